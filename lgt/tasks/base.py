@@ -1,0 +1,147 @@
+"""What a task is, and how a drawn prompt and answer become a padded token sequence.
+
+A sequence is ``<bos> <tag> body answer <eos>``. The tag token keeps tasks with the same body apart (our decision: the
+paper's tables are not available); answers end with ``<eos>``, which is scored like the answer except where a task says
+which answer tokens are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lgt.config import MAXIMUM_LENGTH, Operands, TaskOptions
+from lgt.vocabulary import BOS, EOS, PAD, TAG
+
+IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
+Family = Literal["arithmetic", "strings", "mazes"]
+
+BODY_START = 2  # the position of the first body token, after <bos> and the tag
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """What a task draws: ``body`` [N, Tb] and ``answer`` [N, Ta], left-aligned token ids, PAD behind.
+
+    ``scored`` [N, Ta] marks the scored answer tokens; then the end token is not scored. ``None``: all, and the end.
+    """
+
+    body: IntArray
+    answer: IntArray
+    scored: BoolArray | None = None
+
+
+Draw = Callable[[np.random.Generator, IntArray, TaskOptions, Operands], Bodies]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """A padded batch of N token sequences of at most T tokens.
+
+    ``tokens`` int64 [N, T]: ``<bos> <tag> body answer <eos>``, PAD behind. ``prompt_length`` int64 [N]: tokens before
+    the answer. ``total_length`` int64 [N]: tokens up to and including ``<eos>``. ``scored`` bool [N, T]: whether
+    ``tokens[i, j]`` is a scored answer token. ``length`` int64 [N]: the task length n.
+    """
+
+    tokens: IntArray
+    prompt_length: IntArray
+    total_length: IntArray
+    scored: BoolArray
+    length: IntArray
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def take(self, index: NDArray[np.integer] | slice) -> Examples:
+        """The examples at ``index`` (an index array or slice), in that order, cut to the longest of them."""
+        total = self.total_length[index]
+        width = int(total.max(initial=0))
+        return Examples(
+            self.tokens[index, :width], self.prompt_length[index], total, self.scored[index, :width], self.length[index]
+        )
+
+    @staticmethod
+    def concatenate(parts: Sequence[Examples]) -> Examples:
+        """All examples of ``parts`` (at least one) in order, padded to the longest."""
+        width = max(part.tokens.shape[1] for part in parts)
+        return Examples(
+            np.concatenate([_widened(part.tokens, width) for part in parts]),
+            np.concatenate([part.prompt_length for part in parts]),
+            np.concatenate([part.total_length for part in parts]),
+            np.concatenate([_widened(part.scored, width) for part in parts]),
+            np.concatenate([part.length for part in parts]),
+        )
+
+
+def _any_length(options: TaskOptions) -> int:
+    return MAXIMUM_LENGTH
+
+
+@dataclass(frozen=True)
+class Task:
+    """One task. ``draw(rng, lengths [N], options, operands)`` draws a prompt with its answer for each length.
+
+    ``title`` labels charts, ``summary`` is one sentence for readers. ``minimum_length``: the shortest length that is
+    trained and evaluated. ``body_format``: tasks with the same format draw the same bodies from the same random stream
+    (they draw nothing but the body), and so have the same test inputs. ``longest``: see :meth:`maximum_length`.
+    """
+
+    name: str
+    family: Family
+    title: str
+    summary: str
+    body_format: str
+    draw: Draw
+    minimum_length: int = 1
+    longest: Callable[[TaskOptions], int] = _any_length
+
+    def maximum_length(self, options: TaskOptions) -> int:
+        """The longest length that can be drawn: 512, or less where letters or maze nodes run out."""
+        return self.longest(options)
+
+
+def pack(*pieces: IntArray | int) -> IntArray:
+    """Join ``pieces`` row by row and move every token left over the PADs between them; [N, longest row].
+
+    A piece is an array [N, W] with PAD where a row has no token, or one token id for all rows (at least one piece must
+    be an array). The tokens' order is kept.
+
+    >>> pack(np.array([[5, 0], [5, 6]]), 9, np.array([[7], [0]])).tolist()
+    [[5, 9, 7], [5, 6, 9]]
+    """
+    rows = next(len(piece) for piece in pieces if not isinstance(piece, int))
+    columns = [np.full((rows, 1), piece) if isinstance(piece, int) else piece for piece in pieces]
+    wide = np.concatenate(columns, axis=1)
+    present = wide != PAD
+    counts = present.sum(axis=1)
+    packed = np.zeros((rows, int(counts.max(initial=0))), dtype=np.int64)
+    packed[np.arange(packed.shape[1]) < counts[:, None]] = wide[present]  # both masks are read row by row
+    return packed
+
+
+def draw_examples(
+    task: Task, rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands
+) -> Examples:
+    """One example for each entry of ``lengths`` [N], in that order, from training and test prompts alike."""
+    bodies = task.draw(rng, lengths, options, operands)
+    tokens = pack(BOS, TAG[task.name], bodies.body, bodies.answer, EOS)
+    prompt_length = BODY_START + (bodies.body != PAD).sum(axis=1)
+    total_length = (tokens != PAD).sum(axis=1)
+    position = np.arange(tokens.shape[1])
+    scored = (position >= prompt_length[:, None]) & (position < total_length[:, None])
+    if bodies.scored is not None:
+        in_answer = scored & (position < total_length[:, None] - 1)
+        scored = np.zeros_like(scored)
+        scored[in_answer] = bodies.scored[bodies.answer != PAD]
+    return Examples(tokens, prompt_length, total_length, scored, np.asarray(lengths, dtype=np.int64))
+
+
+def _widened(array: NDArray[Any], width: int) -> NDArray[Any]:
+    wide = np.zeros((len(array), width), dtype=array.dtype)
+    wide[:, : array.shape[1]] = array
+    return wide

@@ -1,0 +1,236 @@
+"""Maze tasks: the way between two nodes of a random tree on a g x g grid, and the depth-first walk that finds it.
+
+Mazes come from Wilson's algorithm (loop-erased random walks), stopped early once n nodes are in the tree (paper,
+section 3). Cells are numbered row by row, 0..g*g-1; cell v is the token ``[v]``. All functions work on N mazes at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from lgt.config import Operands, TaskOptions
+from lgt.tasks.base import Bodies, Draw, IntArray, Task, pack
+from lgt.vocabulary import FIRST_NODE, PAD, TOKEN_ID
+
+SEPARATOR, QUERY, TO, EQUALS = (TOKEN_ID[symbol] for symbol in "|#>=")
+ABSENT = -1
+
+
+@dataclass(frozen=True)
+class Mazes:
+    """N mazes on C = g*g cells. ``order`` [N, W]: each maze's cells in the prompt's order, ABSENT behind the last.
+
+    ``neighbours`` [N, C, 4]: the cells joined to each cell, in the prompt's order, ABSENT behind. ``parent`` [N, C]:
+    the next cell towards the root of the tree the maze is cut from (the root's is itself). ``start``, ``target`` [N].
+    """
+
+    order: IntArray
+    neighbours: IntArray
+    parent: IntArray
+    start: IntArray
+    target: IntArray
+
+
+def grid_neighbours(grid: int) -> tuple[IntArray, IntArray]:
+    """Each cell's neighbours on the grid, [C, 4] with ABSENT behind, and how many there are, [C].
+
+    >>> grid_neighbours(2)[0].tolist()
+    [[1, 2, -1, -1], [0, 3, -1, -1], [0, 3, -1, -1], [1, 2, -1, -1]]
+    """
+    table = np.full((grid * grid, 4), ABSENT, dtype=np.int64)
+    degree = np.zeros(grid * grid, dtype=np.int64)
+    for cell in range(grid * grid):
+        row, column = divmod(cell, grid)
+        around = [(row - 1, column), (row, column - 1), (row, column + 1), (row + 1, column)]
+        inside = [r * grid + c for r, c in around if 0 <= r < grid and 0 <= c < grid]
+        table[cell, : len(inside)] = inside
+        degree[cell] = len(inside)
+    return table, degree
+
+
+def spanning_trees(rng: np.random.Generator, count: int, grid: int) -> tuple[IntArray, IntArray]:
+    """``count`` uniform spanning trees of the grid: the cells' parents [N, C] (the root is its own) and the roots [N].
+
+    Wilson's algorithm in its cycle-popping form (Wilson 1996; Propp and Wilson 1998): every cell but the root points at
+    a random neighbour; as long as arrows form cycles, the cells on cycles draw new arrows. The tree that is left is the
+    one that loop-erased random walks along the same arrows find, in whatever order they start, so it is uniform.
+    Popping all cycles of all mazes at once is what makes it cheap.
+    """
+    table, degree = grid_neighbours(grid)
+    cells = grid * grid
+    root = rng.integers(cells, size=count)
+    arrow = table[np.arange(cells), (rng.random((count, cells)) * degree).astype(np.int64)]
+    arrow[np.arange(count), root] = root
+    open_rows = np.arange(count)  # mazes that still have a cycle
+    while len(open_rows):
+        end = arrow[open_rows]
+        for _ in range(cells.bit_length()):  # after 2**k >= C steps a cell is at the root or on a cycle
+            end = np.take_along_axis(end, end, axis=1)
+        on_cycle = np.zeros_like(end, dtype=bool)
+        np.put_along_axis(on_cycle, end, True, axis=1)  # and every cell of a cycle is where some cell ends
+        on_cycle[np.arange(len(open_rows)), root[open_rows]] = False
+        row, cell = np.nonzero(on_cycle)
+        arrow[open_rows[row], cell] = table[cell, (rng.random(len(cell)) * degree[cell]).astype(np.int64)]
+        open_rows = open_rows[on_cycle.any(axis=1)]
+    return arrow, root
+
+
+def entry_order(rng: np.random.Generator, parent: IntArray, root: IntArray) -> IntArray:
+    """The cells in the order in which Wilson's algorithm takes them into the tree, the root first: [N, C].
+
+    Loop-erased walks start at the cells in random order; each adds its path to the tree, of which we take the nodes
+    nearest to the tree first, so that stopping after n nodes always leaves a tree [D].
+    """
+    count, cells = parent.shape
+    rows = np.arange(count)[:, None]
+    walk = np.argsort(rng.random((count, cells)), axis=1)  # when the walk from each cell starts
+    jump = parent
+    for _ in range(cells.bit_length()):  # doubling: `jump` leads 2**k steps towards the root
+        np.minimum.at(walk, (rows, jump), walk.copy())  # a cell enters with the first walk from it or from below
+        jump = np.take_along_axis(jump, jump, axis=1)
+    return np.argsort(walk * cells + depths(parent), axis=1)
+
+
+def depths(parent: IntArray) -> IntArray:
+    """How many steps each cell is from the root of its tree, [N, C] as ``parent``.
+
+    >>> depths(np.array([[0, 0, 1, 0]])).tolist()
+    [[0, 1, 2, 1]]
+    """
+    depth: IntArray = (parent != np.arange(parent.shape[1])).astype(np.int64)
+    jump = parent
+    for _ in range(parent.shape[1].bit_length()):
+        depth = depth + np.take_along_axis(depth, jump, axis=1)
+        jump = np.take_along_axis(jump, jump, axis=1)
+    return depth
+
+
+def random_mazes(rng: np.random.Generator, sizes: IntArray, grid: int) -> Mazes:
+    """One maze of exactly ``sizes`` [N] nodes each (1..g*g), start and target distinct where there are two nodes."""
+    count, width = len(sizes), int(sizes.max(initial=1))
+    parent, root = spanning_trees(rng, count, grid)
+    kept_first = entry_order(rng, parent, root)[:, :width]
+    inside = np.arange(width) < sizes[:, None]
+    shuffle = np.argsort(np.where(inside, rng.random((count, width)), 2.0), axis=1)
+    order = np.where(inside, np.take_along_axis(kept_first, shuffle, axis=1), ABSENT)
+    first = rng.integers(sizes)
+    second = (first + rng.integers(1, np.maximum(sizes, 2))) % sizes
+    rows = np.arange(count)
+    neighbours = _joined(rng, parent, order)
+    return Mazes(order, neighbours, parent, order[rows, first], order[rows, second])
+
+
+def _joined(rng: np.random.Generator, parent: IntArray, order: IntArray) -> IntArray:
+    """Neighbours [N, C, 4] in random order: the parent of each cell of ``order``, and the cells it is parent of."""
+    count, cells = parent.shape
+    row, column = np.nonzero(order != ABSENT)
+    child = order[row, column]
+    above = parent[row, child]
+    row, child, above = (array[child != above] for array in (row, child, above))
+    ends = np.concatenate((child, above)) + np.tile(row, 2) * cells  # the edge, seen from both of its ends
+    other = np.concatenate((above, child))
+    shuffle = rng.permutation(len(ends))
+    shuffle = shuffle[np.argsort(ends[shuffle], kind="stable")]
+    ends, other = ends[shuffle], other[shuffle]
+    slot = np.arange(len(ends)) - np.searchsorted(ends, ends)
+    neighbours = np.full((count * cells, 4), ABSENT, dtype=np.int64)
+    neighbours[ends, slot] = other
+    return neighbours.reshape(count, cells, 4)
+
+
+def shortest_path(parent: IntArray, start: IntArray, target: IntArray) -> IntArray:
+    """Node tokens of the way from ``start`` [N] to ``target`` [N], both included: [N, longest].
+
+    ``parent`` [N, C] leads to the root. The two ends climb, the deeper one first, until they meet.
+
+    >>> from lgt.vocabulary import decode
+    >>> tree = np.array([[0, 0, 1, 0]])  # 2 - 1 - 0 - 3
+    >>> decode(shortest_path(tree, np.array([2]), np.array([3]))[0])
+    '[2][1][0][3]'
+    """
+    rows, low, high = np.arange(len(start)), start, target
+    depth = depths(parent)
+    front: list[IntArray] = []
+    back: list[IntArray] = []
+    while (low != high).any():
+        start_climbs = depth[rows, low] > depth[rows, high]
+        target_climbs = ~start_climbs & (low != high)
+        front.append(np.where(start_climbs, low, ABSENT))
+        back.append(np.where(target_climbs, high, ABSENT))
+        low = np.where(start_climbs, parent[rows, low], low)
+        high = np.where(target_climbs, parent[rows, high], high)
+    return pack(node_tokens(np.stack([*front, low, *back[::-1]], axis=1)))
+
+
+def dfs_trace(neighbours: IntArray, start: IntArray, target: IntArray) -> IntArray:
+    """Node tokens of the depth-first walk from ``start`` [N] until ``target`` [N], steps back included: [N, longest].
+
+    ``neighbours`` [N, C, 4]: the joined cells in the order in which they are tried, ABSENT behind.
+
+    >>> from lgt.vocabulary import decode
+    >>> joined = np.array([[[1, 3, -1, -1], [2, 0, -1, -1], [1, -1, -1, -1], [0, -1, -1, -1]]])
+    >>> decode(dfs_trace(joined, np.array([0]), np.array([3]))[0])
+    '[0][1][2][1][0][3]'
+    """
+    rows, cells = neighbours.shape[:2]
+    tried = np.zeros((rows, cells), dtype=np.int64)
+    came_from = np.full((rows, cells), ABSENT, dtype=np.int64)
+    choices = np.pad(neighbours, ((0, 0), (0, 0), (0, 2)), constant_values=ABSENT)  # room to look behind the last
+    here = start.copy()
+    walk = [here.copy()]
+    row = np.flatnonzero(here != target)  # walks still under way
+    while len(row):
+        cell = here[row]
+        slot = tried[row, cell]
+        slot += (choices[row, cell, slot] == came_from[row, cell]) & (came_from[row, cell] != ABSENT)
+        onward = choices[row, cell, slot]
+        tried[row, cell] = slot + 1
+        forward = onward != ABSENT
+        came_from[row[forward], onward[forward]] = cell[forward]
+        here[row] = np.where(forward, onward, came_from[row, cell])
+        walk.append(np.full(rows, ABSENT))
+        walk[-1][row] = here[row]
+        row = row[here[row] != target[row]]
+    return pack(node_tokens(np.stack(walk, axis=1)))
+
+
+def node_tokens(cells: IntArray) -> IntArray:
+    """Tokens of cells, PAD for ABSENT."""
+    return np.where(cells == ABSENT, PAD, cells + FIRST_NODE)
+
+
+def prompt_body(mazes: Mazes) -> IntArray:
+    """The adjacency list and the query as tokens [N, T]: ``[0][1]|[1][0][3]|[3][1]#[0]>[3]=`` [D]."""
+    count, width = mazes.order.shape
+    entries = np.full((count, width, 6), PAD, dtype=np.int64)
+    row, column = np.nonzero(mazes.order != ABSENT)
+    cell = mazes.order[row, column]
+    entries[row, column, 0] = np.where(column > 0, SEPARATOR, PAD)
+    entries[row, column, 1] = cell + FIRST_NODE
+    entries[row, column, 2:] = node_tokens(mazes.neighbours[row, cell])
+    start, target = node_tokens(mazes.start)[:, None], node_tokens(mazes.target)[:, None]
+    return pack(entries.reshape(count, -1), QUERY, start, TO, target, EQUALS)
+
+
+def _maze_task(answer: Callable[[Mazes], IntArray]) -> Draw:
+    def draw(rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
+        mazes = random_mazes(rng, lengths, options.grid)
+        return Bodies(prompt_body(mazes), answer(mazes))
+
+    return draw
+
+
+def _cells(options: TaskOptions) -> int:
+    return options.grid**2
+
+
+MAZES = (
+    Task("shortest_path", "mazes", "Shortest path", "Name the nodes on the way between two nodes of a maze.",
+         "maze", _maze_task(lambda m: shortest_path(m.parent, m.start, m.target)), minimum_length=2, longest=_cells),
+    Task("dfs_trace", "mazes", "Depth-first walk",
+         "Walk a maze depth first from one node until another is found, naming every step, steps back included.",
+         "maze", _maze_task(lambda m: dfs_trace(m.neighbours, m.start, m.target)), minimum_length=2, longest=_cells),
+)  # fmt: skip
