@@ -21,6 +21,7 @@ Operands = Literal["ragged", "equal"]
 Arm = Literal["co-trained", "alone-same-steps", "alone-same-examples"]
 
 MAXIMUM_LENGTH = 512
+LABELS = ("group", "arm", "preset")
 
 
 class ConfigError(ValueError):
@@ -248,8 +249,14 @@ class RunConfig:
         return json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
 
     def hash(self) -> str:
-        """First 16 hexadecimal digits of the SHA-256 of :meth:`canonical_json`."""
-        return hashlib.sha256(self.canonical_json().encode()).hexdigest()[:16]
+        """First 16 hexadecimal digits of the SHA-256 of everything that decides the numbers.
+
+        The labels (``group``, ``arm``, ``preset``) are left out: two groups with the same main task share their
+        main-alone runs, and a baseline is found by what it is, not by what it was called.
+        """
+        plain = {name: value for name, value in self.as_dict().items() if name not in LABELS}
+        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> RunConfig:

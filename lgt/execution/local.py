@@ -1,0 +1,25 @@
+"""Pull workers as separate processes on this machine."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+
+def start_workers(database_url: str, count: int, *, experiment: str | None = None) -> list[subprocess.Popen[bytes]]:
+    """Start ``count`` single-thread workers on the store; each is a process of its own that ends when nothing is queued."""
+    command = [sys.executable, "-m", "lgt", "worker", "--threads", "1", "--database", database_url]
+    if experiment:
+        command += ["--experiment", experiment]
+    return [subprocess.Popen(command) for _ in range(count)]
+
+
+def wait_for(workers: list[subprocess.Popen[bytes]]) -> None:
+    """Wait until every worker has ended; an interrupt is passed on to them and raised again."""
+    try:
+        for worker in workers:
+            worker.wait()
+    except KeyboardInterrupt:
+        for worker in workers:
+            worker.wait()
+        raise

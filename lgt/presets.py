@@ -1,0 +1,159 @@
+"""Presets: how large, how long and how carefully a task group is trained; and the configs they give.
+
+``paper`` has the paper's sizes and lengths (arXiv 2506.09251, section 3). ``demo`` and ``small`` scale the lengths,
+keep the ratio Lm : La of 1 : 2, and are ours: the smallest settings found at which the effect shows on two CPU cores
+(``benchmarks/RECIPES.md`` says what was tried).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from lgt.config import (
+    Arm,
+    ConfigError,
+    EvaluationConfig,
+    ModelConfig,
+    Position,
+    RunConfig,
+    TaskOptions,
+    TaskSpec,
+    TrainingConfig,
+)
+from lgt.groups import GROUPS, group_named
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Model, training and measuring of one family of tasks within a preset."""
+
+    model: ModelConfig
+    training: TrainingConfig
+    evaluation: EvaluationConfig
+    options: TaskOptions
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named scale. ``lengths`` maps a group's key to (Lm, La), ``recipes`` a family to its recipe."""
+
+    name: str
+    summary: str
+    lengths: Mapping[str, tuple[int, int]]
+    recipes: Mapping[str, Recipe]
+
+
+_TWO_LAYERS = ModelConfig(layers=2, heads=4, width=64, hidden=176, rope_theta=1000.0, qk_norm=True)
+_THREE_LAYERS = replace(_TWO_LAYERS, layers=3)
+_PAPER_MODEL = ModelConfig(layers=6, heads=6, width=384, hidden=1024, rope_theta=10000.0, qk_norm=False)
+
+_DEMO_TRAINING = TrainingConfig(steps=1500)
+_SMALL_TRAINING = TrainingConfig(steps=5000)
+_PAPER_TRAINING = TrainingConfig(
+    steps=20000, batch_size=1024, optimizer="adamw", learning_rate=1e-3, embedding_learning_rate=1e-3,
+    weight_decay=0.1, warmup_fraction=0.05, decay_fraction=0.2,
+)  # fmt: skip
+
+_DEMO_MEASURES = EvaluationConfig(examples=256, progress_examples=64, snapshots=6, attribution_examples=64)
+_SMALL_MEASURES = replace(_DEMO_MEASURES, snapshots=8)
+_PAPER_MEASURES = EvaluationConfig(examples=1024, progress_examples=256, snapshots=20, attribution_examples=256)
+
+
+def _families(strings: Recipe, arithmetic: Recipe, mazes: Recipe) -> dict[str, Recipe]:
+    return {"strings": strings, "arithmetic": arithmetic, "mazes": mazes}
+
+
+_SCALED_LENGTHS = {
+    "add-carry": (6, 12), "add-subtract": (6, 12), "add-multiply": (4, 8), "control-add": (6, 12),
+    "copy-mqar": (8, 16), "caprev": (8, 16), "control-copy": (8, 16), "dfs-path": (6, 12), "path-dfs": (6, 12),
+}  # fmt: skip
+
+PRESETS: dict[str, Preset] = {
+    "demo": Preset(
+        "demo",
+        "about a minute on two CPU cores; enough for the string groups",
+        _SCALED_LENGTHS,
+        _families(
+            Recipe(_TWO_LAYERS, _DEMO_TRAINING, _DEMO_MEASURES, TaskOptions(grid=4)),
+            Recipe(_THREE_LAYERS, _DEMO_TRAINING, _DEMO_MEASURES, TaskOptions(grid=4)),
+            Recipe(_THREE_LAYERS, _DEMO_TRAINING, _DEMO_MEASURES, TaskOptions(grid=4)),
+        ),
+    ),
+    "small": Preset(
+        "small",
+        "five to ten minutes on one CPU core; arithmetic and mazes",
+        _SCALED_LENGTHS,
+        _families(
+            Recipe(_TWO_LAYERS, _SMALL_TRAINING, _SMALL_MEASURES, TaskOptions(grid=4)),
+            Recipe(_THREE_LAYERS, _SMALL_TRAINING, _SMALL_MEASURES, TaskOptions(grid=4)),
+            Recipe(_THREE_LAYERS, _SMALL_TRAINING, _SMALL_MEASURES, TaskOptions(grid=4)),
+        ),
+    ),
+    "paper": Preset(
+        "paper",
+        "the paper's model and lengths; wants a GPU",
+        {key: (group.main_length, group.auxiliary_length) for key, group in GROUPS.items()},
+        _families(*[Recipe(_PAPER_MODEL, _PAPER_TRAINING, _PAPER_MEASURES, TaskOptions(grid=8))] * 3),
+    ),
+}
+
+
+def preset_named(name: str) -> Preset:
+    """The preset with this name. Raises ConfigError naming the known ones."""
+    if name not in PRESETS:
+        raise ConfigError("preset", name, "one of " + ", ".join(PRESETS))
+    return PRESETS[name]
+
+
+def group_config(
+    group_key: str, preset_name: str, *, arm: Arm = "co-trained", position: Position = "rope", seed: int = 0
+) -> RunConfig:
+    """The run of ``group_key`` at the scale of ``preset_name``.
+
+    ``arm``: ``co-trained`` trains main and auxiliaries together. ``alone-same-steps`` trains the main task alone for the
+    same optimizer steps and schedule, ``alone-same-examples`` for as many steps as give it the same number of main-task
+    examples (decision of this project: both baselines are matched to the co-trained run). ``seed`` is the model seed;
+    the data order is the same for all of them, as in the paper.
+    """
+    group, preset = group_named(group_key), preset_named(preset_name)
+    main_length, auxiliary_length = preset.lengths[group_key]
+    tasks = [TaskSpec(group.main, "main", main_length)]
+    tasks += [TaskSpec(name, "control" if group.control else "auxiliary", auxiliary_length) for name in group.auxiliaries]
+    config = _config(tasks, group.key, preset, preset.recipes[group.family], position, seed)
+    return baseline(config, arm)
+
+
+def custom_config(
+    tasks: Sequence[TaskSpec], preset_name: str, family: str, *, position: Position = "rope", seed: int = 0
+) -> RunConfig:
+    """A run of freely chosen ``tasks`` with the recipe that ``preset_name`` has for ``family`` (the main task's)."""
+    preset = preset_named(preset_name)
+    return _config(list(tasks), "custom", preset, preset.recipes[family], position, seed)
+
+
+def _config(
+    tasks: list[TaskSpec], group: str, preset: Preset, recipe: Recipe, position: Position, seed: int
+) -> RunConfig:
+    longest = max(spec.training_length for spec in tasks)
+    return RunConfig(
+        tasks=tuple(tasks),
+        group=group,
+        preset=preset.name,
+        transfer_length=longest if len(tasks) > 1 else None,
+        options=recipe.options,
+        model=replace(recipe.model, position=position),
+        training=recipe.training,
+        evaluation=replace(recipe.evaluation, maximum_length=longest + longest // 4),
+        model_seed=seed,
+    )
+
+
+def baseline(config: RunConfig, arm: Arm) -> RunConfig:
+    """The run of ``arm`` that is compared with the co-trained ``config`` (itself for ``co-trained``)."""
+    if arm == "co-trained":
+        return config
+    steps = config.training.steps
+    if arm == "alone-same-examples":
+        steps = max(1, round(steps / len(config.tasks)))
+    return replace(config, tasks=(config.main,), arm=arm, training=replace(config.training, steps=steps))

@@ -1,0 +1,57 @@
+"""The rows a run reports: plain frozen values that training makes and the store keeps.
+
+Counts are reported, never ratios. A value that is not a number is stored as "missing".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class AccuracyRow:
+    """Exact-match count on the fixed test set of (task, length): ``correct`` of ``total`` examples."""
+
+    task: str
+    length: int
+    correct: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class HeadScoreRow:
+    """One entry of a mean-ablation map, measured on ``examples`` examples of (task, length).
+
+    ``accuracy_drop`` is the fall in exact match (a fraction, may be negative), ``loss_rise`` the rise in answer-token
+    cross-entropy (nats). ``layer`` and ``head`` count from 0.
+    """
+
+    task: str
+    length: int
+    layer: int
+    head: int
+    accuracy_drop: float
+    loss_rise: float
+    examples: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttentionDifferenceRow:
+    """Sum over entries of abs(P_a - P_b) for one head, P the batch-mean attention of a task at ``length``."""
+
+    task_a: str
+    task_b: str
+    length: int
+    layer: int
+    head: int
+    difference: float
+
+
+@dataclass(frozen=True, slots=True)
+class LogRow:
+    """One line of the training log: loss (nats per answer token), learning rate and speed at ``step``."""
+
+    step: int
+    loss: float
+    learning_rate: float
+    tokens_per_second: float

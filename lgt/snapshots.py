@@ -1,0 +1,47 @@
+"""What is measured at a snapshot of training, and at which steps and lengths."""
+
+from __future__ import annotations
+
+from lgt.attribution.ablation import head_score_rows
+from lgt.attribution.attention import attention_difference_rows
+from lgt.checkpoint import measured_copy, to_bytes
+from lgt.config import RunConfig
+from lgt.evaluate import accuracy_rows
+from lgt.model import Decoder
+from lgt.sinks import Sink
+from lgt.statistics import zone_lengths
+from lgt.tasks import evaluation_lengths, task_named
+
+
+def snapshot_steps(config: RunConfig) -> list[int]:
+    """The evaluated steps: ``evaluation.snapshots`` equally spaced ones, the last step always among them."""
+    count, steps = config.evaluation.snapshots, config.training.steps
+    return sorted({round(steps * i / count) for i in range(1, count + 1)} - {0} | {steps})
+
+
+def attribution_lengths(config: RunConfig) -> list[int]:
+    """Lengths at which maps are made: up to ``attribution_lengths`` evenly spread in each zone of the main task.
+
+    Every task of the run is mapped at these same lengths, so that two maps can be compared.
+    """
+    evaluated = evaluation_lengths(task_named(config.main.task), config)
+    zones = zone_lengths(evaluated, config.main.training_length, config.transfer_length)
+    chosen: list[int] = []
+    for lengths in zones.values():
+        count = min(config.evaluation.attribution_lengths, len(lengths))
+        chosen += [lengths[int((i + 0.5) * len(lengths) / count)] for i in range(count)]
+    return sorted(chosen)
+
+
+def measure(model: Decoder, config: RunConfig, step: int, sink: Sink) -> None:
+    """Measure ``model`` after ``step`` steps and send the rows to ``sink``; the last step also sends the checkpoint."""
+    measured = measured_copy(model)
+    last = step == config.training.steps
+    examples = config.evaluation.examples if last else config.evaluation.progress_examples
+    sink.accuracy(step, accuracy_rows(measured, config, examples))
+    if step in snapshot_steps(config)[-config.evaluation.attribution_snapshots or len(snapshot_steps(config)) + 1 :]:
+        lengths = attribution_lengths(config)
+        sink.head_scores(step, head_score_rows(measured, config, lengths))
+        sink.attention_differences(step, attention_difference_rows(measured, config, lengths))
+    if last:
+        sink.checkpoint(step, to_bytes(measured))
