@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lgt.config import MAXIMUM_LENGTH, Operands, TaskOptions
+from lgt.config import MAXIMUM_LENGTH, Operands, TaskOptions, check_integer
 from lgt.vocabulary import BOS, EOS, PAD, TAG
 
 IntArray = NDArray[np.int64]
@@ -127,7 +127,13 @@ def pack(*pieces: IntArray | int) -> IntArray:
 def draw_examples(
     task: Task, rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands
 ) -> Examples:
-    """One example for each entry of ``lengths`` [N], in that order, from training and test prompts alike."""
+    """One example for each entry of ``lengths`` [N], in that order, from training and test prompts alike.
+
+    Raises ConfigError for a length below 1 or above what the task can have.
+    """
+    longest = task.maximum_length(options)
+    for length in (lengths.min(initial=1), lengths.max(initial=1)):
+        check_integer(f"{task.name} length", int(length), 1, longest)
     bodies = task.draw(rng, lengths, options, operands)
     tokens = pack(BOS, TAG[task.name], bodies.body, bodies.answer, EOS)
     prompt_length = BODY_START + (bodies.body != PAD).sum(axis=1)

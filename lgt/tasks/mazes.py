@@ -6,7 +6,7 @@ section 3). Cells are numbered row by row, 0..g*g-1; cell v is the token ``[v]``
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,43 +55,45 @@ def spanning_trees(rng: np.random.Generator, count: int, grid: int) -> tuple[Int
     """``count`` uniform spanning trees of the grid: the cells' parents [N, C] (the root is its own) and the roots [N].
 
     Wilson's algorithm in its cycle-popping form (Wilson 1996; Propp and Wilson 1998): every cell but the root points at
-    a random neighbour; as long as arrows form cycles, the cells on cycles draw new arrows. The tree that is left is the
-    one that loop-erased random walks along the same arrows find, in whatever order they start, so it is uniform.
-    Popping all cycles of all mazes at once is what makes it cheap.
+    a random neighbour; as long as arrows form cycles, the cells on cycles draw new arrows. What is left is the tree
+    that loop-erased random walks along the same arrows find, in whatever order they start, so it is uniform. Unlike
+    walks, all cycles of all mazes are popped at once, which is what makes it cheap.
     """
     table, degree = grid_neighbours(grid)
     cells = grid * grid
-    root = rng.integers(cells, size=count)
-    arrow = table[np.arange(cells), (rng.random((count, cells)) * degree).astype(np.int64)]
-    arrow[np.arange(count), root] = root
-    open_rows = np.arange(count)  # mazes that still have a cycle
-    while len(open_rows):
-        end = arrow[open_rows]
-        for _ in range(cells.bit_length()):  # after 2**k >= C steps a cell is at the root or on a cycle
-            end = np.take_along_axis(end, end, axis=1)
-        on_cycle = np.zeros_like(end, dtype=bool)
-        np.put_along_axis(on_cycle, end, True, axis=1)  # and every cell of a cycle is where some cell ends
-        on_cycle[np.arange(len(open_rows)), root[open_rows]] = False
-        row, cell = np.nonzero(on_cycle)
-        arrow[open_rows[row], cell] = table[cell, (rng.random(len(cell)) * degree[cell]).astype(np.int64)]
-        open_rows = open_rows[on_cycle.any(axis=1)]
-    return arrow, root
+
+    def random_neighbour(node: IntArray) -> IntArray:
+        cell = node % cells
+        return node - cell + table[cell, (rng.random(len(node)) * degree[cell]).astype(np.int64)]
+
+    roots = rng.integers(cells, size=count)
+    lost = np.arange(count * cells)  # node i * C + c is cell c of maze i; lost: not known to lead to its root
+    root = np.repeat(roots + np.arange(count) * cells, cells)
+    arrow = np.where(lost == root, root, random_neighbour(lost))
+    end = arrow.copy()
+    while len(lost):
+        end[lost] = arrow[lost]
+        for _ in range(cells.bit_length()):  # doubling: more than C steps end at the root or on a cycle,
+            end[lost] = end[end[lost]]  # and every node of a cycle is where some node of it ends
+        lost = lost[end[lost] != root[lost]]
+        reached = np.zeros(len(arrow), dtype=bool)
+        reached[end[lost]] = True
+        on_cycle = lost[reached[lost]]
+        arrow[on_cycle] = random_neighbour(on_cycle)
+    return arrow.reshape(count, cells) % cells, roots
 
 
-def entry_order(rng: np.random.Generator, parent: IntArray, root: IntArray) -> IntArray:
+def entry_order(rng: np.random.Generator, parent: IntArray) -> IntArray:
     """The cells in the order in which Wilson's algorithm takes them into the tree, the root first: [N, C].
 
     Loop-erased walks start at the cells in random order; each adds its path to the tree, of which we take the nodes
     nearest to the tree first, so that stopping after n nodes always leaves a tree [D].
     """
-    count, cells = parent.shape
-    rows = np.arange(count)[:, None]
-    walk = np.argsort(rng.random((count, cells)), axis=1)  # when the walk from each cell starts
-    jump = parent
-    for _ in range(cells.bit_length()):  # doubling: `jump` leads 2**k steps towards the root
-        np.minimum.at(walk, (rows, jump), walk.copy())  # a cell enters with the first walk from it or from below
-        jump = np.take_along_axis(jump, jump, axis=1)
-    return np.argsort(walk * cells + depths(parent), axis=1)
+    walk = np.argsort(rng.random(parent.shape), axis=1)  # when the walk from each cell starts
+    entered = walk.ravel().copy()  # a cell enters with the first walk from itself or from below it
+    for jump in _jumps(parent):
+        np.minimum.at(entered, jump, entered.copy())
+    return np.argsort(entered.reshape(parent.shape) * parent.shape[1] + depths(parent), axis=1)
 
 
 def depths(parent: IntArray) -> IntArray:
@@ -100,19 +102,26 @@ def depths(parent: IntArray) -> IntArray:
     >>> depths(np.array([[0, 0, 1, 0]])).tolist()
     [[0, 1, 2, 1]]
     """
-    depth: IntArray = (parent != np.arange(parent.shape[1])).astype(np.int64)
-    jump = parent
-    for _ in range(parent.shape[1].bit_length()):
-        depth = depth + np.take_along_axis(depth, jump, axis=1)
-        jump = np.take_along_axis(jump, jump, axis=1)
-    return depth
+    depth: IntArray = (parent != np.arange(parent.shape[1])).astype(np.int64).ravel()
+    for jump in _jumps(parent):
+        depth += depth[jump]
+    return depth.reshape(parent.shape)
+
+
+def _jumps(parent: IntArray) -> Iterator[IntArray]:
+    """For 1, 2, 4 .. steps: the node [N * C] that many steps nearer to the root (cell c of maze i is i * C + c)."""
+    count, cells = parent.shape
+    jump = (parent + np.arange(count)[:, None] * cells).ravel()
+    for _ in range(cells.bit_length()):
+        yield jump
+        jump = jump[jump]
 
 
 def random_mazes(rng: np.random.Generator, sizes: IntArray, grid: int) -> Mazes:
     """One maze of exactly ``sizes`` [N] nodes each (1..g*g), start and target distinct where there are two nodes."""
     count, width = len(sizes), int(sizes.max(initial=1))
-    parent, root = spanning_trees(rng, count, grid)
-    kept_first = entry_order(rng, parent, root)[:, :width]
+    parent, _ = spanning_trees(rng, count, grid)
+    kept_first = entry_order(rng, parent)[:, :width]
     inside = np.arange(width) < sizes[:, None]
     shuffle = np.argsort(np.where(inside, rng.random((count, width)), 2.0), axis=1)
     order = np.where(inside, np.take_along_axis(kept_first, shuffle, axis=1), ABSENT)

@@ -51,8 +51,8 @@ def is_test_prompt(examples: Examples) -> NDArray[np.bool_]:
 def training_examples(task: Task, rng: np.random.Generator, lengths: IntArray, options: TaskOptions) -> Examples:
     """One example for each entry of ``lengths`` [N], in that order, none of them a test prompt.
 
-    A test prompt is redrawn at the same length, from the second round on with four candidates of which the first good
-    one counts: the same distribution in fewer rounds. Raises RuntimeError when a length seems to have none.
+    A test prompt is redrawn at the same length, with twice as many candidates each round, of which the first good one
+    counts: the same distribution in few rounds. Raises RuntimeError when a length seems to have none.
     """
     missing, copies = np.arange(len(lengths)), 1
     owners: list[IntArray] = []
@@ -64,7 +64,7 @@ def training_examples(task: Task, rng: np.random.Generator, lengths: IntArray, o
         owner, first = np.unique(candidates[good], return_index=True)
         owners.append(owner)
         parts.append(drawn.take(good[first]))
-        missing, copies = np.setdiff1d(missing, owner, assume_unique=True), 4
+        missing, copies = np.setdiff1d(missing, owner, assume_unique=True), 2 * copies
         if not len(missing):
             return Examples.concatenate(parts).take(np.argsort(np.concatenate(owners)))
     raise RuntimeError(
