@@ -1,0 +1,64 @@
+"""What can go wrong with a store, said in one line each."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+
+
+class StoreError(RuntimeError):
+    """Something is wrong with the store. ``str()`` is one line: what is wrong with which store, and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(" ".join(message.split()))
+
+
+class LeaseLost(StoreError):
+    """A write came from an attempt that no longer owns the run: it was cancelled, taken over or finished."""
+
+
+RESTORE = "restore a backup (`python -m lgt restore`) or move the file away to start a new store"
+
+# Primary SQLite result codes (https://www.sqlite.org/rescode.html) -> what is wrong, what to do.
+_SQLITE = {
+    sqlite3.SQLITE_BUSY: ("is locked by another process", "wait for it to finish, then try again"),
+    sqlite3.SQLITE_LOCKED: ("is locked by another connection", "wait for it to finish, then try again"),
+    sqlite3.SQLITE_READONLY: ("cannot be written", "make the file and its folder writable, or choose --database"),
+    sqlite3.SQLITE_IOERR: ("could not be read or written by the disk", "check the disk, then " + RESTORE),
+    sqlite3.SQLITE_CORRUPT: ("is damaged", RESTORE),
+    sqlite3.SQLITE_NOTADB: ("is not a SQLite database", "choose another file with --database, or " + RESTORE),
+    sqlite3.SQLITE_FULL: ("could not grow: disk full", "free some space, then try again"),
+    sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "check that the file exists and that you may read and write it"),
+}
+
+
+def explain(name: str, error: BaseException | None) -> str:
+    """One line about ``error`` of the database driver, met while using the store ``name``."""
+    code = getattr(error, "sqlite_errorcode", None)
+    detail = (str(error).strip().splitlines() or ["unknown error"])[0]
+    if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in detail:
+        code = sqlite3.SQLITE_CORRUPT
+    wrong, remedy = _SQLITE.get((code or 0) & 0xFF, ("refused the request", "see `python -m lgt doctor`"))
+    return f"{name} {wrong} ({detail}); {remedy}"
+
+
+def store_name(url: URL) -> str:
+    """How messages call the store at ``url``: its file path, or the URL without its password."""
+    if url.get_backend_name() == "sqlite":
+        return str(url.database)
+    return url.render_as_string(hide_password=True)
+
+
+@contextmanager
+def explained(url: URL) -> Iterator[None]:
+    """Turn the database driver's errors raised inside into :class:`StoreError`; let every other error pass."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise StoreError(explain(store_name(url), error.orig)) from error
+    except (sqlite3.Error, UnicodeDecodeError) as error:
+        raise StoreError(explain(store_name(url), error)) from error

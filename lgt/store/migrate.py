@@ -1,0 +1,60 @@
+"""Bring the schema of a store to this code's version. Revisions are numbered ``0001``, ``0002``, ... in a line."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from lgt.store.errors import RESTORE, StoreError, store_name
+from lgt.store.schema import APPLICATION_ID, VERSION_TABLE
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def _config(folder: Path) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    return config
+
+
+@lru_cache
+def _latest(folder: Path) -> int:
+    return int(ScriptDirectory.from_config(_config(folder)).get_current_head() or 0)
+
+
+def latest_schema() -> int:
+    """The number of the newest schema this code knows."""
+    return _latest(MIGRATIONS)
+
+
+def stored_schema(connection: Connection) -> int:
+    """The schema number of the store behind ``connection``; 0 when it has no tables of ours."""
+    if not inspect(connection).has_table(VERSION_TABLE):
+        return 0
+    revision = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    if not str(revision).isdigit():
+        raise StoreError(f"{store_name(connection.engine.url)} is damaged: schema version {revision!r}; {RESTORE}")
+    return int(revision)
+
+
+def upgrade(connection: Connection) -> None:
+    """Migrate to the newest schema inside the caller's transaction, which on SQLite already holds the write lock.
+
+    Whoever waited for the lock finds nothing left to do. On SQLite the header gets the application id and the number
+    of the schema in the same transaction, so that a kill at any moment leaves the old store.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})"))
+    if stored_schema(connection) >= latest_schema():
+        return
+    config = _config(MIGRATIONS)
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    if connection.dialect.name == "sqlite":
+        connection.execute(text(f"PRAGMA application_id = {APPLICATION_ID}"))
+        connection.execute(text(f"PRAGMA user_version = {latest_schema()}"))

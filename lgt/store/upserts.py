@@ -1,0 +1,34 @@
+"""Insert-or-replace on natural keys, in the SQL that SQLite and PostgreSQL share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy import Connection, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+from lgt.store.schema import Base, StoreState
+
+
+def _insert(connection: Connection, table: type[Base]) -> sqlite.Insert | postgresql.Insert:
+    insert = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+    return insert(cast(Table, table.__table__))
+
+
+def upsert(connection: Connection, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert ``rows``; a row whose key exists is replaced, so sending the same rows again changes nothing."""
+    if not rows:
+        return
+    statement = _insert(connection, table)
+    keys = [column.name for column in cast(Table, table.__table__).primary_key]
+    values = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), list(rows))
+
+
+def bump_revision(connection: Connection) -> None:
+    """Count the store's revision up by one."""
+    statement = _insert(connection, StoreState).values(id=1, revision=1)
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["id"], set_={"revision": StoreState.revision + 1})
+    )
