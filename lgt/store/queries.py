@@ -1,0 +1,291 @@
+"""Typed reads. Each opens a connection, fetches everything, closes and returns DataFrames or frozen dataclasses.
+
+Counts come back as counts; ratios, zones and bands are derived by :mod:`lgt.statistics`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+from sqlalchemy import Engine, Select, and_, func, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute
+
+from lgt.config import ConfigError, RunConfig
+from lgt.store.engine import read_connection
+from lgt.store.errors import RESTORE, StoreError, store_name
+from lgt.store.frames import frame
+from lgt.store.schema import (
+    Accuracy,
+    AttentionDifference,
+    Checkpoint,
+    HeadScore,
+    Run,
+    RunState,
+    RunTask,
+    StoreState,
+    TrainingLog,
+    column_names,
+)
+
+Steps = Literal["final", "all"] | int
+"""Which evaluated steps to read: each run's last one with rows, every one, or the one of this number."""
+Choice = str | Sequence[str] | None
+"""A value to keep, several, or ``None`` for no filter."""
+Measured = type[Accuracy] | type[HeadScore] | type[AttentionDifference]
+
+RUN_COLUMNS = (
+    Run.id.label("run_id"), Run.task_group, Run.arm, Run.preset, Run.position, Run.model_seed, Run.data_seed,
+)  # fmt: skip
+LENGTHS = (RunTask.training_length, RunTask.transfer_length)
+
+
+@dataclass(frozen=True)
+class RunTaskRecord:
+    """A task of a run with what decides its zones; ``transfer_length`` is None when there is no comparison."""
+
+    task: str
+    role: str
+    training_length: int
+    transfer_length: int | None
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """One run as it stands. Times are UTC epoch seconds, ``seconds`` is training time, ``tags`` are sorted."""
+
+    id: int
+    config: RunConfig
+    tasks: tuple[RunTaskRecord, ...]
+    state: RunState
+    tags: tuple[str, ...]
+    token: str | None
+    label: str
+    experiment: str | None
+    task_group: str
+    arm: str
+    preset: str
+    config_hash: str
+    code_version: str
+    model_seed: int
+    data_seed: int
+    position: str
+    attempt: int
+    owner: str | None
+    lease_until: float | None
+    step: int
+    total_steps: int
+    tokens: int
+    seconds: float
+    device: str | None
+    error: str | None
+    notes: str
+    created_at: float
+    started_at: float | None
+    finished_at: float | None
+
+
+@dataclass(frozen=True)
+class CheckpointRecord:
+    """The stored weights of a run after ``step`` steps: safetensors bytes whose SHA-256 and size were checked."""
+
+    run_id: int
+    step: int
+    sha256: str
+    size: int
+    weights: bytes
+
+
+def revision(engine: Engine) -> str:
+    """A short text that changes whenever something readable changed; cheap enough to ask at every page view."""
+    with read_connection(engine) as connection:
+        counter = connection.scalar(select(StoreState.revision)) or 0
+    if engine.dialect.name != "sqlite":
+        return str(counter)
+    seen = os.stat(str(engine.url.database))  # also notices a file that was replaced or edited by another program
+    return f"{counter}-{seen.st_ino}-{seen.st_mtime_ns}-{seen.st_size}"
+
+
+def runs(
+    engine: Engine,
+    *,
+    group: Choice = None,
+    arm: Choice = None,
+    preset: Choice = None,
+    experiment: Choice = None,
+    states: Choice = None,
+    ids: Iterable[int] | None = None,
+) -> pd.DataFrame:
+    """The runs that pass every filter given, oldest first.
+
+    All columns of the table but ``config``, and of the main task ``main_task``, ``main_length`` (Lm) and
+    ``transfer_length`` (La, may be missing).
+    """
+    columns = [getattr(Run, name) for name in column_names(Run) if name != "config"]
+    main = (
+        RunTask.task.label("main_task"), RunTask.training_length.label("main_length"), RunTask.transfer_length,
+    )  # fmt: skip
+    of_main = and_(RunTask.run_id == Run.id, RunTask.role == "main")
+    statement = select(*columns, *main).join(RunTask, of_main, isouter=True).order_by(Run.id)
+    filters: tuple[tuple[InstrumentedAttribute[Any], Choice], ...] = (
+        (Run.task_group, group), (Run.arm, arm), (Run.preset, preset), (Run.experiment, experiment),
+        (Run.state, states),
+    )  # fmt: skip
+    for column, choice in filters:
+        if choice is not None:
+            statement = statement.where(column.in_([choice] if isinstance(choice, str) else list(choice)))
+    if ids is not None:
+        statement = statement.where(Run.id.in_(_ids(ids)))
+    with read_connection(engine) as connection:
+        return frame(connection, statement)
+
+
+def _ids(run_ids: Iterable[int]) -> list[int]:
+    return sorted({int(run_id) for run_id in run_ids})
+
+
+def run(engine: Engine, run_id: int) -> RunRecord:
+    """Everything about one run but its measurements. Raises StoreError when it is missing or damaged."""
+    tasks = select(RunTask.task, RunTask.role, *LENGTHS).where(RunTask.run_id == run_id)
+    with read_connection(engine) as connection:
+        row = connection.execute(select(*Run.__table__.columns).where(Run.id == run_id)).mappings().first()
+        stored_tasks = [RunTaskRecord(*values) for values in connection.execute(tasks)]
+    if row is None:
+        raise StoreError(f"run {run_id}: not in the store {store_name(engine.url)}; see `python -m lgt runs`")
+    try:
+        config, state = RunConfig.from_json(row["config"]), RunState(row["state"])
+    except (ConfigError, ValueError, TypeError) as error:
+        raise StoreError(
+            f"run {run_id}: its stored config is not one that this code reads ({error}); update the code, or {RESTORE}"
+        ) from error
+    order = [spec.task for spec in config.tasks]
+    stored_tasks.sort(key=lambda record: order.index(record.task) if record.task in order else len(order))
+    tags = tuple(tag for tag in str(row["tags"]).split(",") if tag)
+    return RunRecord(**{**row, "config": config, "state": state, "tags": tags, "tasks": tuple(stored_tasks)})
+
+
+def finished_with_hash(engine: Engine, config_hash: str) -> int | None:
+    """The newest finished run of the config with this hash, if any."""
+    return existing_with_hash(engine, config_hash, (RunState.DONE,))
+
+
+def existing_with_hash(engine: Engine, config_hash: str, states: Iterable[str]) -> int | None:
+    """The newest run of the config with this hash in one of ``states``, if any."""
+    statement = select(func.max(Run.id)).where(Run.config_hash == config_hash, Run.state.in_(list(states)))
+    with read_connection(engine) as connection:
+        return connection.scalar(statement)
+
+
+def accuracy(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -> pd.DataFrame:
+    """Exact-match counts of the runs' tasks, one row per (run, step, task, length).
+
+    Columns: ``run_id``, ``task_group``, ``arm``, ``preset``, ``position``, ``model_seed``, ``data_seed``, ``step``,
+    ``task``, ``role``, ``training_length``, ``transfer_length``, ``length``, ``correct``, ``total``.
+    """
+    columns = (Accuracy.step, Accuracy.task, RunTask.role, *LENGTHS, Accuracy.length, Accuracy.correct, Accuracy.total)
+    same_task = and_(RunTask.run_id == Accuracy.run_id, RunTask.task == Accuracy.task)
+    statement = select(*RUN_COLUMNS, *columns).join(Accuracy, Accuracy.run_id == Run.id).join(RunTask, same_task)
+    return _measured(engine, statement, Accuracy, run_ids, step)
+
+
+def head_scores(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -> pd.DataFrame:
+    """Mean-ablation map entries, one row per (run, step, task, length, layer, head).
+
+    Columns: those of :func:`accuracy` up to ``length``, then ``layer``, ``head``, ``accuracy_drop``, ``loss_rise``
+    and ``examples``.
+    """
+    table = HeadScore
+    columns = (table.step, table.task, RunTask.role, *LENGTHS, table.length, table.layer, table.head)
+    values = (table.accuracy_drop, table.loss_rise, table.examples)
+    same_task = and_(RunTask.run_id == table.run_id, RunTask.task == table.task)
+    statement = select(*RUN_COLUMNS, *columns, *values).join(table, table.run_id == Run.id).join(RunTask, same_task)
+    return _measured(engine, statement, table, run_ids, step)
+
+
+def attention_differences(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -> pd.DataFrame:
+    """Attention-matrix differences, one row per (run, step, task_a, task_b, length, layer, head).
+
+    Columns: those of the run as in :func:`accuracy`, ``step``, ``task_a``, ``task_b``, the main task's
+    ``training_length`` and ``transfer_length``, ``length``, ``layer``, ``head``, ``difference``.
+    """
+    table = AttentionDifference
+    columns = (table.step, table.task_a, table.task_b, *LENGTHS, table.length, table.layer, table.head)
+    of_main = and_(RunTask.run_id == table.run_id, RunTask.role == "main")
+    chosen = select(*RUN_COLUMNS, *columns, table.difference)
+    statement = chosen.join(table, table.run_id == Run.id).join(RunTask, of_main)
+    return _measured(engine, statement, table, run_ids, step)
+
+
+def _measured(
+    engine: Engine, statement: Select[*tuple[Any, ...]], table: Measured, run_ids: Iterable[int], step: Steps
+) -> pd.DataFrame:
+    ids = _ids(run_ids)
+    statement = statement.where(Run.id.in_(ids))
+    if step == "final":
+        last = select(table.run_id, func.max(table.step)).where(table.run_id.in_(ids)).group_by(table.run_id)
+        statement = statement.where(tuple_(table.run_id, table.step).in_(last))
+    elif step != "all":
+        statement = statement.where(table.step == step)
+    with read_connection(engine) as connection:
+        return frame(connection, statement.order_by(*table.__table__.primary_key))
+
+
+def training_log(engine: Engine, run_ids: Iterable[int]) -> pd.DataFrame:
+    """The runs' training logs: the columns of the run, ``step``, ``loss``, ``learning_rate``, ``tokens_per_second``.
+
+    ``loss`` is missing (NaN) where it was not a number.
+    """
+    table = TrainingLog
+    columns = (table.step, table.loss, table.learning_rate, table.tokens_per_second)
+    statement = select(*RUN_COLUMNS, *columns).join(table, table.run_id == Run.id).where(Run.id.in_(_ids(run_ids)))
+    with read_connection(engine) as connection:
+        return frame(connection, statement.order_by(table.run_id, table.step))
+
+
+def evaluated_steps(engine: Engine, run_ids: Iterable[int]) -> dict[int, list[int]]:
+    """The steps at which each run was evaluated, in order; an empty list for a run without an evaluation yet."""
+    steps: dict[int, list[int]] = {run_id: [] for run_id in _ids(run_ids)}
+    statement = select(Accuracy.run_id, Accuracy.step).distinct().where(Accuracy.run_id.in_(list(steps)))
+    with read_connection(engine) as connection:
+        for run_id, step in connection.execute(statement.order_by(Accuracy.run_id, Accuracy.step)):
+            steps[run_id].append(step)
+    return steps
+
+
+def checkpoints(engine: Engine, run_ids: Iterable[int] | None = None) -> pd.DataFrame:
+    """Which weights are stored: columns of the run, ``step``, ``size`` (bytes), ``sha256``; never the weights."""
+    table = Checkpoint
+    statement = select(*RUN_COLUMNS, table.step, table.size, table.sha256).join(table, table.run_id == Run.id)
+    if run_ids is not None:
+        statement = statement.where(Run.id.in_(_ids(run_ids)))
+    with read_connection(engine) as connection:
+        return frame(connection, statement.order_by(table.run_id, table.step))
+
+
+def checkpoint(engine: Engine, run_id: int, step: int | None = None) -> CheckpointRecord:
+    """The weights of a run after ``step`` steps (default: its last stored).
+
+    Raises StoreError when there are none, they lie outside the store, or their size or SHA-256 is wrong.
+    """
+    statement = select(*Checkpoint.__table__.columns).where(Checkpoint.run_id == run_id)
+    if step is not None:
+        statement = statement.where(Checkpoint.step == step)
+    with read_connection(engine) as connection:
+        row = connection.execute(statement.order_by(Checkpoint.step.desc()).limit(1)).first()
+    where = f"run {run_id}" + ("" if step is None else f", step {step}")
+    if row is None:
+        raise StoreError(f"{where}: no checkpoint in the store {store_name(engine.url)}; see `python -m lgt runs`")
+    if row.weights is None:
+        raise StoreError(f"{where}: its weights are not in the store but at {row.uri}")
+    if not intact(row.weights, row.size, row.sha256):
+        raise StoreError(f"{where}: its checkpoint is damaged (size or SHA-256 differ); {RESTORE}")
+    return CheckpointRecord(row.run_id, row.step, row.sha256, row.size, row.weights)
+
+
+def intact(weights: object, size: object, sha256: object) -> bool:
+    """Whether stored ``weights`` are bytes of this size and SHA-256."""
+    return isinstance(weights, bytes) and len(weights) == size and hashlib.sha256(weights).hexdigest() == sha256
