@@ -20,7 +20,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from lgt.store import files, migrate
-from lgt.store.errors import LeaseLost, StoreError, explained
+from lgt.store.errors import LeaseLost, StoreError, explained, store_name
 from lgt.store.upserts import bump_revision
 
 __all__ = ["LeaseLost", "StoreError", "database_url", "open_store", "read_connection", "write_transaction"]
@@ -61,6 +61,14 @@ def _sqlite_url(url: URL) -> URL:
     if not url.database or url.database == ":memory:" or "\0" in url.database:
         raise StoreError("a store must be a file that several processes can open; give its path")
     return url.set(database=str(Path(url.database).expanduser().absolute()))
+
+
+def database_file(url: str) -> Path:
+    """The file of the SQLite store at ``url`` (URL or path). Raises StoreError when it is not a SQLite store."""
+    parsed = _parsed(url)
+    if parsed.get_backend_name() != "sqlite":
+        raise StoreError(f"{store_name(parsed)} is not a SQLite file; use the server's own tools, such as pg_dump")
+    return Path(str(parsed.database))
 
 
 def open_store(url: str, *, create: bool = True, read_only: bool = False) -> Engine:
@@ -136,7 +144,7 @@ def sqlite_engine(path: Path, *, read_only: bool) -> Engine:
 
 def _configure(raw: Any, read_only: bool) -> None:
     raw.isolation_level = None  # the driver would begin deferred transactions of its own; _begin decides instead
-    for pragma in ("foreign_keys = ON", "synchronous = FULL", f"query_only = {int(read_only)}"):
+    for pragma in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF", f"query_only = {int(read_only)}"):
         raw.execute(f"PRAGMA {pragma}")
 
 

@@ -60,5 +60,5 @@ def explained(url: URL) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise StoreError(explain(store_name(url), error.orig)) from error
-    except (sqlite3.Error, UnicodeDecodeError) as error:
+    except (sqlite3.Error, UnicodeError, OverflowError) as error:  # the driver could not convert a value
         raise StoreError(explain(store_name(url), error)) from error

@@ -102,7 +102,7 @@ def new_file(path: Path, fill: Callable[[Path], None]) -> None:
         except OSError:  # a filesystem without hard links; the window for two creators is tiny here
             if not path.exists():
                 os.replace(beside, path)
-        sync_folder(path.parent)
+        sync(path.parent)
     except OSError as error:
         raise StoreError(f"{path} cannot be created: {error.strerror}; choose another path with --database") from error
     finally:
@@ -124,9 +124,9 @@ def _check_place(path: Path) -> None:
     check_filesystem(path)
 
 
-def sync_folder(folder: Path) -> None:
-    """Make the names in ``folder`` survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Make a finished file, or the names in a folder, survive a power cut. Never for a store that is in use."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
