@@ -163,9 +163,11 @@ def test_nodes_and_neighbours_are_listed_in_random_order():
     place_of_centre = Counter((mazes.order == 4).argmax(axis=1).tolist())
     assert len(place_of_centre) == 9 and stats.chisquare(list(place_of_centre.values())).pvalue > 1e-3
     centre = mazes.neighbours[:, 4]
-    full = centre[(centre != ABSENT).all(axis=1)]
-    orders = Counter(map(tuple, full.tolist()))
+    full = (centre != ABSENT).all(axis=1) & (mazes.parent[:, 4] != 4)
+    orders = Counter(map(tuple, centre[full].tolist()))
     assert len(orders) == 24 and stats.chisquare(list(orders.values())).pvalue > 1e-3
+    place_of_parent = Counter(np.argwhere(centre[full] == mazes.parent[full, 4, None])[:, 1].tolist())
+    assert len(place_of_parent) == 4 and stats.chisquare(list(place_of_parent.values())).pvalue > 1e-3
 
 
 def test_absent_cells_have_no_neighbours():

@@ -11,7 +11,8 @@ from lgt.config import ConfigError, EvaluationConfig, RunConfig, TaskOptions, Ta
 from lgt.groups import GROUPS
 from lgt.tasks import TASKS, check_run, evaluation_lengths, task_named
 from lgt.tasks.base import BODY_START, Examples, draw_examples
-from lgt.vocabulary import BOS, EOS, PAD, TAG, decode
+from lgt.tasks.strings import reverse
+from lgt.vocabulary import BOS, EOS, PAD, TAG, decode, encode
 
 PLUS_TASKS = ["reverse_add", "no_carry", "carry_only", "copy_first_operand"]
 ARITHMETIC = [*PLUS_TASKS, "reverse_subtract", "cot_multiply"]
@@ -134,6 +135,12 @@ def test_multiplication_has_as_many_partial_products_as_the_second_operand_has_d
         assert (len(left), len(right)) == (length, min(digits, length))
         assert answer == oracle_cot_multiply(prompt) and answer.count("+") == len(right) - 1
     assert any("0" in prompt.split("*")[1] for prompt, _ in pairs) or digits == 1  # zero digits were among them
+
+
+def test_reversing_strings_of_mixed_length_keeps_them_left_aligned():
+    rows = np.array([[*encode("abc"), *encode("d")], [*encode("xY"), PAD, PAD]])
+    assert [decode(row[row != PAD]) for row in reverse(rows)] == ["dcba", "Yx"]
+    assert (reverse(rows)[1, 2:] == PAD).all()
 
 
 def test_mqar_asks_every_letter_but_the_last_and_answers_with_its_successor():
