@@ -39,7 +39,7 @@ _SQLITE = {
 def explain(name: str, error: BaseException | None) -> str:
     """One line about ``error`` of the database driver, met while using the store ``name``."""
     code = getattr(error, "sqlite_errorcode", None)
-    detail = (str(error).strip().splitlines() or ["unknown error"])[0]
+    detail = (str(error).strip().splitlines() or ["unknown error"])[0][:160]
     if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in detail:
         code = sqlite3.SQLITE_CORRUPT
     wrong, remedy = _SQLITE.get((code or 0) & 0xFF, ("refused the request", "see `python -m lgt doctor`"))

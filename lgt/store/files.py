@@ -18,6 +18,7 @@ from lgt.store.errors import RESTORE, StoreError
 from lgt.store.schema import APPLICATION_ID, Base
 
 NETWORK_FILESYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "afs")
+SMALLEST_PAGE = 512
 
 
 def is_writable(path: Path) -> bool:
@@ -33,10 +34,13 @@ def check_file(path: Path, *, writable: bool) -> None:
         raise StoreError(f"{path} is not a regular file; choose another path with --database")
     if not os.access(path, os.R_OK):
         raise StoreError(f"{path} may not be read; change its permissions or choose another path with --database")
-    if path.stat().st_size == 0:
+    size = path.stat().st_size
+    if size == 0:
         raise StoreError(
             f"{path} is empty (0 bytes), which no store ever is; delete it to start a new one, or {RESTORE}"
         )
+    if size < SMALLEST_PAGE:  # SQLite would take some of these for empty databases
+        raise StoreError(f"{path} is not a SQLite database ({size} bytes); choose another file, or {RESTORE}")
     if writable and not is_writable(path):
         raise StoreError(f"{path} or its folder is read-only; make both writable or choose --database")
     if writable:

@@ -110,7 +110,8 @@ def _export_table(connection: Connection, table: type[Base], directory: Path, fo
 def _escaped(rows: pd.DataFrame) -> pd.DataFrame:
     """``rows`` with an apostrophe before texts that begin as formulas do (OWASP, CSV injection)."""
     escaped = rows.copy()
-    for name in rows.select_dtypes("str").columns:
+    texts: list[str] = list(rows.select_dtypes("str").columns)
+    for name in texts:
         formulas = rows[name].str.match(r"[=+\-@\t\r\n＝＋－＠]", na=False)
         escaped.loc[formulas, name] = "'" + rows.loc[formulas, name]
     return escaped
@@ -170,7 +171,8 @@ def backup(engine: Engine, path: Path) -> Path:
             _vacuum_into(engine, beside)
             problems = integrity(open_store(str(beside), create=False, read_only=True))
             if problems:
-                raise StoreError(f"{store_name(engine.url)} is damaged ({problems[0]}); no backup was made; {RESTORE}")
+                found = problems[0].replace(str(beside), "its copy")
+                raise StoreError(f"{store_name(engine.url)} is damaged ({found}); no backup was made; {RESTORE}")
             files.sync(beside)
             os.replace(beside, path)
         files.sync(path.parent)

@@ -1,0 +1,176 @@
+"""Stores merge without doubles, export in tables anybody can read, and come back from a backup."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from sqlalchemy import Engine, text
+from test_store import ACCURACY, WEIGHTS, finished_run
+
+from lgt.store import queries, transfer, writes
+from lgt.store.engine import StoreError, open_store, read_connection, write_transaction
+from lgt.store.schema import RUN_TABLES
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Engine:
+    """A store with one finished run."""
+    engine = open_store(str(tmp_path / "results.db"))
+    finished_run(engine)
+    return engine
+
+
+def counts(engine: Engine) -> dict[str, int]:
+    with read_connection(engine) as connection:
+        return {table.__tablename__: connection.scalar(text(f"SELECT count(*) FROM {table.__tablename__}")) or 0
+                for table in RUN_TABLES}  # fmt: skip
+
+
+def test_merging_copies_finished_runs_once(store: Engine, tmp_path: Path) -> None:
+    other_path = str(tmp_path / "other.db")
+    other = open_store(other_path)
+    finished_run(other)
+    theirs = finished_run(other)
+    writes.create_run(other, queries.run(other, theirs).config, token="still queued")
+    writes.describe_run(other, theirs, label="theirs")
+    assert transfer.merge(store, other_path) == transfer.MergeReport(added=2, skipped=0)
+    assert queries.runs(store).label.tolist() == ["first", "first", "theirs"]
+    merged = queries.run(store, 3)
+    original = queries.run(other, theirs)
+    assert (merged.config, merged.created_at, merged.tasks) == (original.config, original.created_at, original.tasks)
+    assert queries.checkpoint(store, 3).weights == WEIGHTS
+    assert counts(store) == {name: 3 * n // 2 for name, n in counts_of_finished(other).items()}
+    once = counts(store)
+    assert transfer.merge(store, other_path) == transfer.MergeReport(added=0, skipped=2)
+    assert counts(store) == once
+    assert transfer.merge(other, str(tmp_path / "results.db")) == transfer.MergeReport(added=1, skipped=2)
+
+
+def counts_of_finished(other: Engine) -> dict[str, int]:
+    writes.delete_runs(other, queries.runs(other, states="queued").id)
+    return counts(other)
+
+
+def test_a_damaged_run_is_not_merged(store: Engine, tmp_path: Path) -> None:
+    other = open_store(str(tmp_path / "other.db"))
+    finished_run(other)
+    with write_transaction(other) as connection:
+        connection.execute(text("UPDATE checkpoints SET size = size + 1"))
+    with pytest.raises(StoreError, match="run 1 has a damaged checkpoint"):
+        transfer.merge(store, str(tmp_path / "other.db"))
+    assert len(queries.runs(store)) == 1
+
+
+def test_a_merge_that_fails_midway_leaves_nothing_of_that_run(
+    store: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other_path = str(tmp_path / "other.db")
+    finished_run(open_store(other_path))
+    before = counts(store)
+    sent = transfer.upsert
+
+    def broken(connection: object, table: type, rows: list[dict[str, object]]) -> None:
+        if table is RUN_TABLES[3]:
+            raise StoreError("disk full")
+        sent(connection, table, rows)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(transfer, "upsert", broken)
+    with pytest.raises(StoreError, match="disk full"):
+        transfer.merge(store, other_path)
+    assert (counts(store), len(queries.runs(store))) == (before, 1)
+    monkeypatch.undo()
+    assert transfer.merge(store, other_path).added == 1
+
+
+def test_merging_needs_an_existing_store(store: Engine, tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="does not exist"):
+        transfer.merge(store, str(tmp_path / "other.db"))
+    assert not (tmp_path / "other.db").exists()
+
+
+@pytest.mark.parametrize("format", ["csv", "parquet", "json"])
+def test_export_writes_every_table_with_counts(store: Engine, tmp_path: Path, format: transfer.Format) -> None:
+    folder = tmp_path / "out" / format
+    paths = transfer.export(store, folder, format)
+    assert sorted(paths) == sorted(path for path in folder.rglob("*") if path.is_file())
+    assert {path.name for path in paths} == {
+        *(f"{table}.{format}" for table in ("runs", *counts(store))), "run-1-step-20.safetensors", "README.txt",
+    }  # fmt: skip
+    read = {"csv": pd.read_csv, "parquet": pd.read_parquet, "json": pd.read_json}[format]
+    accuracy = read(folder / f"accuracy.{format}")
+    assert list(accuracy.columns) == ["run_id", "step", "task", "length", "correct", "total"]
+    assert len(accuracy) == 2 * len(ACCURACY) and accuracy.correct.sum() == 2 * sum(row.correct for row in ACCURACY)
+    assert (folder / "checkpoints" / "run-1-step-20.safetensors").read_bytes() == WEIGHTS
+    config = json.loads(read(folder / f"runs.{format}").config[0])
+    assert config == queries.run(store, 1).config.as_dict() | {"tasks": config["tasks"]}
+    assert transfer.export(store, folder, format) == paths, "exporting again replaces"
+
+
+def test_csv_cells_cannot_become_formulas(store: Engine, tmp_path: Path) -> None:
+    dangerous = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "safe", "a=b"]
+    for label in dangerous:
+        writes.describe_run(store, finished_run(store), label=label)
+    transfer.export(store, tmp_path / "out", "csv")
+    with (tmp_path / "out" / "runs.csv").open(newline="") as lines:
+        labels = [row["label"] for row in csv.DictReader(lines)]
+    assert labels == ["first", *("'" + label for label in dangerous[:5]), "safe", "a=b"]
+
+
+def test_export_of_an_empty_store_has_headers(tmp_path: Path) -> None:
+    transfer.export(open_store(str(tmp_path / "results.db")), tmp_path / "out", "csv")
+    assert (tmp_path / "out" / "training_log.csv").read_text() == "run_id,step,loss,learning_rate,tokens_per_second\n"
+
+
+def test_export_says_where_it_cannot_write(store: Engine, tmp_path: Path) -> None:
+    (tmp_path / "out").write_text("a file")
+    with pytest.raises(StoreError, match="out cannot be written"):
+        transfer.export(store, tmp_path / "out")
+    with pytest.raises(StoreError, match="xlsx"):
+        transfer.export(store, tmp_path / "other", "xlsx")  # type: ignore[arg-type]
+
+
+def test_a_backup_restores_what_it_saw(store: Engine, tmp_path: Path) -> None:
+    path, saved = tmp_path / "results.db", tmp_path / "saved.db"
+    assert transfer.backup(store, saved) == saved
+    with pytest.raises(StoreError, match="exists"):
+        transfer.backup(store, saved)
+    path.write_bytes(b"garbage" * 1000)
+    kept = transfer.restore(saved, str(path))
+    assert kept is not None and kept.read_bytes() == b"garbage" * 1000
+    restored = open_store(str(path))
+    assert transfer.integrity(restored) == []
+    assert queries.checkpoint(restored, 1).weights == WEIGHTS
+    assert sorted(os.listdir(tmp_path)) == sorted([path.name, saved.name, kept.name])
+
+
+def test_restoring_keeps_a_journal_with_its_own_store(store: Engine, tmp_path: Path) -> None:
+    saved = transfer.backup(store, tmp_path / "saved.db")
+    journal = tmp_path / "results.db-journal"
+    journal.write_bytes(b"\xd9\xd5\x05\xf9 \xa1c\xd7" * 100)
+    kept = transfer.restore(saved, str(tmp_path / "results.db"))
+    assert not journal.exists() and (tmp_path / f"{kept}-journal").exists()
+    assert transfer.restore(saved, str(tmp_path / "new.db")) is None
+
+
+def test_a_damaged_backup_is_not_restored(store: Engine, tmp_path: Path) -> None:
+    saved = transfer.backup(store, tmp_path / "saved.db")
+    damaged = bytearray(saved.read_bytes())
+    damaged[damaged.rindex(WEIGHTS[:200]) + 5] ^= 1
+    saved.write_bytes(damaged)
+    before = (tmp_path / "results.db").read_bytes()
+    with pytest.raises(StoreError, match="choose another backup"):
+        transfer.restore(saved, str(tmp_path / "results.db"))
+    assert (tmp_path / "results.db").read_bytes() == before
+
+
+def test_a_damaged_store_makes_no_backup(store: Engine, tmp_path: Path) -> None:
+    with write_transaction(store) as connection:
+        connection.execute(text("UPDATE checkpoints SET sha256 = 'wrong'"))
+    with pytest.raises(StoreError, match="no backup was made"):
+        transfer.backup(store, tmp_path / "saved.db")
+    assert os.listdir(tmp_path) == ["results.db"]
