@@ -185,6 +185,16 @@ def test_a_live_lease_is_not_taken(engine: Engine) -> None:
         writes.start_run(engine, run_id, "second", "cpu")
 
 
+def test_a_read_only_store_can_be_read_and_not_written(engine: Engine) -> None:
+    run_id = finished_run(engine)
+    reader = open_store(engine.url.render_as_string(hide_password=False), read_only=True)
+    assert queries.run(reader, run_id).step == 20
+    with pytest.raises(StoreError):
+        writes.create_run(reader, CONFIG)
+    assert len(queries.runs(engine)) == 1
+    reader.dispose()
+
+
 def test_one_token_makes_one_run(engine: Engine) -> None:
     first = writes.create_run(engine, CONFIG, token="click")
     assert writes.create_run(engine, CONFIG, token="click") == first

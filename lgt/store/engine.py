@@ -160,6 +160,8 @@ def _open_server(url: URL, may_create: bool, read_only: bool) -> Engine:
         raise StoreError(
             f"the driver {error.name} is not installed; install it with pip, e.g. psycopg[binary]"
         ) from error
+    if read_only:
+        engine = engine.execution_options(postgresql_readonly=True)
     with read_connection(engine) as connection:
         stored = migrate.stored_schema(connection)
     name = url.render_as_string()
