@@ -38,7 +38,7 @@ def answer_scores(model: Decoder, batch: Batch) -> tuple[Tensor, Tensor]:
     """Per example of ``batch``: exact match [B] (bool) and mean cross-entropy over its scored tokens [B] (nats)."""
     rows = max(1, TOKENS_PER_PASS // batch.tokens.shape[1])
     matches, losses = [], []
-    for tokens, scored in zip(batch.tokens.split(rows), batch.scored.split(rows), strict=True):
+    for tokens, scored in zip(torch.split(batch.tokens, rows), torch.split(batch.scored, rows), strict=True):
         targets, mask = tokens[:, 1:], scored[:, 1:]
         residual = model.residual(tokens[:, :-1])[mask]  # [scored tokens, W]
         logits = model.logits(residual)  # [scored tokens, V]

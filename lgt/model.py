@@ -88,7 +88,7 @@ class Attention(nn.Module):
         return self.output(heads.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]  # [B, T, W]
 
     def split(self, x: Tensor) -> Tensor:  # [B, T, W] -> [B, H, T, dh]
-        return x.unflatten(-1, (self.config.heads, self.config.head_width)).transpose(1, 2)
+        return x.view(*x.shape[:2], self.config.heads, self.config.head_width).transpose(1, 2)
 
     @staticmethod
     def normalised(x: Tensor, gain: Tensor) -> Tensor:
@@ -135,6 +135,10 @@ class Decoder(nn.Module):
         self.norm = RMSNorm(config.width)
         self.unembedding = Linear(config.width, vocabulary)
         initialise(self, seed)
+
+    def blocks(self) -> list[Layer]:
+        """The layers, first to last, with their type."""
+        return [layer for layer in self.layers if isinstance(layer, Layer)]
 
     def residual(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
         """Final residual stream [B, T, W], before the last norm, of tokens [B, T]; ``positions`` [T] defaults to 0..T-1."""

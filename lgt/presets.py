@@ -48,11 +48,11 @@ _TWO_LAYERS = ModelConfig(layers=2, heads=4, width=64, hidden=176, rope_theta=10
 _THREE_LAYERS = replace(_TWO_LAYERS, layers=3)
 _PAPER_MODEL = ModelConfig(layers=6, heads=6, width=384, hidden=1024, rope_theta=10000.0, qk_norm=False)
 
-_DEMO_TRAINING = TrainingConfig(steps=1500)
-_SMALL_TRAINING = TrainingConfig(steps=5000)
+_DEMO_TRAINING = TrainingConfig(steps=1000)
+_SMALL_TRAINING = TrainingConfig(steps=5000, compiled=True)
 _PAPER_TRAINING = TrainingConfig(
     steps=20000, batch_size=1024, optimizer="adamw", learning_rate=1e-3, embedding_learning_rate=1e-3,
-    weight_decay=0.1, warmup_fraction=0.05, decay_fraction=0.2,
+    weight_decay=0.1, warmup_fraction=0.05, decay_fraction=0.2, compiled=True,
 )  # fmt: skip
 
 _DEMO_MEASURES = EvaluationConfig(examples=256, progress_examples=64, snapshots=6, attribution_examples=64)
@@ -119,7 +119,9 @@ def group_config(
     group, preset = group_named(group_key), preset_named(preset_name)
     main_length, auxiliary_length = preset.lengths[group_key]
     tasks = [TaskSpec(group.main, "main", main_length)]
-    tasks += [TaskSpec(name, "control" if group.control else "auxiliary", auxiliary_length) for name in group.auxiliaries]
+    tasks += [
+        TaskSpec(name, "control" if group.control else "auxiliary", auxiliary_length) for name in group.auxiliaries
+    ]
     config = _config(tasks, group.key, preset, preset.recipes[group.family], position, seed)
     return baseline(config, arm)
 

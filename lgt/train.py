@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import os
+import shutil
 import time
 from collections.abc import Callable, Iterable
 
@@ -60,6 +63,18 @@ def make_optimizers(model: Decoder, training: TrainingConfig) -> list[torch.opti
     return optimizers
 
 
+def compile_layers(model: Decoder) -> None:
+    """Compile each layer in place, for batches of any length; all layers share one compilation, cached on disk.
+
+    Without a C++ compiler the model is left as it is and one line says so: the run is slower, its result as good.
+    """
+    if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
+        logging.getLogger(__name__).warning("no C++ compiler (g++ or clang++) found: training without torch.compile")
+        return
+    for layer in model.layers:
+        layer.compile(dynamic=True)
+
+
 def train(
     config: RunConfig, sink: Sink, *, device: str = "cpu", should_stop: Callable[[], bool] = lambda: False
 ) -> Decoder:
@@ -72,6 +87,8 @@ def train(
     training = config.training
     model = Decoder(config.model, config.model_seed).to(device)
     model.compute = getattr(torch, training.precision)
+    if training.compiled:
+        compile_layers(model)
     optimizers = make_optimizers(model, training)
     measured_steps = set(snapshot_steps(config))
     report = Reporter(sink, training.steps)

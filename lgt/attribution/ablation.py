@@ -36,7 +36,7 @@ def mean_head_outputs(model: Decoder, batch: Batch) -> list[Tensor]:
     """Per layer the mean [H, T, dh] of each head's output over the examples that have a token at the position."""
     present = batch.present[:, :-1]
     with evaluating(model), ExitStack() as stack:
-        records = [stack.enter_context(recorded(layer.attention.head_outputs)) for layer in model.layers]  # type: ignore[union-attr, arg-type]
+        records = [stack.enter_context(recorded(layer.attention.head_outputs)) for layer in model.blocks()]
         model.residual(batch.tokens[:, :-1])
     weight = present[:, None, :, None].float()  # [B, 1, T, 1]
     count = weight.sum(0).clamp(min=1)
@@ -50,9 +50,9 @@ def ablation_map(model: Decoder, batch: Batch) -> AblationMap:
     drop, rise = torch.zeros(layers, heads), torch.zeros(layers, heads)
     with evaluating(model):
         match, loss = answer_scores(model, batch)
-        for layer, block in enumerate(model.layers):
+        for layer, block in enumerate(model.blocks()):
             for head in range(heads):
-                with edited(block.attention.head_outputs, replace_head(head, means[layer][head])):  # type: ignore[union-attr, arg-type]
+                with edited(block.attention.head_outputs, replace_head(head, means[layer][head])):
                     ablated_match, ablated_loss = answer_scores(model, batch)
                 drop[layer, head] = match.float().mean() - ablated_match.float().mean()
                 rise[layer, head] = (ablated_loss - loss).mean()

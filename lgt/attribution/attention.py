@@ -18,7 +18,7 @@ from lgt.taps import recorded
 def mean_patterns(model: Decoder, batch: Batch) -> Tensor:
     """Attention patterns averaged over the batch, [layers, H, T, T] (the last token, which predicts nothing, left out)."""
     with evaluating(model), ExitStack() as stack:
-        records = [stack.enter_context(recorded(layer.attention.pattern)) for layer in model.layers]  # type: ignore[union-attr, arg-type]
+        records = [stack.enter_context(recorded(layer.attention.pattern)) for layer in model.blocks()]
         model.residual(batch.tokens[:, :-1])
     return torch.stack([record[0].mean(0) for record in records])
 

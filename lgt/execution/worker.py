@@ -15,11 +15,12 @@ from lgt.config import ConfigError, RunConfig
 from lgt.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
 from lgt.sinks import Sink
 from lgt.store import queries, queue, writes
+from lgt.store.errors import LeaseLost
 from lgt.store.schema import RunState
 from lgt.train import TrainingFailed, train
 
-# Longer than the longest stretch without a write: the last evaluation with its ablation maps at the paper's size.
-LEASE_SECONDS = 900.0
+# Longer than the longest stretch without a write, which is the last evaluation with its ablation maps.
+LEASE_SECONDS = 300.0
 
 
 class StoreSink:
@@ -67,16 +68,18 @@ def execute(
     """Train a started run and finish it in the store; returns the state it ended in.
 
     A failure of the run itself (loss not finite, out of memory, refused config) is stored with its reason and does not
-    raise. An interrupt ends the run as cancelled and is raised again.
+    raise, nor does a cancelled one. An interrupt ends the run as cancelled and is raised again.
     """
 
     def cancelled() -> bool:
-        return queries.run_state(engine, run_id) is not RunState.RUNNING
+        return writes.cancel_requested(engine, run_id, attempt)
 
-    sink = sink or StoreSink(engine, run_id, attempt)
-    asked = every(2.0, cancelled)
     try:
-        train(config, sink, device=device, should_stop=asked)
+        train(config, sink or StoreSink(engine, run_id, attempt), device=device, should_stop=every(2.0, cancelled))
+        if cancelled():
+            return RunState.CANCELLED
+    except LeaseLost:
+        return queries.run(engine, run_id).state
     except KeyboardInterrupt:
         writes.finish_run(engine, run_id, attempt, RunState.CANCELLED, "interrupted by the user")
         raise
@@ -84,8 +87,6 @@ def execute(
         return _failed(engine, run_id, attempt, str(error))
     except (MemoryError, torch.OutOfMemoryError):
         return _failed(engine, run_id, attempt, "out of memory; lower training.batch_size or the model's size")
-    if cancelled():
-        return RunState.CANCELLED
     writes.finish_run(engine, run_id, attempt, RunState.DONE)
     return RunState.DONE
 

@@ -1,0 +1,14 @@
+"""Length Transfer Lab's dashboard: ``streamlit run app.py``."""
+
+import streamlit as st
+
+st.set_page_config(page_title="Length Transfer Lab", page_icon=":material/swap_horiz:", layout="wide")
+
+navigation = st.navigation(
+    [
+        st.Page("pages/overview.py", title="Overview", icon=":material/lightbulb:", default=True),
+        st.Page("pages/explore.py", title="Explore", icon=":material/stacked_line_chart:", url_path="explore"),
+    ],
+    position="top",
+)
+navigation.run()

@@ -1,0 +1,122 @@
+"""What the commands print: tables on a terminal, plain columns in a pipe."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lgt.statistics import TRANSFER_REGION, wilson_interval, zone
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lgt.store.queries import RunRecord
+
+ZONE_STYLES = {TRANSFER_REGION: "bold"}
+
+
+def cell(value: Any) -> str:
+    """A table cell's text: nothing for missing, short numbers, joined lists."""
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return "  ".join(f"{name} {':'.join(map(str, pair))}" for name, pair in value.items())
+    return str(value)
+
+
+def print_rows(rows: list[dict[str, Any]], columns: list[str]) -> None:
+    """Print ``columns`` of ``rows``."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "))
+    for row in rows:
+        table.add_row(*(Text(cell(row.get(column))) for column in columns))
+    console = Console()
+    if not console.is_terminal:
+        console.width = 250
+    console.print(table)
+
+
+def accuracy_lines(accuracy: pd.DataFrame) -> list[Text]:
+    """One line per task: exact match in percent at every length, the transfer region in bold."""
+    lines = []
+    for task, rows in accuracy.groupby("task", sort=False):
+        rows = rows.sort_values("length")
+        first = rows.iloc[0]
+        text = Text(f"{task} ({first.role}, trained to {first.training_length})\n")
+        transfer = None if math.isnan(first.transfer_length or math.nan) else int(first.transfer_length)
+        for row in rows.itertuples():
+            style = ZONE_STYLES.get(zone(row.length, row.training_length, transfer), "dim")
+            text.append(f"{row.length:>4}", "dim").append(f" {100 * row.correct / row.total:3.0f}%", style)
+        lines.append(text)
+    return lines
+
+
+def transfer_line(accuracy: pd.DataFrame) -> str | None:
+    """The main task's transfer accuracy of one run in words, with n; ``None`` where there is no transfer region."""
+    main = accuracy[accuracy.role == "main"]
+    region = main[[
+        zone(r.length, r.training_length, None if math.isnan(r.transfer_length or math.nan) else int(r.transfer_length))
+        == TRANSFER_REGION
+        for r in main.itertuples()
+    ]]  # fmt: skip
+    if region.empty:
+        return None
+    mean = (region.correct / region.total).mean()
+    low, high = wilson_interval(int(region.correct.sum()), int(region.total.sum()))
+    return (
+        f"transfer accuracy {mean:.3f} (mean over lengths {region.length.min()}-{region.length.max()}; "
+        f"pooled 95% Wilson interval {low:.3f}-{high:.3f}, n = {region.total.sum()} prompts, 1 run)"
+    )
+
+
+def print_accuracy(accuracy: pd.DataFrame) -> None:
+    """Print the accuracy table of one run and its transfer accuracy."""
+    console = Console()
+    if not console.is_terminal:
+        console.width = 400
+    for line in accuracy_lines(accuracy):
+        console.print(line)
+    summary = transfer_line(accuracy)
+    if summary:
+        console.print(summary, highlight=False)
+
+
+def run_as_dict(record: RunRecord, accuracy: pd.DataFrame) -> dict[str, Any]:
+    """Everything ``show --json`` prints."""
+    columns = ["task", "length", "correct", "total"]
+    plain = {
+        name: getattr(record, name)
+        for name in ("id", "label", "experiment", "state", "step", "total_steps", "config_hash", "code_version",
+                     "device", "seconds", "tokens", "error", "created_at", "started_at", "finished_at")
+    }  # fmt: skip
+    rows = accuracy[columns].astype({"length": int, "correct": int, "total": int})
+    return {**plain, "config": record.config.as_dict(), "accuracy": rows.to_dict(orient="records")}
+
+
+def print_run(record: RunRecord, accuracy: pd.DataFrame) -> None:
+    """Print one run for people."""
+    finished = record.finished_at and datetime.fromtimestamp(record.finished_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    facts = {
+        "run": f"{record.id}  {record.label}",
+        "state": f"{record.state}, step {record.step} of {record.total_steps}",
+        "error": record.error,
+        "finished": finished,
+        "took": record.seconds and f"{record.seconds:.0f} s on {record.device}",
+        "code": record.code_version,
+        "config": f"{record.config_hash}  {record.config.canonical_json()}",
+    }
+    for name, value in facts.items():
+        if value:
+            print(f"{name:<9}{value}")
+    if not accuracy.empty:
+        print_accuracy(accuracy)

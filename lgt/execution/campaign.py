@@ -1,0 +1,47 @@
+"""The runs of an experiment: queue what is missing, start workers, say how far it is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Engine
+
+from lgt.execution.local import start_workers, wait_for
+from lgt.experiments import Experiment
+from lgt.labels import run_label
+from lgt.store import queries, queue, writes
+from lgt.store.schema import RunState
+from lgt.version import code_version
+
+LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
+
+
+def queue_missing(engine: Engine, experiment: Experiment, seeds: Sequence[int]) -> list[int]:
+    """Queue every run of ``experiment`` that is not queued, running or done; returns the new ids."""
+    queue.requeue_expired(engine)
+    return [
+        writes.create_run(
+            engine, config, label=run_label(config), experiment=experiment.name, code_version=code_version()
+        )
+        for config in experiment.runs(seeds)
+        if queries.existing_with_hash(engine, config.hash(), LIVE) is None
+    ]
+
+
+def run_campaign(engine: Engine, experiment: Experiment, seeds: Sequence[int], *, workers: int) -> None:
+    """Queue what is missing and work on it with ``workers`` processes until the queue is empty."""
+    queue_missing(engine, experiment, seeds)
+    url = engine.url.render_as_string(hide_password=False)
+    wait_for(start_workers(url, workers, experiment=experiment.name))
+
+
+def campaign_status(engine: Engine, experiment: Experiment, seeds: Sequence[int]) -> list[str]:
+    """One line per run of the experiment with its state, and a count."""
+    lines, done = [], 0
+    configs = experiment.runs(seeds)
+    for config in configs:
+        run_id = queries.existing_with_hash(engine, config.hash(), tuple(RunState))
+        state = queries.run(engine, run_id).state.value if run_id is not None else "missing"
+        done += state == "done"
+        lines.append(f"{state:<9} {run_label(config)}" + (f" (run {run_id})" if run_id is not None else ""))
+    return [*lines, f"{done} of {len(configs)} runs done"]

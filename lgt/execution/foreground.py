@@ -1,0 +1,63 @@
+"""One run in the foreground: a progress bar while it trains, the accuracy table at its end."""
+
+from __future__ import annotations
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from sqlalchemy import Engine
+
+from lgt import cli_tables
+from lgt.config import ConfigError, RunConfig
+from lgt.execution.worker import LEASE_SECONDS, StoreSink, device_name, execute, owner_name
+from lgt.labels import run_label
+from lgt.records import AccuracyRow, LogRow
+from lgt.store import queries, writes
+from lgt.store.schema import RunState
+from lgt.version import code_version
+
+
+class ProgressSink(StoreSink):
+    """A store sink that also moves a progress bar."""
+
+    def __init__(self, engine: Engine, run_id: int, attempt: int, bar: Progress, steps: int, main: str) -> None:
+        super().__init__(engine, run_id, attempt)
+        self.bar, self.main = bar, main
+        self.task = bar.add_task("training", total=steps, loss="", speed="")
+
+    def progress(self, step: int, tokens: int, seconds: float, log: list[LogRow]) -> None:
+        super().progress(step, tokens, seconds, log)
+        if log:
+            speed = f"{log[-1].tokens_per_second:,.0f} tokens/s"
+            self.bar.update(self.task, loss=f"loss {log[-1].loss:.3f}", speed=speed)
+        self.bar.update(self.task, completed=step)
+
+    def accuracy(self, step: int, rows: list[AccuracyRow]) -> None:
+        super().accuracy(step, rows)
+        curve = " ".join(f"{100 * row.correct / row.total:.0f}" for row in rows if row.task == self.main)
+        self.bar.console.print(f"step {step:>6}  {self.main} exact match % by length: {curve}", highlight=False)
+
+
+def run_in_foreground(engine: Engine, config: RunConfig, *, threads: int | None, device: str) -> None:
+    """Train ``config`` now, into the store. Exits 1 when the run fails; Ctrl-C leaves it cancelled and exits 130."""
+    if device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device", device, "cpu (no CUDA device is visible here)")
+    if threads is not None:
+        torch.set_num_threads(threads)
+    label = run_label(config)
+    run_id = writes.create_run(engine, config, label=label, code_version=code_version(), state=RunState.RUNNING)
+    attempt = writes.start_run(engine, run_id, owner_name(), device_name(device), lease_seconds=LEASE_SECONDS)
+    print(f"run {run_id}: {label}")
+    columns = (
+        BarColumn(),
+        TextColumn("{task.percentage:3.0f}%  {task.fields[loss]}  {task.fields[speed]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(), transient=True) as bar:
+        sink = ProgressSink(engine, run_id, attempt, bar, config.training.steps, config.main.task)
+        state = execute(engine, run_id, attempt, config, device=device, sink=sink)
+    record = queries.run(engine, run_id)
+    print(f"run {run_id}: {state.value}" + (f": {record.error}" if record.error else ""))
+    cli_tables.print_accuracy(queries.accuracy(engine, [run_id]))
+    if state is not RunState.DONE:
+        raise SystemExit(1)

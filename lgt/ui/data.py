@@ -1,0 +1,75 @@
+"""What pages read: the store's engine, and reads cached on the store's revision.
+
+A cached read is keyed on :func:`lgt.store.queries.revision`, so a page never shows an old number and a rerun of the
+same page costs no query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pandas as pd
+import streamlit as st
+from sqlalchemy import Engine
+
+from lgt.store import queries
+from lgt.store.comparisons import Comparison, Setting, comparisons
+from lgt.store.engine import database_url, open_store
+
+T = TypeVar("T")
+
+
+@st.cache_resource(show_spinner=False)
+def _engine(url: str) -> Engine:
+    return open_store(url, create=True)
+
+
+def engine() -> Engine:
+    """The engine of this installation's store. Raises StoreError, which :func:`lgt.ui.frame.page` shows."""
+    return _engine(database_url())
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _comparisons(url: str, revision: str) -> dict[Setting, Comparison]:
+    return comparisons(_engine(url))
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _accuracy(url: str, revision: str, run_ids: tuple[int, ...], step: queries.Steps) -> pd.DataFrame:
+    return queries.accuracy(_engine(url), run_ids, step)
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def _head_scores(url: str, revision: str, run_ids: tuple[int, ...], step: queries.Steps) -> pd.DataFrame:
+    return queries.head_scores(_engine(url), run_ids, step)
+
+
+@st.cache_data(show_spinner=False, max_entries=16)
+def _runs(url: str, revision: str) -> pd.DataFrame:
+    return queries.runs(_engine(url))
+
+
+def _current(read: Callable[..., T], *arguments: object) -> T:
+    store = engine()
+    return read(database_url(), queries.revision(store), *arguments)
+
+
+def read_comparisons() -> dict[Setting, Comparison]:
+    """Every comparison of the store (see :mod:`lgt.store.comparisons`)."""
+    return _current(_comparisons)
+
+
+def read_accuracy(run_ids: list[int], step: queries.Steps = "final") -> pd.DataFrame:
+    """Exact-match counts of these runs (see :func:`lgt.store.queries.accuracy`)."""
+    return _current(_accuracy, tuple(run_ids), step)
+
+
+def read_head_scores(run_ids: list[int], step: queries.Steps = "final") -> pd.DataFrame:
+    """Ablation-map entries of these runs (see :func:`lgt.store.queries.head_scores`)."""
+    return _current(_head_scores, tuple(run_ids), step)
+
+
+def read_runs() -> pd.DataFrame:
+    """All runs (see :func:`lgt.store.queries.runs`)."""
+    return _current(_runs)

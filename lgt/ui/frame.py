@@ -1,0 +1,60 @@
+"""What every page shares: the error boundary, the empty state, the theme, the provenance line."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import pandas as pd
+import streamlit as st
+
+from lgt.charts.palette import DARK, LIGHT, Theme
+from lgt.store.errors import StoreError
+
+FIRST_COMMAND = ".venv/bin/python -m lgt train --group caprev --preset demo"
+
+
+def theme() -> Theme:
+    """Chart colours for the theme that the viewer's browser shows."""
+    return DARK if st.context.theme.type == "dark" else LIGHT
+
+
+@contextmanager
+def page(title: str, lead: str) -> Iterator[None]:
+    """Heading and lead of a page; a store that cannot be read becomes one message with what to do.
+
+    Anything unexpected is logged with an id that the viewer sees instead of a traceback.
+    """
+    st.title(title, anchor=False)
+    st.markdown(lead)
+    try:
+        yield
+    except StoreError as error:
+        st.error(f"The store cannot be read. {error}", icon=":material/database_off:")
+    except Exception as error:
+        if type(error).__module__.startswith("streamlit.runtime.scriptrunner"):
+            raise  # how Streamlit stops and reruns a script
+        error_id = uuid.uuid4().hex[:8]
+        logging.getLogger("lgt.ui").exception("page %r failed, error id %s", title, error_id)
+        st.error(f"This page could not be drawn. The log names the cause under error id {error_id}.")
+
+
+def empty_store() -> None:
+    """What a page shows while the store has no finished comparison."""
+    st.info("No finished runs yet. Train the first pair, it takes about a minute:", icon=":material/science:")
+    st.code(FIRST_COMMAND, language="bash")
+    st.caption("Then the same with `--main-only` for the comparison, and reload this page.")
+
+
+def provenance(runs: pd.DataFrame, command: str) -> None:
+    """A closing line: which runs, when, on what, from which code, and the command that repeats them."""
+    ids = ", ".join(str(i) for i in runs.id)
+    newest = datetime.fromtimestamp(float(runs.finished_at.max()), UTC).strftime("%d %B %Y")
+    devices = "; ".join(sorted(set(runs.device.dropna())))
+    versions = ", ".join(sorted(set(runs.code_version)))
+    st.caption(
+        f"Runs {ids}, the newest finished {newest}, on {devices}; code {versions}. Repeat them with `{command}`."
+    )

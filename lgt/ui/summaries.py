@@ -1,0 +1,66 @@
+"""Numbers and sentences that pages derive from stored counts. Pure functions of DataFrames; no Streamlit here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from lgt.config import RunConfig
+from lgt.statistics import transfer_accuracy, zone_lengths
+
+
+@dataclass(frozen=True)
+class SeedSummary:
+    """A quantity over seeds: every seed's value, their mean, smallest and largest."""
+
+    values: dict[int, float]
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        return sum(self.values.values()) / self.n
+
+    def text(self) -> str:
+        """Such as ``0.96 (0.93–1.00 over 5 seeds)``; a single seed is named as such and has no range."""
+        if self.n == 1:
+            return f"{self.mean:.2f} (1 seed)"
+        return f"{self.mean:.2f} ({min(self.values.values()):.2f}–{max(self.values.values()):.2f} over {self.n} seeds)"
+
+    def middle_seed(self) -> int:
+        """The seed whose value is the (lower) median: a typical run, not the best one."""
+        ranked = sorted(self.values, key=lambda seed: (self.values[seed], seed))
+        return ranked[(self.n - 1) // 2]
+
+
+def transfer_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
+    """Transfer accuracy of every seed in a frame of :func:`lgt.store.queries.accuracy`; ``None`` without main rows.
+
+    Mean over the lengths of the transfer region, Lm < l <= La, of the main task's exact match.
+    """
+    main = accuracy[(accuracy.role == "main") & accuracy.transfer_length.notna()]
+    values = {}
+    for seed, rows in main.groupby("model_seed"):
+        curve = dict(zip(rows.length.astype(int), rows.correct / rows.total, strict=True))
+        first = rows.iloc[0]
+        values[int(seed)] = transfer_accuracy(curve, int(first.training_length), int(first.transfer_length))
+    return SeedSummary(values) if values else None
+
+
+def mean_map(head_scores: pd.DataFrame, config: RunConfig, zone_name: str) -> pd.DataFrame:
+    """One run's maps averaged over the mapped lengths of a zone of the *main* task, the same lengths for every task.
+
+    Columns ``task``, ``role``, ``layer``, ``head``, ``accuracy_drop``, ``loss_rise``, ``lengths`` (such as ``10, 12, 15``)
+    and ``examples`` (prompts per task, over these lengths).
+    """
+    mapped = sorted(int(length) for length in head_scores.length.unique())
+    chosen = zone_lengths(mapped, config.main.training_length, config.transfer_length).get(zone_name, [])  # type: ignore[call-overload]
+    rows = head_scores[head_scores.length.isin(chosen)]
+    keys = ["task", "role", "layer", "head"]
+    frame = rows.groupby(keys, as_index=False, sort=False).agg(
+        accuracy_drop=("accuracy_drop", "mean"), loss_rise=("loss_rise", "mean"), examples=("examples", "sum")
+    )
+    return frame.assign(lengths=", ".join(map(str, chosen)))

@@ -1,0 +1,85 @@
+"""Overview: the finding in one minute, on the store's own runs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from lgt.config import Arm
+from lgt.store.comparisons import Comparison, Setting
+from lgt.ui import data, frame, panels
+from lgt.ui.summaries import SeedSummary, transfer_by_seed
+
+LEAD = (
+    "Train a small transformer on a **short main task** alone, and it fails on anything longer. Train it together with a "
+    "**longer related task**, and the main task works at lengths it never saw. When that happens, the tasks **share "
+    "attention heads**."
+)
+BASELINES: dict[str, Arm] = {"optimizer steps": "alone-same-steps", "main-task examples": "alone-same-examples"}
+
+
+def choose(found: dict[Setting, Comparison]) -> tuple[Comparison, Arm]:
+    """The comparison and the baseline that the viewer looks at; both live in the address."""
+    left, right = st.columns([3, 2], vertical_alignment="bottom")
+    names = {panels.setting_key(setting): setting for setting in found}
+    key = left.selectbox(
+        "Task pair", list(names), format_func=lambda name: panels.setting_title(names[name], found[names[name]]),
+        index=panels.first_choice(list(names.values())), key="pair", bind="query-params",
+    )  # fmt: skip
+    matched = right.segmented_control(
+        "Both were given the same number of", list(BASELINES), default="optimizer steps", required=True,
+        key="matched", bind="query-params",
+        help="Trained alone, the main task gets either as many optimizer steps (and so more of its own examples) or as "
+        "many examples of its own (and so fewer steps) as in the pair. Both baselines are shown, so that neither hides "
+        "a task that begins to generalize by itself.",
+    )  # fmt: skip
+    return found[names[str(key)]], BASELINES[str(matched)]
+
+
+def headline(alone: SeedSummary | None, together: SeedSummary | None, comparison: Comparison) -> None:
+    """Transfer accuracy alone, together and the gain, with n."""
+    low, high = comparison.config.main.training_length + 1, comparison.config.transfer_length
+    region = f"at lengths {low}–{high}, never trained on the main task"
+    columns = st.columns(3)
+    for column, name, summary in ((columns[0], "Alone", alone), (columns[1], "With the longer task", together)):
+        column.metric(f"{name}: exact match", "not run" if summary is None else f"{summary.mean:.0%}")
+        column.caption(region if summary is None else f"{region}; {panels.spread(summary)}")
+    if alone and together:
+        columns[2].metric("Transfer gain", f"{100 * (together.mean - alone.mean):+.0f} points")
+        columns[2].caption("difference of the two means")
+
+
+def side(comparison: Comparison, arm: Arm, title: str, seed: int | None) -> None:
+    """One half of the picture: curve, one sentence, head-sharing graph, one sentence."""
+    st.subheader(title, anchor=False)
+    ids = comparison.ids(arm)
+    if not ids:
+        st.info("This side has not been run yet. Run it with:")
+        st.code(panels.train_command(comparison, arm), language="bash")
+        return
+    panels.curve(data.read_accuracy(ids), key=f"curve-{arm}")
+    panels.sharing(comparison, arm, seed if seed in comparison.runs[arm] else None, key=f"graph-{arm}")
+
+
+def main() -> None:
+    found = data.read_comparisons()
+    if not found:
+        frame.empty_store()
+        return
+    comparison, baseline = choose(found)
+    together = transfer_by_seed(data.read_accuracy(comparison.ids("co-trained")))
+    alone = transfer_by_seed(data.read_accuracy(comparison.ids(baseline)))
+    headline(alone, together, comparison)
+    seed = together.middle_seed() if together else None
+    left, right = st.columns(2, gap="large")
+    with left:
+        side(comparison, baseline, "Alone", seed)
+    with right:
+        side(comparison, "co-trained", panels.together_title(comparison), seed)
+    panels.method()
+    runs = data.read_runs()
+    shown = runs[runs.id.isin(comparison.ids(baseline, "co-trained"))]
+    frame.provenance(shown, panels.repeat_command(shown, comparison))
+
+
+with frame.page("Length generalization transfers between related tasks", LEAD):
+    main()

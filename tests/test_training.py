@@ -1,0 +1,189 @@
+"""Batches, the loop, exact match and checkpoints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from lgt import batches
+from lgt.batches import make_batch, test_set
+from lgt.checkpoint import CheckpointError, from_bytes, measured_copy, to_bytes
+from lgt.config import ConfigError, TaskSpec, TrainingConfig
+from lgt.evaluate import accuracy_rows, answer_scores, evaluating, greedy_answers
+from lgt.model import Decoder
+from lgt.presets import group_config
+from lgt.sinks import ListSink
+from lgt.snapshots import attribution_lengths, snapshot_steps
+from lgt.train import TrainingFailed, learning_rate_factor, make_optimizers, train
+from lgt.vocabulary import EOS, TAG
+from tests.conftest import tiny
+
+
+def test_a_batch_is_a_function_of_config_and_step_whatever_was_asked_before():
+    config = tiny()
+    first = make_batch(config, 9)
+    batches._pool.cache_clear()
+    for step in (3, 11, 0):
+        make_batch(config, step)
+    again = make_batch(config, 9)
+    assert torch.equal(first.tokens, again.tokens) and torch.equal(first.scored, again.scored)
+    assert not torch.equal(first.tokens[:, :5], make_batch(replace(config, data_seed=1), 9).tokens[:, :5])
+
+
+def test_model_seed_does_not_change_the_data():
+    assert torch.equal(make_batch(tiny(), 4).tokens, make_batch(tiny(model_seed=3), 4).tokens)
+
+
+def test_mixture_is_uniform_over_tasks_and_lengths():
+    config = group_config("caprev", "demo")
+    counts: Counter[tuple[int, int]] = Counter()
+    for step in range(80):
+        batch = make_batch(config, step)
+        # body length of a string task: the prompt is <bos>, tag, the string and the equals sign
+        counts.update(zip(batch.tokens[:, 1].tolist(), (batch.prompt_length - 3).tolist(), strict=True))
+    total = sum(counts.values())
+    for spec in config.tasks:
+        expected = total / 3 / spec.training_length
+        seen = [counts[TAG[spec.task], length] for length in range(1, spec.training_length + 1)]
+        chi_square = sum((count - expected) ** 2 / expected for count in seen)
+        assert chi_square < 3 * spec.training_length, (spec.task, seen)
+
+
+def test_batches_mix_tasks_and_score_answers_with_their_end():
+    batch = make_batch(group_config("caprev", "demo"), 0)
+    assert len(set(batch.tokens[:, 1].tolist())) == 3
+    ends = batch.present.sum(1) - 1
+    assert (batch.tokens.gather(1, ends[:, None]) == EOS).all()
+    assert batch.scored.gather(1, ends[:, None]).all()
+    assert not (batch.scored & ~batch.present).any()
+
+
+def test_training_learns_and_reports_every_snapshot(trained):
+    config, _, sink = trained
+    assert list(sink.accuracies) == snapshot_steps(config) == [75, 150]
+    assert sink.logs[-1].loss < 0.6 * sink.logs[0].loss
+    assert list(sink.checkpoints) == [150]
+    lengths = {row.length for row in sink.maps[150] if row.task == config.main.task}
+    assert lengths == set(attribution_lengths(config))
+
+
+def test_the_same_config_gives_the_same_weights_bit_for_bit():
+    config = tiny(steps=12)
+    first, second = train(config, ListSink()), train(config, ListSink())
+    for a, b in zip(first.parameters(), second.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_compiled_layers_train_like_eager_ones():
+    eager = tiny(steps=8)
+    compiled = replace(eager, training=replace(eager.training, compiled=True, precision="float32"))
+    eager = replace(eager, training=replace(eager.training, precision="float32"))
+    logs = []
+    for config in (eager, compiled):
+        sink = ListSink()
+        train(config, sink)
+        logs.append([row.loss for row in sink.logs])
+    assert np.allclose(logs[0], logs[1], rtol=2e-3)
+
+
+def test_teacher_forced_exact_match_equals_greedy_decoding_on_a_trained_model(trained):
+    config, model, _ = trained
+    outcomes = []
+    for task in ("capitalize_reverse", "capitalize", "reverse"):
+        for length in (1, 2, 3, 5, 7):
+            batch = test_set(config, task, length, 40)
+            with evaluating(model):
+                matches, _ = answer_scores(model, batch)
+            greedy = greedy_answers(model, batch)
+            same = ((greedy == batch.tokens) | ~batch.scored).all(1)
+            assert torch.equal(matches, same), (task, length)
+            outcomes += matches.tolist()
+    assert 0 < sum(outcomes) < len(outcomes), "the check needs right and wrong answers"
+
+
+def test_greedy_decoding_is_given_the_queries_of_mqar():
+    config = tiny("copy-mqar", steps=1)
+    model = Decoder(config.model)
+    batch = test_set(config, "mqar", 5, 20)
+    greedy = greedy_answers(model, batch)
+    assert torch.equal(greedy[~batch.scored], batch.tokens[~batch.scored])
+    with evaluating(model):
+        matches, _ = answer_scores(model, batch)
+    assert torch.equal(matches, ((greedy == batch.tokens) | ~batch.scored).all(1))
+
+
+def test_stored_counts_are_those_of_the_stored_checkpoint(trained):
+    config, _, sink = trained
+    restored = from_bytes(sink.checkpoints[150], config.model)
+    assert accuracy_rows(restored, config, config.evaluation.examples) == sink.accuracies[150]
+
+
+@pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b"\x80\x04.", lambda b: b"", lambda b: b"\xff" * 64])
+def test_a_damaged_checkpoint_is_refused(damage):
+    model = Decoder(tiny().model)
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
+        from_bytes(damage(to_bytes(model)), model.config)
+
+
+def test_a_checkpoint_of_another_shape_is_refused():
+    config = tiny().model
+    with pytest.raises(CheckpointError, match="does not fit"):
+        from_bytes(to_bytes(Decoder(replace(config, layers=3))), config)
+
+
+def test_measuring_does_not_touch_the_model_in_training(trained):
+    _, model, _ = trained
+    before = [p.clone() for p in model.parameters()]
+    copy = measured_copy(model)
+    with torch.no_grad():
+        copy.embedding.weight.zero_()
+    assert all(torch.equal(a, b) for a, b in zip(before, model.parameters(), strict=True))
+
+
+def test_schedule_warms_up_stays_and_decays_to_zero():
+    training = TrainingConfig(steps=100, warmup_fraction=0.1, decay_fraction=0.5)
+    factors = [learning_rate_factor(training, step) for step in range(101)]
+    assert factors[0] == pytest.approx(0.1) and factors[9] == 1.0
+    assert set(factors[9:51]) == {1.0}
+    assert factors[75] == pytest.approx(0.5) and factors[100] == pytest.approx(0.0)
+    assert all(a >= b for a, b in zip(factors[50:], factors[51:], strict=False))
+
+
+@pytest.mark.parametrize("optimizer", ["muon", "adamw"])
+def test_every_parameter_has_exactly_one_optimizer(optimizer):
+    model = Decoder(tiny().model)
+    groups = [g for o in make_optimizers(model, TrainingConfig(optimizer=optimizer)) for g in o.param_groups]
+    owned = [id(p) for g in groups for p in g["params"]]
+    assert sorted(owned) == sorted(id(p) for p in model.parameters())
+    decayed = {id(p) for g in groups if g["weight_decay"] for p in g["params"]}
+    assert decayed == {id(p) for n, p in model.named_parameters() if n.startswith("layers.") and p.ndim == 2}
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_with_its_reason():
+    config = tiny(steps=40)
+    wild = replace(config, training=replace(config.training, optimizer="adamw", learning_rate=10.0,
+                                            embedding_learning_rate=10.0, gradient_clip=1e6))  # fmt: skip
+    model_loss = Decoder.loss
+    try:
+        Decoder.loss = lambda self, *a: model_loss(self, *a) * float("nan")
+        with pytest.raises(TrainingFailed, match="not finite at step 1; try a lower training.learning_rate"):
+            train(wild, ListSink())
+    finally:
+        Decoder.loss = model_loss
+
+
+def test_stopping_early_measures_nothing_more():
+    sink = ListSink()
+    asked = iter([False, False, True])
+    train(tiny(steps=50), sink, should_stop=lambda: next(asked))
+    assert not sink.accuracies and not sink.checkpoints
+
+
+def test_unknown_task_is_refused_before_training():
+    config = replace(tiny(), tasks=(TaskSpec("nonsense", "main", 3),), arm="alone-same-steps")
+    with pytest.raises(ConfigError, match="nonsense"):
+        train(config, ListSink())
