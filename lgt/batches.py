@@ -51,7 +51,7 @@ def as_batch(examples: Examples) -> Batch:
 def make_batch(config: RunConfig, step: int) -> Batch:
     """The training batch of ``step``: always the same for the same config, whatever was asked before.
 
-    Each example's task is uniform over the run's tasks and its length uniform over that task's range (paper, section 3).
+    Each example's task is uniform over the run's tasks, its length uniform over that task's range (paper, sec. 3).
     ``training.pool`` batches are drawn at once, sorted by sequence length and cut, so that little is padding; the
     order of the cuts is random. Prompts that belong to the test partition never occur (see ``tasks.sampling``).
     """
@@ -80,7 +80,7 @@ def _pool(config: RunConfig, index: int) -> tuple[Examples, np.ndarray]:
 
 @lru_cache(maxsize=512)
 def test_set(config: RunConfig, task: str, length: int, count: int) -> Batch:
-    """At most ``count`` distinct test prompts of exactly this length (fewer where fewer exist), the same for every run seed."""
+    """At most ``count`` distinct test prompts of this length (fewer where fewer exist), the same for every run."""
     return as_batch(test_examples(task_named(task), length, count, config.evaluation.seed, config.options))
 
 

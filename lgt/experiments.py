@@ -1,4 +1,4 @@
-"""Experiments: one entry per question, listing the runs that answer it. ``lgt experiment NAME`` makes what is missing."""
+"""Experiments: one entry per question with the runs that answer it. ``lgt experiment NAME`` makes them."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ class Decoder(nn.Module):
         return [layer for layer in self.layers if isinstance(layer, Layer)]
 
     def residual(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
-        """Final residual stream [B, T, W], before the last norm, of tokens [B, T]; ``positions`` [T] defaults to 0..T-1."""
+        """Final residual stream [B, T, W], before the last norm, of tokens [B, T]; ``positions`` [T]: 0..T-1."""
         length = tokens.shape[1]
         if positions is None:
             positions = torch.arange(length, device=tokens.device)
@@ -163,7 +163,7 @@ class Decoder(nn.Module):
         return self.logits(self.residual(tokens, positions))
 
     def loss(self, tokens: Tensor, scored: Tensor) -> Tensor:
-        """Mean cross-entropy (nats) over the tokens [B, T] marked in ``scored`` [B, T], each predicted from its prefix."""
+        """Mean cross-entropy (nats) over the tokens [B, T] marked in ``scored`` [B, T], given their prefixes."""
         targets = scored[:, 1:]
         residual = self.residual(tokens[:, :-1])[targets]  # [scored tokens, W]
         return F.cross_entropy(self.logits(residual), tokens[:, 1:][targets])

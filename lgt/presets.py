@@ -111,10 +111,10 @@ def group_config(
 ) -> RunConfig:
     """The run of ``group_key`` at the scale of ``preset_name``.
 
-    ``arm``: ``co-trained`` trains main and auxiliaries together. ``alone-same-steps`` trains the main task alone for the
-    same optimizer steps and schedule, ``alone-same-examples`` for as many steps as give it the same number of main-task
-    examples (decision of this project: both baselines are matched to the co-trained run). ``seed`` is the model seed;
-    the data order is the same for all of them, as in the paper.
+    ``arm``: ``co-trained`` trains main and auxiliaries together. ``alone-same-steps`` trains the main task alone for
+    the same optimizer steps and schedule, ``alone-same-examples`` for as many steps as give it the same number of
+    main-task examples (decision of this project: both baselines are matched to the co-trained run). ``seed`` is the
+    model seed; the data order is the same for all of them, as in the paper.
     """
     group, preset = group_named(group_key), preset_named(preset_name)
     main_length, auxiliary_length = preset.lengths[group_key]

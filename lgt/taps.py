@@ -54,7 +54,7 @@ def recorded(tap: Tap) -> Iterator[list[Tensor]]:
 
 
 def replace_head(head: int, replacement: Tensor) -> Edit:
-    """An edit for per-head outputs [B, H, T, dh] that puts ``replacement`` ([T, dh] or [B, T, dh]) in place of one head."""
+    """An edit for per-head outputs [B, H, T, dh]: ``replacement`` ([T, dh] or [B, T, dh]) instead of one head."""
 
     def edit(value: Tensor) -> Tensor:
         value = value.clone()

@@ -42,7 +42,7 @@ def hand_made_copier() -> Decoder:
             attention.key.weight[0, letter] = 1.0
             attention.value.weight[letter, letter] = 1.0
             attention.output.weight[block + letter, letter] = 1.0
-            model.unembedding.weight[EOS, letter] = 10.0
+            model.unembedding.weight[EOS, letter] = 1000.0
             model.unembedding.weight[letter, block + letter] = 5.0
     return model
 

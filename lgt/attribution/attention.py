@@ -16,7 +16,7 @@ from lgt.taps import recorded
 
 
 def mean_patterns(model: Decoder, batch: Batch) -> Tensor:
-    """Attention patterns averaged over the batch, [layers, H, T, T] (the last token, which predicts nothing, left out)."""
+    """Attention patterns averaged over the batch, [layers, H, T, T] (without the last token: it predicts nothing)."""
     with evaluating(model), ExitStack() as stack:
         records = [stack.enter_context(recorded(layer.attention.pattern)) for layer in model.blocks()]
         model.residual(batch.tokens[:, :-1])

@@ -7,7 +7,7 @@ import sys
 
 
 def start_workers(database_url: str, count: int, *, experiment: str | None = None) -> list[subprocess.Popen[bytes]]:
-    """Start ``count`` single-thread workers on the store; each is a process of its own that ends when nothing is queued."""
+    """Start ``count`` single-thread worker processes on the store; each ends when nothing is queued."""
     command = [sys.executable, "-m", "lgt", "worker", "--threads", "1", "--database", database_url]
     if experiment:
         command += ["--experiment", experiment]

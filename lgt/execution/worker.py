@@ -114,7 +114,7 @@ def work(
     engine: Engine, *, experiment: str | None = None, once: bool = False, threads: int = 1, device: str = "cpu",
     report: Callable[[str], None] = print,
 ) -> int:  # fmt: skip
-    """Claim and execute queued runs until none is left (or one is done, with ``once``); returns how many were executed."""
+    """Execute queued runs until none is left (or one is done, with ``once``); returns how many it executed."""
     torch.set_num_threads(threads)
     done = 0
     while True:

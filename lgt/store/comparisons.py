@@ -67,9 +67,9 @@ def _comparison(setting: Setting, found: list[tuple[int, RunConfig]], newest: di
             continue
         runs["co-trained"][config.model_seed] = run_id
         for arm in ("alone-same-steps", "alone-same-examples"):
-            alone = newest.get(baseline(config, arm).hash())  # type: ignore[arg-type]
+            alone = newest.get(baseline(config, arm).hash())
             if alone is not None:
-                runs[arm][config.model_seed] = alone  # type: ignore[index]
+                runs[arm][config.model_seed] = alone
     return Comparison(setting, found[-1][1], runs)
 
 

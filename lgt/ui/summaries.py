@@ -53,7 +53,7 @@ def transfer_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
 def mean_map(head_scores: pd.DataFrame, config: RunConfig, zone_name: str) -> pd.DataFrame:
     """One run's maps averaged over the mapped lengths of a zone of the *main* task, the same lengths for every task.
 
-    Columns ``task``, ``role``, ``layer``, ``head``, ``accuracy_drop``, ``loss_rise``, ``lengths`` (such as ``10, 12, 15``)
+    Columns ``task``, ``role``, ``layer``, ``head``, ``accuracy_drop``, ``loss_rise``, ``lengths`` (such as ``10, 12``)
     and ``examples`` (prompts per task, over these lengths).
     """
     mapped = sorted(int(length) for length in head_scores.length.unique())
