@@ -39,7 +39,6 @@ Database = Annotated[
     typer.Option(help="Store to use: a file or a SQLAlchemy URL. Default: LGT_DATABASE_URL, else results.db."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Number = Annotated[int, typer.Option(parser=whole_number, metavar="NUMBER")]
 
 
 @app.command()
@@ -102,8 +101,12 @@ def train(
     same_examples: Annotated[
         bool, typer.Option("--same-examples", help="With --main-only: for the same number of main-task examples.")
     ] = False,
-    settings: Annotated[list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Such as training.steps=500.")] = None,
-    threads: Annotated[int | None, typer.Option(parser=whole_number, metavar="N", help="CPU threads; default: all cores.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Such as training.steps=500.")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="N", help="CPU threads; default: all cores.")
+    ] = None,
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is one.")] = "cpu",
     database: Database = None,
 ) -> None:  # fmt: skip

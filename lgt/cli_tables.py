@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -13,11 +15,7 @@ from rich.text import Text
 from lgt.statistics import TRANSFER_REGION, wilson_interval, zone
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from lgt.store.queries import RunRecord
-
-ZONE_STYLES = {TRANSFER_REGION: "bold"}
 
 
 def cell(value: Any) -> str:
@@ -46,36 +44,39 @@ def print_rows(rows: list[dict[str, Any]], columns: list[str]) -> None:
     console.print(table)
 
 
+def row_zone(row: Mapping[Any, Any]) -> str:
+    """The zone of a row's length for the row's task."""
+    transfer_length = None if pd.isna(row["transfer_length"]) else int(row["transfer_length"])
+    return zone(int(row["length"]), int(row["training_length"]), transfer_length)
+
+
 def accuracy_lines(accuracy: pd.DataFrame) -> list[Text]:
-    """One line per task: exact match in percent at every length, the transfer region in bold."""
+    """One line per task, main task first: exact match in percent at every length, the transfer region in bold."""
+    rows = accuracy.sort_values("length").to_dict(orient="records")
+    tasks = sorted({row["task"]: row for row in rows}.values(), key=lambda row: row["role"] != "main")
     lines = []
-    for task, rows in accuracy.groupby("task", sort=False):
-        rows = rows.sort_values("length")
-        first = rows.iloc[0]
-        text = Text(f"{task} ({first.role}, trained to {first.training_length})\n")
-        transfer = None if math.isnan(first.transfer_length or math.nan) else int(first.transfer_length)
-        for row in rows.itertuples():
-            style = ZONE_STYLES.get(zone(row.length, row.training_length, transfer), "dim")
-            text.append(f"{row.length:>4}", "dim").append(f" {100 * row.correct / row.total:3.0f}%", style)
+    for first in tasks:
+        text = Text(f"{first['task']} ({first['role']}, trained to {first['training_length']})\n")
+        for row in (row for row in rows if row["task"] == first["task"]):
+            style = "bold" if row_zone(row) == TRANSFER_REGION else "dim"
+            text.append(f"{row['length']:>4}", "dim").append(f" {100 * row['correct'] / row['total']:3.0f}%", style)
         lines.append(text)
     return lines
 
 
 def transfer_line(accuracy: pd.DataFrame) -> str | None:
     """The main task's transfer accuracy of one run in words, with n; ``None`` where there is no transfer region."""
-    main = accuracy[accuracy.role == "main"]
-    region = main[[
-        zone(r.length, r.training_length, None if math.isnan(r.transfer_length or math.nan) else int(r.transfer_length))
-        == TRANSFER_REGION
-        for r in main.itertuples()
-    ]]  # fmt: skip
-    if region.empty:
+    main = accuracy[accuracy.role == "main"].to_dict(orient="records")
+    region = [row for row in main if row_zone(row) == TRANSFER_REGION]
+    if not region:
         return None
-    mean = (region.correct / region.total).mean()
-    low, high = wilson_interval(int(region.correct.sum()), int(region.total.sum()))
+    mean = sum(row["correct"] / row["total"] for row in region) / len(region)
+    correct, total = (sum(int(row[name]) for row in region) for name in ("correct", "total"))
+    low, high = wilson_interval(correct, total)
+    lengths = [row["length"] for row in region]
     return (
-        f"transfer accuracy {mean:.3f} (mean over lengths {region.length.min()}-{region.length.max()}; "
-        f"pooled 95% Wilson interval {low:.3f}-{high:.3f}, n = {region.total.sum()} prompts, 1 run)"
+        f"transfer accuracy {mean:.3f} (mean over lengths {min(lengths)}-{max(lengths)}; "
+        f"pooled 95% Wilson interval {low:.3f}-{high:.3f}, n = {total} prompts, 1 run)"
     )
 
 

@@ -18,6 +18,7 @@ from lgt.store import queries, queue, writes
 from lgt.store.errors import LeaseLost
 from lgt.store.schema import RunState
 from lgt.train import TrainingFailed, train
+from lgt.version import code_version
 
 # Longer than the longest stretch without a write, which is the last evaluation with its ablation maps.
 LEASE_SECONDS = 300.0
@@ -120,7 +121,12 @@ def work(
     while True:
         queue.requeue_expired(engine)
         claimed = queue.claim(
-            engine, owner_name(), device_name(device), experiment=experiment, lease_seconds=LEASE_SECONDS
+            engine,
+            owner_name(),
+            device_name(device),
+            experiment=experiment,
+            lease_seconds=LEASE_SECONDS,
+            code_version=code_version(),
         )
         if claimed is None:
             return done

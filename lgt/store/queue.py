@@ -19,8 +19,12 @@ def claim(
     *,
     experiment: str | None = None,
     lease_seconds: float = LEASE_SECONDS,
+    code_version: str = "",
 ) -> tuple[int, int] | None:
-    """Take the oldest queued run (of ``experiment``): its id and the attempt number that writes carry, or None."""
+    """Take the oldest queued run (of ``experiment``): its id and the attempt number that writes carry, or None.
+
+    ``code_version`` names the code that will train it, as in :func:`lgt.store.writes.start_run`.
+    """
     waiting = aliased(Run)
     oldest = select(waiting.id).where(waiting.state == RunState.QUEUED)
     if experiment is not None:
@@ -33,7 +37,7 @@ def claim(
     taken = (
         update(Run)
         .where(Run.id == locked.scalar_subquery(), Run.state == RunState.QUEUED)
-        .values(taken_values(owner, device, lease_seconds))
+        .values(taken_values(owner, device, lease_seconds, code_version))
         .returning(Run.id, Run.attempt)
     )
     with write_transaction(engine) as connection:

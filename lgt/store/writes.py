@@ -83,8 +83,18 @@ def task_values(config: RunConfig, run_id: int) -> list[dict[str, Any]]:
     return [asdict(spec) | {"run_id": run_id, "transfer_length": transfer_length} for spec in config.tasks]
 
 
-def start_run(engine: Engine, run_id: int, owner: str, device: str, lease_seconds: float = LEASE_SECONDS) -> int:
+def start_run(
+    engine: Engine,
+    run_id: int,
+    owner: str,
+    device: str,
+    lease_seconds: float = LEASE_SECONDS,
+    *,
+    code_version: str = "",
+) -> int:
     """Make ``owner`` the one who trains run ``run_id``; return the attempt number that its writes carry.
+
+    ``code_version`` replaces the one stored when the run was queued, if given: the code that trains makes the numbers.
 
     Raises StoreError when the run is missing, finished, or trained by somebody whose lease still holds.
     """
@@ -94,7 +104,7 @@ def start_run(engine: Engine, run_id: int, owner: str, device: str, lease_second
         attempt = connection.execute(
             update(Run)
             .where(Run.id == run_id, Run.state.in_((RunState.QUEUED, RunState.RUNNING)), free)
-            .values(taken_values(owner, device, lease_seconds))
+            .values(taken_values(owner, device, lease_seconds, code_version))
             .returning(Run.attempt)
         ).scalar()
         if attempt is None:
@@ -102,12 +112,13 @@ def start_run(engine: Engine, run_id: int, owner: str, device: str, lease_second
         return attempt
 
 
-def taken_values(owner: str, device: str, lease_seconds: float) -> dict[Any, Any]:
+def taken_values(owner: str, device: str, lease_seconds: float, code_version: str = "") -> dict[Any, Any]:
     """The column values of a run that ``owner`` starts now."""
     now = time.time()
     return {
         Run.state: RunState.RUNNING, Run.attempt: Run.attempt + 1, Run.owner: owner, Run.device: device,
         Run.started_at: now, Run.finished_at: None, Run.error: None, Run.lease_until: now + lease_seconds,
+        Run.code_version: code_version or Run.code_version,
     }  # fmt: skip
 
 

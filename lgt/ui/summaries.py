@@ -46,7 +46,7 @@ def transfer_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
     for seed, rows in main.groupby("model_seed"):
         curve = dict(zip(rows.length.astype(int), rows.correct / rows.total, strict=True))
         first = rows.iloc[0]
-        values[int(seed)] = transfer_accuracy(curve, int(first.training_length), int(first.transfer_length))
+        values[int(str(seed))] = transfer_accuracy(curve, int(first.training_length), int(first.transfer_length))
     return SeedSummary(values) if values else None
 
 

@@ -1,0 +1,70 @@
+"""What ``lgt doctor`` looks at: versions, the machine, the store."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+
+from lgt.store import queries, transfer
+from lgt.store.engine import database_url, open_store
+from lgt.store.errors import StoreError
+from lgt.version import code_version
+
+PACKAGES = ("streamlit", "altair", "pandas", "sqlalchemy", "alembic", "scipy", "safetensors", "torch", "typer")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: whether it is well, and in one line what was found and what to do."""
+
+    subject: str
+    ok: bool
+    text: str
+
+
+def examine(database: str | None) -> list[Finding]:
+    """Every finding, environment first. Nothing is changed; a missing store is not created."""
+    return [python_finding(), *package_findings(), compiler_finding(), *store_findings(database)]
+
+
+def python_finding() -> Finding:
+    """Whether this Python is one the project runs on."""
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    ok = sys.version_info >= (3, 11)
+    return Finding("python", ok, found if ok else found + "; install Python 3.11 or newer")
+
+
+def package_findings() -> list[Finding]:
+    """One finding for the installed packages, and one for each that is missing."""
+    versions, missing = [], []
+    for name in PACKAGES:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(Finding(name, False, "not installed; run `make setup`"))
+    return [Finding("packages", True, ", ".join(versions)), *missing, Finding("code", True, code_version())]
+
+
+def compiler_finding() -> Finding:
+    """Whether long runs can be compiled; without a compiler they are slower, not wrong."""
+    compiler = next(filter(None, map(shutil.which, ("g++", "clang++"))), None)
+    text = compiler or "none found: the presets small and paper train without torch.compile; install g++ for speed"
+    return Finding("C++ compiler", True, text)
+
+
+def store_findings(database: str | None) -> list[Finding]:
+    """Where the store is, whether it opens, what is in it, and whether every page and checkpoint is whole."""
+    try:
+        url = database_url(database)
+        engine = open_store(url, create=False, read_only=True)
+        runs = queries.runs(engine)
+        problems = transfer.integrity(engine)
+    except StoreError as error:
+        return [Finding("store", False, str(error))]
+    states = ", ".join(f"{count} {state}" for state, count in runs.state.value_counts().items()) or "no runs"
+    place = engine.url.render_as_string(hide_password=True)
+    return [Finding("store", True, f"{place}: {states}"), *(Finding("integrity", False, text) for text in problems)]
