@@ -1,8 +1,12 @@
 """Length Transfer Lab's dashboard: ``streamlit run app.py``."""
 
+from pathlib import Path
+
 import streamlit as st
 
-st.set_page_config(page_title="Length Transfer Lab", page_icon=":material/swap_horiz:", layout="wide")
+st.set_page_config(
+    page_title="Length Transfer Lab", page_icon=str(Path(__file__).parent / "lgt" / "ui" / "icon.png"), layout="wide"
+)
 
 navigation = st.navigation(
     [

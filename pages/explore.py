@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from lgt.charts.accuracy import BandChoice
 from lgt.config import Arm
 from lgt.labels import ARM_TITLES
 from lgt.store.comparisons import Comparison
-from lgt.ui import data, frame, panels
+from lgt.ui import address, data, frame, panels
 from lgt.ui.summaries import transfer_by_seed
 
 LEAD = (
@@ -39,28 +40,29 @@ def series_title(series: Series) -> str:
 
 def choose(series: dict[str, Series]) -> list[str]:
     """Names of the chosen series; they live in the address."""
-    chosen: list[str] = st.multiselect(
-        "Series", list(series), default=list(series)[:2], format_func=lambda name: series_title(series[name]),
-        max_selections=MAXIMUM_SERIES, key="series", bind="query-params",
+    return address.select_several(
+        "Series", list(series), default=list(series)[:2], maximum=MAXIMUM_SERIES, key="series",
+        shown=lambda name: series_title(series[name]),
     )  # fmt: skip
-    return chosen
 
 
-def options() -> tuple[str, bool]:
-    """Which band is drawn, and whether single seeds are."""
-    left, right, _ = st.columns([2, 2, 3], vertical_alignment="bottom")
-    bands = {"min–max": "min-max", "95% bootstrap": "bootstrap", "none": "none"}
+def options() -> tuple[BandChoice, bool, float]:
+    """Which band is drawn, whether single seeds are, and from which drop a head matters."""
+    left, middle, right = st.columns([2, 1, 2], vertical_alignment="bottom", gap="large")
+    bands: dict[str, BandChoice] = {"min–max": "min-max", "95% bootstrap": "bootstrap", "none": "none"}
     band = left.segmented_control(
         "Band over seeds", list(bands), default="min–max", required=True, key="band", bind="query-params"
     )
-    seeds = right.toggle("Show single seeds", key="seeds", bind="query-params")
-    return bands[str(band)], bool(seeds)
+    seeds = middle.toggle("Show single seeds", key="seeds", bind="query-params")
+    with right:
+        threshold = panels.choose_threshold()
+    return bands[str(band)], bool(seeds), threshold
 
 
 def share_of_training(accuracy: pd.DataFrame) -> int:
     """The chosen point of training in percent of all steps; series of different length move together."""
     shares = sorted(
-        {int(round(100 * s / m)) for s, m in accuracy[["step", "last"]].drop_duplicates().itertuples(index=False)}
+        {round(100 * s / m) for s, m in accuracy[["step", "last"]].drop_duplicates().itertuples(index=False)}
     )
     if len(shares) < 2:
         return 100
@@ -77,7 +79,9 @@ def at_share(accuracy: pd.DataFrame, share: int) -> pd.DataFrame:
     return accuracy[distance == distance.groupby(accuracy.run_id).transform("min")]
 
 
-def panel(series: Series, accuracy: pd.DataFrame, share: int, band: str, single_seeds: bool, key: str) -> None:
+def panel(
+    series: Series, accuracy: pd.DataFrame, share: int, band: BandChoice, single_seeds: bool, key: str, threshold: float
+) -> None:
     """One series: heading, transfer accuracy, curve, graph."""
     comparison, arm = series
     rows = at_share(accuracy[accuracy.run_id.isin(comparison.ids(arm))], share)
@@ -88,7 +92,7 @@ def panel(series: Series, accuracy: pd.DataFrame, share: int, band: str, single_
     panels.curve(rows, key=f"curve-{key}", band=band, single_seeds=single_seeds)
     if share == 100:
         seed = st.selectbox("Heads of seed", sorted(comparison.runs[arm]), key=f"seed-{key}", width=160)
-        panels.sharing(comparison, arm, seed, key=f"graph-{key}")
+        panels.sharing(comparison, arm, seed, key=f"graph-{key}", threshold=threshold)
     else:
         st.caption("Ablation maps are stored for the last step only; move the slider to 100 to see the heads.")
 
@@ -102,7 +106,7 @@ def main() -> None:
     if not names:
         st.info("Choose at least one series above.")
         return
-    band, single_seeds = options()
+    band, single_seeds, threshold = options()
     ids = sorted({run_id for name in names for run_id in series[name][0].ids(series[name][1])})
     accuracy = data.read_accuracy(ids, "all")
     accuracy = accuracy.assign(last=accuracy.groupby("run_id")["step"].transform("max"))
@@ -111,7 +115,7 @@ def main() -> None:
         row = names[start : start + COLUMNS]
         for name, column in zip(row, st.columns(max(2, len(row)), gap="medium"), strict=False):
             with column:
-                panel(series[name], accuracy, share, band, single_seeds, name)
+                panel(series[name], accuracy, share, band, single_seeds, name, threshold)
     table = accuracy.drop(columns="last")
     st.download_button("Counts behind these curves (CSV)", table.to_csv(index=False), "lgt-accuracy.csv", key="csv")
     panels.method()

@@ -6,39 +6,42 @@ import streamlit as st
 
 from lgt.config import Arm
 from lgt.store.comparisons import Comparison, Setting
-from lgt.ui import data, frame, panels
+from lgt.ui import address, data, frame, panels
 from lgt.ui.summaries import SeedSummary, transfer_by_seed
 
 LEAD = (
-    "Train a small transformer on a **short main task** alone, and it fails on anything longer. Train it together with a "
-    "**longer related task**, and the main task works at lengths it never saw. When that happens, the tasks **share "
-    "attention heads**."
+    "Train a small transformer on a **short main task** alone: it fails on anything longer. Train it together with a "
+    "**longer related task**, and the main task works at lengths it never saw, because the tasks **share attention "
+    "heads**. That is the finding of Cai et al. (2025). Below is what our own runs say."
 )
 BASELINES: dict[str, Arm] = {"optimizer steps": "alone-same-steps", "main-task examples": "alone-same-examples"}
 
 
-def choose(found: dict[Setting, Comparison]) -> tuple[Comparison, Arm]:
-    """The comparison and the baseline that the viewer looks at; both live in the address."""
-    left, right = st.columns([3, 2], vertical_alignment="bottom")
+def choose(found: dict[Setting, Comparison]) -> tuple[Comparison, Arm, float]:
+    """The comparison, the baseline and the head threshold that the viewer looks at; all live in the address."""
+    left, middle, right = st.columns([5, 4, 3], vertical_alignment="top", gap="medium")
     names = {panels.setting_key(setting): setting for setting in found}
-    key = left.selectbox(
-        "Task pair", list(names), format_func=lambda name: panels.setting_title(names[name], found[names[name]]),
-        index=panels.first_choice(list(names.values())), key="pair", bind="query-params",
-    )  # fmt: skip
-    matched = right.segmented_control(
+    with left:
+        key = address.select(
+            "Task pair", list(names), default=panels.first_choice(names), key="pair",
+            shown=lambda name: panels.setting_title(names[name], found[names[name]]),
+        )  # fmt: skip
+    matched = middle.segmented_control(
         "Both were given the same number of", list(BASELINES), default="optimizer steps", required=True,
         key="matched", bind="query-params",
         help="Trained alone, the main task gets either as many optimizer steps (and so more of its own examples) or as "
         "many examples of its own (and so fewer steps) as in the pair. Both baselines are shown, so that neither hides "
         "a task that begins to generalize by itself.",
     )  # fmt: skip
-    return found[names[str(key)]], BASELINES[str(matched)]
+    with right:
+        threshold = panels.choose_threshold()
+    return found[names[key]], BASELINES[str(matched)], threshold
 
 
 def headline(alone: SeedSummary | None, together: SeedSummary | None, comparison: Comparison) -> None:
     """Transfer accuracy alone, together and the gain, with n."""
     low, high = comparison.config.main.training_length + 1, comparison.config.transfer_length
-    region = f"at lengths {low}–{high}, never trained on the main task"
+    region = f"at lengths {low}–{high}, which the main task never saw in training"
     columns = st.columns(3)
     for column, name, summary in ((columns[0], "Alone", alone), (columns[1], "With the longer task", together)):
         column.metric(f"{name}: exact match", "not run" if summary is None else f"{summary.mean:.0%}")
@@ -48,7 +51,7 @@ def headline(alone: SeedSummary | None, together: SeedSummary | None, comparison
         columns[2].caption("difference of the two means")
 
 
-def side(comparison: Comparison, arm: Arm, title: str, seed: int | None) -> None:
+def side(comparison: Comparison, arm: Arm, title: str, seed: int | None, threshold: float) -> None:
     """One half of the picture: curve, one sentence, head-sharing graph, one sentence."""
     st.subheader(title, anchor=False)
     ids = comparison.ids(arm)
@@ -57,7 +60,7 @@ def side(comparison: Comparison, arm: Arm, title: str, seed: int | None) -> None
         st.code(panels.train_command(comparison, arm), language="bash")
         return
     panels.curve(data.read_accuracy(ids), key=f"curve-{arm}")
-    panels.sharing(comparison, arm, seed if seed in comparison.runs[arm] else None, key=f"graph-{arm}")
+    panels.sharing(comparison, arm, seed, key=f"graph-{arm}", threshold=threshold)
 
 
 def main() -> None:
@@ -65,16 +68,16 @@ def main() -> None:
     if not found:
         frame.empty_store()
         return
-    comparison, baseline = choose(found)
+    comparison, baseline, threshold = choose(found)
     together = transfer_by_seed(data.read_accuracy(comparison.ids("co-trained")))
     alone = transfer_by_seed(data.read_accuracy(comparison.ids(baseline)))
     headline(alone, together, comparison)
     seed = together.middle_seed() if together else None
     left, right = st.columns(2, gap="large")
     with left:
-        side(comparison, baseline, "Alone", seed)
+        side(comparison, baseline, "Alone", seed, threshold)
     with right:
-        side(comparison, "co-trained", panels.together_title(comparison), seed)
+        side(comparison, "co-trained", panels.together_title(comparison), seed, threshold)
     panels.method()
     runs = data.read_runs()
     shown = runs[runs.id.isin(comparison.ids(baseline, "co-trained"))]

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+import numpy as np
 import pandas as pd
 import streamlit as st
 
 from lgt.charts import length_accuracy, sharing_graph, sharing_summary
+from lgt.charts.accuracy import BandChoice
 from lgt.config import Arm
 from lgt.groups import GROUPS
-from lgt.statistics import TRANSFER_REGION
+from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, head_sharing
 from lgt.store.comparisons import Comparison, Setting
 from lgt.tasks import TASKS
 from lgt.ui import data, frame
-from lgt.ui.summaries import SeedSummary, mean_map
+from lgt.ui.summaries import SeedSummary, mean_map, transfer_by_seed
 
-SHARED_THRESHOLD = 0.1
-FAVOURITES = ("caprev", "add-carry")
+THRESHOLDS = (2, 5, 10, 20, 50)
+DEFAULT_THRESHOLD = 10
+TOP_HEADS = 3
+FAVOURITES = ("add-carry", "caprev")
 
 
 def setting_key(setting: Setting) -> str:
@@ -33,16 +39,26 @@ def setting_title(setting: Setting, comparison: Comparison) -> str:
     return f"{name} ({lengths}, preset {setting.preset}{position})"
 
 
-def first_choice(settings: list[Setting]) -> int:
-    """Where the page opens: the best known group that has runs."""
-    groups = [setting.group for setting in settings]
-    return next((groups.index(name) for name in FAVOURITES if name in groups), 0)
+def first_choice(names: Mapping[str, Setting]) -> str:
+    """Where the page opens: the setting of the best known group that has runs."""
+    favourites = [name for group in FAVOURITES for name, setting in names.items() if setting.group == group]
+    return favourites[0] if favourites else next(iter(names))
 
 
-def task_list(names: list[str]) -> str:
+def task_list(names: list[str], conjunction: str) -> str:
     """Task titles joined for a sentence."""
-    titles = [TASKS[name].title for name in names]
-    return titles[0] if len(titles) == 1 else ", ".join(titles[:-1]) + " and " + titles[-1]
+    titles = [f"**{TASKS[name].title}**" for name in names]
+    return titles[0] if len(titles) == 1 else ", ".join(titles[:-1]) + f" {conjunction} " + titles[-1]
+
+
+def choose_threshold() -> float:
+    """How much accuracy a head must cost a task to count, as a share; lives in the address in percent."""
+    percent = st.select_slider(
+        "A head matters above a drop of (%)", THRESHOLDS, value=DEFAULT_THRESHOLD, key="threshold", bind="query-params",
+        help="The drop of exact match when the head's output is replaced by its mean over the test prompts, position "
+        "by position.",
+    )  # fmt: skip
+    return int(percent) / 100
 
 
 def together_title(comparison: Comparison) -> str:
@@ -59,45 +75,88 @@ def spread(summary: SeedSummary) -> str:
     return f"mean of {summary.n} seeds, from {low:.0%} to {high:.0%}"
 
 
-def curve(accuracy: pd.DataFrame, *, key: str, band: str = "min-max", single_seeds: bool = False) -> None:
+def curve(accuracy: pd.DataFrame, *, key: str, band: BandChoice = "min-max", single_seeds: bool = False) -> None:
     """Length-accuracy curve of one arm, all its seeds in one band."""
-    chart = length_accuracy(accuracy, frame.theme(), band=band, single_seeds=single_seeds)  # type: ignore[arg-type]
-    st.altair_chart(chart, key=key, theme=None, width="stretch", alt=chart.description)
+    chart = length_accuracy(accuracy, frame.theme(), band_choice=band, single_seeds=single_seeds)
+    st.altair_chart(chart, key=key, theme=None, width="stretch")
 
 
-def sharing(
-    comparison: Comparison, arm: Arm, seed: int | None, *, key: str, threshold: float = SHARED_THRESHOLD
-) -> None:
-    """Head-sharing graph of one run of ``arm``, with a sentence that says which run and what is shared.
+def sharing(comparison: Comparison, arm: Arm, seed: int | None, *, key: str, threshold: float) -> None:
+    """Head-sharing graph of one run of ``arm``, and sentences that say which run it is and what is shared.
 
-    Heads of different seeds are different heads, so a graph is always one run's.
+    Heads of different seeds are different heads, so a graph is always one run's; the closing sentence counts over all
+    seeds. Where the run answers nothing in the transfer region no head can cost it anything there, and the graph is
+    that of the trained lengths instead.
     """
     runs = comparison.runs[arm]
-    seed = min(runs) if seed is None else seed
+    seed = seed if seed in runs else min(runs)
     config = comparison.config
     others = [spec.task for spec in config.others] if arm == "co-trained" else []
-    heads = mean_map(data.read_head_scores([runs[seed]]), config, TRANSFER_REGION)
-    if heads.empty:
-        st.info(f"Run {runs[seed]} has no ablation maps in the transfer region.")
+    scores = data.read_head_scores(comparison.ids(arm))
+    zone = mapped_zone(data.read_accuracy([runs[seed]]), threshold)
+    maps = {s: mean_map(scores[scores.run_id == run_id], config, zone) for s, run_id in sorted(runs.items())}
+    if maps[seed].empty:
+        st.info(f"Run {runs[seed]} has no ablation maps at these lengths.")
         return
-    chart = sharing_graph(heads, frame.theme(), main=config.main.task, auxiliaries=others, threshold=threshold)
-    st.altair_chart(chart, key=key, theme=None, width="stretch", alt=chart.description)
-    st.caption(sharing_sentence(heads, config.main.task, others, threshold, runs[seed], seed))
+    if zone == IN_DISTRIBUTION:
+        st.caption(f"**Heads at the trained lengths** {maps[seed].lengths.iloc[0]}. In the transfer region this run "
+                   "answers almost nothing, so ablating a head there can cost nothing.")  # fmt: skip
+    else:
+        st.caption(f"**Heads in the transfer region**, lengths {maps[seed].lengths.iloc[0]}.")
+    chart = sharing_graph(maps[seed], frame.theme(), main=config.main.task, auxiliaries=others, threshold=threshold)
+    st.altair_chart(chart, key=key, theme=None, width="stretch")
+    st.markdown(sharing_sentence(maps[seed], config.main.task, others, threshold))
+    st.caption(f"Graph: run {runs[seed]}, seed {seed}, {int(maps[seed].examples.iloc[0])} prompts a task. "
+               + over_seeds(maps, config.main.task, others, threshold))  # fmt: skip
 
 
-def sharing_sentence(
-    heads: pd.DataFrame, main: str, others: list[str], threshold: float, run_id: int, seed: int
-) -> str:
-    """What the graph shows, in one or two sentences that are true of its data."""
+def mapped_zone(accuracy: pd.DataFrame, threshold: float) -> str:
+    """The zone whose maps can say something: the transfer region, if the main task has that much to lose there."""
+    summary = transfer_by_seed(accuracy)
+    return TRANSFER_REGION if summary is not None and summary.mean > threshold else IN_DISTRIBUTION
+
+
+def sharing_sentence(heads: pd.DataFrame, main: str, others: list[str], threshold: float) -> str:
+    """What the graph shows, in one sentence that is true of its data."""
     counts = sharing_summary(heads, main, others, threshold)
-    where = f"Run {run_id}, seed {seed}; lengths {heads.lengths.iloc[0]}, {int(heads.examples.iloc[0])} prompts a task."
-    rule = f"A head counts when replacing its output by its mean costs a task more than {threshold:.0%} exact match."
+    mattering = f"{counts['main']} of {counts['heads']} heads matter to **{TASKS[main].title}**"
     if not others:
-        return f"{counts['main']} heads matter to {TASKS[main].title} at these lengths. {rule} {where}"
-    return (
-        f"{counts['shared']} of {counts['main']} heads that matter to {TASKS[main].title} also matter to "
-        f"{task_list(others)}. {rule} {where}"
-    )
+        return f"{mattering}."
+    names = task_list(others, "or")
+    if not counts["main"]:
+        return f"No single head costs **{TASKS[main].title}** more than {threshold:.0%} here."
+    return f"{mattering}; **{counts['shared']} of them** also to {names}."
+
+
+def over_seeds(maps: dict[int, pd.DataFrame], main: str, others: list[str], threshold: float) -> str:
+    """The same counts for every seed, and how alike the maps are against chance."""
+    counts = [sharing_summary(heads, main, others, threshold) for heads in maps.values() if not heads.empty]
+    if not others:
+        return f"Heads that matter, seed by seed: {', '.join(str(c['main']) for c in counts)}."
+    shares = ", ".join(f"{c['shared']} of {c['main']}" for c in counts)
+    return f"Shared heads, seed by seed: {shares}. {likeness(maps, main, others)}"
+
+
+def likeness(maps: dict[int, pd.DataFrame], main: str, others: list[str]) -> str:
+    """Overlap of the top heads of main and other tasks, mean over seeds, beside what shuffled heads would give.
+
+    Heads are shuffled within their layer (see :func:`lgt.statistics.head_sharing`).
+    """
+    parts = []
+    for other in others:
+        found = [
+            head_sharing(grid(heads, main), grid(heads, other), TOP_HEADS, 0.0, np.random.default_rng(0), 500)
+            for heads in maps.values()
+            if not heads.empty
+        ]
+        overlap, chance = np.mean([f.jaccard for f in found]), np.mean([f.jaccard_baseline for f in found])
+        parts.append(f"with {TASKS[other].title} {overlap:.2f} (by chance {chance:.2f}, n = {len(found)})")
+    return f"Overlap of the {TOP_HEADS} most important heads (Jaccard): " + ", ".join(parts) + "."
+
+
+def grid(heads: pd.DataFrame, task: str) -> np.ndarray:
+    """One task's accuracy drops as an array [layers, heads]."""
+    return heads[heads.task == task].pivot(index="layer", columns="head", values="accuracy_drop").to_numpy(dtype=float)
 
 
 def train_command(comparison: Comparison, arm: Arm, seed: int = 0) -> str:
@@ -129,16 +188,19 @@ def method() -> None:
 METHOD = """
 - **Exact match**: the share of fixed test prompts of one length whose whole answer is right under greedy decoding. Test
   prompts are never trained on: a quarter of all prompts is held out by a hash (our decision; the paper does not say).
-- **Zones** of the main task: *trained* up to Lm, *transfer region* up to La, the auxiliary's training length, *beyond*.
-- **Bands** are named in each chart and show all finished seeds, none is selected. Seeds differ in initialisation and
-  share the data order, as in the paper.
+- **Zones** of the main task: *trained* up to its training length Lm, *transfer region* up to the auxiliary's training
+  length La, *beyond*.
+- **Bands** are named in each chart and span all finished seeds; none is selected. Seeds differ in initialisation and
+  share the order of the data, as in the paper.
 - **Baselines are matched** (our decision): alone, the main task is trained for the same optimizer steps, or for the same
   number of main-task examples.
 - **A head matters to a task** when replacing its output by its mean over the test prompts, position by position, lowers
-  exact match by more than the stated threshold. Mean ablation is the paper's measure, the threshold our decision. All
-  tasks of a graph are measured at the same lengths.
-- **Scale**: lengths, width and training time are those of the named preset, smaller than the paper's except in `paper`.
-  The ratio Lm : La is always 1 : 2. Models use RMS-normed queries and keys in the small presets, which the paper does not.
-- Source: Cai, Lee, Schwarzschild, Oymak, Papailiopoulos, *Extrapolation by Association: Length Generalization Transfer in
-  Transformers*, arXiv 2506.09251.
+  exact match by more than the chosen threshold. Mean ablation is the paper's measure, the threshold is ours. All tasks
+  of a graph are measured at the same lengths. One head at a time is ablated: heads that can stand in for each other
+  show no drop.
+- **Chance** for the overlap of heads: the second map with its heads shuffled within each layer.
+- **Scale**: lengths, width and training time are the named preset's, smaller than the paper's except in `paper`. The
+  ratio Lm : La is always 1 : 2. The small presets norm queries and keys, which the paper does not.
+- Source: Cai, Lee, Schwarzschild, Oymak, Papailiopoulos, *Extrapolation by Association: Length Generalization Transfer
+  in Transformers*, arXiv 2506.09251.
 """

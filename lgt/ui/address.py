@@ -1,0 +1,42 @@
+"""Choices that live in the page's address under short, stable names.
+
+Streamlit's own binding writes what the viewer reads (``format_func``'s text), which makes long links that break when a
+word changes. These two write the option itself. A name the address does not know falls back to the default.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import streamlit as st
+
+
+def select(label: str, options: Sequence[str], *, default: str, key: str, shown: Callable[[str], str]) -> str:
+    """A select box whose choice is ``?key=option`` in the address; the default leaves the address clean."""
+    asked = st.query_params.get(key, default)
+    start = options.index(asked if asked in options else default)
+    chosen = st.selectbox(label, options, index=start, format_func=shown, key=f"choice-{key}")
+    remember(key, "" if chosen == default else str(chosen))
+    return str(chosen)
+
+
+def select_several(
+    label: str, options: Sequence[str], *, default: Sequence[str], maximum: int, key: str, shown: Callable[[str], str]
+) -> list[str]:
+    """A multi-select whose choice is ``?key=a,b`` in the address."""
+    asked = [name for name in st.query_params.get(key, "").split(",") if name in options][:maximum]
+    chosen = st.multiselect(
+        label, options, default=asked or list(default), max_selections=maximum, format_func=shown, key=f"choice-{key}"
+    )
+    remember(key, "" if chosen == list(default) else ",".join(chosen))
+    return chosen
+
+
+def remember(key: str, value: str) -> None:
+    """Put ``value`` under ``key`` in the address, or take the key out when it is empty."""
+    if st.query_params.get(key, "") == value:
+        return
+    if value:
+        st.query_params[key] = value
+    else:
+        del st.query_params[key]
