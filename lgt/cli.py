@@ -8,14 +8,19 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any, NoReturn, get_args
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_args
 
 import typer
 from typer.exceptions import TyperException
 
 from lgt import cli_tables
-from lgt.config import Arm, ConfigError, Position, RunConfig, TaskSpec, check_choice, check_integer, with_setting
+from lgt.checks import ConfigError, check_choice, check_integer
+from lgt.config import Arm, Position, RunConfig, TaskSpec, with_setting
 from lgt.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
 
 app = typer.Typer(
     add_completion=False,
@@ -24,6 +29,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Length Transfer Lab: train task pairs, measure length generalization transfer, keep and show the results.",
 )
+
+
+INTERRUPTED = 130  # the shell's exit code for Ctrl-C, which Typer turns the interrupt into
 
 
 def whole_number(text: str) -> int:
@@ -239,7 +247,7 @@ def export(
     from lgt.store import transfer
 
     check_choice("--format", format_name, ("csv", "parquet", "json"))
-    for path in transfer.export(open_database(database, create=False), directory, format_name):  # type: ignore[arg-type]
+    for path in transfer.export(open_database(database, create=False), Path(directory), format_name):  # type: ignore[arg-type]
         print(path)
 
 
@@ -264,7 +272,7 @@ def doctor(database: Database = None) -> None:
         raise typer.Exit(1)
 
 
-def open_database(option: str | None, *, create: bool = True) -> Any:
+def open_database(option: str | None, *, create: bool = True) -> Engine:
     """The engine of the chosen store. Raises StoreError with what to do."""
     from lgt.store.engine import database_url, open_store
 
@@ -294,8 +302,10 @@ def main(arguments: list[str] | None = None, command: Callable[..., Any] = app) 
     except (ConfigError, StoreError) as error:
         fail(str(error))
     except (KeyboardInterrupt, typer.Abort):
-        fail("interrupted", 130)
+        fail("interrupted", INTERRUPTED)
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(0) from None
+    if code == INTERRUPTED:
+        fail("interrupted", INTERRUPTED)
     raise SystemExit(code if isinstance(code, int) else 0)

@@ -1,7 +1,7 @@
 """The values that describe a run. A run *is* its :class:`RunConfig`; everything else is a label.
 
-All classes are frozen dataclasses that check themselves; a refused value raises :class:`ConfigError`, whose
-message is one line naming the field, the value and what is accepted. Lengths are in task units (digits of the
+All classes are frozen dataclasses that check themselves; a refused value raises :class:`lgt.checks.ConfigError`.
+Lengths are in task units (digits of the
 longer operand, characters of the string, nodes of the maze).
 """
 
@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
+
+from lgt.checks import ConfigError, check_choice, check_flag, check_integer, check_number
 
 Role = Literal["main", "auxiliary", "control"]
 Position = Literal["rope", "nope"]
@@ -22,44 +23,6 @@ Arm = Literal["co-trained", "alone-same-steps", "alone-same-examples"]
 
 MAXIMUM_LENGTH = 512
 LABELS = ("group", "arm", "preset")
-
-
-class ConfigError(ValueError):
-    """A value that is not accepted. ``str()`` is one line: field, value, what is accepted."""
-
-    def __init__(self, field_name: str, value: object, accepted: str) -> None:
-        shown = repr(value)
-        if len(shown) > 80:
-            shown = shown[:77] + "..."
-        super().__init__(f"{field_name}: {shown} is not accepted; accepted: {accepted}")
-        self.field_name = field_name
-        self.value = value
-        self.accepted = accepted
-
-
-def check_integer(name: str, value: object, low: int, high: int) -> None:
-    """Raise ConfigError unless ``value`` is a whole number in [low, high] (booleans are refused)."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(name, value, f"a whole number from {low:,} to {high:,}")
-
-
-def check_number(name: str, value: object, low: float, high: float) -> None:
-    """Raise ConfigError unless ``value`` is a finite number in [low, high]."""
-    ok = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
-    if not (ok and low <= value <= high):  # type: ignore[operator]
-        raise ConfigError(name, value, f"a number from {low:g} to {high:g}")
-
-
-def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Raise ConfigError unless ``value`` is one of ``choices``."""
-    if value not in choices:
-        raise ConfigError(name, value, "one of " + ", ".join(choices))
-
-
-def check_flag(name: str, value: object) -> None:
-    """Raise ConfigError unless ``value`` is a boolean."""
-    if not isinstance(value, bool):
-        raise ConfigError(name, value, "true or false")
 
 
 @dataclass(frozen=True)
@@ -220,6 +183,9 @@ class RunConfig:
         check_integer("model_seed", self.model_seed, 0, 2**63 - 1)
         check_integer("data_seed", self.data_seed, 0, 2**63 - 1)
         check_choice("arm", self.arm, get_args(Arm))
+        for name in ("group", "preset"):
+            if not isinstance(getattr(self, name), str) or not 1 <= len(getattr(self, name)) <= 100:
+                raise ConfigError(name, getattr(self, name), "a name of 1 to 100 characters")
         mains = [spec for spec in self.tasks if spec.role == "main"]
         if len(mains) != 1:
             raise ConfigError("tasks", [s.task for s in self.tasks], "exactly one task with role main")
@@ -276,7 +242,10 @@ class RunConfig:
         for name, section in sections.items():
             if name in values:
                 values[name] = _build(section, values[name], name + ".")
-        values["tasks"] = tuple(_build(TaskSpec, spec, "tasks.") for spec in values.get("tasks", ()))
+        specs = values.get("tasks", [])
+        if not isinstance(specs, list | tuple):
+            raise ConfigError("tasks", specs, "a list of tasks")
+        values["tasks"] = tuple(_build(TaskSpec, spec, "tasks.") for spec in specs)
         config: RunConfig = _build(cls, values, "")
         return config
 

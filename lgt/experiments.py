@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from lgt.config import Arm, ConfigError, RunConfig
+from lgt.checks import ConfigError
+from lgt.config import Arm, RunConfig
 from lgt.presets import group_config
 
 

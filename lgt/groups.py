@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lgt.config import ConfigError
+from lgt.checks import ConfigError
 
 
 @dataclass(frozen=True)

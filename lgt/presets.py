@@ -10,17 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from lgt.config import (
-    Arm,
-    ConfigError,
-    EvaluationConfig,
-    ModelConfig,
-    Position,
-    RunConfig,
-    TaskOptions,
-    TaskSpec,
-    TrainingConfig,
-)
+from lgt.checks import ConfigError
+from lgt.config import Arm, EvaluationConfig, ModelConfig, Position, RunConfig, TaskOptions, TaskSpec, TrainingConfig
 from lgt.groups import GROUPS, group_named
 
 

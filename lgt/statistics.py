@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -22,7 +22,6 @@ OUT_OF_DISTRIBUTION: Final = "out-of-distribution"
 ZONES: Final[tuple[Zone, Zone, Zone]] = (IN_DISTRIBUTION, TRANSFER_REGION, OUT_OF_DISTRIBUTION)
 
 BandKind = Literal["min-max", "bootstrap"]
-Head = tuple[int, int]
 Floats = NDArray[np.float64]
 
 
@@ -136,7 +135,7 @@ def bootstrap_interval(
 
     Raises ValueError for values that are not one row of finite numbers.
     """
-    row = _finite("values", values, dimensions=1)
+    row = finite("values", values, dimensions=1)
     if row.size < 2:
         return None
     low, high = _bootstrap_of_means(row[:, None], rng, confidence, resamples)
@@ -174,7 +173,7 @@ def band(values_by_length: ArrayLike, kind: BandKind = "min-max", rng: np.random
     """
     if kind not in ("min-max", "bootstrap"):
         raise ValueError(f"band: {kind!r} is not accepted; accepted: min-max, bootstrap")
-    values = _finite("values_by_length", values_by_length, dimensions=2)
+    values = finite("values_by_length", values_by_length, dimensions=2)
     low: Floats | None = None
     high: Floats | None = None
     if len(values) >= 2 and kind == "min-max":
@@ -213,24 +212,24 @@ def spearman(x: ArrayLike, y: ArrayLike, rng: np.random.Generator, resamples: in
     pairs or when one side is constant; bootstrap draws in which one side is constant are left out of the interval.
     Raises ValueError for unequal lengths or values that are not finite: drop such pairs yourself, so that n is known.
     """
-    a, b = _finite("x", x, dimensions=1), _finite("y", y, dimensions=1)
+    a, b = finite("x", x, dimensions=1), finite("y", y, dimensions=1)
     if a.shape != b.shape:
         raise ValueError(f"spearman: {a.size} values against {b.size}")
     if a.size < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return Correlation(None, None, None, None, int(a.size))
     drawn = rng.integers(a.size, size=(resamples, a.size))  # pairs; scipy's bootstrap has no answer to constant draws
-    draws = _pearson(stats.rankdata(a[drawn], axis=-1), stats.rankdata(b[drawn], axis=-1))
+    draws = pearson(stats.rankdata(a[drawn], axis=-1), stats.rankdata(b[drawn], axis=-1))
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     ranks_a, ranks_b = stats.rankdata(a), stats.rankdata(b)
     null = stats.permutation_test(
-        (ranks_a,), lambda order, axis: _pearson(order, ranks_b), permutation_type="pairings", vectorized=True,
+        (ranks_a,), lambda order, axis: pearson(order, ranks_b), permutation_type="pairings", vectorized=True,
         n_resamples=resamples, axis=-1, rng=rng,
     )  # fmt: skip
     rho = float(stats.spearmanr(a, b).statistic)
     return Correlation(rho, float(low), float(high), float(null.pvalue), int(a.size))
 
 
-def _pearson(x: Floats, y: Floats) -> Floats:
+def pearson(x: Floats, y: Floats) -> Floats:
     """Correlation along the last axis; NaN where one side is constant."""
     x = x - x.mean(axis=-1, keepdims=True)
     y = y - y.mean(axis=-1, keepdims=True)
@@ -239,131 +238,7 @@ def _pearson(x: Floats, y: Floats) -> Floats:
         return np.asarray(np.clip((x * y).sum(axis=-1) / scale, -1.0, 1.0))
 
 
-# --- heads ------------------------------------------------------------------------------------------------------
-
-
-def top_k(scores: ArrayLike, k: int) -> list[Head]:
-    """The k heads with the largest entries of a map ``[layers, heads]``, largest first; ties in (layer, head) order.
-
-    >>> top_k([[0.1, 0.9], [0.9, 0.0]], 2)
-    [(0, 1), (1, 0)]
-    """
-    values = _finite("map", scores, dimensions=2)
-    if not 1 <= k <= values.size:
-        raise ValueError(f"top_k: k = {k} is not accepted; accepted: 1 to {values.size}, the number of heads")
-    order = np.argsort(-values, axis=None, kind="stable")[:k]
-    return [(int(flat) // values.shape[1], int(flat) % values.shape[1]) for flat in order]
-
-
-def jaccard_top_k(map_a: ArrayLike, map_b: ArrayLike, k: int) -> float:
-    """Overlap of the two top-k head sets: shared / union, from 0 (none) to 1 (the same heads)."""
-    a, b = _pair(map_a, map_b)
-    return _jaccard(len(set(top_k(a, k)) & set(top_k(b, k))), k)
-
-
-def map_difference(map_a: ArrayLike, map_b: ArrayLike) -> float:
-    """Ablation-map difference: mean over heads of |M_A - M_B|. Both maps must come from the same lengths."""
-    a, b = _pair(map_a, map_b)
-    return float(np.abs(a - b).mean())
-
-
-@dataclass(frozen=True)
-class HeadSharing:
-    """How far two tasks use the same heads, each measure beside its permutation baseline (see :func:`head_sharing`).
-
-    ``*_baseline`` is the mean over permutations, ``*_p`` the share of permutations (the real one counted) that reach
-    the observed value: one-sided, "more shared than chance". ``rho*`` are None when a map is constant.
-    """
-
-    k: int
-    jaccard: float
-    jaccard_baseline: float
-    jaccard_p: float
-    rho: float | None
-    rho_baseline: float | None
-    rho_p: float | None
-    threshold: float
-    shared: list[Head]
-    only_a: list[Head]
-    only_b: list[Head]
-    within_layers: bool
-    permutations: int
-
-
-def head_sharing(
-    map_a: ArrayLike,
-    map_b: ArrayLike,
-    k: int,
-    threshold: float,
-    rng: np.random.Generator,
-    permutations: int = 2000,
-    within_layers: bool = True,
-) -> HeadSharing:
-    """Top-k overlap and rank correlation of two maps ``[layers, heads]``, against shuffled heads of the second map.
-
-    The default shuffles heads *within each layer* [D]: whole layers differ in importance (ablating the first one hurts
-    every task), so a baseline over all heads would call that coincidence of layers "sharing". ``within_layers=False``
-    gives that weaker baseline. A layer-matched baseline says nothing with one head per layer (p is 1). A head is
-    ``shared`` when its drop exceeds ``threshold`` for both tasks. Raises ValueError for unequal shapes or a bad k.
-    """
-    a, b = _pair(map_a, map_b)
-    if permutations < 1:
-        raise ValueError(f"head_sharing: permutations = {permutations} is not accepted; accepted: at least 1")
-    shape = (permutations, *a.shape) if within_layers else (permutations, 1, a.size)
-    order = rng.permuted(np.broadcast_to(np.arange(shape[-1]), shape), axis=-1)
-    top_a, top_b = _mask(a, k), _mask(b, k)
-    overlaps = (_shuffled(top_b, order) & top_a.reshape(1, -1)).sum(axis=-1)
-    jaccard = jaccard_top_k(a, b, k)
-    null = np.array([_jaccard(int(count), k) for count in overlaps])
-    rho, rho_baseline, rho_p = _rho_against(a, b, order)
-    over_a, over_b = a > threshold, b > threshold
-    return HeadSharing(
-        k, jaccard, float(null.mean()), _share_reaching(jaccard, null), rho, rho_baseline, rho_p, threshold,
-        _heads(over_a & over_b), _heads(over_a & ~over_b), _heads(over_b & ~over_a), within_layers, permutations,
-    )  # fmt: skip
-
-
-def _rho_against(a: Floats, b: Floats, order: NDArray[np.int64]) -> tuple[float, float, float] | tuple[None, ...]:
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return None, None, None
-    ranks_a, ranks_b = stats.rankdata(a).reshape(1, -1), stats.rankdata(b).reshape(b.shape)
-    rho = float(_pearson(ranks_a, ranks_b.reshape(1, -1))[0])
-    null = _pearson(ranks_a, _shuffled(ranks_b, order))
-    return rho, float(null.mean()), _share_reaching(rho, null)
-
-
-def _shuffled(values: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
-    """``values`` under each permutation of ``order [permutations, rows, columns]``, flat: ``[permutations, heads]``."""
-    rows = values.reshape(1, *order.shape[1:])
-    return np.take_along_axis(rows, order, axis=-1).reshape(len(order), -1)
-
-
-def _share_reaching(observed: float, null: Floats) -> float:
-    return float((1 + (null >= observed - 1e-12).sum()) / (1 + null.size))
-
-
-def _jaccard(shared: int, k: int) -> float:
-    return shared / (2 * k - shared)
-
-
-def _mask(scores: Floats, k: int) -> NDArray[np.bool_]:
-    chosen = np.zeros(scores.shape, dtype=bool)
-    chosen[tuple(zip(*top_k(scores, k), strict=True))] = True
-    return chosen
-
-
-def _heads(mask: NDArray[np.bool_]) -> list[Head]:
-    return [(int(layer), int(head)) for layer, head in np.argwhere(mask)]
-
-
-def _pair(map_a: ArrayLike, map_b: ArrayLike) -> tuple[Floats, Floats]:
-    a, b = _finite("map_a", map_a, dimensions=2), _finite("map_b", map_b, dimensions=2)
-    if a.shape != b.shape:
-        raise ValueError(f"the maps differ in shape: {a.shape} against {b.shape} [layers, heads]")
-    return a, b
-
-
-def _finite(name: str, values: ArrayLike, dimensions: int) -> Floats:
+def finite(name: str, values: ArrayLike, dimensions: int) -> Floats:
     array = np.asarray(values, dtype=float)
     if array.ndim != dimensions or array.size == 0:
         raise ValueError(f"{name}: shape {array.shape} is not accepted; accepted: {dimensions} non-empty dimensions")

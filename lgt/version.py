@@ -11,8 +11,8 @@ from lgt import __version__
 PACKAGE = Path(__file__).parent
 # Floors 0 to 4: everything between a config and its measurements. A change on a page does not change a result.
 RESULT_SOURCES = (
-    "config.py", "presets.py", "groups.py", "seeding.py", "vocabulary.py", "statistics.py", "tasks/*.py", "model.py",
-    "taps.py", "batches.py", "evaluate.py", "attribution/*.py", "checkpoint.py", "snapshots.py", "train.py",
+    "checks.py", "config.py", "presets.py", "groups.py", "seeding.py", "vocabulary.py", "statistics.py", "tasks/*.py",
+    "model.py", "taps.py", "batches.py", "evaluate.py", "attribution/*.py", "checkpoint.py", "snapshots.py", "train.py",
 )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from lgt.config import ConfigError
+from lgt.checks import ConfigError
 
 TASK_NAMES = (
     "reverse_add", "no_carry", "carry_only", "reverse_subtract", "cot_multiply", "copy_first_operand",

@@ -25,7 +25,7 @@ def hand_made_copier() -> Decoder:
     """Copies a one-character string; only head 0 of layer 1 carries the letter, every other weight that writes is zero.
 
     Channels: one block of the residual stream holds the token itself, a second what the head brings. The head looks
-    from ``=`` at letters. A letter seen in the second block is the answer; a letter in the first block asks for the end.
+    from ``=`` at letters. A letter seen in the second block is the answer, one in the first block asks for the end.
     """
     block = VOCABULARY_SIZE + -VOCABULARY_SIZE % 4  # so that two heads of even width fit
     model = Decoder(ModelConfig(layers=2, heads=2, width=2 * block, hidden=4, position="nope"))

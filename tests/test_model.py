@@ -43,7 +43,8 @@ def as_transformers(model: Decoder):
     names = {
         "layers.": "model.layers.", "attention_norm.gain": "input_layernorm.weight",
         "feed_forward_norm.gain": "post_attention_layernorm.weight", "attention.query": "self_attn.q_proj",
-        "attention.key": "self_attn.k_proj", "attention.value": "self_attn.v_proj", "attention.output": "self_attn.o_proj",
+        "attention.key": "self_attn.k_proj", "attention.value": "self_attn.v_proj",
+        "attention.output": "self_attn.o_proj",
         "feed_forward.gate": "mlp.gate_proj", "feed_forward.up": "mlp.up_proj", "feed_forward.down": "mlp.down_proj",
     }  # fmt: skip
     state = {}

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lgt.config import ConfigError, TaskOptions
+from lgt.checks import ConfigError
+from lgt.config import TaskOptions
 from lgt.tasks import TASKS, sampling, task_named
 from lgt.tasks.base import BODY_START, Examples, draw_examples
 from lgt.tasks.sampling import body_hash, is_test_prompt, sample_rows, test_examples, training_examples

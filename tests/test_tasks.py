@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from lgt.config import ConfigError, EvaluationConfig, RunConfig, TaskOptions, TaskSpec
+from lgt.checks import ConfigError
+from lgt.config import EvaluationConfig, RunConfig, TaskOptions, TaskSpec
 from lgt.groups import GROUPS
 from lgt.tasks import TASKS, check_run, evaluation_lengths, task_named
 from lgt.tasks.base import BODY_START, Examples, draw_examples

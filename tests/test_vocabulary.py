@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from lgt.config import ConfigError
+from lgt.checks import ConfigError
 from lgt.tasks import TASKS
 from lgt.vocabulary import BOS, EOS, PAD, TAG, TASK_NAMES, TOKENS, VOCABULARY_SIZE, decode, encode
 

@@ -8,7 +8,8 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import Engine
 
 from lgt import cli_tables
-from lgt.config import ConfigError, RunConfig
+from lgt.checks import ConfigError
+from lgt.config import RunConfig
 from lgt.execution.worker import LEASE_SECONDS, StoreSink, device_name, execute, owner_name
 from lgt.labels import run_label
 from lgt.records import AccuracyRow, LogRow

@@ -11,7 +11,8 @@ from collections.abc import Callable
 import torch
 from sqlalchemy import Engine
 
-from lgt.config import ConfigError, RunConfig
+from lgt.checks import ConfigError
+from lgt.config import RunConfig
 from lgt.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
 from lgt.sinks import Sink
 from lgt.store import queries, queue, writes

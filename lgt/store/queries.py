@@ -15,7 +15,8 @@ import pandas as pd
 from sqlalchemy import Engine, Select, and_, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from lgt.config import ConfigError, RunConfig
+from lgt.checks import ConfigError
+from lgt.config import RunConfig
 from lgt.store.engine import read_connection
 from lgt.store.errors import RESTORE, StoreError, store_name
 from lgt.store.frames import frame

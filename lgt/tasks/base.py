@@ -14,7 +14,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lgt.config import MAXIMUM_LENGTH, Operands, TaskOptions, check_integer
+from lgt.checks import check_integer
+from lgt.config import MAXIMUM_LENGTH, Operands, TaskOptions
 from lgt.vocabulary import BOS, EOS, PAD, TAG
 
 IntArray = NDArray[np.int64]

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lgt.config import TaskOptions, check_integer
+from lgt.checks import check_integer
+from lgt.config import TaskOptions
 from lgt.seeding import generator
 from lgt.tasks import task_named
 from lgt.tasks.base import BODY_START, Examples, IntArray, Task, draw_examples

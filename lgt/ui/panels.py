@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from lgt.attribution.sharing import head_sharing
 from lgt.charts import length_accuracy, sharing_graph, sharing_summary
 from lgt.charts.accuracy import BandChoice
 from lgt.config import Arm
 from lgt.groups import GROUPS
-from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, head_sharing
+from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION
 from lgt.store.comparisons import Comparison, Setting
 from lgt.tasks import TASKS
 from lgt.ui import data, frame
@@ -168,7 +169,8 @@ def train_command(comparison: Comparison, arm: Arm, seed: int = 0) -> str:
         "alone-same-examples": " --main-only --same-examples",
     }
     position = "" if setting.position == "rope" else f" --position {setting.position}"
-    return f".venv/bin/python -m lgt train --group {setting.group} --preset {setting.preset}{position}{flags[arm]} --seed {seed}"
+    run = f"--group {setting.group} --preset {setting.preset}{position}{flags[arm]} --seed {seed}"
+    return f".venv/bin/python -m lgt train {run}"
 
 
 def repeat_command(runs: pd.DataFrame, comparison: Comparison) -> str:
@@ -192,8 +194,8 @@ METHOD = """
   length La, *beyond*.
 - **Bands** are named in each chart and span all finished seeds; none is selected. Seeds differ in initialisation and
   share the order of the data, as in the paper.
-- **Baselines are matched** (our decision): alone, the main task is trained for the same optimizer steps, or for the same
-  number of main-task examples.
+- **Baselines are matched** (our decision): alone, the main task is trained for the same optimizer steps, or for the
+  same number of main-task examples.
 - **A head matters to a task** when replacing its output by its mean over the test prompts, position by position, lowers
   exact match by more than the chosen threshold. Mean ablation is the paper's measure, the threshold is ours. All tasks
   of a graph are measured at the same lengths. One head at a time is ablated: heads that can stand in for each other

@@ -1,0 +1,41 @@
+# `make app` opens the dashboard, `make test` runs everything. Both set up what they need in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: app setup test test-fast lint screenshots clean
+
+app: setup
+	$(BIN)/streamlit run app.py --server.headless false
+
+setup: $(VENV)/.app-installed
+
+$(VENV)/.app-installed: requirements.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Length Transfer Lab needs Python 3.11 or newer"'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q -r requirements.txt
+	touch $@
+
+$(VENV)/.test-installed: $(VENV)/.app-installed pyproject.toml
+	$(BIN)/pip install -q -e '.[test]'
+	touch $@
+
+test: $(VENV)/.test-installed lint
+	sh tests/system_packages.sh
+	$(BIN)/python -m pytest
+
+test-fast: $(VENV)/.test-installed
+	$(BIN)/python -m pytest -m 'not slow'
+
+lint: $(VENV)/.test-installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+screenshots: $(VENV)/.test-installed
+	sh tests/system_packages.sh
+	$(BIN)/python docs/screenshots.py
+
+clean:
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,148 @@
+"""The commands: what they print, what they refuse, what they leave in the store."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lgt.cli import main
+from lgt.store import queries
+from lgt.store.engine import open_store
+
+QUICK = ["--set", "training.steps=6", "--set", "evaluation.examples=6", "--set", "evaluation.progress_examples=4",
+         "--set", "evaluation.snapshots=2", "--set", "evaluation.attribution_examples=4",
+         "--set", "evaluation.attribution_lengths=1"]  # fmt: skip
+
+
+def lgt(capsys, *arguments: str) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as ended:
+        main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return int(ended.value.code or 0), captured.out, captured.err
+
+
+def test_tasks_and_groups_list_everything(capsys):
+    code, out, _ = lgt(capsys, "tasks", "--json")
+    assert code == 0 and len(json.loads(out)) == 13
+    code, out, _ = lgt(capsys, "groups", "--json")
+    groups = {group["key"]: group for group in json.loads(out)}
+    assert code == 0 and len(groups) == 9
+    assert groups["add-carry"]["lengths"]["paper"] == [16, 32] and groups["control-add"]["control"]
+    assert "reverse_add" in lgt(capsys, "tasks")[1] and "caprev" in lgt(capsys, "groups")[1]
+
+
+def test_sample_prints_one_json_object_a_line(capsys):
+    code, out, _ = lgt(capsys, "sample", "mqar", "--length", "4", "--count", "3", "--json")
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert code == 0 and len(rows) == 3
+    assert all(row["scored"] == [1, 3, 5] and len(row["answer"]) == 6 for row in rows)
+    assert out == lgt(capsys, "sample", "mqar", "--length", "4", "--count", "3", "--json", "--seed", "0")[1]
+    assert out != lgt(capsys, "sample", "mqar", "--length", "4", "--count", "3", "--json", "--seed", "1")[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["sample", "reverse", "--length", "0"], ["length", "0", "1 to 512"]),
+        (["sample", "reverse", "--length", "-3"], ["length", "-3", "1 to 512"]),
+        (["sample", "reverse", "--length", "three"], ["--length", "three", "whole number"]),
+        (["sample", "reverse", "--length", "3", "--count", "0"], ["count", "0", "1 to 100,000"]),
+        (["sample", "shortest_path", "--length", "65"], ["length", "65", "1 to 64"]),
+        (["sample", "juggle", "--length", "3"], ["task", "juggle", "reverse_add"]),
+        (["train", "--group", "nope"], ["group", "nope", "add-carry"]),
+        (["train"], ["--group", "--main TASK:LEN"]),
+        (["train", "--group", "caprev", "--preset", "huge"], ["preset", "huge", "demo, small, paper"]),
+        (["train", "--group", "caprev", "--position", "alibi"], ["--position", "alibi", "rope, nope"]),
+        (["train", "--group", "caprev", "--seed", "-1"], ["model_seed", "-1"]),
+        (["train", "--group", "caprev", "--seed", "x"], ["--seed", "x", "whole number"]),
+        (["train", "--group", "caprev", "--same-examples"], ["--same-examples", "--main-only"]),
+        (["train", "--group", "caprev", "--set", "training.steps"], ["--set", "PATH=VALUE"]),
+        (["train", "--group", "caprev", "--set", "training.steps=0"], ["training.steps", "0", "1 to 1,000,000"]),
+        (["train", "--group", "caprev", "--device", "tpu"], ["--device", "tpu", "cpu, cuda"]),
+        (["train", "--main", "reverse_add:8", "--aux", "no_carry:4"], ["no_carry", "4", "more than 8"]),
+        (["train", "--main", "reverse_add"], ["--main", "reverse_add", "TASK:LEN"]),
+        (["train", "--main", "juggle:8"], ["task", "juggle"]),
+        (["train", "--main", "reverse_add:99999"], ["reverse_add", "99999", "512"]),
+        (["experiment", "first-results", "--seeds", "4-1"], ["--seeds", "4-1", "0-4"]),
+        (["experiment", "unknown"], ["experiment", "unknown", "first-results"]),
+        (["export", "somewhere", "--format", "xml"], ["--format", "xml", "csv, parquet, json"]),
+        (["show", "seven"], ["seven", "whole number"]),
+        (["juggle"], ["juggle"]),
+        (["runs", "--wrong"], ["--wrong"]),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypatch, arguments, words):
+    monkeypatch.setenv("LGT_DATABASE_URL", str(tmp_path / "none.db"))
+    code, _, err = lgt(capsys, *arguments)
+    assert code == 2
+    assert len(err.strip().splitlines()) == 1 and "Traceback" not in err
+    for word in words:
+        assert word in err
+    assert not (tmp_path / "none.db").exists(), "a refused command leaves no store behind"
+
+
+def test_a_store_that_is_none_is_one_line_everywhere(capsys, tmp_path):
+    text, empty, folder = tmp_path / "notes.txt", tmp_path / "empty.db", tmp_path / "folder"
+    text.write_text("hello " * 100)
+    empty.touch()
+    folder.mkdir()
+    for path in (text, empty, folder):
+        for command in (["runs"], ["show", "1"], ["merge", str(tmp_path / "x.db")], ["train", "--group", "caprev"]):
+            code, _, err = lgt(capsys, *command, "--database", str(path))
+            assert code == 2 and len(err.strip().splitlines()) == 1 and path.name in err, (command, err)
+    assert text.read_text() == "hello " * 100 and empty.stat().st_size == 0
+    code, out, _ = lgt(capsys, "doctor", "--database", str(text))
+    assert code == 1 and "FAIL store" in out
+
+
+@pytest.mark.slow
+def test_train_show_runs_export_and_merge_on_a_real_run(capsys, tmp_path):
+    store = tmp_path / "a.db"
+    code, out, err = lgt(capsys, "train", "--group", "caprev", *QUICK, "--database", store)
+    assert code == 0 and "run 1: done" in out and "transfer accuracy" in out, err
+    code, out, _ = lgt(capsys, "show", "1", "--json", "--database", store)
+    shown = json.loads(out)
+    assert shown["state"] == "done" and shown["step"] == 6
+    assert {row["task"] for row in shown["accuracy"]} == {"capitalize_reverse", "capitalize", "reverse"}
+    assert all(0 <= row["correct"] <= row["total"] <= 6 for row in shown["accuracy"])
+    assert json.loads(lgt(capsys, "runs", "--json", "--database", store)[1])[0]["state"] == "done"
+    assert "trained to 8" in lgt(capsys, "show", "1", "--database", store)[1]
+    code, out, _ = lgt(capsys, "export", tmp_path / "out", "--database", store)
+    assert code == 0 and (tmp_path / "out" / "accuracy.csv").exists()
+    code, out, _ = lgt(capsys, "merge", store, "--database", tmp_path / "b.db")
+    assert code == 0 and out.startswith("1 runs added, 0")
+    assert lgt(capsys, "merge", store, "--database", tmp_path / "b.db")[1].startswith("0 runs added, 1")
+    assert lgt(capsys, "doctor", "--database", store)[0] == 0
+
+
+@pytest.mark.slow
+def test_ctrl_c_leaves_a_cancelled_run(tmp_path):
+    store = tmp_path / "a.db"
+    command = [sys.executable, "-m", "lgt", "train", "--group", "caprev", "--database", str(store)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for_step(store)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 and err.strip().splitlines()[-1] == "lgt: interrupted" and "Traceback" not in err
+    record = queries.run(open_store(str(store)), 1)
+    assert record.state == "cancelled" and record.error == "interrupted by the user" and record.step >= 1
+
+
+def wait_for_step(store: Path, seconds: float = 120) -> None:
+    """Until run 1 of ``store`` has done a step; fails when that takes longer than ``seconds``."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if store.exists():
+            with sqlite3.connect(store) as connection:
+                row = connection.execute("SELECT step FROM runs WHERE id = 1").fetchone()
+            if row and row[0] >= 1:
+                return
+        time.sleep(0.2)
+    pytest.fail("the run did not start")
