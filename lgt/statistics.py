@@ -239,6 +239,7 @@ def pearson(x: Floats, y: Floats) -> Floats:
 
 
 def finite(name: str, values: ArrayLike, dimensions: int) -> Floats:
+    """``values`` as a float array of that many non-empty dimensions; ValueError naming ``name`` otherwise."""
     array = np.asarray(values, dtype=float)
     if array.ndim != dimensions or array.size == 0:
         raise ValueError(f"{name}: shape {array.shape} is not accepted; accepted: {dimensions} non-empty dimensions")

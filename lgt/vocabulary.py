@@ -48,7 +48,7 @@ def encode(text: str) -> NDArray[np.int64]:
     ['4', '+', '[17]', '=']
     >>> encode("47?1")
     Traceback (most recent call last):
-    lgt.config.ConfigError: character 2: '?' is not accepted; accepted: digits, letters, + - * = # > | and [0]..[63]
+    lgt.checks.ConfigError: character 2: '?' is not accepted; accepted: digits, letters, + - * = # > | and [0]..[63]
     """
     ids = []
     for match in _PIECE.finditer(text):
