@@ -1,63 +1,111 @@
 """Colours and styles, decided once: colour is the task, dash is the role, the accent means shared.
 
-Every pair of tasks that meets in one task group stays apart under simulated deuteranopia and protanopia (tested).
+Every pair of tasks that meets in one task group stays apart under simulated protanopia, deuteranopia and tritanopia,
+all 13 tasks differ, and every task colour has a contrast of 3:1 or more against its theme's page (tested). A task has
+one hue; each theme has its own shade of it, because no single shade carries on white and on near-black.
 """
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 import altair as alt
 
-TASK_COLOURS = {
-    "reverse_add": "#1F6FB2",
-    "no_carry": "#E08A1E",
-    "carry_only": "#12906F",
-    "reverse_subtract": "#C8452E",
-    "cot_multiply": "#C26BA5",
-    "copy_first_operand": "#8A6D3B",
-    "string_copy": "#5B57C2",
-    "reverse": "#E08A1E",
-    "capitalize": "#12906F",
-    "capitalize_reverse": "#1F6FB2",
-    "mqar": "#C8452E",
-    "shortest_path": "#1F6FB2",
-    "dfs_trace": "#E08A1E",
-}
-"""One colour per task. Tasks of different families never share a chart, so families may reuse a hue."""
+from lgt.tasks import TASKS
 
-ROLE_DASHES = {"main": [1, 0], "auxiliary": [6, 3], "control": [2, 3]}
-ROLE_WIDTHS = {"main": 3.0, "auxiliary": 1.8, "control": 1.8}
+TASK_COLOURS: dict[str, tuple[str, str]] = {
+    "reverse_add": ("#2F6FDE", "#5B94F5"),
+    "no_carry": ("#A98512", "#F0C542"),
+    "carry_only": ("#AD215F", "#E0527F"),
+    "reverse_subtract": ("#C8612F", "#F28A4B"),
+    "cot_multiply": ("#4E6410", "#C9DC86"),
+    "copy_first_operand": ("#565B63", "#CDD1D9"),
+    "string_copy": ("#1290D0", "#2FB4F5"),
+    "reverse": ("#9C1767", "#D74499"),
+    "capitalize": ("#B0780F", "#F2A33A"),
+    "capitalize_reverse": ("#2C51C6", "#7F8CFF"),
+    "mqar": ("#CF4420", "#F4694F"),
+    "shortest_path": ("#D0701C", "#FFB36B"),
+    "dfs_trace": ("#0B5F6B", "#2FA8A0"),
+}
+"""(light, dark) shade of each task's colour."""
+SPARE_COLOURS = (("#3E7C4F", "#7FC48F"), ("#7A5C3E", "#C9A27C"), ("#4A6FA5", "#93B4E3"), ("#8A4F6D", "#D89ABB"))
+"""For tasks that the table does not name yet; which one is a function of the name alone."""
+
+ROLE_DASHES = {"main": [1, 0], "auxiliary": [7, 4], "control": [2, 3]}
+ROLE_WIDTHS = {"main": 3.0, "auxiliary": 2.0, "control": 2.0}
+ROLES = tuple(ROLE_DASHES)
 
 FONT = "Source Sans, Source Sans Pro, Segoe UI, Helvetica, Arial, sans-serif"
+LINE_CHARACTERS = 52
+"""Where headings break: charts stretch to their container, and a phone's leaves room for about so many."""
 
 
 @dataclass(frozen=True)
 class Theme:
-    """Colours of everything that is not data. ``zones``: tints of trained, transfer region and beyond."""
+    """Colours of everything that is not data. ``zones``: tints of trained, transfer region and beyond.
 
+    ``shared``, ``only_main`` and ``only_auxiliary`` name kinds of heads where no task colour can (``shared`` is the
+    accent). ``ramp`` runs from no drop to the largest. ``size`` is the text size in px: raise it for a projector.
+    """
+
+    name: str
     text: str
     muted: str
     grid: str
     surface: str
     zones: tuple[str, str, str]
     shared: str
+    only_main: str
+    only_auxiliary: str
     unused: str
-    task_lift: float
-    """How far task colours are mixed towards white, so that they carry on a dark page."""
+    ramp: tuple[str, ...]
+    size: int = 12
+
+    @property
+    def dark(self) -> bool:
+        """Whether this is a dark theme."""
+        return self.name == "dark"
 
 
-LIGHT = Theme("#1D2733", "#5F6B7A", "#E3E7EC", "#FFFFFF", ("#F1F3F6", "#FFF6E0", "#FAFAFB"), "#7A1FA2", "#B9C0C9", 0.0)
-DARK = Theme("#EDF1F5", "#A5B0BD", "#333B46", "#0E1117", ("#1B212A", "#3A3115", "#12161D"), "#D79BF2", "#545E6B", 0.25)
+SHARED, ONLY_MAIN, ONLY_AUXILIARY = "#7A1FA2", "#2C51C6", "#B0780F"
+LIGHT = Theme(
+    "light", "#1D2733", "#5F6B7A", "#E6E9EE", "#FFFFFF", ("#F2F5FA", "#FFF7E3", "#FFFFFF"),
+    SHARED, ONLY_MAIN, ONLY_AUXILIARY, "#C3C9D1",
+    ("#F3F4F7", "#D9D3EA", "#B59AD6", "#8B55B8", "#5B1680"),
+)  # fmt: skip
+DARK = Theme(
+    "dark", "#EDF1F5", "#A5B0BD", "#2A313B", "#0E1117", ("#161C26", "#2B2413", "#0E1117"),
+    "#D79BF2", "#7F8CFF", "#F2A33A", "#4C5663",
+    ("#1B212A", "#3A2D50", "#67458A", "#A06CC6", "#E9C4FF"),
+)  # fmt: skip
 
 
 def task_colour(task: str, theme: Theme) -> str:
-    """The task's colour on this theme; tasks unknown to the palette are grey."""
-    colour = TASK_COLOURS.get(task, theme.muted)
-    channels = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-    lifted = [round(channel + (255 - channel) * theme.task_lift) for channel in channels]
-    return "#" + "".join(f"{channel:02X}" for channel in lifted)
+    """The task's colour on this theme, the same in every chart; a task without an entry gets one by its name."""
+    shades = TASK_COLOURS.get(task) or SPARE_COLOURS[crc32(task.encode()) % len(SPARE_COLOURS)]
+    return shades[theme.dark]
+
+
+def task_title(task: str) -> str:
+    """The task's title, or its name when the registry does not know it."""
+    return TASKS[task].title if task in TASKS else task
+
+
+def wrapped(text: str) -> list[str]:
+    """``text`` in lines that fit a narrow container."""
+    return textwrap.wrap(text, LINE_CHARACTERS) or [""]
+
+
+def heading(theme: Theme, note: str, title: str = "", subtitle: str = "", offset: int = 8) -> Any:
+    """A chart's heading: ``title`` in bold if there is one, ``subtitle``, then ``note`` (what is drawn, with n)."""
+    small = [*(wrapped(subtitle) if subtitle else []), *wrapped(note)]
+    if title:
+        return alt.TitleParams(wrapped(title), subtitle=small, subtitlePadding=4, offset=offset)
+    return alt.TitleParams(small, fontSize=theme.size, fontWeight="normal", color=theme.muted, offset=offset)
 
 
 def styled(chart: Any, theme: Theme) -> Any:
@@ -71,15 +119,23 @@ def styled(chart: Any, theme: Theme) -> Any:
         .configure_view(stroke=None)
         .configure_axis(
             labelColor=theme.muted, titleColor=theme.text, domainColor=theme.muted, tickColor=theme.muted,
-            gridColor=theme.grid, labelFontSize=12, titleFontSize=13, titleFontWeight="normal", titlePadding=8,
+            gridColor=theme.grid, labelFontSize=theme.size, titleFontSize=theme.size + 1, titleFontWeight="normal",
+            titlePadding=8,
         )
-        .configure_legend(labelColor=theme.text, titleColor=theme.muted, labelFontSize=12, labelLimit=280)
-        .configure_title(color=theme.text, fontSize=15, anchor="start", fontWeight=600, subtitleColor=theme.muted,
-                         subtitleFontSize=12)
+        .configure_legend(
+            labelColor=theme.text, titleColor=theme.muted, labelFontSize=theme.size, titleFontSize=theme.size,
+            titleFontWeight="normal", labelLimit=280,
+        )
+        .configure_title(
+            color=theme.text, fontSize=theme.size + 3, anchor="start", frame="group", fontWeight=600,
+            subtitleColor=theme.muted, subtitleFontSize=theme.size,
+        )
     )  # fmt: skip
 
 
 def message(text: str, theme: Theme, height: int = 120) -> Any:
     """A chart that only says ``text``: what an empty frame becomes."""
-    mark = alt.Chart(alt.InlineData(values=[{}])).mark_text(text=text, color=theme.muted, fontSize=14)
+    mark = alt.Chart(alt.InlineData(values=[{}])).mark_text(
+        text=wrapped(text), color=theme.muted, fontSize=theme.size + 2, lineBreak="\n"
+    )
     return styled(mark.properties(width="container", height=height, description=text), theme)

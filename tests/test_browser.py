@@ -1,0 +1,109 @@
+"""The dashboard in a real browser: charts appear, addresses work both ways, narrow and dark, nothing in the console."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from tests.conftest import ROOT
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; `make test` installs it on Debian"),
+]
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+             "--disable-sync", "--no-first-run"]  # fmt: skip
+READY = '[data-testid="stApp"][data-test-script-state="notRunning"]'
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Address of a dashboard on a copy of the shipped store."""
+    store = tmp_path_factory.mktemp("store") / "results.db"
+    shutil.copy(ROOT / "results.db", store)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port)],
+        cwd=ROOT, env=os.environ | {"LGT_DATABASE_URL": str(store)}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    address = f"http://127.0.0.1:{port}"
+    for _ in range(300):
+        try:
+            urllib.request.urlopen(f"{address}/_stcore/health")
+            break
+        except OSError:
+            time.sleep(0.2)
+    yield address
+    process.terminate()
+    process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture()
+def tab(chromium):
+    """Opens a page and collects what its console says."""
+    pages, complaints = [], []
+
+    def opened(address: str, width: int = 1440, scheme: str = "light"):
+        page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        pages.append(page)
+        page.goto(address)
+        page.wait_for_selector(READY, timeout=60_000)
+        page.wait_for_selector(
+            '[data-testid="stVegaLiteChart"] canvas, [data-testid="stVegaLiteChart"] svg', timeout=60_000
+        )
+        return page
+
+    opened.complaints = complaints
+    yield opened
+    for page in pages:
+        page.close()
+
+
+def test_overview_draws_two_curves_and_two_graphs_without_a_complaint(server, tab):
+    page = tab(server)
+    assert page.locator('[data-testid="stVegaLiteChart"]').count() == 4
+    assert page.get_by_text("Alone", exact=True).is_visible()
+    assert tab.complaints == []
+
+
+def test_an_address_chooses_the_pair_and_a_choice_changes_the_address(server, tab):
+    page = tab(f"{server}/?pair=caprev.demo")
+    assert page.get_by_text("Flip case and reverse").first.is_visible()
+    assert page.get_by_text("at lengths 9–16").first.is_visible()
+    page.get_by_text("main-task examples", exact=True).first.click()
+    page.wait_for_url("**matched=*")
+    assert "pair=caprev.demo" in page.url
+
+
+@pytest.mark.parametrize("path", ["/", "/explore"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 400])
+def test_pages_fit_their_window(server, tab, path, scheme, width):
+    page = tab(server + path, width, scheme)
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    widest = page.evaluate(
+        "Math.max(...[...document.querySelectorAll('[data-testid=stVegaLiteChart]')].map(e => e.getBoundingClientRect().right))"
+    )
+    assert widest <= width

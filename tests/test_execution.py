@@ -1,0 +1,99 @@
+"""Workers and campaigns: from a queued run to its rows, with a failure and a cancellation on the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from lgt.execution import worker
+from lgt.execution.campaign import campaign_status, queue_missing
+from lgt.experiments import Experiment
+from lgt.store import queries, writes
+from lgt.store.engine import open_store
+from lgt.train import TrainingFailed
+from lgt.version import code_version
+from tests.conftest import tiny
+
+
+@pytest.fixture()
+def engine(tmp_path):
+    return open_store(str(tmp_path / "a.db"))
+
+
+def quick(**changes):
+    return tiny(steps=8, **changes)
+
+
+def test_a_worker_fills_the_store_and_stops_when_the_queue_is_empty(engine):
+    run_id = writes.create_run(engine, quick(), label="a run")
+    assert worker.work(engine, report=lambda line: None) == 1
+    record = queries.run(engine, run_id)
+    assert record.state == "done" and record.step == record.total_steps == 8 and record.tokens > 0
+    assert record.code_version == code_version() and "1 thread" in record.device
+    assert sorted(queries.accuracy(engine, [run_id], "all").step.unique()) == [4, 8]
+    heads = queries.head_scores(engine, [run_id])
+    assert len(heads) == 3 * 3 * 8, "3 tasks, one length in each of 3 zones, 8 heads"
+    assert len(queries.attention_differences(engine, [run_id])) == 2 * 3 * 8
+    assert queries.checkpoint(engine, run_id).step == 8
+    assert queries.training_log(engine, [run_id]).step.tolist() == list(range(1, 9))
+    assert worker.work(engine, report=lambda line: None) == 0
+
+
+def test_a_run_that_fails_says_why_and_the_next_one_goes_on(engine, monkeypatch):
+    first, second = (writes.create_run(engine, quick(model_seed=seed)) for seed in (0, 1))
+    real = worker.train
+
+    def train(config, sink, **options):
+        if config.model_seed == 0:
+            raise TrainingFailed("the loss is not finite at step 3")
+        return real(config, sink, **options)
+
+    monkeypatch.setattr(worker, "train", train)
+    worker.work(engine, report=lambda line: None)
+    assert queries.run(engine, first).state == "failed" and "not finite" in queries.run(engine, first).error
+    assert queries.run(engine, second).state == "done"
+
+
+@pytest.mark.parametrize("error", [MemoryError(), None], ids=["out of memory", "bad config"])
+def test_memory_and_config_failures_are_stored_not_raised(engine, monkeypatch, error):
+    config = quick() if error else replace(quick(), tasks=(replace(quick().tasks[0], task="gone"),))
+    run_id = writes.create_run(engine, config)
+    if error:
+        monkeypatch.setattr(worker, "train", lambda *a, **k: (_ for _ in ()).throw(error))
+    worker.work(engine, report=lambda line: None)
+    record = queries.run(engine, run_id)
+    assert record.state == "failed"
+    assert ("out of memory" if error else "gone") in record.error
+
+
+def test_a_cancelled_run_stops_and_writes_no_more(engine, monkeypatch):
+    run_id = writes.create_run(engine, quick())
+    real = worker.train
+
+    def train(config, sink, **options):
+        writes.cancel_run(engine, run_id)
+        return real(config, sink, **options)
+
+    monkeypatch.setattr(worker, "train", train)
+    worker.work(engine, report=lambda line: None)
+    assert queries.run(engine, run_id).state == "cancelled"
+    assert queries.accuracy(engine, [run_id], "all").empty
+
+
+def test_the_same_run_twice_stores_the_same_counts(engine):
+    ids = [writes.create_run(engine, quick()) for _ in range(2)]
+    worker.work(engine, report=lambda line: None)
+    first, second = (queries.accuracy(engine, [i], "all").drop(columns="run_id") for i in ids)
+    assert first.equals(second)
+    assert queries.checkpoint(engine, ids[0]).sha256 == queries.checkpoint(engine, ids[1]).sha256
+
+
+def test_a_campaign_queues_what_is_missing_once(engine):
+    experiment = Experiment("trial", "?", (("caprev", "demo"),))
+    new = queue_missing(engine, experiment, [0, 1])
+    assert len(new) == 6 and queue_missing(engine, experiment, [0, 1]) == []
+    writes.cancel_run(engine, new[0])
+    assert len(queue_missing(engine, experiment, [0, 1, 2])) == 4, "the cancelled one and a new seed"
+    lines = campaign_status(engine, experiment, [0])
+    assert lines[-1] == "0 of 3 runs done" and lines[0].startswith("queued")

@@ -1,0 +1,112 @@
+"""Pages on an empty store, on the shipped one, beside a failed run, and on files that are no store."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lgt.presets import group_config
+from lgt.store import writes
+from lgt.store.engine import open_store
+from tests.conftest import ROOT
+
+PAGES = ["pages/overview.py", "pages/explore.py"]
+
+
+def opened(page: str, store: Path, monkeypatch, **address: str) -> AppTest:
+    monkeypatch.setenv("LGT_DATABASE_URL", str(store))
+    app = AppTest.from_file(str(ROOT / page), default_timeout=60)
+    for key, value in address.items():
+        app.query_params[key] = value
+    return app.run()
+
+
+def words(app: AppTest) -> str:
+    elements = [*app.title, *app.markdown, *app.caption, *app.info, *app.error, *app.code, *app.subheader]
+    return "\n".join(str(element.value) for element in elements)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_an_empty_store_says_how_to_fill_it(page, tmp_path, monkeypatch):
+    app = opened(page, tmp_path / "empty.db", monkeypatch)
+    assert not app.exception and not app.error
+    assert "No finished runs yet" in words(app) and "lgt train --group caprev" in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_failed_run_alone_is_no_result(page, tmp_path, monkeypatch):
+    store = tmp_path / "failed.db"
+    engine = open_store(str(store))
+    run_id = writes.create_run(engine, group_config("caprev", "demo"))
+    writes.finish_run(engine, run_id, writes.start_run(engine, run_id, "test", "cpu"), "failed", "out of memory")
+    app = opened(page, store, monkeypatch)
+    assert not app.exception and "No finished runs yet" in words(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize(
+    "content", [b"", b"this is a text file, not a store " * 40, b"SQLite format 3\0" + b"\xff" * 900]
+)
+def test_a_file_that_is_no_store_is_one_message(page, content, tmp_path, monkeypatch):
+    store = tmp_path / "odd.db"
+    store.write_bytes(content)
+    app = opened(page, store, monkeypatch)
+    assert not app.exception
+    assert len(app.error) == 1 and "odd.db" in app.error[0].value
+    assert store.read_bytes() == content
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_shipped_store_is_drawn(page, shipped, monkeypatch):
+    app = opened(page, shipped, monkeypatch)
+    assert not app.exception and not app.error
+    assert len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart")) >= 4
+    assert "seed" in words(app)
+
+
+def test_overview_shows_the_numbers_of_its_runs(shipped, monkeypatch):
+    from lgt.store import queries
+    from lgt.store.comparisons import Setting, comparisons
+
+    app = opened("pages/overview.py", shipped, monkeypatch, pair="caprev.demo")
+    engine = open_store(str(shipped))
+    found = comparisons(engine)[Setting("caprev", "demo", "rope")]
+    counts = queries.accuracy(engine, found.ids("co-trained"))
+    region = counts[(counts.role == "main") & (counts.length > 8) & (counts.length <= 16)]
+    mean = (region.correct / region.total).groupby(region.run_id).mean().mean()
+    assert app.metric[1].value == f"{mean:.0%}"
+    assert f"mean of {len(found.ids('co-trained'))} seeds" in words(app)
+    for run_id in found.ids("co-trained"):
+        assert re.search(rf"\b{run_id}\b", app.caption[-1].value)
+
+
+@pytest.mark.parametrize("pair", ["", "nonsense", "caprev.demo", "<script>alert(1)</script>", "x" * 5000, "../../etc"])
+def test_overview_survives_any_address(pair, shipped, monkeypatch):
+    app = opened("pages/overview.py", shipped, monkeypatch, pair=pair, threshold="nan", matched="-1")
+    assert not app.exception and not app.error
+    assert "<script>" not in words(app)
+
+
+def test_the_other_baseline_and_threshold_can_be_chosen(shipped, monkeypatch):
+    app = opened("pages/overview.py", shipped, monkeypatch, pair="caprev.demo")
+    before = app.metric[0].value, words(app)
+    app.segmented_control(key="matched").set_value("main-task examples").run()
+    assert not app.exception and "seed" in words(app)
+    assert words(app) != before[1]
+    app.select_slider(key="threshold").set_value(50).run()
+    assert (not app.exception and "more than 50%" in words(app)) or "of 8 heads matter" in words(app)
+
+
+def test_explore_shows_chosen_series_single_seeds_and_earlier_steps(shipped, monkeypatch):
+    app = opened("pages/explore.py", shipped, monkeypatch, series="caprev.demo.co-trained,caprev.demo.alone-same-steps")
+    assert not app.exception and "caprev · demo · with auxiliary" in words(app)
+    app.toggle(key="seeds").set_value(True).run()
+    assert not app.exception
+    slider = app.select_slider(key="at")
+    slider.set_value(slider.options[0] if not isinstance(slider.options[0], str) else int(slider.options[0])).run()
+    assert not app.exception and "Ablation maps are stored for the last step only" in words(app)
+    app.multiselect(key="choice-series").set_value([]).run()
+    assert not app.exception and "Choose at least one series" in words(app)
