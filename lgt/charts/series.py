@@ -1,0 +1,130 @@
+"""From counts per run to curves: which rows form one curve, its mean, its named band, its marks.
+
+A curve is one task of one side of one comparison, all its seeds. Runs are told apart by ``run_id``; where a run was
+evaluated at several steps, its last one in the frame counts.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from lgt.charts.palette import ROLES, Theme, task_colour, task_title
+from lgt.labels import ARM_TITLES
+from lgt.statistics import band, wilson_interval
+
+BandChoice = Literal["min-max", "bootstrap", "none"]
+WILSON = "95% Wilson interval of a single run"
+MARKERS = ("circle", "diamond", "triangle-up", "square", "triangle-down", "cross")
+"""Only the first is filled: colour is taken by the task and dash by the role, so the side of a comparison is a shape."""
+
+
+def latest(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows of each run's last step."""
+    if frame.empty or "step" not in frame:
+        return frame
+    return frame[frame.step == frame.groupby("run_id").step.transform("max")]
+
+
+def labelled(frame: pd.DataFrame, theme: Theme) -> pd.DataFrame:
+    """``frame`` with its curves' names and marks: ``series``, ``order``, ``colour``, ``shape`` and ``fill``.
+
+    A name says what tells the frame's curves apart, and nothing that they have in common.
+    """
+    rows = frame.assign(ratio=frame.correct / frame.total, variant=_variants(frame))
+    rows = rows.assign(
+        order=rows.role.map({role: place for place, role in enumerate(ROLES)}),
+        name=[
+            f"{task_title(task)} · {role}, trained to {length}"
+            for task, role, length in zip(rows.task, rows.role, rows.training_length.astype(int), strict=True)
+        ],
+        colour=[task_colour(task, theme) for task in rows.task],
+    )
+    variants = list(dict.fromkeys(rows.sort_values("arm", key=_arm_place, kind="stable").variant))
+    places = rows.variant.map({variant: place for place, variant in enumerate(variants)})
+    return rows.assign(
+        series=rows.name.where(rows.variant == "", rows.name + " · " + rows.variant),
+        order=rows.order * len(variants) + places,
+        shape=[MARKERS[place % len(MARKERS)] for place in places],
+        fill=rows.colour.where(places == 0, theme.surface),
+    )
+
+
+def _arm_place(arms: Any) -> Any:
+    return arms.map({arm: place for place, arm in enumerate(ARM_TITLES)})
+
+
+def _variants(frame: pd.DataFrame) -> pd.Series:
+    """What tells curves of one task apart, in words; empty where nothing does.
+
+    The group counts for co-trained runs only: a baseline may have been made for another group with the same main task.
+    """
+    parts = [frame.arm.map(ARM_TITLES).fillna(frame.arm)] if frame.arm.nunique() > 1 else []
+    together = frame.arm == "co-trained"
+    if frame.task_group[together].nunique() > 1:
+        parts.append(frame.task_group.where(together, ""))
+    parts += [frame[name].astype(str) for name in ("preset", "position") if name in frame and frame[name].nunique() > 1]
+    rows = zip(*parts, strict=True) if parts else [()] * len(frame)
+    return pd.Series([", ".join(part for part in row if part) for row in rows], index=frame.index, dtype=object)
+
+
+def summarised(rows: pd.DataFrame, choice: BandChoice, over: str = "length") -> pd.DataFrame:
+    """Per curve and value of ``over``: ``mean`` over runs, the band's ``low`` and ``high`` and its ``band`` name.
+
+    ``rows`` are those of :func:`labelled` with one row per (curve, run, value). Also ``runs`` and ``prompts`` (over all
+    runs). ``low`` and ``high`` are missing where there is no band.
+    """
+    rng = np.random.default_rng(0)  # the bootstrap's draws; fixed, so that one store gives one picture
+    keep = ["series", "task", "role", "order", "colour", "shape", "fill"]
+    curves = []
+    for _, group in rows.sort_values("order", kind="stable").groupby("series", sort=False):
+        curve = _curve(group, choice, over, rng)
+        curves.append(curve.assign(**{name: group[name].iloc[0] for name in keep}))
+    return pd.concat(curves, ignore_index=True)
+
+
+def _curve(group: pd.DataFrame, choice: BandChoice, over: str, rng: np.random.Generator) -> pd.DataFrame:
+    ratios = group.pivot(index="run_id", columns=over, values="ratio")
+    counts = group.groupby(over)[["correct", "total"]].sum()
+    pieces = []
+    for present, columns in ratios.notna().T.groupby(list(ratios.index), sort=False):
+        # Points that the same runs reached share a band.
+        values = ratios.loc[list(np.array(ratios.index)[list(present)]), columns.index].to_numpy(dtype=float)
+        low, high, name = _interval(values, counts.loc[columns.index], choice, rng)
+        pieces.append(
+            pd.DataFrame(
+                {over: columns.index, "mean": values.mean(axis=0), "low": low, "high": high, "band": name,
+                 "runs": len(values), "prompts": counts.loc[columns.index, "total"].to_numpy()}
+            )
+        )  # fmt: skip
+    return pd.concat(pieces, ignore_index=True).sort_values(over, kind="stable")
+
+
+def _interval(
+    values: np.ndarray, counts: pd.DataFrame, choice: BandChoice, rng: np.random.Generator
+) -> tuple[Any, Any, str]:
+    """(low, high, name) of the band at points that the same runs reached, ``values [runs, points]``."""
+    if choice == "none":
+        return np.nan, np.nan, ""
+    if len(values) == 1:
+        pairs = [wilson_interval(int(row.correct), int(row.total)) for row in counts.itertuples()]
+        low, high = np.array(pairs).T
+        return low, high, WILSON
+    found = band(values, choice, rng)
+    return found.low, found.high, found.name
+
+
+def band_note(curves: pd.DataFrame) -> str:
+    """What line and band are, with n."""
+    runs = sorted(set(curves.groupby("series").runs.max()))
+    if runs == [1]:
+        line = "one run"
+    else:
+        line = "mean over seeds, n = " + (str(runs[0]) if len(runs) == 1 else f"{runs[0]} to {runs[-1]}")
+    per_run = (curves.prompts / curves.runs).astype(int)
+    prompts = f"{per_run.min():,}" + (f" to {per_run.max():,}" if per_run.min() < per_run.max() else "")
+    names = [name for name in curves.band.unique() if name]
+    note = f"Line: {line}, {prompts} prompts a point and run."
+    return note + (f" Band: {'; '.join(names)}." if names else "")
