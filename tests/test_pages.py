@@ -47,9 +47,7 @@ def test_a_failed_run_alone_is_no_result(page, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("page", PAGES)
-@pytest.mark.parametrize(
-    "content", [b"", b"this is a text file, not a store " * 40, b"SQLite format 3\0" + b"\xff" * 900]
-)
+@pytest.mark.parametrize("content", [b"", b"a text file, not a store " * 40, b"SQLite format 3\0" + b"\xff" * 900])
 def test_a_file_that_is_no_store_is_one_message(page, content, tmp_path, monkeypatch):
     store = tmp_path / "odd.db"
     store.write_bytes(content)

@@ -18,7 +18,7 @@ from lgt.statistics import band, wilson_interval
 BandChoice = Literal["min-max", "bootstrap", "none"]
 WILSON = "95% Wilson interval of a single run"
 MARKERS = ("circle", "diamond", "triangle-up", "square", "triangle-down", "cross")
-"""Only the first is filled: colour is taken by the task and dash by the role, so the side of a comparison is a shape."""
+"""Only the first is filled. Colour says the task and dash the role, so a shape says the side of a comparison."""
 
 
 def latest(frame: pd.DataFrame) -> pd.DataFrame:
@@ -87,30 +87,31 @@ def summarised(rows: pd.DataFrame, choice: BandChoice, over: str = "length") -> 
 
 def _curve(group: pd.DataFrame, choice: BandChoice, over: str, rng: np.random.Generator) -> pd.DataFrame:
     ratios = group.pivot(index="run_id", columns=over, values="ratio")
-    counts = group.groupby(over)[["correct", "total"]].sum()
+    values = ratios.to_numpy(dtype=float)
+    counts = group.groupby(over)[["correct", "total"]].sum().to_numpy()
     pieces = []
-    for present, columns in ratios.notna().T.groupby(list(ratios.index), sort=False):
+    for present in np.unique(~np.isnan(values), axis=1).T:
         # Points that the same runs reached share a band.
-        values = ratios.loc[list(np.array(ratios.index)[list(present)]), columns.index].to_numpy(dtype=float)
-        low, high, name = _interval(values, counts.loc[columns.index], choice, rng)
+        here = (~np.isnan(values) == present[:, None]).all(axis=0)
+        reached = values[np.ix_(present, here)]
+        low, high, name = _interval(reached, counts[here], choice, rng)
         pieces.append(
             pd.DataFrame(
-                {over: columns.index, "mean": values.mean(axis=0), "low": low, "high": high, "band": name,
-                 "runs": len(values), "prompts": counts.loc[columns.index, "total"].to_numpy()}
+                {over: ratios.columns[here], "mean": reached.mean(axis=0), "low": low, "high": high, "band": name,
+                 "runs": len(reached), "prompts": counts[here, 1]}
             )
         )  # fmt: skip
     return pd.concat(pieces, ignore_index=True).sort_values(over, kind="stable")
 
 
 def _interval(
-    values: np.ndarray, counts: pd.DataFrame, choice: BandChoice, rng: np.random.Generator
+    values: np.ndarray, counts: np.ndarray, choice: BandChoice, rng: np.random.Generator
 ) -> tuple[Any, Any, str]:
-    """(low, high, name) of the band at points that the same runs reached, ``values [runs, points]``."""
+    """(low, high, name) of the band at points that the same runs reached: ``values [runs, points]``, counts beside."""
     if choice == "none":
         return np.nan, np.nan, ""
     if len(values) == 1:
-        pairs = [wilson_interval(int(row.correct), int(row.total)) for row in counts.itertuples()]
-        low, high = np.array(pairs).T
+        low, high = np.array([wilson_interval(int(correct), int(total)) for correct, total in counts]).T
         return low, high, WILSON
     found = band(values, choice, rng)
     return found.low, found.high, found.name
