@@ -92,7 +92,7 @@ def panel(
     panels.curve(rows, key=f"curve-{key}", band=band, single_seeds=single_seeds)
     if share == 100:
         seed = st.selectbox("Heads of seed", sorted(comparison.runs[arm]), key=f"seed-{key}", width=160)
-        panels.sharing(comparison, arm, seed, key=f"graph-{key}", threshold=threshold)
+        panels.sharing(comparison, arm, seed, key=f"graph-{key}", threshold=threshold, table=True)
     else:
         st.caption("Ablation maps are stored for the last step only; move the slider to 100 to see the heads.")
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from lgt.config import Arm
+from lgt.statistics import transfer_gain
 from lgt.store.comparisons import Comparison, Setting
 from lgt.ui import address, data, frame, panels
-from lgt.ui.summaries import SeedSummary, transfer_by_seed
+from lgt.ui.summaries import SeedSummary, gap_by_seed, transfer_by_seed
 
 LEAD = (
     "Train a small transformer on a **short main task** alone: it fails on anything longer. Train it together with a "
@@ -38,17 +39,26 @@ def choose(found: dict[Setting, Comparison]) -> tuple[Comparison, Arm, float]:
     return found[names[key]], BASELINES[str(matched)], threshold
 
 
-def headline(alone: SeedSummary | None, together: SeedSummary | None, comparison: Comparison) -> None:
-    """Transfer accuracy alone, together and the gain, with n."""
+def headline(
+    alone: SeedSummary | None, together: SeedSummary | None, gap: SeedSummary | None, comparison: Comparison
+) -> None:
+    """Transfer accuracy alone, together and the gain, and the generalization gap, with n."""
     low, high = comparison.config.main.training_length + 1, comparison.config.transfer_length
     region = f"at lengths {low}–{high}, which the main task never saw in training"
-    columns = st.columns(3)
+    columns = st.columns(4)
     for column, name, summary in ((columns[0], "Alone", alone), (columns[1], "With the longer task", together)):
         column.metric(f"{name}: exact match", "not run" if summary is None else f"{summary.mean:.0%}")
         column.caption(region if summary is None else f"{region}; {panels.spread(summary)}")
     if alone and together:
-        columns[2].metric("Transfer gain", f"{100 * (together.mean - alone.mean):+.0f} points")
+        columns[2].metric("Transfer gain", f"{100 * transfer_gain(together.mean, alone.mean):+.0f} points")
         columns[2].caption("difference of the two means")
+    if gap:
+        columns[3].metric(
+            "Generalization gap", f"{gap.mean:.2f}",
+            help="Mean distance between the main task's curve and its auxiliaries', over all lengths to La: 0 is the same "
+            "curve, also when both fail, so read it beside the exact match.",
+        )  # fmt: skip
+        columns[3].caption(f"to the longer task's curve; {panels.spread(gap, '.2f')}")
 
 
 def side(comparison: Comparison, arm: Arm, title: str, seed: int | None, threshold: float) -> None:
@@ -71,7 +81,7 @@ def main() -> None:
     comparison, baseline, threshold = choose(found)
     together = transfer_by_seed(data.read_accuracy(comparison.ids("co-trained")))
     alone = transfer_by_seed(data.read_accuracy(comparison.ids(baseline)))
-    headline(alone, together, comparison)
+    headline(alone, together, gap_by_seed(data.read_accuracy(comparison.ids("co-trained"))), comparison)
     seed = together.middle_seed() if together else None
     left, right = st.columns(2, gap="large")
     with left:

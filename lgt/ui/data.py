@@ -45,6 +45,11 @@ def _head_scores(url: str, revision: str, run_ids: tuple[int, ...], step: querie
     return queries.head_scores(_engine(url), run_ids, step)
 
 
+@st.cache_data(show_spinner=False, max_entries=64)
+def _attention_differences(url: str, revision: str, run_ids: tuple[int, ...]) -> pd.DataFrame:
+    return queries.attention_differences(_engine(url), run_ids)
+
+
 @st.cache_data(show_spinner=False, max_entries=16)
 def _runs(url: str, revision: str) -> pd.DataFrame:
     return queries.runs(_engine(url))
@@ -68,6 +73,11 @@ def read_accuracy(run_ids: list[int], step: queries.Steps = "final") -> pd.DataF
 def read_head_scores(run_ids: list[int], step: queries.Steps = "final") -> pd.DataFrame:
     """Ablation-map entries of these runs (see :func:`lgt.store.queries.head_scores`)."""
     return _current(_head_scores, tuple(run_ids), step)
+
+
+def read_attention_differences(run_ids: list[int]) -> pd.DataFrame:
+    """Attention-matrix differences of these runs (see :func:`lgt.store.queries.attention_differences`)."""
+    return _current(_attention_differences, tuple(run_ids))
 
 
 def read_runs() -> pd.DataFrame:

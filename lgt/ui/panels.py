@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import pandas as pd
 import streamlit as st
 
-from lgt.attribution.sharing import head_sharing
 from lgt.charts import length_accuracy, sharing_graph, sharing_summary
 from lgt.charts.accuracy import BandChoice
 from lgt.config import Arm
@@ -17,11 +15,11 @@ from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION
 from lgt.store.comparisons import Comparison, Setting
 from lgt.tasks import TASKS
 from lgt.ui import data, frame
+from lgt.ui.likeness import likeness_table, overlap_sentence
 from lgt.ui.summaries import SeedSummary, mean_map, transfer_by_seed
 
 THRESHOLDS = (2, 5, 10, 20, 50)
 DEFAULT_THRESHOLD = 10
-TOP_HEADS = 3
 FAVOURITES = ("add-carry", "caprev")
 
 
@@ -68,12 +66,12 @@ def together_title(comparison: Comparison) -> str:
     return f"With a longer {kind} task"
 
 
-def spread(summary: SeedSummary) -> str:
+def spread(summary: SeedSummary, style: str = ".0%") -> str:
     """Range and n of a summary in words."""
     if summary.n == 1:
         return "1 seed"
     low, high = min(summary.values.values()), max(summary.values.values())
-    return f"mean of {summary.n} seeds, from {low:.0%} to {high:.0%}"
+    return f"mean of {summary.n} seeds, from {low:{style}} to {high:{style}}"
 
 
 def curve(accuracy: pd.DataFrame, *, key: str, band: BandChoice = "min-max", single_seeds: bool = False) -> None:
@@ -82,39 +80,50 @@ def curve(accuracy: pd.DataFrame, *, key: str, band: BandChoice = "min-max", sin
     st.altair_chart(chart, key=key, theme=None, width="stretch")
 
 
-def sharing(comparison: Comparison, arm: Arm, seed: int | None, *, key: str, threshold: float) -> None:
+def sharing(
+    comparison: Comparison, arm: Arm, seed: int | None, *, key: str, threshold: float, table: bool = False
+) -> None:
     """Head-sharing graph of one run of ``arm``, and sentences that say which run it is and what is shared.
 
     Heads of different seeds are different heads, so a graph is always one run's; the closing sentence counts over all
-    seeds. Where the run answers nothing in the transfer region no head can cost it anything there, and the graph is
-    that of the trained lengths instead.
+    seeds. Where the run has less to lose in the transfer region than the threshold, the graph is that of the trained
+    lengths instead. ``table`` adds the measures of likeness of this run's maps and attention.
     """
     runs = comparison.runs[arm]
     seed = seed if seed in runs else min(runs)
-    config = comparison.config
-    others = [spec.task for spec in config.others] if arm == "co-trained" else []
+    main = comparison.config.main.task
+    others = [spec.task for spec in comparison.config.others] if arm == "co-trained" else []
     scores = data.read_head_scores(comparison.ids(arm))
-    zone = mapped_zone(data.read_accuracy([runs[seed]]), threshold)
-    maps = {s: mean_map(scores[scores.run_id == run_id], config, zone) for s, run_id in sorted(runs.items())}
-    if maps[seed].empty:
+    transfer = transfer_by_seed(data.read_accuracy([runs[seed]]))
+    zone = TRANSFER_REGION if transfer is not None and transfer.mean > threshold else IN_DISTRIBUTION
+    maps = {s: mean_map(scores[scores.run_id == i], comparison.config, zone) for s, i in sorted(runs.items())}
+    shown = maps[seed]
+    if shown.empty:
         st.info(f"Run {runs[seed]} has no ablation maps at these lengths.")
         return
-    if zone == IN_DISTRIBUTION:
-        st.caption(f"**Heads at the trained lengths** {maps[seed].lengths.iloc[0]}. In the transfer region this run "
-                   "answers almost nothing, so ablating a head there can cost nothing.")  # fmt: skip
-    else:
-        st.caption(f"**Heads in the transfer region**, lengths {maps[seed].lengths.iloc[0]}.")
-    chart = sharing_graph(maps[seed], frame.theme(), main=config.main.task, auxiliaries=others, threshold=threshold)
+    st.caption(zone_sentence(zone, shown, transfer))
+    chart = sharing_graph(shown, frame.theme(), main=main, auxiliaries=others, threshold=threshold)
     st.altair_chart(chart, key=key, theme=None, width="stretch")
-    st.markdown(sharing_sentence(maps[seed], config.main.task, others, threshold))
-    st.caption(f"Graph: run {runs[seed]}, seed {seed}, {int(maps[seed].examples.iloc[0])} prompts a task. "
-               + over_seeds(maps, config.main.task, others, threshold))  # fmt: skip
+    st.markdown(sharing_sentence(shown, main, others, threshold))
+    st.caption(f"Graph: run {runs[seed]}, seed {seed}, {int(shown.examples.iloc[0])} prompts a task. "
+               + over_seeds(maps, main, others, threshold))  # fmt: skip
+    if table and others:
+        attention = data.read_attention_differences([runs[seed]])
+        same_lengths = attention[attention.length.isin(shown.attrs["lengths"])]
+        st.table(likeness_table(shown, same_lengths, main, others))
 
 
-def mapped_zone(accuracy: pd.DataFrame, threshold: float) -> str:
-    """The zone whose maps can say something: the transfer region, if the main task has that much to lose there."""
-    summary = transfer_by_seed(accuracy)
-    return TRANSFER_REGION if summary is not None and summary.mean > threshold else IN_DISTRIBUTION
+def zone_sentence(zone: str, heads: pd.DataFrame, transfer: SeedSummary | None) -> str:
+    """At which lengths the heads were ablated, and why not in the transfer region."""
+    lengths = ", ".join(map(str, heads.attrs["lengths"]))
+    if zone == TRANSFER_REGION:
+        return f"**Heads in the transfer region**, lengths {lengths}."
+    if transfer is None:
+        return f"**Heads at the trained lengths** {lengths}."
+    return (
+        f"**Heads at the trained lengths** {lengths}. In the transfer region this run's exact match is "
+        f"{transfer.mean:.0%}, so ablating a head can cost no more than that there."
+    )
 
 
 def sharing_sentence(heads: pd.DataFrame, main: str, others: list[str], threshold: float) -> str:
@@ -135,29 +144,7 @@ def over_seeds(maps: dict[int, pd.DataFrame], main: str, others: list[str], thre
     if not others:
         return f"Heads that matter, seed by seed: {', '.join(str(c['main']) for c in counts)}."
     shares = ", ".join(f"{c['shared']} of {c['main']}" for c in counts)
-    return f"Shared heads, seed by seed: {shares}. {likeness(maps, main, others)}"
-
-
-def likeness(maps: dict[int, pd.DataFrame], main: str, others: list[str]) -> str:
-    """Overlap of the top heads of main and other tasks, mean over seeds, beside what shuffled heads would give.
-
-    Heads are shuffled within their layer (see :func:`lgt.statistics.head_sharing`).
-    """
-    parts = []
-    for other in others:
-        found = [
-            head_sharing(grid(heads, main), grid(heads, other), TOP_HEADS, 0.0, np.random.default_rng(0), 500)
-            for heads in maps.values()
-            if not heads.empty
-        ]
-        overlap, chance = np.mean([f.jaccard for f in found]), np.mean([f.jaccard_baseline for f in found])
-        parts.append(f"with {TASKS[other].title} {overlap:.2f} (by chance {chance:.2f}, n = {len(found)})")
-    return f"Overlap of the {TOP_HEADS} most important heads (Jaccard): " + ", ".join(parts) + "."
-
-
-def grid(heads: pd.DataFrame, task: str) -> np.ndarray:
-    """One task's accuracy drops as an array [layers, heads]."""
-    return heads[heads.task == task].pivot(index="layer", columns="head", values="accuracy_drop").to_numpy(dtype=float)
+    return f"Shared heads, seed by seed: {shares}. {overlap_sentence(maps.values(), main, others)}"
 
 
 def train_command(comparison: Comparison, arm: Arm, seed: int = 0) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lgt.config import RunConfig
-from lgt.statistics import transfer_accuracy, zone_lengths
+from lgt.statistics import generalization_gap, transfer_accuracy, zone_lengths
 
 
 @dataclass(frozen=True)
@@ -50,11 +50,29 @@ def transfer_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
     return SeedSummary(values) if values else None
 
 
+def gap_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
+    """Generalization gap of every co-trained seed; ``None`` without auxiliary rows. See :mod:`lgt.statistics`."""
+    values = {}
+    for seed, rows in accuracy.groupby("model_seed"):
+        curves = {
+            task: dict(zip(of.length.astype(int), of.correct / of.total, strict=True))
+            for task, of in rows.groupby("task")
+        }
+        main, others = rows[rows.role == "main"], rows[rows.role != "main"]
+        if main.empty or others.empty:
+            continue
+        values[int(str(seed))] = generalization_gap(
+            curves[main.task.iloc[0]], [curves[task] for task in others.task.unique()],
+            int(main.training_length.iloc[0]), int(others.training_length.max()),
+        )  # fmt: skip
+    return SeedSummary(values) if values else None
+
+
 def mean_map(head_scores: pd.DataFrame, config: RunConfig, zone_name: str) -> pd.DataFrame:
     """One run's maps averaged over the mapped lengths of a zone of the *main* task, the same lengths for every task.
 
-    Columns ``task``, ``role``, ``layer``, ``head``, ``accuracy_drop``, ``loss_rise``, ``lengths`` (such as ``10, 12``)
-    and ``examples`` (prompts per task, over these lengths).
+    Columns ``task``, ``role``, ``layer``, ``head``, ``accuracy_drop``, ``loss_rise`` and ``examples`` (prompts per task,
+    over these lengths); the lengths themselves are in ``attrs["lengths"]``.
     """
     mapped = sorted(int(length) for length in head_scores.length.unique())
     chosen = zone_lengths(mapped, config.main.training_length, config.transfer_length).get(zone_name, [])  # type: ignore[call-overload]
@@ -63,4 +81,5 @@ def mean_map(head_scores: pd.DataFrame, config: RunConfig, zone_name: str) -> pd
     frame = rows.groupby(keys, as_index=False, sort=False).agg(
         accuracy_drop=("accuracy_drop", "mean"), loss_rise=("loss_rise", "mean"), examples=("examples", "sum")
     )
-    return frame.assign(lengths=", ".join(map(str, chosen)))
+    frame.attrs["lengths"] = chosen
+    return frame
