@@ -55,8 +55,8 @@ def headline(
     if gap:
         columns[3].metric(
             "Generalization gap", f"{gap.mean:.2f}",
-            help="Mean distance between the main task's curve and its auxiliaries', over all lengths to La: 0 is the same "
-            "curve, also when both fail, so read it beside the exact match.",
+            help="Mean distance between the main task's curve and its auxiliaries', over all lengths to La: 0 is the "
+            "same curve, also when both fail, so read it beside the exact match.",
         )  # fmt: skip
         columns[3].caption(f"to the longer task's curve; {panels.spread(gap, '.2f')}")
 

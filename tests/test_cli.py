@@ -67,6 +67,8 @@ def test_sample_prints_one_json_object_a_line(capsys):
         (["train", "--group", "caprev", "--set", "training.steps=0"], ["training.steps", "0", "1 to 1,000,000"]),
         (["train", "--group", "caprev", "--device", "tpu"], ["--device", "tpu", "cpu, cuda"]),
         (["train", "--main", "reverse_add:8", "--aux", "no_carry:4"], ["no_carry", "4", "more than 8"]),
+        (["train", "--group", "caprev", "--set", "evaluation.maximum_length=9"], ["evaluation.maximum_length", "16"]),
+        (["train", "--main", "mqar:26", "--aux", "string_copy:60"], ["transfer_length", "60", "52"]),
         (["train", "--main", "reverse_add"], ["--main", "reverse_add", "TASK:LEN"]),
         (["train", "--main", "juggle:8"], ["task", "juggle"]),
         (["train", "--main", "reverse_add:99999"], ["reverse_add", "99999", "512"]),

@@ -20,7 +20,8 @@ def task_named(name: str) -> Task:
 
 
 def check_run(config: RunConfig) -> None:
-    """Raise ConfigError for an unknown task, or a training length its task cannot have with the run's options."""
+    """Raise ConfigError for an unknown task, for a training length its task cannot have with the run's options, and
+    when the main task's transfer region would not be evaluated to its end."""
     for spec in config.tasks:
         task = task_named(spec.task)
         low, high = task.minimum_length, task.maximum_length(config.options)
@@ -28,6 +29,13 @@ def check_run(config: RunConfig) -> None:
             raise ConfigError(
                 f"{spec.task}.training_length", spec.training_length, f"a whole number from {low:,} to {high:,}"
             )
+    needed, main = config.transfer_length, task_named(config.main.task)
+    if needed is not None and main.maximum_length(config.options) < needed:
+        accepted = f"at most {main.maximum_length(config.options)}, the longest {main.name} there is"
+        raise ConfigError("transfer_length", needed, accepted)
+    if needed is not None and config.evaluation.maximum_length < needed:
+        accepted = f"at least {needed}, the end of the transfer region"
+        raise ConfigError("evaluation.maximum_length", config.evaluation.maximum_length, accepted)
 
 
 def evaluation_lengths(task: Task, config: RunConfig) -> range:

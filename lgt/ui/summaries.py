@@ -36,6 +36,11 @@ class SeedSummary:
         return ranked[(self.n - 1) // 2]
 
 
+def curve(rows: pd.DataFrame) -> dict[int, float]:
+    """Exact match by length, of one task of one run."""
+    return dict(zip(rows.length.astype(int), rows.correct / rows.total, strict=True))
+
+
 def transfer_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
     """Transfer accuracy of every seed in a frame of :func:`lgt.store.queries.accuracy`; ``None`` without main rows.
 
@@ -44,9 +49,8 @@ def transfer_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
     main = accuracy[(accuracy.role == "main") & accuracy.transfer_length.notna()]
     values = {}
     for seed, rows in main.groupby("model_seed"):
-        curve = dict(zip(rows.length.astype(int), rows.correct / rows.total, strict=True))
         first = rows.iloc[0]
-        values[int(str(seed))] = transfer_accuracy(curve, int(first.training_length), int(first.transfer_length))
+        values[int(str(seed))] = transfer_accuracy(curve(rows), int(first.training_length), int(first.transfer_length))
     return SeedSummary(values) if values else None
 
 
@@ -54,10 +58,7 @@ def gap_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
     """Generalization gap of every co-trained seed; ``None`` without auxiliary rows. See :mod:`lgt.statistics`."""
     values = {}
     for seed, rows in accuracy.groupby("model_seed"):
-        curves = {
-            task: dict(zip(of.length.astype(int), of.correct / of.total, strict=True))
-            for task, of in rows.groupby("task")
-        }
+        curves = {task: curve(of) for task, of in rows.groupby("task")}
         main, others = rows[rows.role == "main"], rows[rows.role != "main"]
         if main.empty or others.empty:
             continue
@@ -71,8 +72,8 @@ def gap_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
 def mean_map(head_scores: pd.DataFrame, config: RunConfig, zone_name: str) -> pd.DataFrame:
     """One run's maps averaged over the mapped lengths of a zone of the *main* task, the same lengths for every task.
 
-    Columns ``task``, ``role``, ``layer``, ``head``, ``accuracy_drop``, ``loss_rise`` and ``examples`` (prompts per task,
-    over these lengths); the lengths themselves are in ``attrs["lengths"]``.
+    Columns ``task``, ``role``, ``layer``, ``head``, ``accuracy_drop``, ``loss_rise`` and ``examples`` (prompts per
+    task, over these lengths); the lengths themselves are in ``attrs["lengths"]``.
     """
     mapped = sorted(int(length) for length in head_scores.length.unique())
     chosen = zone_lengths(mapped, config.main.training_length, config.transfer_length).get(zone_name, [])  # type: ignore[call-overload]
