@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from lgt.charts.marks import colour, line_key, text_width
+from lgt.charts.marks import colour, grid_lines, line_key, text_width
 from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled
 from lgt.charts.series import BandChoice, band_note, labelled, latest, summarised
 from lgt.statistics import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONES, zone_lengths
@@ -23,7 +23,7 @@ NARROW = 280
 
 LengthAxis = Callable[[str], alt.X]
 SCALE = alt.Scale(domain=[0, 1])
-AXIS = alt.Axis(title="Exact match", format="%", values=[0, 0.25, 0.5, 0.75, 1], grid=True, domain=False, ticks=False)
+AXIS = alt.Axis(title="Exact match", format="%", values=[0, 0.25, 0.5, 0.75, 1], grid=False, domain=False, ticks=False)
 
 
 def length_accuracy(
@@ -43,7 +43,8 @@ def length_accuracy(
     curves = summarised(rows, band_choice)
     axis = length_axis(rows)
     note = band_note(curves) + (" Thin lines: single runs of the main task." if single_seeds else "")
-    layers = [*zone_layers(rows, theme, axis), band_layer(curves, axis)]
+    grid = grid_lines([0.25, 0.5, 0.75, 1], theme, alt.Y("at:Q", axis=AXIS, scale=SCALE))
+    layers = [*zone_layers(rows, theme, axis), grid, band_layer(curves, axis)]
     if single_seeds:
         layers.append(seed_layer(rows, axis))
     layers += [*line_layers(curves, axis), *point_layers(curves, axis), *line_key(curves, theme, height, key_rows)]
@@ -112,38 +113,33 @@ def other_role(rows: pd.DataFrame) -> str:
 
 
 def rule_table(lengths: list[int], main: int, transfer: int | None, other: str, theme: Theme) -> pd.DataFrame:
-    """One row per rule: ``x``, ``label``, ``align`` and ``row``, the line above the plot that keeps labels apart."""
+    """One row per rule: ``x``, ``label``, the side it stands on (``align``) and ``row``, its line above the plot."""
     labels = {main: f"main trained to {main}"}
     if transfer is not None:
         labels[transfer] = f"{other} trained to {transfer}" if other else f"auxiliary of the pair: {transfer}"
     first, last = min(lengths), max(lengths)
-    rows: list[dict[str, Any]] = []
-    taken = float("-inf")
-    for length, label in labels.items():
-        if not first <= length <= last:
-            continue
+    rows = []
+    for row, (length, label) in enumerate(labels.items()):
         x = NARROW * (length + 1 - first) / (last + 1 - first)
-        width = text_width(label, theme.size - 1) + 8
-        align = "right" if x >= width else "left"
-        start = x - width if align == "right" else x
-        rows.append({"x": length + 0.5, "label": label, "align": align, "row": int(start < taken)})
-        taken = start + width
-    return pd.DataFrame(rows, columns=["x", "label", "align", "row"])
+        align = "right" if x >= text_width(label, theme.size - 1) else "left"
+        rows.append({"x": length + 0.5, "label": label, "align": align, "row": row})
+    table = pd.DataFrame(rows)
+    return table[table.x.between(first, last + 0.5)]
 
 
 def rule_layers(rules: pd.DataFrame, theme: Theme, axis: LengthAxis) -> list[Any]:
-    """Each rule from the length axis up to its label above the zones' names."""
+    """Each rule from the length axis up to its label above the zones' names, a line of text for each."""
     layers: list[Any] = []
     for rule in rules.to_dict(orient="records"):
-        top = -(theme.size + 10) - rule["row"] * (theme.size + 4)
+        top = -(theme.size + 8) - rule["row"] * (theme.size + 3)
         base = alt.Chart(pd.DataFrame([rule]))
         line = base.mark_rule(color=theme.muted, strokeDash=[2, 2], strokeWidth=1, tooltip=None)
-        side = -4 if rule["align"] == "right" else 4
         text = base.mark_text(
-            align=rule["align"], baseline="middle", dx=side, fontSize=theme.size - 1, color=theme.text, tooltip=None
-        )
+            align=rule["align"], baseline="bottom", dx=-4 if rule["align"] == "right" else 4, tooltip=None,
+            fontSize=theme.size - 1, color=theme.text,
+        )  # fmt: skip
         layers.append(line.encode(x=axis("x"), y=alt.value(top - theme.size), y2=alt.value("height")))
-        layers.append(text.encode(x=axis("x"), y=alt.value(top - theme.size / 2), text="label:N"))
+        layers.append(text.encode(x=axis("x"), y=alt.value(top), text="label:N"))
     return layers
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import altair as alt
@@ -11,6 +12,8 @@ from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, ROLES, Theme
 
 SAMPLE = 34
 """Width of a line sample, px."""
+KEY_CHARACTERS = 46
+"""Where names in the key break, for a phone."""
 AXIS_ROOM = 58
 """From the plot's lower edge to the first row of the key: axis labels and title, px."""
 
@@ -18,6 +21,11 @@ AXIS_ROOM = 58
 def colour(field: str = "colour") -> alt.Color:
     """A field that holds the colours themselves."""
     return alt.Color(f"{field}:N", scale=None, legend=None)
+
+
+def grid_lines(values: list[float], theme: Theme, y: alt.Y) -> Any:
+    """Horizontal lines at ``values``, above tints (an axis draws its own below them); ``y`` encodes ``at``."""
+    return alt.Chart(pd.DataFrame({"at": values})).mark_rule(color=theme.grid, strokeWidth=1, tooltip=None).encode(y=y)
 
 
 def row_height(theme: Theme) -> int:
@@ -30,38 +38,52 @@ def line_key(curves: pd.DataFrame, theme: Theme, height: int, rows: int = 0, mar
 
     ``rows`` keeps at least so many rows free, so that charts side by side end at the same height.
     """
-    entries = curves.drop_duplicates("series").sort_values("order", kind="stable")
-    entries = entries.assign(
-        y=[height + AXIS_ROOM + i * row_height(theme) for i in range(len(entries))], left=0, middle=SAMPLE / 2,
-        right=SAMPLE,
-    )[["series", "role", "colour", "fill", "shape", "y", "left", "middle", "right"]]  # fmt: skip
+    entries = key_table(curves, theme, height)
     layers: list[Any] = []
     for role in ROLES:
         if (entries.role == role).any():
             mark = alt.Chart(entries[entries.role == role]).mark_rule(
-                strokeWidth=ROLE_WIDTHS[role], strokeDash=ROLE_DASHES[role]
+                strokeWidth=ROLE_WIDTHS[role], strokeDash=ROLE_DASHES[role], tooltip=None
             )
-            layers.append(mark.encode(x=_place("left", alt.X), x2="right:Q", y=_place("y", alt.Y), color=colour()))
+            layers.append(mark.encode(x=px("left", alt.X), x2="right:Q", y=px("y", alt.Y), color=colour()))
     base = alt.Chart(entries)
     if markers:
-        layers.append(base.mark_point(size=40, opacity=1).encode(
-            x=_place("middle", alt.X), y=_place("y", alt.Y), shape=alt.Shape("shape:N", scale=None, legend=None),
+        layers.append(base.mark_point(size=40, opacity=1, tooltip=None).encode(
+            x=px("middle", alt.X), y=px("y", alt.Y), shape=alt.Shape("shape:N", scale=None, legend=None),
             fill=alt.Fill("fill:N", scale=None, legend=None), stroke=alt.Stroke("colour:N", scale=None, legend=None),
         ))  # fmt: skip
-    text = base.mark_text(align="left", baseline="middle", fontSize=theme.size, color=theme.text)
-    layers.append(text.encode(x=alt.value(SAMPLE + 8), y=_place("y", alt.Y), text="series:N"))
-    if len(entries) < rows:
-        layers.append(_spacer(height + AXIS_ROOM + (rows - 1) * row_height(theme), theme))
+    text = base.mark_text(
+        align="left", baseline="top", dy=-theme.size / 2, fontSize=theme.size, color=theme.text, tooltip=None
+    )
+    layers.append(text.encode(x=alt.value(SAMPLE + 8), y=px("y", alt.Y), text="lines:N"))
+    layers.append(spacer(height + AXIS_ROOM + (rows - 1) * row_height(theme), theme))
     return layers
 
 
-def _spacer(y: int, theme: Theme) -> Any:
+def key_table(curves: pd.DataFrame, theme: Theme, height: int) -> pd.DataFrame:
+    """One row per entry of the key: its marks, its name in ``lines`` and its place in px below the plot."""
+    entries = curves.drop_duplicates("series").sort_values("order", kind="stable")
+    lines = [textwrap.wrap(series, KEY_CHARACTERS) for series in entries.series]
+    above = [
+        sum(row_height(theme) + (len(earlier) - 1) * theme.size for earlier in lines[:i]) for i in range(len(lines))
+    ]
+    columns = [name for name in ("role", "colour", "fill", "shape", "series") if name in entries]
+    return entries[columns].assign(
+        lines=pd.Series(lines, index=entries.index),
+        y=[height + AXIS_ROOM + y for y in above],
+        left=0,
+        middle=SAMPLE / 2,
+        right=SAMPLE,
+    )
+
+
+def spacer(y: float, theme: Theme) -> Any:
     """An invisible row at ``y`` px."""
     mark = alt.Chart(alt.InlineData(values=[{}])).mark_text(text="·", opacity=0, fontSize=theme.size, baseline="middle")
     return mark.encode(x=alt.value(0), y=alt.value(y))
 
 
-def _place(field: str, channel: Any) -> Any:
+def px(field: str, channel: Any) -> Any:
     """A field in px, outside every scale."""
     return channel(f"{field}:Q", scale=None, axis=None)
 

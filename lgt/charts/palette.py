@@ -73,12 +73,12 @@ class Theme:
 
 SHARED, ONLY_MAIN, ONLY_AUXILIARY = "#7A1FA2", "#2C51C6", "#B0780F"
 LIGHT = Theme(
-    "light", "#1D2733", "#5F6B7A", "#E6E9EE", "#FFFFFF", ("#F2F5FA", "#FFF7E3", "#FFFFFF"),
+    "light", "#1D2733", "#5F6B7A", "#E6E9EE", "#FFFFFF", ("#F2F5FA", "#FFF9EA", "#FFFFFF"),
     SHARED, ONLY_MAIN, ONLY_AUXILIARY, "#C3C9D1",
     ("#F3F4F7", "#D9D3EA", "#B59AD6", "#8B55B8", "#5B1680"),
 )  # fmt: skip
 DARK = Theme(
-    "dark", "#EDF1F5", "#A5B0BD", "#2A313B", "#0E1117", ("#161C26", "#2B2413", "#0E1117"),
+    "dark", "#EDF1F5", "#A5B0BD", "#2A313B", "#0E1117", ("#161C26", "#242016", "#0E1117"),
     "#D79BF2", "#7F8CFF", "#F2A33A", "#4C5663",
     ("#1B212A", "#3A2D50", "#67458A", "#A06CC6", "#E9C4FF"),
 )  # fmt: skip

@@ -33,36 +33,47 @@ def labelled(frame: pd.DataFrame, theme: Theme) -> pd.DataFrame:
 
     A name says what tells the frame's curves apart, and nothing that they have in common.
     """
-    rows = frame.assign(ratio=frame.correct / frame.total, variant=_variants(frame))
-    rows = rows.assign(
-        order=rows.role.map({role: place for place, role in enumerate(ROLES)}),
-        name=[
-            f"{task_title(task)} · {role}, trained to {length}"
-            for task, role, length in zip(rows.task, rows.role, rows.training_length.astype(int), strict=True)
-        ],
-        colour=[task_colour(task, theme) for task in rows.task],
-    )
-    variants = list(dict.fromkeys(rows.sort_values("arm", key=_arm_place, kind="stable").variant))
-    places = rows.variant.map({variant: place for place, variant in enumerate(variants)})
+    rows = frame.assign(ratio=frame.correct / frame.total, variant=variants(frame))
+    ranked = rows.sort_values("arm", key=_arm_place, kind="stable")
+    found = list(dict.fromkeys(ranked.variant[ranked.role == "main"])) or [""]
+    places = rows.variant.map({variant: place for place, variant in enumerate(found)}).fillna(0).astype(int)
+    colours = pd.Series([task_colour(task, theme) for task in rows.task], index=rows.index)
+    roles = rows.role.map({role: place for place, role in enumerate(ROLES)})
     return rows.assign(
-        series=rows.name.where(rows.variant == "", rows.name + " · " + rows.variant),
-        order=rows.order * len(variants) + places,
+        series=_names(rows),
+        order=roles * len(found) + places,
+        colour=colours,
         shape=[MARKERS[place % len(MARKERS)] for place in places],
-        fill=rows.colour.where(places == 0, theme.surface),
+        fill=colours.where(places == 0, theme.surface),
     )
+
+
+def _names(rows: pd.DataFrame) -> list[str]:
+    """Each row's curve in words. Where sides of a comparison meet, the zones' labels tell the main training length."""
+    main = rows.role == "main"
+    short = main & (rows.variant != "") & (rows.training_length[main].nunique() == 1)
+    return [
+        " · ".join(
+            part for part in (task_title(task), "" if brief else f"{role}, trained to {length}", variant) if part
+        )
+        for task, role, length, variant, brief in zip(
+            rows.task, rows.role, rows.training_length.astype(int), rows.variant, short, strict=True
+        )
+    ]
 
 
 def _arm_place(arms: Any) -> Any:
     return arms.map({arm: place for place, arm in enumerate(ARM_TITLES)})
 
 
-def _variants(frame: pd.DataFrame) -> pd.Series:
+def variants(frame: pd.DataFrame) -> pd.Series:
     """What tells curves of one task apart, in words; empty where nothing does.
 
-    The group counts for co-trained runs only: a baseline may have been made for another group with the same main task.
+    The arm counts for main tasks only, because other tasks have but one; the group for co-trained runs only, because a
+    baseline may have been made for another group with the same main task.
     """
-    parts = [frame.arm.map(ARM_TITLES).fillna(frame.arm)] if frame.arm.nunique() > 1 else []
-    together = frame.arm == "co-trained"
+    main, together = frame.role == "main", frame.arm == "co-trained"
+    parts = [frame.arm.map(ARM_TITLES).fillna(frame.arm).where(main, "")] if frame.arm[main].nunique() > 1 else []
     if frame.task_group[together].nunique() > 1:
         parts.append(frame.task_group.where(together, ""))
     parts += [frame[name].astype(str) for name in ("preset", "position") if name in frame and frame[name].nunique() > 1]
@@ -127,5 +138,5 @@ def band_note(curves: pd.DataFrame) -> str:
     per_run = (curves.prompts / curves.runs).astype(int)
     prompts = f"{per_run.min():,}" + (f" to {per_run.max():,}" if per_run.min() < per_run.max() else "")
     names = [name for name in curves.band.unique() if name]
-    note = f"Line: {line}, {prompts} prompts a point and run."
+    note = f"Line: {line}, {prompts} prompts per point and run."
     return note + (f" Band: {'; '.join(names)}." if names else "")
