@@ -35,7 +35,9 @@ def all_series() -> dict[str, Series]:
 def series_title(series: Series) -> str:
     """A series in words."""
     comparison, arm = series
-    return f"{comparison.setting.group} · {comparison.setting.preset} · {ARM_TITLES[arm]}"
+    setting = comparison.setting
+    position = [] if setting.position == "rope" else [setting.position]
+    return " · ".join([setting.group, setting.preset, *position, *setting.changes, ARM_TITLES[arm]])
 
 
 def choose(series: dict[str, Series]) -> list[str]:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from lgt.config import with_setting
-from lgt.presets import group_config
+from lgt.config import TaskSpec, with_setting
+from lgt.presets import baseline, custom_config, group_config
 from lgt.records import AccuracyRow
 from lgt.store import writes
 from lgt.store.comparisons import Setting, comparisons
@@ -60,9 +58,22 @@ def test_unfinished_and_failed_runs_are_left_out(engine):
     assert found.runs == {"co-trained": {0: 1}, "alone-same-steps": {}, "alone-same-examples": {}}
 
 
-def test_a_repeated_run_counts_once_and_another_recipe_not_at_all(engine):
+def test_a_repeated_run_counts_once_and_another_recipe_is_another_comparison(engine):
     add(engine, group_config("caprev", "demo"))
-    add(engine, with_setting(group_config("caprev", "demo", seed=1), "training.steps", "7"))
-    newest = add(engine, replace(group_config("caprev", "demo"), preset="demo"))
-    (found,) = comparisons(engine).values()
-    assert found.runs["co-trained"] == {0: newest}
+    changed = with_setting(group_config("caprev", "demo", seed=1), "training.steps", "7")
+    other = add(engine, changed)
+    newest = add(engine, group_config("caprev", "demo"))
+    alone = add(engine, baseline(changed, "alone-same-steps"))
+    found = comparisons(engine)
+    assert found[Setting("caprev", "demo", "rope")].runs["co-trained"] == {0: newest}
+    theirs = found[Setting("caprev", "demo", "rope", ("training.steps=7",))]
+    assert theirs.runs["co-trained"] == {1: other} and theirs.runs["alone-same-steps"] == {1: alone}
+
+
+def test_free_pairs_are_told_apart_by_their_tasks(engine):
+    for name in ("capitalize", "string_copy"):
+        tasks = (TaskSpec("reverse", "main", 4), TaskSpec(name, "auxiliary", 8))
+        add(engine, custom_config(tasks, "demo", "strings"))
+    assert [setting.group for setting in comparisons(engine)] == [
+        "reverse:4+capitalize:8", "reverse:4+string_copy:8",
+    ]  # fmt: skip

@@ -8,23 +8,30 @@ trained differently can slip in.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Any, get_args
 
 from sqlalchemy import Engine, select
 
-from lgt.config import Arm, RunConfig
-from lgt.presets import baseline
+from lgt.config import LABELS, Arm, RunConfig
+from lgt.groups import GROUPS
+from lgt.presets import PRESETS, baseline, custom_config, group_config
 from lgt.store.engine import read_connection
 from lgt.store.schema import Run, RunState
+from lgt.tasks import TASKS
 
 
 @dataclass(frozen=True, order=True)
 class Setting:
-    """What the runs of one comparison share, besides their seeds: task group, preset, position encoding."""
+    """What the runs of one comparison share: all but their model seeds.
+
+    ``group`` is the task group's key, or for a free pair its tasks (``reverse:4+capitalize:8``). ``changes`` lists what
+    differs from the preset as this code has it, such as ``training.steps=60``.
+    """
 
     group: str
     preset: str
     position: str
+    changes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,8 +50,8 @@ class Comparison:
 def comparisons(engine: Engine) -> dict[Setting, Comparison]:
     """Every comparison that the finished runs allow, in order of setting, from one query.
 
-    Where a config was run more than once, the newest run counts. Runs whose settings differ from the newest co-trained
-    run's in anything but the model seed are left out, so that one curve never mixes two recipes.
+    Where a config was run more than once, the newest run counts. Runs of another recipe are another setting, so that
+    one curve never mixes two.
     """
     statement = select(Run.id, Run.config_hash, Run.config).where(Run.state == RunState.DONE).order_by(Run.id)
     with read_connection(engine) as connection:
@@ -54,17 +61,13 @@ def comparisons(engine: Engine) -> dict[Setting, Comparison]:
     by_setting: dict[Setting, list[tuple[int, RunConfig]]] = {}
     for run_id, config in configs.items():
         if config.others:
-            setting = Setting(config.group, config.preset, config.model.position)
-            by_setting.setdefault(setting, []).append((run_id, config))
+            by_setting.setdefault(setting_of(config), []).append((run_id, config))
     return {setting: _comparison(setting, found, newest) for setting, found in sorted(by_setting.items())}
 
 
 def _comparison(setting: Setting, found: list[tuple[int, RunConfig]], newest: dict[str, int]) -> Comparison:
-    recipe = _without_seed(found[-1][1])
     runs: dict[Arm, dict[int, int]] = {arm: {} for arm in get_args(Arm)}
     for run_id, config in found:
-        if _without_seed(config) != recipe:
-            continue
         runs["co-trained"][config.model_seed] = run_id
         for arm in ("alone-same-steps", "alone-same-examples"):
             alone = newest.get(baseline(config, arm).hash())
@@ -73,5 +76,30 @@ def _comparison(setting: Setting, found: list[tuple[int, RunConfig]], newest: di
     return Comparison(setting, found[-1][1], runs)
 
 
-def _without_seed(config: RunConfig) -> dict[str, object]:
-    return {name: value for name, value in config.as_dict().items() if name != "model_seed"}
+def setting_of(config: RunConfig) -> Setting:
+    """The setting that a co-trained run belongs to."""
+    position = config.model.position
+    free = config.group not in GROUPS
+    name = "+".join(f"{spec.task}:{spec.training_length}" for spec in config.tasks) if free else config.group
+    if config.preset not in PRESETS or config.main.task not in TASKS:
+        return Setting(name, config.preset, position, (f"unknown preset or task, config {config.hash()}",))
+    if free:
+        family = TASKS[config.main.task].family
+        reference = custom_config(config.tasks, config.preset, family, position=position)
+    else:
+        reference = group_config(config.group, config.preset, position=position)
+    return Setting(name, config.preset, position, tuple(differences(reference.as_dict(), config.as_dict())))
+
+
+def differences(reference: dict[str, Any], plain: dict[str, Any], prefix: str = "") -> list[str]:
+    """``path=value`` of every field of ``plain`` that differs from ``reference``, labels and the model seed aside."""
+    found = []
+    for name, value in plain.items():
+        if name in (*LABELS, "model_seed"):
+            continue
+        known = reference.get(name)
+        if isinstance(value, dict) and isinstance(known, dict):
+            found += differences(known, value, f"{prefix}{name}.")
+        elif value != known:
+            found.append(f"{prefix}{name}={value}")
+    return found

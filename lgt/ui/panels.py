@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 
 import pandas as pd
@@ -24,23 +25,31 @@ FAVOURITES = ("add-carry", "caprev")
 
 
 def setting_key(setting: Setting) -> str:
-    """A short name of a setting for addresses, such as ``caprev.demo`` or ``caprev.demo.nope``."""
+    """A short name of a setting for addresses, such as ``caprev.demo`` or ``caprev.demo.nope``.
+
+    Changes to the preset appear as six digits of a hash, which is as short as it can be and stay the same.
+    """
     parts = [setting.group, setting.preset] + ([setting.position] if setting.position != "rope" else [])
+    if setting.changes:
+        parts.append(hashlib.sha256("\n".join(setting.changes).encode()).hexdigest()[:6])
     return ".".join(parts)
 
 
 def setting_title(setting: Setting, comparison: Comparison) -> str:
     """A setting in words, with its training lengths."""
     group = GROUPS.get(setting.group)
-    name = group.title if group else f"{TASKS[comparison.config.main.task].title}, custom pair"
+    others = [TASKS[spec.task].title for spec in comparison.config.others]
+    name = group.title if group else f"{TASKS[comparison.config.main.task].title} beside {' and '.join(others)}"
     lengths = f"{comparison.config.main.training_length} ← {comparison.config.transfer_length}"
     position = "" if setting.position == "rope" else ", no positional encoding"
-    return f"{name} ({lengths}, preset {setting.preset}{position})"
+    changes = "".join(f", {change}" for change in setting.changes)
+    return f"{name} ({lengths}, preset {setting.preset}{position}{changes})"
 
 
 def first_choice(names: Mapping[str, Setting]) -> str:
     """Where the page opens: the setting of the best known group that has runs."""
-    favourites = [name for group in FAVOURITES for name, setting in names.items() if setting.group == group]
+    unchanged = {name: setting for name, setting in names.items() if not setting.changes}
+    favourites = [name for group in FAVOURITES for name, setting in unchanged.items() if setting.group == group]
     return favourites[0] if favourites else next(iter(names))
 
 
@@ -156,7 +165,13 @@ def train_command(comparison: Comparison, arm: Arm, seed: int = 0) -> str:
         "alone-same-examples": " --main-only --same-examples",
     }
     position = "" if setting.position == "rope" else f" --position {setting.position}"
-    run = f"--group {setting.group} --preset {setting.preset}{position}{flags[arm]} --seed {seed}"
+    pair = f"--group {setting.group}"
+    if setting.group not in GROUPS:
+        options = ["--main", *["--aux"] * len(comparison.config.others)]
+        specs = (f"{spec.task}:{spec.training_length}" for spec in comparison.config.tasks)
+        pair = " ".join(f"{option} {spec}" for option, spec in zip(options, specs, strict=True))
+    changes = "".join(f" --set {change}" for change in setting.changes)
+    run = f"{pair} --preset {setting.preset}{position}{changes}{flags[arm]} --seed {seed}"
     return f".venv/bin/python -m lgt train {run}"
 
 
