@@ -133,7 +133,7 @@ def name_layers(cells: pd.DataFrame, theme: Theme, scale: alt.Scale) -> list[Any
     lines = [textwrap.wrap(title, max(8, room)) for title in tops.title]
     above = [10 + (len(texts) - 1) * (theme.size + 2) for texts in lines]
     tops = tops.assign(
-        y=tops.y - above, lines=pd.Series(lines, index=tops.index),
+        y=tops.y - above, text=["\n".join(texts) for texts in lines],
         colour=[task_colour(task, theme) for task in tops.task],
     )  # fmt: skip
     heads = cells[cells.layer == 0].assign(
@@ -143,9 +143,9 @@ def name_layers(cells: pd.DataFrame, theme: Theme, scale: alt.Scale) -> list[Any
     layers = first.assign(x=0.4, y=first.y + ROW / 2, label=[f"L{layer + 1}" for layer in first.layer])
     x = alt.X("x:Q", scale=scale, axis=None)
     style: dict[str, Any] = {"color": theme.muted, "fontSize": theme.size - 1, "tooltip": None}
-    titles = alt.Chart(tops).mark_text(align="left", fontSize=theme.size, fontWeight=600, tooltip=None)
+    titles = alt.Chart(tops).mark_text(align="left", lineBreak="\n", fontSize=theme.size, fontWeight=600, tooltip=None)
     return [
-        titles.encode(x=x, y=px("y", alt.Y), text="lines:N", color=colour()),
+        titles.encode(x=x, y=px("y", alt.Y), text="text:N", color=colour()),
         alt.Chart(heads).mark_text(**style).encode(x=x, y=px("y", alt.Y), text="label:N"),
         alt.Chart(layers).mark_text(align="right", **style).encode(x=x, y=px("y", alt.Y), text="label:N"),
     ]

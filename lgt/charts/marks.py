@@ -53,15 +53,21 @@ def line_key(curves: pd.DataFrame, theme: Theme, height: int, rows: int = 0, mar
             fill=alt.Fill("fill:N", scale=None, legend=None), stroke=alt.Stroke("colour:N", scale=None, legend=None),
         ))  # fmt: skip
     text = base.mark_text(
-        align="left", baseline="top", dy=-theme.size / 2, fontSize=theme.size, color=theme.text, tooltip=None
+        align="left",
+        baseline="top",
+        dy=-theme.size / 2,
+        lineBreak="\n",
+        fontSize=theme.size,
+        color=theme.text,
+        tooltip=None,
     )
-    layers.append(text.encode(x=alt.value(SAMPLE + 8), y=px("y", alt.Y), text="lines:N"))
+    layers.append(text.encode(x=alt.value(SAMPLE + 8), y=px("y", alt.Y), text="text:N"))
     layers.append(spacer(height + AXIS_ROOM + (rows - 1) * row_height(theme), theme))
     return layers
 
 
 def key_table(curves: pd.DataFrame, theme: Theme, height: int) -> pd.DataFrame:
-    """One row per entry of the key: its marks, its name in ``lines`` and its place in px below the plot."""
+    """One row per entry of the key: its marks, its name in lines (``text``) and its place in px below the plot."""
     entries = curves.drop_duplicates("series").sort_values("order", kind="stable")
     lines = [textwrap.wrap(series, KEY_CHARACTERS) for series in entries.series]
     above = [
@@ -69,7 +75,7 @@ def key_table(curves: pd.DataFrame, theme: Theme, height: int) -> pd.DataFrame:
     ]
     columns = [name for name in ("role", "colour", "fill", "shape", "series") if name in entries]
     return entries[columns].assign(
-        lines=pd.Series(lines, index=entries.index),
+        text=["\n".join(texts) for texts in lines],
         y=[height + AXIS_ROOM + y for y in above],
         left=0,
         middle=SAMPLE / 2,

@@ -110,11 +110,12 @@ def heading(theme: Theme, note: str, title: str = "", subtitle: str = "", offset
 
 def styled(chart: Any, theme: Theme) -> Any:
     """``chart`` with the house's axes, fonts and transparent background; call it last, on the outermost chart."""
+    # The height is the plot's own, so that plots side by side line up whatever stands around them. It must stand on the
+    # chart itself: where only the config says so, Streamlit squeezes plot, key and titles into the height together.
+    chart = chart.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
     return (
         chart.configure(
             background="transparent", font=FONT, padding={"left": 4, "right": 8, "top": 4, "bottom": 4},
-            # The height is the plot's own, so that plots side by side line up whatever stands around them.
-            autosize=alt.AutoSizeParams(type="fit-x", contains="padding"),
         )
         .configure_view(stroke=None)
         .configure_axis(

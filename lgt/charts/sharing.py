@@ -123,8 +123,9 @@ def link_curves(frame: pd.DataFrame, heads: pd.DataFrame, tasks: pd.DataFrame, t
     t = np.linspace(0.0, 1.0, CURVE_POINTS)
     ease = 3 * t**2 - 2 * t**3  # horizontal way of a cubic Bézier curve with vertical tangents
     rows = [
-        {"link": f"{link['task']} {link['name']}", "title": link["title"], "colour": link["colour"],
-         "name": link["name"], "drop": link["accuracy_drop"], "points": 100 * link["accuracy_drop"], "point": step,
+        {"link": f"{link['task']} {link['name']}", "task": link["task"], "title": link["title"],
+         "colour": link["colour"], "name": link["name"], "point": step, "drop": link["accuracy_drop"],
+         "points": 100 * link["accuracy_drop"],
          "x": link["x_task"] + (link["x_head"] - link["x_task"]) * ease[step],
          "y": link["y_task"] + (link["y_head"] - link["y_task"]) * t[step]}
         for link in linked.sort_values("accuracy_drop", ascending=False).to_dict(orient="records")
