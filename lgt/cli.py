@@ -128,7 +128,7 @@ def train(
     engine = open_database(database)
     from lgt.execution.foreground import run_in_foreground
 
-    run_in_foreground(engine, config, threads=threads, device=device)
+    run_in_foreground(engine, config, threads=threads, device=device, show=cli_tables.print_accuracy)
 
 
 def chosen_config(
@@ -192,8 +192,11 @@ def experiment(
 
     if not status:
         run_campaign(engine, chosen, wanted, workers=workers)
-    for line in campaign_status(engine, chosen, wanted):
+    lines, complete = campaign_status(engine, chosen, wanted)
+    for line in lines:
         print(line)
+    if not complete and not status:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -218,7 +221,7 @@ def runs(as_json: AsJson = False, database: Database = None) -> None:
     """List the runs of the store."""
     from lgt.store import queries
 
-    frame = queries.runs(open_database(database, create=False))
+    frame = queries.runs(open_database(database, read_only=True))
     columns = ["id", "label", "state", "preset", "arm", "model_seed", "step", "total_steps", "seconds", "device"]
     show_rows(json.loads(frame.to_json(orient="records")), as_json, columns)
 
@@ -227,7 +230,7 @@ def runs(as_json: AsJson = False, database: Database = None) -> None:
 def show(run: str, as_json: AsJson = False, database: Database = None) -> None:
     """Show one run: its state, provenance, config and accuracy table."""
     number = whole_number(run)
-    engine = open_database(database, create=False)
+    engine = open_database(database, read_only=True)
     from lgt.store import queries
 
     record, accuracy = queries.run(engine, number), queries.accuracy(engine, [number])
@@ -247,7 +250,7 @@ def export(
     from lgt.store import transfer
 
     check_choice("--format", format_name, ("csv", "parquet", "json"))
-    for path in transfer.export(open_database(database, create=False), Path(directory), format_name):  # type: ignore[arg-type]
+    for path in transfer.export(open_database(database, read_only=True), Path(directory), format_name):  # type: ignore[arg-type]
         print(path)
 
 
@@ -258,6 +261,24 @@ def merge(other: str, database: Database = None) -> None:
 
     report = transfer.merge(open_database(database), other)
     print(f"{report.added} runs added, {report.skipped} already here")
+
+
+@app.command()
+def backup(path: str, database: Database = None) -> None:
+    """Copy the whole store to the file PATH, also while runs are writing to it."""
+    from lgt.store import transfer
+
+    print(transfer.backup(open_database(database, create=False), Path(path)))
+
+
+@app.command()
+def restore(path: str, database: Database = None) -> None:
+    """Put the backup PATH in the store's place; what was there is kept beside it under a new name."""
+    from lgt.store import transfer
+    from lgt.store.engine import database_url
+
+    kept = transfer.restore(Path(path), database_url(database))
+    print("restored" + (f"; the old file is {kept}" if kept else ""))
 
 
 @app.command()
@@ -272,11 +293,11 @@ def doctor(database: Database = None) -> None:
         raise typer.Exit(1)
 
 
-def open_database(option: str | None, *, create: bool = True) -> Engine:
+def open_database(option: str | None, *, create: bool = True, read_only: bool = False) -> Engine:
     """The engine of the chosen store. Raises StoreError with what to do."""
     from lgt.store.engine import database_url, open_store
 
-    return open_store(database_url(option), create=create)
+    return open_store(database_url(option), create=create, read_only=read_only)
 
 
 def show_rows(rows: list[dict[str, Any]], as_json: bool, columns: list[str]) -> None:

@@ -11,7 +11,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lgt.checks import ConfigError
-from lgt.config import Arm, EvaluationConfig, ModelConfig, Position, RunConfig, TaskOptions, TaskSpec, TrainingConfig
+from lgt.config import (
+    MAXIMUM_LENGTH,
+    Arm,
+    EvaluationConfig,
+    ModelConfig,
+    Position,
+    RunConfig,
+    TaskOptions,
+    TaskSpec,
+    TrainingConfig,
+)
 from lgt.groups import GROUPS, group_named
 
 
@@ -132,12 +142,13 @@ def _config(
     return RunConfig(
         tasks=tuple(tasks),
         group=group,
+        arm="co-trained" if len(tasks) > 1 else "alone-same-steps",
         preset=preset.name,
         transfer_length=longest if len(tasks) > 1 else None,
         options=recipe.options,
         model=replace(recipe.model, position=position),
         training=recipe.training,
-        evaluation=replace(recipe.evaluation, maximum_length=longest + longest // 4),
+        evaluation=replace(recipe.evaluation, maximum_length=min(longest + longest // 4, MAXIMUM_LENGTH)),
         model_seed=seed,
     )
 

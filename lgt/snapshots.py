@@ -22,9 +22,11 @@ def snapshot_steps(config: RunConfig) -> list[int]:
 def attribution_lengths(config: RunConfig) -> list[int]:
     """Lengths at which maps are made: up to ``attribution_lengths`` evenly spread in each zone of the main task.
 
-    Every task of the run is mapped at these same lengths, so that two maps can be compared.
+    Every task of the run is mapped at these same lengths, so that two maps can be compared; lengths that one of the
+    tasks does not have are left out.
     """
-    evaluated = evaluation_lengths(task_named(config.main.task), config)
+    ranges = [evaluation_lengths(task_named(spec.task), config) for spec in config.tasks]
+    evaluated = sorted(set(ranges[0]).intersection(*ranges))
     zones = zone_lengths(evaluated, config.main.training_length, config.transfer_length)
     chosen: list[int] = []
     for lengths in zones.values():

@@ -162,7 +162,7 @@ def band_name(kind: BandKind, n: int) -> str:
     """The band in words, such as ``min–max over 5 seeds``; ``1 seed`` when there is no band."""
     if n < 2:
         return f"{n} seed" if n == 1 else f"{n} seeds"
-    return f"{'min–max' if kind == 'min-max' else '95% bootstrap interval'} over {n} seeds"
+    return f"{'min–max' if kind == 'min-max' else 'nominal 95% bootstrap interval'} over {n} seeds"
 
 
 def band(values_by_length: ArrayLike, kind: BandKind = "min-max", rng: np.random.Generator | None = None) -> Band:

@@ -14,7 +14,7 @@ from lgt.ui.summaries import transfer_by_seed
 
 LEAD = (
     "Choose up to six series. Each is all seeds of one task group, preset and side of the comparison; curves share "
-    "their axes, and the graph under each curve shows one run's heads."
+    "the accuracy axis, and the graph under each curve shows one run's heads."
 )
 MAXIMUM_SERIES = 6
 COLUMNS = 3
@@ -51,7 +51,7 @@ def choose(series: dict[str, Series]) -> list[str]:
 def options() -> tuple[BandChoice, bool, float]:
     """Which band is drawn, whether single seeds are, and from which drop a head matters."""
     left, middle, right = st.columns([2, 1, 2], vertical_alignment="bottom", gap="large")
-    bands: dict[str, BandChoice] = {"min–max": "min-max", "95% bootstrap": "bootstrap", "none": "none"}
+    bands: dict[str, BandChoice] = {"min–max": "min-max", "bootstrap": "bootstrap", "none": "none"}
     band = left.segmented_control(
         "Band over seeds", list(bands), default="min–max", required=True, key="band", bind="query-params"
     )
@@ -96,7 +96,7 @@ def panel(
         seed = st.selectbox("Heads of seed", sorted(comparison.runs[arm]), key=f"seed-{key}", width=160)
         panels.sharing(comparison, arm, seed, key=f"graph-{key}", threshold=threshold, table=True)
     else:
-        st.caption("Ablation maps are stored for the last step only; move the slider to 100 to see the heads.")
+        st.caption("Heads are shown at the end of training: move the slider to 100.")
 
 
 def main() -> None:
@@ -120,6 +120,11 @@ def main() -> None:
                 panel(series[name], accuracy, share, band, single_seeds, name, threshold)
     table = accuracy.drop(columns="last")
     st.download_button("Counts behind these curves (CSV)", table.to_csv(index=False), "lgt-accuracy.csv", key="csv")
+    with st.expander("Training of these series"):
+        for name in names:
+            comparison, arm = series[name]
+            st.markdown(f"**{series_title(series[name])}**")
+            panels.training(accuracy[accuracy.run_id.isin(comparison.ids(arm))], comparison.ids(arm), key=name)
     panels.method()
 
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import streamlit as st
 
 from lgt.config import Arm
-from lgt.statistics import transfer_gain
 from lgt.store.comparisons import Comparison, Setting
 from lgt.ui import address, data, frame, panels
-from lgt.ui.summaries import SeedSummary, gap_by_seed, transfer_by_seed
+from lgt.ui.summaries import SeedSummary, gap_by_seed, paired_gain, transfer_by_seed
 
 LEAD = (
-    "Train a small transformer on a **short main task** alone: it fails on anything longer. Train it together with a "
-    "**longer related task**, and the main task works at lengths it never saw, because the tasks **share attention "
-    "heads**. That is the finding of Cai et al. (2025). Below is what our own runs say."
+    "Train a small transformer on a **short main task** alone, and it fails on anything longer. Train it together with "
+    "a **longer related task**, and the main task can work at lengths it never saw. When that happens, the tasks tend "
+    "to use the **same attention heads**. So say Cai et al. (2025); below is what our own runs say."
 )
 BASELINES: dict[str, Arm] = {"optimizer steps": "alone-same-steps", "main-task examples": "alone-same-examples"}
 
@@ -39,26 +38,31 @@ def choose(found: dict[Setting, Comparison]) -> tuple[Comparison, Arm, float]:
     return found[names[key]], BASELINES[str(matched)], threshold
 
 
-def headline(
-    alone: SeedSummary | None, together: SeedSummary | None, gap: SeedSummary | None, comparison: Comparison
-) -> None:
-    """Transfer accuracy alone, together and the gain, and the generalization gap, with n."""
-    low, high = comparison.config.main.training_length + 1, comparison.config.transfer_length
-    region = f"at lengths {low}–{high}, which the main task never saw in training"
+def headline(comparison: Comparison, arm: Arm) -> None:
+    """Transfer accuracy alone and together, the gain seed by seed, and the generalization gap, with n."""
     columns = st.columns(4)
-    for column, name, summary in ((columns[0], "Alone", alone), (columns[1], "With the longer task", together)):
-        column.metric(f"{name}: exact match", "not run" if summary is None else f"{summary.mean:.0%}")
-        column.caption(region if summary is None else f"{region}; {panels.spread(summary)}")
-    if alone and together:
-        columns[2].metric("Transfer gain", f"{100 * transfer_gain(together.mean, alone.mean):+.0f} points")
-        columns[2].caption("difference of the two means")
+    sides: dict[Arm, SeedSummary | None] = {}
+    for column, name, side_arm in zip(columns, ("Alone", "Together"), (arm, "co-trained"), strict=False):
+        accuracy = data.read_accuracy(comparison.ids(side_arm))
+        summary = sides[side_arm] = transfer_by_seed(accuracy)
+        column.metric(
+            f"{name}: exact match at {panels.region(comparison)}", f"{summary.mean:.0%}" if summary else "not run"
+        )
+        column.caption(f"{panels.spread(summary)}; {panels.trained(accuracy)}" if summary else "no finished run")
+    together, alone = sides["co-trained"], sides[arm]
+    gain = paired_gain(together, alone)
+    if gain and together:
+        columns[2].metric("Transfer gain", f"{100 * gain.mean:+.0f} points")
+        without = together.n - gain.n
+        columns[2].caption(panels.spread(gain) + (f"; {without} without a partner" if without else ""))
+    gap = gap_by_seed(data.read_accuracy(comparison.ids("co-trained")))
     if gap:
         columns[3].metric(
             "Generalization gap", f"{gap.mean:.2f}",
-            help="Mean distance between the main task's curve and its auxiliaries', over all lengths to La: 0 is the "
-            "same curve, also when both fail, so read it beside the exact match.",
+            help="Mean distance between the main task's curve and those of the tasks beside it, up to length La. "
+            "0 is the same curve, also when both fail, so read it beside the exact match.",
         )  # fmt: skip
-        columns[3].caption(f"to the longer task's curve; {panels.spread(gap, '.2f')}")
+        columns[3].caption(f"to the curves of {panels.beside(comparison)}; {panels.spread(gap, '.2f')}")
 
 
 def side(comparison: Comparison, arm: Arm, title: str, seed: int | None, threshold: float) -> None:
@@ -67,7 +71,8 @@ def side(comparison: Comparison, arm: Arm, title: str, seed: int | None, thresho
     ids = comparison.ids(arm)
     if not ids:
         st.info("This side has not been run yet. Run it with:")
-        st.code(panels.train_command(comparison, arm), language="bash")
+        missing = sorted(set(comparison.runs["co-trained"]) - set(comparison.runs[arm]))
+        st.code("\n".join(panels.train_command(comparison, arm, s) for s in missing), language="bash")
         return
     panels.curve(data.read_accuracy(ids), key=f"curve-{arm}")
     panels.sharing(comparison, arm, seed, key=f"graph-{arm}", threshold=threshold)
@@ -80,8 +85,11 @@ def main() -> None:
         return
     comparison, baseline, threshold = choose(found)
     together = transfer_by_seed(data.read_accuracy(comparison.ids("co-trained")))
-    alone = transfer_by_seed(data.read_accuracy(comparison.ids(baseline)))
-    headline(alone, together, gap_by_seed(data.read_accuracy(comparison.ids("co-trained"))), comparison)
+    if any(spec.role == "control" for spec in comparison.config.others):
+        st.markdown(
+            "**A control.** The longer task has nothing that the main task could reuse, so no transfer is expected."
+        )
+    headline(comparison, baseline)
     seed = together.middle_seed() if together else None
     left, right = st.columns(2, gap="large")
     with left:

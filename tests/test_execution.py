@@ -95,5 +95,5 @@ def test_a_campaign_queues_what_is_missing_once(engine):
     assert len(new) == 6 and queue_missing(engine, experiment, [0, 1]) == []
     writes.cancel_run(engine, new[0])
     assert len(queue_missing(engine, experiment, [0, 1, 2])) == 4, "the cancelled one and a new seed"
-    lines = campaign_status(engine, experiment, [0])
-    assert lines[-1] == "0 of 3 runs done" and lines[0].startswith("queued")
+    lines, complete = campaign_status(engine, experiment, [0])
+    assert not complete and lines[-1] == "0 of 3 runs done" and lines[0].startswith("queued")

@@ -22,7 +22,7 @@ FLOORS = {
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 LIBRARIES = {
-    "torch": {2, 3, 4, 6}, "sqlalchemy": {5, 6, 7}, "streamlit": {7}, "altair": {7}, "pandas": {5, 7},
+    "torch": {2, 3, 4, 6}, "sqlalchemy": {5, 6, 7}, "streamlit": {7}, "altair": {7}, "pandas": {5, 6, 7},
     "transformers": set(), "typer": {7}, "alembic": {5},
 }  # fmt: skip
 
@@ -51,9 +51,6 @@ def test_a_module_imports_from_its_floor_or_below(path):
     for name in imports(path):
         parts = name.split(".")
         if parts[0] == "lgt" and len(parts) > 1 and parts[1] in FLOOR:
-            # the foreground command prints with the same tables as every other command
-            if (room(path), parts[1]) == ("execution", "cli_tables"):
-                continue
             assert FLOOR[parts[1]] <= own, f"{path} (floor {own}) imports {name} (floor {FLOOR[parts[1]]})"
         if parts[0] in LIBRARIES:
             assert own in LIBRARIES[parts[0]], f"{path} (floor {own}) imports {name}"
@@ -63,6 +60,7 @@ def test_streamlit_sql_and_torch_never_meet():
     for path in [*modules(), ROOT / "app.py", *(ROOT / "pages").glob("*.py")]:
         heavy = {name.split(".")[0] for name in imports(path)} & {"streamlit", "torch"}
         assert len(heavy) < 2, path
+        assert not {"streamlit", "sqlalchemy"} <= {name.split(".")[0] for name in imports(path)}, path
     for path in [ROOT / "app.py", *(ROOT / "pages").glob("*.py")]:
         assert not {name.split(".")[0] for name in imports(path)} & {"torch", "sqlalchemy", "altair"}, path
     for path in (ROOT / "lgt" / "charts").glob("*.py"):

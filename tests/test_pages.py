@@ -32,8 +32,8 @@ def words(app: AppTest) -> str:
 @pytest.mark.parametrize("page", PAGES)
 def test_an_empty_store_says_how_to_fill_it(page, tmp_path, monkeypatch):
     app = opened(page, tmp_path / "empty.db", monkeypatch)
-    assert not app.exception and not app.error
-    assert "No finished runs yet" in words(app) and "lgt train --group caprev" in words(app)
+    assert not app.exception and not app.error and not (tmp_path / "empty.db").exists()
+    assert "No finished runs of a task pair yet" in words(app) and "lgt train --group caprev" in words(app)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -43,7 +43,7 @@ def test_a_failed_run_alone_is_no_result(page, tmp_path, monkeypatch):
     run_id = writes.create_run(engine, group_config("caprev", "demo"))
     writes.finish_run(engine, run_id, writes.start_run(engine, run_id, "test", "cpu"), "failed", "out of memory")
     app = opened(page, store, monkeypatch)
-    assert not app.exception and "No finished runs yet" in words(app)
+    assert not app.exception and "No finished runs of a task pair yet" in words(app)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -105,6 +105,6 @@ def test_explore_shows_chosen_series_single_seeds_and_earlier_steps(shipped, mon
     assert not app.exception
     slider = app.select_slider(key="at")
     slider.set_value(slider.options[0] if not isinstance(slider.options[0], str) else int(slider.options[0])).run()
-    assert not app.exception and "Ablation maps are stored for the last step only" in words(app)
+    assert not app.exception and "Heads are shown at the end of training" in words(app)
     app.multiselect(key="choice-series").set_value([]).run()
     assert not app.exception and "Choose at least one series" in words(app)

@@ -174,7 +174,7 @@ def test_bootstrap_band_lies_within_min_max():
     found = band(values, "bootstrap", generator(4))
     assert (found.low >= values.min(axis=0)).all() and (found.high <= values.max(axis=0)).all()
     assert (found.low <= found.mean).all() and (found.mean <= found.high).all()
-    assert found.name == "95% bootstrap interval over 5 seeds"
+    assert found.name == "nominal 95% bootstrap interval over 5 seeds"
 
 
 @pytest.mark.parametrize("kind", ["min-max", "bootstrap"])

@@ -8,7 +8,7 @@ import pytest
 from lgt.presets import group_config
 from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION
 from lgt.ui.likeness import likeness_table, overlap_sentence
-from lgt.ui.summaries import SeedSummary, gap_by_seed, mean_map, transfer_by_seed
+from lgt.ui.summaries import SeedSummary, gap_by_seed, mean_map, paired_gain, transfer_by_seed
 from tests import frames
 
 
@@ -33,10 +33,16 @@ def test_the_middle_seed_is_the_median_not_the_best():
     assert SeedSummary({4: 0.25}).text() == "0.25 (1 seed)"
 
 
+def test_the_gain_is_paired_by_seed():
+    together, alone = SeedSummary({0: 0.9, 1: 0.5, 2: 0.1}), SeedSummary({0: 0.1, 1: 0.3})
+    assert paired_gain(together, alone).values == pytest.approx({0: 0.8, 1: 0.2})
+    assert paired_gain(together, None) is None and paired_gain(SeedSummary({5: 1.0}), alone) is None
+
+
 def scores() -> pd.DataFrame:
     maps = [
         frames.heads({"capitalize_reverse": {(0, 1): drop}, "reverse": {(0, 1): 0.2}}).assign(
-            length=length, role="main", loss_rise=0.0, examples=10
+            length=length, role="main", loss_rise=lambda f: f.accuracy_drop, examples=10
         )
         for length, drop in ((5, 0.1), (10, 0.4), (15, 0.8), (18, 0.9))
     ]

@@ -35,8 +35,8 @@ def run_campaign(engine: Engine, experiment: Experiment, seeds: Sequence[int], *
     wait_for(start_workers(url, workers, experiment=experiment.name))
 
 
-def campaign_status(engine: Engine, experiment: Experiment, seeds: Sequence[int]) -> list[str]:
-    """One line per run of the experiment with its state, and a count."""
+def campaign_status(engine: Engine, experiment: Experiment, seeds: Sequence[int]) -> tuple[list[str], bool]:
+    """One line per run of the experiment with its state and a count; and whether all are done."""
     lines, done = [], 0
     configs = experiment.runs(seeds)
     for config in configs:
@@ -44,4 +44,4 @@ def campaign_status(engine: Engine, experiment: Experiment, seeds: Sequence[int]
         state = queries.run(engine, run_id).state.value if run_id is not None else "missing"
         done += state == "done"
         lines.append(f"{state:<9} {run_label(config)}" + (f" (run {run_id})" if run_id is not None else ""))
-    return [*lines, f"{done} of {len(configs)} runs done"]
+    return [*lines, f"{done} of {len(configs)} runs done"], done == len(configs)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pandas as pd
 import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import Engine
 
-from lgt import cli_tables
 from lgt.checks import ConfigError
 from lgt.config import RunConfig
 from lgt.execution.worker import LEASE_SECONDS, StoreSink, device_name, execute, owner_name
@@ -39,8 +41,13 @@ class ProgressSink(StoreSink):
         self.bar.console.print(f"step {step:>6}  {self.main} exact match % by length: {curve}", highlight=False)
 
 
-def run_in_foreground(engine: Engine, config: RunConfig, *, threads: int | None, device: str) -> None:
-    """Train ``config`` now, into the store. Exits 1 when the run fails; Ctrl-C leaves it cancelled and exits 130."""
+def run_in_foreground(
+    engine: Engine, config: RunConfig, *, threads: int | None, device: str, show: Callable[[pd.DataFrame], None]
+) -> None:
+    """Train ``config`` now, into the store, and ``show`` its accuracy.
+
+    Exits 1 when the run fails; Ctrl-C leaves it cancelled and exits 130.
+    """
     if device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device", device, "cpu (no CUDA device is visible here)")
     if threads is not None:
@@ -59,6 +66,6 @@ def run_in_foreground(engine: Engine, config: RunConfig, *, threads: int | None,
         state = execute(engine, run_id, attempt, config, device=device, sink=sink)
     record = queries.run(engine, run_id)
     print(f"run {run_id}: {state.value}" + (f": {record.error}" if record.error else ""))
-    cli_tables.print_accuracy(queries.accuracy(engine, [run_id]))
+    show(queries.accuracy(engine, [run_id]))
     if state is not RunState.DONE:
         raise SystemExit(1)

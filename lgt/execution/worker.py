@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import socket
@@ -23,6 +24,7 @@ from lgt.version import code_version
 
 # Longer than the longest stretch without a write, which is the last evaluation with its ablation maps.
 LEASE_SECONDS = 300.0
+logger = logging.getLogger(__name__)
 
 
 class StoreSink:
@@ -47,6 +49,10 @@ class StoreSink:
         writes.record_attention_differences(self.engine, self.run_id, self.attempt, step, rows)
 
     def checkpoint(self, step: int, weights: bytes) -> None:
+        if len(weights) > writes.MAXIMUM_CHECKPOINT_BYTES:
+            size = f"{len(weights):,} bytes, more than the {writes.MAXIMUM_CHECKPOINT_BYTES:,} a store takes"
+            logger.warning("run %s: its weights are not kept (%s)", self.run_id, size)
+            return
         writes.record_checkpoint(self.engine, self.run_id, self.attempt, step, weights)
 
 
@@ -69,8 +75,8 @@ def execute(
 ) -> RunState:  # fmt: skip
     """Train a started run and finish it in the store; returns the state it ended in.
 
-    A failure of the run itself (loss not finite, out of memory, refused config) is stored with its reason and does not
-    raise, nor does a cancelled one. An interrupt ends the run as cancelled and is raised again.
+    A failure of the run (loss not finite, out of memory, refused config, anything unforeseen) is stored with its reason
+    and does not raise, nor does a cancelled one. An interrupt ends the run as cancelled and is raised again.
     """
 
     def cancelled() -> bool:
@@ -89,6 +95,9 @@ def execute(
         return _failed(engine, run_id, attempt, str(error))
     except (MemoryError, torch.OutOfMemoryError):
         return _failed(engine, run_id, attempt, "out of memory; lower training.batch_size or the model's size")
+    except Exception as error:  # a bug or a broken installation must end this run only, and be findable
+        logger.exception("run %s failed", run_id)
+        return _failed(engine, run_id, attempt, f"{type(error).__name__}: {' '.join(str(error).split())[:300]}")
     writes.finish_run(engine, run_id, attempt, RunState.DONE)
     return RunState.DONE
 

@@ -7,11 +7,14 @@ trained differently can slip in.
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
 from sqlalchemy import Engine, select
 
+from lgt.checks import ConfigError
 from lgt.config import LABELS, Arm, RunConfig
 from lgt.groups import GROUPS
 from lgt.presets import PRESETS, baseline, custom_config, group_config
@@ -57,12 +60,22 @@ def comparisons(engine: Engine) -> dict[Setting, Comparison]:
     with read_connection(engine) as connection:
         rows = connection.execute(statement).all()
     newest = {row.config_hash: row.id for row in rows}
-    configs = {row.id: RunConfig.from_json(row.config) for row in rows if newest[row.config_hash] == row.id}
     by_setting: dict[Setting, list[tuple[int, RunConfig]]] = {}
-    for run_id, config in configs.items():
+    for run_id, config in _readable(rows):
         if config.others:
             by_setting.setdefault(setting_of(config), []).append((run_id, config))
     return {setting: _comparison(setting, found, newest) for setting, found in sorted(by_setting.items())}
+
+
+def _readable(rows: Sequence[Any]) -> list[tuple[int, RunConfig]]:
+    """(id, config) of the rows, oldest first; a config that this code cannot read is left out and logged."""
+    found = []
+    for row in rows:
+        try:
+            found.append((row.id, RunConfig.from_json(row.config)))
+        except ConfigError as error:
+            logging.getLogger(__name__).warning("run %s is left out: %s", row.id, error)
+    return found
 
 
 def _comparison(setting: Setting, found: list[tuple[int, RunConfig]], newest: dict[str, int]) -> Comparison:

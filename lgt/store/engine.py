@@ -23,7 +23,7 @@ from lgt.store import files, migrate
 from lgt.store.errors import LeaseLost, StoreError, explained, store_name
 from lgt.store.upserts import bump_revision
 
-__all__ = ["LeaseLost", "StoreError", "database_url", "open_store", "read_connection", "write_transaction"]
+__all__ = ["Engine", "LeaseLost", "StoreError", "database_url", "open_store", "read_connection", "write_transaction"]
 
 BUSY_TIMEOUT_MS = 30_000
 WRITES = "lgt_writes"

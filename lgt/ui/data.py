@@ -11,23 +11,23 @@ from typing import TypeVar
 
 import pandas as pd
 import streamlit as st
-from sqlalchemy import Engine
 
 from lgt.store import queries
 from lgt.store.comparisons import Comparison, Setting, comparisons
-from lgt.store.engine import database_url, open_store
+from lgt.store.engine import Engine, database_file, database_url, open_store
 
 T = TypeVar("T")
 
 
 @st.cache_resource(show_spinner=False)
 def _engine(url: str) -> Engine:
-    return open_store(url, create=True)
+    return open_store(url, read_only=True)
 
 
-def engine() -> Engine:
-    """The engine of this installation's store. Raises StoreError, which :func:`lgt.ui.frame.page` shows."""
-    return _engine(database_url())
+def exists() -> bool:
+    """Whether there is a store at all; a missing SQLite file is an empty store, not an error, and stays missing."""
+    url = database_url()
+    return not url.startswith("sqlite") or database_file(url).exists()
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
@@ -50,19 +50,24 @@ def _attention_differences(url: str, revision: str, run_ids: tuple[int, ...]) ->
     return queries.attention_differences(_engine(url), run_ids)
 
 
+@st.cache_data(show_spinner=False, max_entries=64)
+def _training_log(url: str, revision: str, run_ids: tuple[int, ...]) -> pd.DataFrame:
+    return queries.training_log(_engine(url), run_ids)
+
+
 @st.cache_data(show_spinner=False, max_entries=16)
 def _runs(url: str, revision: str) -> pd.DataFrame:
     return queries.runs(_engine(url))
 
 
 def _current(read: Callable[..., T], *arguments: object) -> T:
-    store = engine()
-    return read(database_url(), queries.revision(store), *arguments)
+    url = database_url()
+    return read(url, queries.revision(_engine(url)), *arguments)
 
 
 def read_comparisons() -> dict[Setting, Comparison]:
-    """Every comparison of the store (see :mod:`lgt.store.comparisons`)."""
-    return _current(_comparisons)
+    """Every comparison of the store (see :mod:`lgt.store.comparisons`); none while there is no store."""
+    return _current(_comparisons) if exists() else {}
 
 
 def read_accuracy(run_ids: list[int], step: queries.Steps = "final") -> pd.DataFrame:
@@ -78,6 +83,11 @@ def read_head_scores(run_ids: list[int], step: queries.Steps = "final") -> pd.Da
 def read_attention_differences(run_ids: list[int]) -> pd.DataFrame:
     """Attention-matrix differences of these runs (see :func:`lgt.store.queries.attention_differences`)."""
     return _current(_attention_differences, tuple(run_ids))
+
+
+def read_training_log(run_ids: list[int]) -> pd.DataFrame:
+    """Losses of these runs (see :func:`lgt.store.queries.training_log`)."""
+    return _current(_training_log, tuple(run_ids))
 
 
 def read_runs() -> pd.DataFrame:

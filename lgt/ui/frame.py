@@ -44,7 +44,9 @@ def page(title: str, lead: str) -> Iterator[None]:
 
 def empty_store() -> None:
     """What a page shows while the store has no finished comparison."""
-    st.info("No finished runs yet. Train the first pair, it takes about a minute:", icon=":material/science:")
+    st.info(
+        "No finished runs of a task pair yet. Train the first one, it takes about a minute:", icon=":material/science:"
+    )
     st.code(FIRST_COMMAND, language="bash")
     st.caption("Then the same with `--main-only` for the comparison, and reload this page.")
 
@@ -56,5 +58,5 @@ def provenance(runs: pd.DataFrame, command: str) -> None:
     devices = "; ".join(sorted(set(runs.device.dropna())))
     versions = ", ".join(sorted(set(runs.code_version)))
     st.caption(
-        f"Runs {ids}, the newest finished {newest}, on {devices}; code {versions}. Repeat them with `{command}`."
+        f"Runs {ids}, the newest finished {newest}, on {devices}; code {versions}. Repeat them with `{command} --database mine.db`."
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from lgt.config import RunConfig
-from lgt.statistics import generalization_gap, transfer_accuracy, zone_lengths
+from lgt.statistics import generalization_gap, transfer_accuracy, transfer_gain, zone_lengths
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,15 @@ def transfer_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
         first = rows.iloc[0]
         values[int(str(seed))] = transfer_accuracy(curve(rows), int(first.training_length), int(first.transfer_length))
     return SeedSummary(values) if values else None
+
+
+def paired_gain(together: SeedSummary | None, alone: SeedSummary | None) -> SeedSummary | None:
+    """Transfer gain of every seed that has both sides; ``None`` without one."""
+    if together is None or alone is None:
+        return None
+    pairs = sorted(together.values.keys() & alone.values.keys())
+    gains = {seed: transfer_gain(together.values[seed], alone.values[seed]) for seed in pairs}
+    return SeedSummary(gains) if gains else None
 
 
 def gap_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
