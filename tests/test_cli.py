@@ -122,6 +122,10 @@ def test_train_show_runs_export_and_merge_on_a_real_run(capsys, tmp_path):
     assert code == 0 and out.startswith("1 runs added, 0")
     assert lgt(capsys, "merge", store, "--database", tmp_path / "b.db")[1].startswith("0 runs added, 1")
     assert lgt(capsys, "doctor", "--database", store)[0] == 0
+    assert lgt(capsys, "backup", tmp_path / "copy.db", "--database", store)[0] == 0
+    store.write_bytes(b"")
+    assert lgt(capsys, "restore", tmp_path / "copy.db", "--database", store)[0] == 0
+    assert json.loads(lgt(capsys, "runs", "--json", "--database", store)[1])[0]["state"] == "done"
 
 
 @pytest.mark.slow

@@ -55,6 +55,22 @@ def test_a_run_that_fails_says_why_and_the_next_one_goes_on(engine, monkeypatch)
     assert queries.run(engine, second).state == "done"
 
 
+def test_an_unforeseen_error_ends_its_run_only_and_is_logged(engine, monkeypatch, caplog):
+    run_id = writes.create_run(engine, quick())
+    monkeypatch.setattr(worker, "train", lambda *a, **k: (_ for _ in ()).throw(RuntimeError("no\ncompiler")))
+    assert worker.work(engine, report=lambda line: None) == 1
+    record = queries.run(engine, run_id)
+    assert record.state == "failed" and record.error == "RuntimeError: no compiler"
+    assert "no\ncompiler" in caplog.text
+
+
+def test_weights_too_large_for_a_store_are_left_out_with_a_line(engine, monkeypatch, caplog):
+    monkeypatch.setattr(writes, "MAXIMUM_CHECKPOINT_BYTES", 1000)
+    run_id = writes.create_run(engine, quick())
+    worker.work(engine, report=lambda line: None)
+    assert queries.run(engine, run_id).state == "done" and "its weights are not kept" in caplog.text
+
+
 @pytest.mark.parametrize("error", [MemoryError(), None], ids=["out of memory", "bad config"])
 def test_memory_and_config_failures_are_stored_not_raised(engine, monkeypatch, error):
     config = quick() if error else replace(quick(), tasks=(replace(quick().tasks[0], task="gone"),))

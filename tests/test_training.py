@@ -16,7 +16,7 @@ from lgt.checks import ConfigError
 from lgt.config import TaskSpec, TrainingConfig
 from lgt.evaluate import accuracy_rows, answer_scores, evaluating, greedy_answers
 from lgt.model import Decoder
-from lgt.presets import group_config
+from lgt.presets import custom_config, group_config
 from lgt.sinks import ListSink
 from lgt.snapshots import attribution_lengths, snapshot_steps
 from lgt.train import TrainingFailed, learning_rate_factor, make_optimizers, train
@@ -182,6 +182,12 @@ def test_stopping_early_measures_nothing_more():
     asked = iter([False, False, True])
     train(tiny(steps=50), sink, should_stop=lambda: next(asked))
     assert not sink.accuracies and not sink.checkpoints
+
+
+def test_maps_are_made_at_lengths_that_every_task_has():
+    tasks = (TaskSpec("string_copy", "main", 24), TaskSpec("mqar", "auxiliary", 48))
+    lengths = attribution_lengths(custom_config(tasks, "demo", "strings"))
+    assert min(lengths) >= 2 and max(lengths) <= 52 and any(24 < length <= 48 for length in lengths)
 
 
 def test_unknown_task_is_refused_before_training():

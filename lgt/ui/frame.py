@@ -58,5 +58,6 @@ def provenance(runs: pd.DataFrame, command: str) -> None:
     devices = "; ".join(sorted(set(runs.device.dropna())))
     versions = ", ".join(sorted(set(runs.code_version)))
     st.caption(
-        f"Runs {ids}, the newest finished {newest}, on {devices}; code {versions}. Repeat them with `{command} --database mine.db`."
+        f"Runs {ids}, the newest finished {newest}, on {devices}; code {versions}. "
+        f"Repeat them with `{command} --database mine.db`."
     )
