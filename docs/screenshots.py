@@ -30,7 +30,7 @@ def main() -> None:
                 page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
                 page.goto(f"http://127.0.0.1:{PORT}{path}")
                 page.wait_for_selector(READY)
-                page.wait_for_selector('[data-testid="stVegaLiteChart"] canvas')
+                page.wait_for_selector('[data-testid="stVegaLiteChart"] .marks')
                 page.wait_for_timeout(1500)
                 height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
                 page.set_viewport_size({"width": width, "height": height})

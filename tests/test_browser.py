@@ -71,7 +71,7 @@ def tab(chromium):
         pages.append(page)
         page.goto(address)
         page.wait_for_selector(READY, timeout=60_000)
-        page.wait_for_selector('[data-testid="stVegaLiteChart"] canvas', timeout=60_000)
+        page.wait_for_selector('[data-testid="stVegaLiteChart"] .marks', timeout=60_000)
         return page
 
     opened.complaints = complaints

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, event
-from test_store import ACCURACY, CONFIG, finished_run
 
 from lgt.store import engine as engines
 from lgt.store import files, queries, transfer, writes
 from lgt.store.engine import StoreError, open_store, write_transaction
 from lgt.store.schema import APPLICATION_ID
+from tests.test_store import ACCURACY, CONFIG, finished_run
 
 
 @pytest.fixture(scope="module")

@@ -13,11 +13,11 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Engine, create_engine, inspect, text
-from test_store import ACCURACY, CONFIG, REPOSITORY, engine, finished_run
 
 from lgt.store import migrate, queries, writes
 from lgt.store.engine import StoreError, open_store, read_connection
 from lgt.store.schema import VERSION_TABLE, Base
+from tests.test_store import ACCURACY, CONFIG, REPOSITORY, engine, finished_run
 
 __all__ = ["engine"]
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
-from test_store import CONFIG, REPOSITORY, engine
 
 from lgt.store import queries, writes
 from lgt.store.engine import LeaseLost, open_store
 from lgt.store.queue import claim, requeue_expired, retry
 from lgt.store.schema import RunState
+from tests.test_store import CONFIG, REPOSITORY, engine
 
 __all__ = ["engine"]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from sqlalchemy import Engine, text
-from test_store import ACCURACY, WEIGHTS, finished_run
 
 from lgt.store import queries, transfer, writes
 from lgt.store.engine import StoreError, open_store, read_connection, write_transaction
 from lgt.store.schema import RUN_TABLES
+from tests.test_store import ACCURACY, WEIGHTS, finished_run
 
 
 @pytest.fixture
