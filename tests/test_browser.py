@@ -89,8 +89,8 @@ def test_overview_draws_two_curves_and_two_graphs_without_a_complaint(server, ta
 
 def test_an_address_chooses_the_pair_and_a_choice_changes_the_address(server, tab):
     page = tab(f"{server}/?pair=caprev.demo")
-    assert page.get_by_text("Flip case and reverse").first.is_visible()
-    assert page.get_by_text("at lengths 9–16").first.is_visible()
+    page.get_by_text("Flip case and reverse").first.wait_for()
+    page.get_by_text("exact match at 9–16 characters").first.wait_for()
     page.get_by_text("main-task examples", exact=True).first.click()
     page.wait_for_url("**matched=*")
     assert "pair=caprev.demo" in page.url
