@@ -13,7 +13,9 @@ from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+
+# scipy.stats takes a second to import, which is a quarter of the dashboard's way to its first chart: it is imported by
+# the functions that need it.
 
 Zone = Literal["in-distribution", "transfer region", "out-of-distribution"]
 IN_DISTRIBUTION: Final = "in-distribution"
@@ -124,6 +126,8 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
     """
     if total < 1 or not 0 <= correct <= total:
         raise ValueError(f"wilson_interval: {correct} correct of {total} is not a count; total must be at least 1")
+    from scipy import stats
+
     interval = stats.binomtest(int(correct), int(total)).proportion_ci(confidence_level=confidence, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -188,6 +192,8 @@ def band(values_by_length: ArrayLike, kind: BandKind = "min-max", rng: np.random
 def _bootstrap_of_means(
     values: Floats, rng: np.random.Generator, confidence: float = 0.95, resamples: int = 2000
 ) -> tuple[Floats, Floats]:
+    from scipy import stats
+
     interval = stats.bootstrap(
         (values,), np.mean, axis=0, method="percentile", confidence_level=confidence, n_resamples=resamples, rng=rng
     ).confidence_interval
@@ -218,6 +224,8 @@ def spearman(x: ArrayLike, y: ArrayLike, rng: np.random.Generator, resamples: in
     if a.size < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return Correlation(None, None, None, None, int(a.size))
     drawn = rng.integers(a.size, size=(resamples, a.size))  # pairs; scipy's bootstrap has no answer to constant draws
+    from scipy import stats
+
     draws = pearson(stats.rankdata(a[drawn], axis=-1), stats.rankdata(b[drawn], axis=-1))
     low, high = np.nanpercentile(draws, [2.5, 97.5])
     ranks_a, ranks_b = stats.rankdata(a), stats.rankdata(b)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from lgt.statistics import Floats, finite, pearson
 
@@ -74,13 +73,15 @@ def head_sharing(
     rng: np.random.Generator,
     permutations: int = 2000,
     within_layers: bool = True,
+    correlation: bool = True,
 ) -> HeadSharing:
     """Top-k overlap and rank correlation of two maps ``[layers, heads]``, against shuffled heads of the second map.
 
     The default shuffles heads *within each layer* [D]: whole layers differ in importance (ablating the first one hurts
     every task), so a baseline over all heads would call that coincidence of layers "sharing". ``within_layers=False``
     gives that weaker baseline. A layer-matched baseline says nothing with one head per layer (p is 1). A head is
-    ``shared`` when its drop exceeds ``threshold`` for both tasks. Raises ValueError for unequal shapes or a bad k.
+    ``shared`` when its drop exceeds ``threshold`` for both tasks. Without ``correlation`` the rank correlation is
+    left out (None). Raises ValueError for unequal shapes or a bad k.
     """
     a, b = _pair(map_a, map_b)
     if permutations < 1:
@@ -91,7 +92,7 @@ def head_sharing(
     overlaps = (_shuffled(top_b, order) & top_a.reshape(1, -1)).sum(axis=-1)
     jaccard = jaccard_top_k(a, b, k)
     null = np.array([_jaccard(int(count), k) for count in overlaps])
-    rho, rho_baseline, rho_p = _rho_against(a, b, order)
+    rho, rho_baseline, rho_p = _rho_against(a, b, order) if correlation else (None, None, None)
     over_a, over_b = a > threshold, b > threshold
     return HeadSharing(
         k, jaccard, float(null.mean()), _share_reaching(jaccard, null), rho, rho_baseline, rho_p, threshold,
@@ -102,6 +103,8 @@ def head_sharing(
 def _rho_against(a: Floats, b: Floats, order: NDArray[np.int64]) -> tuple[float, float, float] | tuple[None, ...]:
     if np.ptp(a) == 0 or np.ptp(b) == 0:
         return None, None, None
+    from scipy import stats  # slow to import, see lgt.statistics
+
     ranks_a, ranks_b = stats.rankdata(a).reshape(1, -1), stats.rankdata(b).reshape(b.shape)
     rho = float(pearson(ranks_a, ranks_b.reshape(1, -1))[0])
     null = pearson(ranks_a, _shuffled(ranks_b, order))

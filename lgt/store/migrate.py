@@ -5,9 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from lgt.store.errors import RESTORE, StoreError, store_name
@@ -16,15 +13,9 @@ from lgt.store.schema import APPLICATION_ID, VERSION_TABLE
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def _config(folder: Path) -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(folder).replace("%", "%%"))
-    return config
-
-
 @lru_cache
 def _latest(folder: Path) -> int:
-    return int(ScriptDirectory.from_config(_config(folder)).get_current_head() or 0)
+    return max(int(path.stem.removeprefix("revision_")) for path in (folder / "versions").glob("revision_*.py"))
 
 
 def latest_schema() -> int:
@@ -52,7 +43,12 @@ def upgrade(connection: Connection) -> None:
         connection.execute(text(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})"))
     if stored_schema(connection) >= latest_schema():
         return
-    config = _config(MIGRATIONS)
+    # Imported only where a store is migrated: Alembic takes half a second, which every page and command would pay.
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
     if connection.dialect.name == "sqlite":

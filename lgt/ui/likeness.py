@@ -19,13 +19,13 @@ def grid(heads: pd.DataFrame, task: str, measure: str) -> np.ndarray:
     return heads[heads.task == task].pivot(index="layer", columns="head", values=measure).to_numpy(dtype=float)
 
 
-def alike(heads: pd.DataFrame, main: str, other: str) -> HeadSharing:
+def alike(heads: pd.DataFrame, main: str, other: str, *, correlation: bool = True) -> HeadSharing:
     """Head sharing of two tasks of one run's map; chance is heads shuffled within their layer, from a fixed seed.
 
     Heads are ranked by loss rise: most accuracy drops are exactly zero, and ties would make up the top heads.
     """
     maps = grid(heads, main, "loss_rise"), grid(heads, other, "loss_rise")
-    return head_sharing(*maps, TOP_HEADS, 0.0, np.random.default_rng(0), PERMUTATIONS)
+    return head_sharing(*maps, TOP_HEADS, 0.0, np.random.default_rng(0), PERMUTATIONS, correlation=correlation)
 
 
 def overlap_sentence(maps: Iterable[pd.DataFrame], main: str, others: list[str]) -> str:
@@ -33,7 +33,7 @@ def overlap_sentence(maps: Iterable[pd.DataFrame], main: str, others: list[str])
     parts = []
     runs = [heads for heads in maps if not heads.empty]
     for other in others:
-        found = [alike(heads, main, other) for heads in runs]
+        found = [alike(heads, main, other, correlation=False) for heads in runs]
         overlap, chance = np.mean([f.jaccard for f in found]), np.mean([f.jaccard_baseline for f in found])
         parts.append(f"with {TASKS[other].title} {overlap:.2f} (by chance {chance:.2f})")
     seeds = f"{len(runs)} seed{'s' if len(runs) > 1 else ''}"
