@@ -1,8 +1,8 @@
 """Presets: how large, how long and how carefully a task group is trained; and the configs they give.
 
 ``paper`` has the paper's sizes and lengths (arXiv 2506.09251, section 3). ``demo`` and ``small`` scale the lengths,
-keep the ratio Lm : La of 1 : 2, and are ours: the smallest settings found at which the effect shows on two CPU cores
-(``benchmarks/RECIPES.md`` says what was tried).
+keep the ratio Lm : La of 1 : 2, and are ours: settings at which the effect shows on two CPU cores for the groups
+named in their summaries (``benchmarks/RECIPES.md`` says what was tried).
 """
 
 from __future__ import annotations
@@ -61,9 +61,13 @@ _SMALL_MEASURES = replace(_DEMO_MEASURES, snapshots=8)
 _PAPER_MEASURES = EvaluationConfig(examples=1024, progress_examples=256, snapshots=20, attribution_examples=256)
 
 
-def _families(strings: Recipe, arithmetic: Recipe, mazes: Recipe) -> dict[str, Recipe]:
-    return {"strings": strings, "arithmetic": arithmetic, "mazes": mazes}
+def _scaled(training: TrainingConfig, measures: EvaluationConfig) -> dict[str, Recipe]:
+    """The recipes of a scaled preset: strings with two layers, arithmetic and mazes (4 x 4 grid) with three."""
+    models = {"strings": _TWO_LAYERS, "arithmetic": _THREE_LAYERS, "mazes": _THREE_LAYERS}
+    return {family: Recipe(model, training, measures, TaskOptions(grid=4)) for family, model in models.items()}
 
+
+_PAPER_RECIPE = Recipe(_PAPER_MODEL, _PAPER_TRAINING, _PAPER_MEASURES, TaskOptions(grid=8))
 
 _SCALED_LENGTHS = {
     "add-carry": (6, 12), "add-subtract": (6, 12), "add-multiply": (4, 8), "control-add": (6, 12),
@@ -73,29 +77,21 @@ _SCALED_LENGTHS = {
 PRESETS: dict[str, Preset] = {
     "demo": Preset(
         "demo",
-        "about a minute on two CPU cores; enough for the string groups",
+        "about a minute on two CPU cores; tried on caprev",
         _SCALED_LENGTHS,
-        _families(
-            Recipe(_TWO_LAYERS, _DEMO_TRAINING, _DEMO_MEASURES, TaskOptions(grid=4)),
-            Recipe(_THREE_LAYERS, _DEMO_TRAINING, _DEMO_MEASURES, TaskOptions(grid=4)),
-            Recipe(_THREE_LAYERS, _DEMO_TRAINING, _DEMO_MEASURES, TaskOptions(grid=4)),
-        ),
+        _scaled(_DEMO_TRAINING, _DEMO_MEASURES),
     ),
     "small": Preset(
         "small",
-        "five to ten minutes on one CPU core; arithmetic and mazes",
+        "five to ten minutes on one CPU core; tried on add-carry and control-add",
         _SCALED_LENGTHS,
-        _families(
-            Recipe(_TWO_LAYERS, _SMALL_TRAINING, _SMALL_MEASURES, TaskOptions(grid=4)),
-            Recipe(_THREE_LAYERS, _SMALL_TRAINING, _SMALL_MEASURES, TaskOptions(grid=4)),
-            Recipe(_THREE_LAYERS, _SMALL_TRAINING, _SMALL_MEASURES, TaskOptions(grid=4)),
-        ),
+        _scaled(_SMALL_TRAINING, _SMALL_MEASURES),
     ),
     "paper": Preset(
         "paper",
-        "the paper's model and lengths; wants a GPU",
+        "the paper's model and lengths; wants a GPU, not run yet",
         {key: (group.main_length, group.auxiliary_length) for key, group in GROUPS.items()},
-        _families(*[Recipe(_PAPER_MODEL, _PAPER_TRAINING, _PAPER_MEASURES, TaskOptions(grid=8))] * 3),
+        {family: _PAPER_RECIPE for family in ("strings", "arithmetic", "mazes")},
     ),
 }
 

@@ -99,7 +99,7 @@ def main() -> None:
     panels.method()
     runs = data.read_runs()
     shown = runs[runs.id.isin(comparison.ids(baseline, "co-trained"))]
-    frame.provenance(shown, panels.repeat_command(shown, comparison))
+    frame.provenance(shown, panels.repeat_sentence(shown, comparison))
 
 
 with frame.page("Length generalization transfers between related tasks", LEAD):

@@ -51,13 +51,10 @@ def empty_store() -> None:
     st.caption("Then the same with `--main-only` for the comparison, and reload this page.")
 
 
-def provenance(runs: pd.DataFrame, command: str) -> None:
-    """A closing line: which runs, when, on what, from which code, and the command that repeats them."""
+def provenance(runs: pd.DataFrame, repeat: str) -> None:
+    """A closing line: which runs, when, on what, from which code, and ``repeat``, how to make them again."""
     ids = ", ".join(str(i) for i in runs.id)
     newest = datetime.fromtimestamp(float(runs.finished_at.max()), UTC).strftime("%d %B %Y")
     devices = "; ".join(sorted(set(runs.device.dropna())))
     versions = ", ".join(sorted(set(runs.code_version)))
-    st.caption(
-        f"Runs {ids}, the newest finished {newest}, on {devices}; code {versions}. "
-        f"Repeat them with `{command} --database mine.db`."
-    )
+    st.caption(f"Runs {ids}, the newest finished {newest}, on {devices}; code {versions}. {repeat}")

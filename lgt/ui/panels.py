@@ -210,12 +210,13 @@ def train_command(comparison: Comparison, arm: Arm, seed: int = 0) -> str:
     return f".venv/bin/python -m lgt train {run}"
 
 
-def repeat_command(runs: pd.DataFrame, comparison: Comparison) -> str:
-    """The command that repeats these runs: their experiment's, or that of a single run."""
-    experiments = sorted(set(runs.experiment.dropna()))
-    if experiments:
-        return f".venv/bin/python -m lgt experiment {experiments[0]}"
-    return train_command(comparison, "co-trained")
+def repeat_sentence(runs: pd.DataFrame, comparison: Comparison) -> str:
+    """How to repeat these runs: with their experiment if one made all of them, else one run's command as an example."""
+    experiments = set(runs.experiment.dropna())
+    if len(experiments) == 1 and runs.experiment.notna().all():
+        return f"Repeat them with `.venv/bin/python -m lgt experiment {experiments.pop()} --database mine.db`."
+    command = train_command(comparison, "co-trained", min(comparison.runs["co-trained"]))
+    return f"Repeat one of them with `{command} --database mine.db`."
 
 
 def method() -> None:
