@@ -164,9 +164,9 @@ class Decoder(nn.Module):
 
     def loss(self, tokens: Tensor, scored: Tensor) -> Tensor:
         """Mean cross-entropy (nats) over the tokens [B, T] marked in ``scored`` [B, T], given their prefixes."""
-        targets = scored[:, 1:]
-        residual = self.residual(tokens[:, :-1])[targets]  # [scored tokens, W]
-        return F.cross_entropy(self.logits(residual), tokens[:, 1:][targets])
+        where = scored[:, 1:].flatten().nonzero().squeeze(1).to(tokens.device)  # scored may stay on the CPU: no waiting
+        residual = self.residual(tokens[:, :-1]).flatten(0, 1)[where]  # [scored tokens, W]
+        return F.cross_entropy(self.logits(residual), tokens[:, 1:].flatten()[where])
 
 
 def initialise(model: Decoder, seed: int) -> None:

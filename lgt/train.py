@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import os
-import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
-import torch
 from torch import Tensor
 
 from lgt.batches import make_batch
@@ -18,6 +14,7 @@ from lgt.model import Decoder
 from lgt.records import LogRow
 from lgt.sinks import Sink
 from lgt.snapshots import measure, snapshot_steps
+from lgt.steps import make_stepper
 from lgt.tasks import check_run
 
 REPORT_SECONDS = 1.0
@@ -39,42 +36,6 @@ def learning_rate_factor(training: TrainingConfig, step: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (step - (training.steps - decay)) / max(decay, 1)))
 
 
-def make_optimizers(model: Decoder, training: TrainingConfig) -> list[torch.optim.Optimizer]:
-    """The optimizers of the named choice; each parameter group keeps its base rate under ``base``.
-
-    ``adamw``: AdamW for everything. ``muon``: Muon (Jordan et al. 2024, ``torch.optim.Muon``) for the matrices of the
-    layers, AdamW for embedding, unembedding and gains. Weight decay touches matrices of the layers only.
-    """
-    matrices = [p for name, p in model.named_parameters() if name.startswith("layers.") and p.ndim == 2]
-    chosen = {id(p) for p in matrices}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
-    rate, decay = training.learning_rate, training.weight_decay
-    others: dict[str, object] = {"params": rest, "lr": training.embedding_learning_rate, "weight_decay": 0.0}
-    if training.optimizer == "muon":
-        muon = torch.optim.Muon(matrices, lr=rate, weight_decay=decay, momentum=0.95)
-        optimizers = [muon, torch.optim.AdamW([others], betas=(0.9, 0.95))]
-    else:
-        optimizers = [
-            torch.optim.AdamW([{"params": matrices, "lr": rate, "weight_decay": decay}, others], betas=(0.9, 0.95))
-        ]
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["base"] = group["lr"]
-    return optimizers
-
-
-def compile_layers(model: Decoder) -> None:
-    """Compile each layer in place, for batches of any length; all layers share one compilation, cached on disk.
-
-    Without a C++ compiler the model is left as it is and one line says so: the run is slower, its result as good.
-    """
-    if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
-        logging.getLogger(__name__).warning("no C++ compiler (g++ or clang++) found: training without torch.compile")
-        return
-    for layer in model.layers:
-        layer.compile(dynamic=True)
-
-
 def train(
     config: RunConfig, sink: Sink, *, device: str = "cpu", should_stop: Callable[[], bool] = lambda: False
 ) -> Decoder:
@@ -85,11 +46,8 @@ def train(
     """
     check_run(config)
     training = config.training
-    model = Decoder(config.model, config.model_seed).to(device)
-    model.compute = getattr(torch, training.precision)
-    if training.compiled:
-        compile_layers(model)
-    optimizers = make_optimizers(model, training)
+    model = Decoder(config.model, config.model_seed)
+    stepper = make_stepper(model, config, device=device)
     measured_steps = set(snapshot_steps(config))
     report = Reporter(sink, training.steps)
     for step in range(training.steps + 1):
@@ -98,24 +56,12 @@ def train(
             measure(model, config, step, sink)
         if step == training.steps or should_stop():
             break
-        batch = make_batch(config, step).to(torch.device(device))
+        batch = make_batch(config, step)
         factor = learning_rate_factor(training, step)
-        loss = model.loss(batch.tokens, batch.scored)
-        loss.backward()  # type: ignore[no-untyped-call]
-        torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
-        apply(optimizers, factor)
-        report.step(step + 1, loss.detach(), training.learning_rate * factor, int(batch.present.sum()))
+        loss = stepper.step(batch, factor)
+        report.step(step + 1, loss, training.learning_rate * factor, int(batch.present.sum()))
     report.send(step)
     return model
-
-
-def apply(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """One step of every optimizer at ``factor`` times its base rates; gradients are cleared."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = group["base"] * factor
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
 
 
 class Reporter:
@@ -126,10 +72,10 @@ class Reporter:
         self.every = max(1, steps // LOG_ROWS)
         self.started = self.sent = self.logged = time.perf_counter()
         self.tokens = self.tokens_logged = 0
-        self.losses: list[Tensor] = []
+        self.losses: list[float | Tensor] = []
         self.rows: list[LogRow] = []
 
-    def step(self, step: int, loss: Tensor, rate: float, tokens: int) -> None:
+    def step(self, step: int, loss: float | Tensor, rate: float, tokens: int) -> None:
         """Note that ``step`` optimizer steps are done, the last over ``tokens`` real (unpadded) tokens."""
         self.losses.append(loss)
         self.tokens += tokens
@@ -140,7 +86,7 @@ class Reporter:
 
     def log(self, step: int, rate: float) -> None:
         """Add the row of ``step``: mean loss since the last row (nats), learning rate, tokens per second."""
-        now, loss = time.perf_counter(), float(torch.stack(self.losses).mean())
+        now, loss = time.perf_counter(), sum(map(float, self.losses)) / len(self.losses)
         if not math.isfinite(loss):
             raise TrainingFailed(f"the loss is not finite at step {step}; try a lower training.learning_rate")
         speed = (self.tokens - self.tokens_logged) / max(now - self.logged, 1e-9)

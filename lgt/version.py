@@ -12,7 +12,8 @@ PACKAGE = Path(__file__).parent
 # Floors 0 to 4: everything between a config and its measurements. A change on a page does not change a result.
 RESULT_SOURCES = (
     "checks.py", "config.py", "presets.py", "groups.py", "seeding.py", "vocabulary.py", "statistics.py", "tasks/*.py",
-    "model.py", "taps.py", "batches.py", "evaluate.py", "attribution/*.py", "checkpoint.py", "snapshots.py", "train.py",
+    "model.py", "taps.py", "batches.py", "fused/*.?pp", "fused/*.py", "evaluate.py", "attribution/*.py",
+    "checkpoint.py", "snapshots.py", "steps.py", "train.py",
 )  # fmt: skip
 
 

@@ -13,9 +13,9 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     0: {"checks", "config", "presets", "groups", "seeding", "records", "labels", "version", "__init__"},
     1: {"tasks", "vocabulary", "statistics"},
-    2: {"model", "taps", "batches"},
+    2: {"model", "taps", "batches", "fused"},
     3: {"evaluate", "attribution", "checkpoint"},
-    4: {"train", "sinks", "snapshots"},
+    4: {"train", "steps", "sinks", "snapshots"},
     5: {"store"},
     6: {"execution", "experiments"},
     7: {"charts", "ui", "cli", "cli_tables", "doctor", "__main__"},

@@ -1,0 +1,418 @@
+// The decoder of lgt/model.py, forward and backward by hand, over a chunk of whole sequences that fits the cache.
+//
+// Sequences stand one behind the other without padding. In the last layer only the rows whose next token is scored are
+// computed behind the keys and values: nothing else reads them. Letters: n rows (tokens) of a chunk, W width, H heads,
+// dh = W / H, F feed-forward width, V vocabulary; `rows` are the rows a layer computes behind its attention.
+#pragma once
+#include <utility>
+
+#include "matrix.hpp"
+
+struct Shape {
+  int64_t layers, heads, width, hidden, vocabulary, rope, qk_norm;
+  float theta, epsilon;
+};
+
+// Where each parameter starts in the flat array, in the order of Decoder.named_parameters().
+struct LayerPlace {
+  long norm1, query_gain, key_gain, query, key, value, output, norm2, gate, up, down;
+};
+
+struct Places {
+  long embedding = 0, norm, unembedding, total;
+  std::vector<LayerPlace> layers;
+
+  explicit Places(const Shape& s) {
+    const long W = s.width, F = s.hidden, gains = s.qk_norm ? s.heads : 0;
+    long at = s.vocabulary * W;
+    auto take = [&](long size) { return std::exchange(at, at + size); };
+    for (long l = 0; l < s.layers; l++) {
+      LayerPlace p;
+      p.norm1 = take(W), p.query_gain = take(gains), p.key_gain = take(gains);
+      p.query = take(W * W), p.key = take(W * W), p.value = take(W * W), p.output = take(W * W);
+      p.norm2 = take(W), p.gate = take(F * W), p.up = take(F * W), p.down = take(W * F);
+      layers.push_back(p);
+    }
+    norm = take(W), unembedding = take(s.vocabulary * W), total = at;
+  }
+};
+
+// Weights turned round once per step, so that every product reads its right factor row by row.
+struct Turned {
+  std::vector<float> query, key_value, output, gate_up, down;  // [W, W], [W, 2W], [W, W], [W, 2F], [F, W]
+};
+
+using Floats = std::vector<float>;
+
+inline float* sized(Floats& buffer, long size) {
+  if ((long)buffer.size() < size) buffer.resize(size);
+  return buffer.data();
+}
+
+// What the forward pass of one layer leaves for its backward pass.
+struct Kept {
+  Floats x, inverse1, normed, normed_rows;      // [n, W], [n], [n, W], [rows, W]
+  Floats q, kv, inverse_q, inverse_k, qr, kr;   // [rows, W], [n, 2W], [rows, H], [n, H], [rows, W], [n, W]
+  Floats pattern, heads, y, inverse2, normed2;  // per sequence and head [rows, keys], [rows, W], ...
+  Floats gate_up, inner;                        // [rows, 2F], [rows, F]
+};
+
+struct Scratch {
+  std::vector<Kept> layers;
+  std::vector<long> positions, all, scored;  // [n], [n]: 0..n-1, the rows whose next token is scored
+  Floats final, inverse, normed, logits, d, dx, dnormed, dinner, dgate_up, dheads, dq, dkv, dqr, dkr, dp, turned;
+};
+
+struct Chunk {
+  const int32_t *tokens, *targets;  // [n]; a target is -1 where the next token is not scored
+  const int64_t* starts;            // [sequences + 1], from 0
+  long sequences, n;
+};
+
+class Decoder {
+ public:
+  Shape s;
+  Places at;
+  long W, F, H, dh, V, Vp;
+
+  explicit Decoder(const Shape& shape)
+      : s(shape), at(shape), W(s.width), F(s.hidden), H(s.heads), dh(W / H), V(s.vocabulary), Vp(padded(V)) {
+    turned.resize(s.layers);
+  }
+
+  void prepare(const float* parameters, long longest, int threads) {
+    p = parameters;
+    parallel(threads, s.layers + 1, [&](long l) { l < s.layers ? turn_layer(l) : turn_unembedding(); });
+    angles(longest);
+  }
+
+  // Sum of the cross-entropies over the scored tokens of `chunk`; adds scale * their gradient to g (flat).
+  double gradients(const Chunk& chunk, float scale, float* g, Scratch& scratch) const {
+    const double loss = forward(chunk, scale, scratch);
+    backward(chunk, g, scratch);
+    return loss;
+  }
+
+ private:
+  const float* p = nullptr;
+  std::vector<Turned> turned;
+  Floats unembedding;     // [W, Vp], zero behind V
+  Floats cosines, sines;  // [positions, dh / 2]
+
+  void turn_layer(long l) {
+    const LayerPlace& w = at.layers[l];
+    Turned& t = turned[l];
+    transpose(W, W, p + w.query, W, sized(t.query, W * W), W);
+    transpose(2 * W, W, p + w.key, W, sized(t.key_value, 2 * W * W), 2 * W);  // key and value stand together
+    transpose(W, W, p + w.output, W, sized(t.output, W * W), W);
+    transpose(2 * F, W, p + w.gate, W, sized(t.gate_up, 2 * F * W), 2 * F);  // so do gate and up
+    transpose(W, F, p + w.down, F, sized(t.down, F * W), W);
+  }
+
+  void turn_unembedding() { transpose(V, W, p + at.unembedding, W, sized(unembedding, W * Vp), Vp); }
+
+  void angles(long longest) {
+    if (!s.rope || (long)cosines.size() >= longest * dh / 2) return;
+    cosines.resize(longest * dh / 2), sines.resize(longest * dh / 2);
+    for (long t = 0; t < longest; t++)
+      for (long i = 0; i < dh / 2; i++) {
+        const float angle = (float)t * std::pow(s.theta, -(float)(2 * i) / (float)dh);
+        cosines[t * dh / 2 + i] = std::cos(angle), sines[t * dh / 2 + i] = std::sin(angle);
+      }
+  }
+
+  void norm(long rows, const float* x, const float* gain, float* inverse, float* out) const {
+    for (long r = 0; r < rows; r++, x += W, out += W) {
+      float squares = 0;
+      for (long i = 0; i < W; i++) squares += x[i] * x[i];
+      const float scale = inverse[r] = 1.0f / std::sqrt(squares / (float)W + s.epsilon);
+      for (long i = 0; i < W; i++) out[i] = x[i] * scale * gain[i];
+    }
+  }
+
+  // d of the norm's output -> += d of its input (dx), += d of the gain.
+  void norm_back(long rows, const float* x, const float* gain, const float* inverse, const float* d, float* dx,
+                 float* dgain) const {
+    for (long r = 0; r < rows; r++, x += W, d += W, dx += W) {
+      const float scale = inverse[r];
+      float dot = 0;
+      for (long i = 0; i < W; i++) dot += d[i] * gain[i] * x[i];
+      const float shift = dot * scale * scale * scale / (float)W;
+      for (long i = 0; i < W; i++) {
+        dgain[i] += d[i] * x[i] * scale;
+        dx[i] += d[i] * gain[i] * scale - x[i] * shift;
+      }
+    }
+  }
+
+  // Queries or keys of one row: normalise, turn by the position, scale. raw and out [W].
+  void place(const float* raw, const float* gain, long position, float scale, float* inverse, float* out) const {
+    const long half = dh / 2;
+    const float *c = cosines.data() + position * half, *sn = sines.data() + position * half;
+    for (long h = 0; h < H; h++, raw += dh, out += dh) {
+      float factor = scale;
+      if (s.qk_norm) {
+        float squares = 0;
+        for (long i = 0; i < dh; i++) squares += raw[i] * raw[i];
+        inverse[h] = 1.0f / std::sqrt(squares / (float)dh + s.epsilon);
+        factor *= inverse[h] * gain[h];
+      }
+      if (!s.rope) {
+        for (long i = 0; i < dh; i++) out[i] = raw[i] * factor;
+        continue;
+      }
+      for (long i = 0; i < half; i++) {
+        out[i] = (raw[i] * c[i] - raw[i + half] * sn[i]) * factor;
+        out[i + half] = (raw[i + half] * c[i] + raw[i] * sn[i]) * factor;
+      }
+    }
+  }
+
+  // The way back of `place`: d of out -> d of raw; adds to the gains' gradient. d and draw [W].
+  void place_back(const float* raw, const float* gain, long position, float scale, const float* inverse,
+                  const float* d, float* draw, float* dgain) const {
+    const long half = dh / 2;
+    const float *c = cosines.data() + position * half, *sn = sines.data() + position * half;
+    for (long h = 0; h < H; h++, raw += dh, d += dh, draw += dh) {
+      if (s.rope) {
+        for (long i = 0; i < half; i++) {
+          draw[i] = (d[i] * c[i] + d[i + half] * sn[i]) * scale;
+          draw[i + half] = (d[i + half] * c[i] - d[i] * sn[i]) * scale;
+        }
+      } else {
+        for (long i = 0; i < dh; i++) draw[i] = d[i] * scale;
+      }
+      if (!s.qk_norm) continue;
+      float dot = 0;
+      for (long i = 0; i < dh; i++) dot += draw[i] * raw[i];
+      dgain[h] += dot * inverse[h];
+      const float factor = inverse[h] * gain[h], shift = dot * factor * inverse[h] * inverse[h] / (float)dh;
+      for (long i = 0; i < dh; i++) draw[i] = draw[i] * factor - raw[i] * shift;
+    }
+  }
+
+  // Call work(first row, rows, first key, keys, offset of the pattern) for every sequence. Rows of the last layer are
+  // the scored ones; `sites` gives the position in the chunk of each row.
+  template <typename Work>
+  void per_sequence(const Chunk& chunk, const std::vector<long>& sites, Work work) const {
+    long row = 0, offset = 0;
+    for (long i = 0; i < chunk.sequences; i++) {
+      const long first = chunk.starts[i], last = chunk.starts[i + 1], begin = row;
+      while (row < (long)sites.size() && sites[row] < last) row++;
+      if (row == begin) continue;
+      const long keys = sites[row - 1] - first + 1;  // no row of this sequence sees further
+      work(begin, row - begin, first, keys, offset);
+      offset += H * (row - begin) * padded(keys);
+    }
+  }
+
+  void attend(const Chunk& chunk, const std::vector<long>& sites, Kept& k, Scratch& scratch) const {
+    long size = 0;
+    per_sequence(chunk, sites, [&](long, long rows, long, long keys, long) { size += H * rows * padded(keys); });
+    float* patterns = sized(k.pattern, size);
+    per_sequence(chunk, sites, [&](long row, long rows, long first, long keys, long offset) {
+      const long wide = padded(keys);
+      float* kt = sized(scratch.turned, dh * wide);  // [dh, wide]
+      for (long h = 0; h < H; h++) {
+        float* P = patterns + offset + h * rows * wide;
+        transpose(keys, dh, k.kr.data() + first * W + h * dh, W, kt, wide);
+        for (long i = 0; i < dh; i++) std::fill(kt + i * wide + keys, kt + (i + 1) * wide, 0.0f);
+        multiply(rows, wide, dh, k.qr.data() + row * W + h * dh, W, 1, kt, wide, P, wide);
+        for (long r = 0; r < rows; r++) softmax(P + r * wide, sites[row + r] - first + 1, wide);
+        multiply(rows, dh, keys, P, wide, 1, k.kv.data() + first * 2 * W + W + h * dh, 2 * W,
+                 k.heads.data() + row * W + h * dh, W);
+      }
+    });
+  }
+
+  // In place over the first `seen` of `wide` scores; the rest becomes zero.
+  static void softmax(float* score, long seen, long wide) {
+    float top = score[0], sum = 0;
+    for (long j = 1; j < seen; j++) top = std::max(top, score[j]);
+    for (long j = 0; j < seen; j++) sum += score[j] = exponential(score[j] - top);
+    const float scale = 1.0f / sum;
+    for (long j = 0; j < seen; j++) score[j] *= scale;
+    std::fill(score + seen, score + wide, 0.0f);
+  }
+
+  // dheads [rows, W] -> dqr [rows, W], dkr [n, W] (+=) and the value half of dkv [n, 2W] (+=).
+  void attend_back(const Chunk& chunk, const std::vector<long>& sites, const Kept& k, Scratch& b) const {
+    per_sequence(chunk, sites, [&](long row, long rows, long first, long keys, long offset) {
+      const long wide = padded(keys);
+      float *vt = sized(b.turned, dh * wide), *dP = sized(b.dp, rows * wide);
+      for (long h = 0; h < H; h++) {
+        const float* P = k.pattern.data() + offset + h * rows * wide;
+        const float* dO = b.dheads.data() + row * W + h * dh;
+        transpose(keys, dh, k.kv.data() + first * 2 * W + W + h * dh, 2 * W, vt, wide);
+        for (long i = 0; i < dh; i++) std::fill(vt + i * wide + keys, vt + (i + 1) * wide, 0.0f);
+        multiply(rows, wide, dh, dO, W, 1, vt, wide, dP, wide);
+        for (long r = 0; r < rows; r++) {
+          float dot = 0;
+          for (long j = 0; j < wide; j++) dot += P[r * wide + j] * dP[r * wide + j];
+          for (long j = 0; j < wide; j++) dP[r * wide + j] = P[r * wide + j] * (dP[r * wide + j] - dot);
+        }
+        multiply(rows, dh, keys, dP, wide, 1, k.kr.data() + first * W + h * dh, W, b.dqr.data() + row * W + h * dh, W);
+        multiply(keys, dh, rows, dP, 1, wide, k.qr.data() + row * W + h * dh, W, b.dkr.data() + first * W + h * dh, W,
+                 true);
+        multiply(keys, dh, rows, P, 1, wide, dO, W, b.dkv.data() + first * 2 * W + W + h * dh, 2 * W, true);
+      }
+    });
+  }
+
+  static void gather(const std::vector<long>& sites, long width, const float* from, float* to) {
+    for (size_t r = 0; r < sites.size(); r++) std::copy_n(from + sites[r] * width, width, to + r * width);
+  }
+
+  static void all_rows(long n, std::vector<long>& sites) {
+    sites.resize(n);
+    for (long i = 0; i < n; i++) sites[i] = i;
+  }
+
+  // Where each row of the chunk stands in its sequence, and which rows have a scored successor.
+  static void survey(const Chunk& chunk, Scratch& b) {
+    b.positions.resize(chunk.n), b.all.resize(chunk.n), b.scored.clear();
+    for (long i = 0; i < chunk.sequences; i++)
+      for (long t = chunk.starts[i]; t < chunk.starts[i + 1]; t++) {
+        b.positions[t] = t - chunk.starts[i], b.all[t] = t;
+        if (chunk.targets[t] >= 0) b.scored.push_back(t);
+      }
+  }
+
+  const std::vector<long>& sites(long l, const Scratch& b) const { return l == s.layers - 1 ? b.scored : b.all; }
+
+  double forward(const Chunk& chunk, float scale, Scratch& b) const {
+    survey(chunk, b);
+    b.layers.resize(s.layers);
+    float* x = sized(b.layers[0].x, chunk.n * W);
+    for (long i = 0; i < chunk.n; i++) std::copy_n(p + at.embedding + chunk.tokens[i] * W, W, x + i * W);
+    for (long l = 0; l < s.layers; l++) {
+      Floats& out = l + 1 < s.layers ? b.layers[l + 1].x : b.final;
+      layer_forward(l, chunk, b, sized(out, (long)sites(l, b).size() * W));
+    }
+    return cross_entropy(chunk, scale, b);
+  }
+
+  void layer_forward(long l, const Chunk& chunk, Scratch& b, float* out) const {
+    const LayerPlace& w = at.layers[l];
+    const Turned& t = turned[l];
+    const std::vector<long>& sites = this->sites(l, b);
+    Kept& k = b.layers[l];
+    const long n = chunk.n, rows = sites.size();
+    const bool every = rows == n;
+    norm(n, k.x.data(), p + w.norm1, sized(k.inverse1, n), sized(k.normed, n * W));
+    const float *normed = k.normed.data(), *normed_rows = normed;
+    if (!every) gather(sites, W, normed, sized(k.normed_rows, rows * W)), normed_rows = k.normed_rows.data();
+
+    multiply(rows, W, W, normed_rows, W, 1, t.query.data(), W, sized(k.q, rows * W), W);
+    multiply(n, 2 * W, W, normed, W, 1, t.key_value.data(), 2 * W, sized(k.kv, n * 2 * W), 2 * W);
+    sized(k.inverse_q, rows * H), sized(k.inverse_k, n * H);
+    sized(k.qr, rows * W), sized(k.kr, n * W), sized(k.heads, rows * W);
+    for (long r = 0; r < rows; r++)
+      place(&k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(), &k.inverse_q[r * H], &k.qr[r * W]);
+    for (long i = 0; i < n; i++)
+      place(&k.kv[i * 2 * W], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * H], &k.kr[i * W]);
+    attend(chunk, sites, k, b);
+
+    float* y = sized(k.y, rows * W);
+    every ? (void)std::copy_n(k.x.data(), n * W, y) : gather(sites, W, k.x.data(), y);
+    multiply(rows, W, W, k.heads.data(), W, 1, t.output.data(), W, y, W, true);
+    norm(rows, y, p + w.norm2, sized(k.inverse2, rows), sized(k.normed2, rows * W));
+    float *gate_up = sized(k.gate_up, rows * 2 * F), *inner = sized(k.inner, rows * F);
+    multiply(rows, 2 * F, W, k.normed2.data(), W, 1, t.gate_up.data(), 2 * F, gate_up, 2 * F);
+    for (long r = 0; r < rows; r++)
+      for (long i = 0; i < F; i++) {
+        const float gate = gate_up[r * 2 * F + i];
+        inner[r * F + i] = gate / (1.0f + exponential(-gate)) * gate_up[r * 2 * F + F + i];
+      }
+    std::copy_n(y, rows * W, out);
+    multiply(rows, W, F, inner, F, 1, t.down.data(), W, out, W, true);
+  }
+
+  // Sum of the cross-entropies; leaves scale * their derivative in b.logits [rows, Vp].
+  double cross_entropy(const Chunk& chunk, float scale, Scratch& b) const {
+    const long rows = b.scored.size();
+    norm(rows, b.final.data(), p + at.norm, sized(b.inverse, rows), sized(b.normed, rows * W));
+    float* logits = sized(b.logits, rows * Vp);
+    multiply(rows, Vp, W, b.normed.data(), W, 1, unembedding.data(), Vp, logits, Vp);
+    double total = 0;
+    for (long r = 0; r < rows; r++, logits += Vp) {
+      const long target = chunk.targets[b.scored[r]];
+      const float wanted = logits[target], top = *std::max_element(logits, logits + V);
+      float sum = 0;
+      for (long i = 0; i < V; i++) sum += logits[i] = exponential(logits[i] - top);
+      total += (double)(std::log(sum) + top - wanted);
+      const float factor = scale / sum;
+      for (long i = 0; i < V; i++) logits[i] *= factor;
+      logits[target] -= scale;
+      std::fill(logits + V, logits + Vp, 0.0f);
+    }
+    return total;
+  }
+
+  void backward(const Chunk& chunk, float* g, Scratch& b) const {
+    const long rows = b.scored.size();
+    multiply(V, W, rows, b.logits.data(), 1, Vp, b.normed.data(), W, g + at.unembedding, W, true);
+    float* dnormed = sized(b.dnormed, chunk.n * W);
+    multiply(rows, W, V, b.logits.data(), Vp, 1, p + at.unembedding, W, dnormed, W);
+    std::fill_n(sized(b.d, chunk.n * W), rows * W, 0.0f);
+    norm_back(rows, b.final.data(), p + at.norm, b.inverse.data(), dnormed, b.d.data(), g + at.norm);
+    for (long l = s.layers - 1; l >= 0; l--) layer_backward(l, chunk, g, b);
+    for (long i = 0; i < chunk.n; i++)
+      for (long j = 0; j < W; j++) g[at.embedding + chunk.tokens[i] * W + j] += b.d[i * W + j];
+  }
+
+  // b.d: gradient of the layer's output [rows, W] -> of its input [n, W].
+  void layer_backward(long l, const Chunk& chunk, float* g, Scratch& b) const {
+    const LayerPlace& w = at.layers[l];
+    const std::vector<long>& sites = this->sites(l, b);
+    const Kept& k = b.layers[l];
+    const long n = chunk.n, rows = sites.size();
+    feed_forward_back(rows, w, k, g, b);
+
+    float *d = b.d.data(), *dnormed = b.dnormed.data();  // d is now the gradient behind the attention, [rows, W]
+    multiply(rows, W, W, d, W, 1, p + w.output, W, sized(b.dheads, rows * W), W);
+    multiply(W, W, rows, d, 1, W, k.heads.data(), W, g + w.output, W, true);
+    sized(b.dqr, rows * W), sized(b.dq, rows * W);
+    std::fill_n(sized(b.dkr, n * W), n * W, 0.0f), std::fill_n(sized(b.dkv, n * 2 * W), n * 2 * W, 0.0f);
+    attend_back(chunk, sites, k, b);
+    for (long r = 0; r < rows; r++)
+      place_back(&k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(), &k.inverse_q[r * H],
+                 &b.dqr[r * W], &b.dq[r * W], g + w.query_gain);
+    for (long i = 0; i < n; i++)
+      place_back(&k.kv[i * 2 * W], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * H], &b.dkr[i * W],
+                 &b.dkv[i * 2 * W], g + w.key_gain);
+
+    const float* normed_rows = rows == n ? k.normed.data() : k.normed_rows.data();
+    multiply(W, W, rows, b.dq.data(), 1, W, normed_rows, W, g + w.query, W, true);
+    multiply(2 * W, W, n, b.dkv.data(), 1, 2 * W, k.normed.data(), W, g + w.key, W, true);
+    multiply(n, W, 2 * W, b.dkv.data(), 2 * W, 1, p + w.key, W, dnormed, W);
+    float* dx = sized(b.dx, n * W);
+    multiply(rows, W, W, b.dq.data(), W, 1, p + w.query, W, dx, W);
+    for (long r = 0; r < rows; r++)
+      for (long j = 0; j < W; j++) dnormed[sites[r] * W + j] += dx[r * W + j];
+    std::fill_n(dx, n * W, 0.0f);
+    for (long r = 0; r < rows; r++) std::copy_n(d + r * W, W, dx + sites[r] * W);
+    norm_back(n, k.x.data(), p + w.norm1, k.inverse1.data(), dnormed, dx, g + w.norm1);
+    std::swap(b.d, b.dx);
+  }
+
+  // b.d [rows, W]: gradient of the feed-forward's output with its residual -> of its input with its residual.
+  void feed_forward_back(long rows, const LayerPlace& w, const Kept& k, float* g, Scratch& b) const {
+    float *d = b.d.data(), *dnormed = b.dnormed.data();
+    float *dinner = sized(b.dinner, rows * F), *dgate_up = sized(b.dgate_up, rows * 2 * F);
+    multiply(rows, F, W, d, W, 1, p + w.down, F, dinner, F);
+    multiply(W, F, rows, d, 1, W, k.inner.data(), F, g + w.down, F, true);
+    for (long r = 0; r < rows; r++)
+      for (long i = 0; i < F; i++) {
+        const float gate = k.gate_up[r * 2 * F + i], up = k.gate_up[r * 2 * F + F + i], di = dinner[r * F + i];
+        const float sigmoid = 1.0f / (1.0f + exponential(-gate));
+        dgate_up[r * 2 * F + i] = di * up * sigmoid * (1.0f + gate * (1.0f - sigmoid));
+        dgate_up[r * 2 * F + F + i] = di * gate * sigmoid;
+      }
+    multiply(2 * F, W, rows, dgate_up, 1, 2 * F, k.normed2.data(), W, g + w.gate, W, true);
+    multiply(rows, W, 2 * F, dgate_up, 2 * F, 1, p + w.gate, W, dnormed, W);
+    norm_back(rows, k.y.data(), p + w.norm2, k.inverse2.data(), dnormed, d, g + w.norm2);
+  }
+
+  float query_scale() const { return 1.0f / std::sqrt((float)dh); }
+};

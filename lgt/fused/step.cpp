@@ -1,0 +1,166 @@
+// One optimizer step of a run as three calls from Python (see lgt/fused/__init__.py): gradients, clip, update.
+//
+// A batch is cut into GROUPS groups of whole sequences, whatever the number of threads; each sums its gradient in a fixed
+// order, and the groups are added in a fixed order. So the same config gives the same weights on any number of threads.
+#include "decoder.hpp"
+
+constexpr long GROUPS = 8;
+constexpr long CHUNK_TOKENS = 160;  // activations of this many tokens stay in a core's second-level cache
+
+struct Step {
+  Decoder decoder;
+  std::vector<Floats> sums{GROUPS};
+  std::vector<Scratch> scratch{GROUPS};
+
+  explicit Step(const Shape& shape) : decoder(shape) {}
+
+  // Sum of the losses of sequences [begin, end), gradient added to g.
+  double chunks(const int32_t* tokens, const int32_t* targets, const int64_t* starts, long begin, long end, float scale,
+                float* g, Scratch& b) const {
+    double loss = 0;
+    std::vector<int64_t> local;
+    while (begin < end) {
+      const int64_t first = starts[begin];
+      local.assign(1, 0);
+      for (; begin < end && (local.size() == 1 || starts[begin + 1] - first <= CHUNK_TOKENS); begin++)
+        local.push_back(starts[begin + 1] - first);
+      const Chunk chunk{tokens + first, targets + first, local.data(), (long)local.size() - 1, (long)local.back()};
+      loss += decoder.gradients(chunk, scale, g, b);
+    }
+    return loss;
+  }
+};
+
+// Newton-Schulz iteration of Muon (Jordan et al. 2024): x [rows, columns], rows <= columns, towards U V^T of its SVD.
+static void orthogonalise(long rows, long columns, Floats& x) {
+  float squares = 0;
+  for (long i = 0; i < rows * columns; i++) squares += x[i] * x[i];
+  const float scale = 1.0f / std::max(std::sqrt(squares), 1e-7f);
+  for (long i = 0; i < rows * columns; i++) x[i] *= scale;
+  const float a = 3.4445f, b = -4.7750f, c = 2.0315f;
+  const long wide = padded(rows);
+  Floats xt(columns * wide, 0.0f), gram(rows * wide), update(rows * wide), next(rows * columns);
+  for (int i = 0; i < 5; i++) {
+    transpose(rows, columns, x.data(), columns, xt.data(), wide);
+    multiply(rows, wide, columns, x.data(), columns, 1, xt.data(), wide, gram.data(), wide);
+    multiply(rows, wide, rows, gram.data(), wide, 1, gram.data(), wide, update.data(), wide);
+    for (long j = 0; j < rows * wide; j++) update[j] = b * gram[j] + c * update[j];
+    for (long j = 0; j < rows * columns; j++) next[j] = a * x[j];
+    multiply(rows, columns, rows, update.data(), wide, 1, x.data(), columns, next.data(), columns, true);
+    std::swap(x, next);
+  }
+}
+
+// One Muon step of the matrix p [rows, columns] with Nesterov momentum in m; the numbers are those of torch.optim.Muon.
+static void muon(long rows, long columns, float* p, const float* g, float* m, float rate, float decay, float momentum) {
+  const bool tall = rows > columns;
+  Floats direction(rows * columns), turned;
+  for (long i = 0; i < rows * columns; i++) {
+    m[i] += (1.0f - momentum) * (g[i] - m[i]);
+    direction[i] = g[i] + momentum * (m[i] - g[i]);
+  }
+  if (tall) {
+    turned.resize(rows * columns);
+    transpose(rows, columns, direction.data(), columns, turned.data(), rows);
+    orthogonalise(columns, rows, turned);
+    transpose(columns, rows, turned.data(), rows, direction.data(), columns);
+  } else {
+    orthogonalise(rows, columns, direction);
+  }
+  const float step = rate * std::sqrt(std::max(1.0f, (float)rows / (float)columns));
+  for (long i = 0; i < rows * columns; i++) p[i] = p[i] * (1.0f - rate * decay) - step * direction[i];
+}
+
+static void adamw(long size, float* p, const float* g, float* m, float* v, float rate, float decay, float beta1,
+                  float beta2, long step) {
+  const float correction1 = 1.0f - std::pow(beta1, (float)step);
+  const float correction2 = std::sqrt(1.0f - std::pow(beta2, (float)step));
+  for (long i = 0; i < size; i++) {
+    m[i] += (1.0f - beta1) * (g[i] - m[i]);
+    v[i] = beta2 * v[i] + (1.0f - beta2) * g[i] * g[i];
+    p[i] = p[i] * (1.0f - rate * decay) - rate / correction1 * m[i] / (std::sqrt(v[i]) / correction2 + 1e-8f);
+  }
+}
+
+extern "C" {
+
+Step* lgt_create(const Shape* shape) { return new Step(*shape); }
+
+void lgt_destroy(Step* step) { delete step; }
+
+int64_t lgt_parameters(const Step* step) { return step->decoder.at.total; }
+
+// Mean cross-entropy over the scored tokens of a batch and its gradient. Sequence i holds tokens starts[i]..starts[i + 1];
+// targets[t] is the token after t where that one is scored, else -1; parameters and gradient are flat.
+double lgt_gradients(Step* step, const float* parameters, float* gradient, const int32_t* tokens, const int32_t* targets,
+                     const int64_t* starts, int64_t sequences, int64_t threads) {
+  const long total = starts[sequences], size = step->decoder.at.total;
+  long longest = 0, scored = 0;
+  for (long i = 0; i < sequences; i++) longest = std::max<long>(longest, starts[i + 1] - starts[i]);
+  for (long t = 0; t < total; t++) scored += targets[t] >= 0;
+  step->decoder.prepare(parameters, longest, threads);
+  std::vector<long> cuts(GROUPS + 1, sequences);
+  for (long group = 0, i = 0; group < GROUPS; group++) {
+    while (i < sequences && starts[i] * GROUPS < group * total) i++;
+    cuts[group] = i;
+  }
+  std::vector<double> losses(GROUPS);
+  parallel(threads, GROUPS, [&](long group) {
+    Floats& sum = step->sums[group];
+    sum.assign(size, 0.0f);
+    losses[group] = step->chunks(tokens, targets, starts, cuts[group], cuts[group + 1], 1.0f / (float)scored, sum.data(),
+                                 step->scratch[group]);
+  });
+  constexpr long SLICE = 8192;
+  parallel(threads, (size + SLICE - 1) / SLICE, [&](long slice) {
+    const long begin = slice * SLICE, end = std::min(size, begin + SLICE);
+    std::copy(step->sums[0].begin() + begin, step->sums[0].begin() + end, gradient + begin);
+    for (long group = 1; group < GROUPS; group++)
+      for (long i = begin; i < end; i++) gradient[i] += step->sums[group][i];
+  });
+  double loss = 0;
+  for (double part : losses) loss += part;
+  return loss / (double)scored;
+}
+
+struct Rates {
+  float matrices, others, decay, clip;
+  int64_t muon, step;  // whether the layers' matrices take Muon, and which step this is, from 1
+};
+
+// Clip the gradient to the norm `clip` and take one optimizer step. m and v [parameters] are the optimizer's memory.
+void lgt_update(Step* step, float* parameters, float* gradient, float* m, float* v, const Rates* rates, int64_t threads) {
+  const Decoder& d = step->decoder;
+  const long W = d.W, F = d.F;
+  double squares = 0;
+  for (long i = 0; i < d.at.total; i++) squares += (double)gradient[i] * gradient[i];
+  const float factor = std::min(1.0, rates->clip / (std::sqrt(squares) + 1e-6));
+  if (factor < 1)
+    for (long i = 0; i < d.at.total; i++) gradient[i] *= factor;
+
+  struct Part { long at, rows, columns; };  // columns 0: no matrix of a layer
+  std::vector<Part> parts;
+  long end = 0;
+  auto matrix = [&](long at, long rows, long columns) {
+    if (at > end) parts.push_back({end, at - end, 0});
+    parts.push_back({at, rows, columns});
+    end = at + rows * columns;
+  };
+  for (const LayerPlace& w : d.at.layers) {
+    for (long at : {w.query, w.key, w.value, w.output}) matrix(at, W, W);
+    matrix(w.gate, F, W), matrix(w.up, F, W), matrix(w.down, W, F);
+  }
+  parts.push_back({end, d.at.total - end, 0});
+  // The costliest first, so that threads finish together.
+  std::stable_sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.rows * a.columns > b.rows * b.columns; });
+  parallel(threads, parts.size(), [&](long i) {
+    const Part& x = parts[i];
+    float *p = parameters + x.at, *g = gradient + x.at;
+    if (x.columns && rates->muon)
+      muon(x.rows, x.columns, p, g, m + x.at, rates->matrices, rates->decay, 0.95f);
+    else
+      adamw(x.rows * std::max(x.columns, 1L), p, g, m + x.at, v + x.at, x.columns ? rates->matrices : rates->others,
+            x.columns ? rates->decay : 0.0f, 0.9f, 0.95f, rates->step);
+  });
+}
+}
