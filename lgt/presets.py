@@ -53,7 +53,8 @@ _DEMO_TRAINING = TrainingConfig(steps=1000)
 _SMALL_TRAINING = TrainingConfig(steps=5000)
 _PAPER_TRAINING = TrainingConfig(
     steps=20000, batch_size=1024, optimizer="adamw", learning_rate=1e-3, embedding_learning_rate=1e-3,
-    weight_decay=0.1, warmup_fraction=0.05, decay_fraction=0.2, precision="bfloat16", compiled=True,
+    weight_decay=0.1, warmup_fraction=0.05, decay_fraction=0.2, precision="bfloat16", pool=4,
+    compiled=True,
 )  # fmt: skip
 
 _DEMO_MEASURES = EvaluationConfig(examples=256, progress_examples=64, snapshots=6, attribution_examples=64)
