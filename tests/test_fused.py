@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import platform
 from dataclasses import replace
 
 import pytest
@@ -50,6 +51,7 @@ def shaken(config: RunConfig) -> Decoder:
 SHAPES = {
     "demo": config_of("caprev"),
     "three layers": config_of("add-carry", layers=3),
+    "heads of 8 channels": config_of("control-copy", heads=8),
     "no positions": config_of("copy-mqar", position="nope"),
     "one layer, no qk norm": config_of("add-subtract", layers=1, qk_norm=False),
     "widths that fill no vector": config_of("add-multiply", width=36, heads=3, hidden=50),
@@ -180,6 +182,14 @@ def fresh_library(monkeypatch, tmp_path):
     yield fused_library.library
     monkeypatch.undo()
     fused_library.library.cache_clear()
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the flags are those of x86 processors")
+@pytest.mark.parametrize("processor", ["x86-64", "x86-64-v3"])
+def test_gradients_are_right_on_processors_with_narrower_vectors(processor, monkeypatch, fresh_library):
+    monkeypatch.setattr(fused_library, "machine_flags", lambda: (f"-march={processor}",))
+    test_loss_and_gradient_are_those_of_the_readable_model(SHAPES["three layers"])
+    test_loss_and_gradient_are_those_of_the_readable_model(SHAPES["heads of 8 channels"])
 
 
 def test_without_a_compiler_training_is_plain_and_says_so_once(monkeypatch, fresh_library, caplog):

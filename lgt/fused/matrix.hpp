@@ -18,17 +18,27 @@ constexpr long LANES = 8;
 #else
 constexpr long LANES = 4;
 #endif
-typedef float Vector __attribute__((vector_size(LANES * 4), aligned(4)));
+// Named inside structs because a template argument would lose its alignment.
+struct Whole {
+  static constexpr long LANES = ::LANES;
+  typedef float Vector __attribute__((vector_size(LANES * 4), aligned(4)));
+};
+struct Half {  // for heads of 8 channels
+  static constexpr long LANES = ::LANES / 2;
+  typedef float Vector __attribute__((vector_size(LANES * 4), aligned(4)));
+};
 
 inline long padded(long n) { return (n + LANES - 1) / LANES * LANES; }
 
 // Rows of C computed at once when a tile is 1..4 vectors wide: as many as the registers hold.
 constexpr long TILE_ROWS[5] = {0, LANES == 8 ? 8 : 14, LANES == 8 ? 5 : 12, LANES == 8 ? 3 : 8, LANES == 8 ? 2 : 6};
 
-// C[ROWS, VECTORS * LANES] = or += A[ROWS, depth] B[depth, VECTORS * LANES]; A is read at a[i * row + k * column].
-template <long ROWS, long VECTORS>
+// With LANES numbers to a Vector, C[ROWS, VECTORS * LANES] = or += A[ROWS, depth] B[depth, VECTORS * LANES]; A is read at a[i * row + k * column].
+template <long ROWS, long VECTORS, typename Kind>
 inline void tile(long depth, const float* a, long row, long column, const float* b, long ldb, float* c, long ldc,
                  bool add) {
+  typedef typename Kind::Vector Vector;
+  constexpr long LANES = Kind::LANES;
   Vector sum[ROWS][VECTORS];
 #pragma GCC unroll 16
   for (long i = 0; i < ROWS; i++)
@@ -51,14 +61,14 @@ inline void tile(long depth, const float* a, long row, long column, const float*
     for (long j = 0; j < VECTORS; j++) *(Vector*)(c + i * ldc + j * LANES) = sum[i][j];
 }
 
-template <long VECTORS>
+template <long VECTORS, typename Kind = Whole>
 inline void panel(long rows, long depth, const float* a, long row, long column, const float* b, long ldb, float* c,
                   long ldc, bool add) {
   long i = 0;
   for (; i + TILE_ROWS[VECTORS] <= rows; i += TILE_ROWS[VECTORS])
-    tile<TILE_ROWS[VECTORS], VECTORS>(depth, a + i * row, row, column, b, ldb, c + i * ldc, ldc, add);
-  for (; i + 4 <= rows; i += 4) tile<4, VECTORS>(depth, a + i * row, row, column, b, ldb, c + i * ldc, ldc, add);
-  for (; i < rows; i++) tile<1, VECTORS>(depth, a + i * row, row, column, b, ldb, c + i * ldc, ldc, add);
+    tile<TILE_ROWS[VECTORS], VECTORS, Kind>(depth, a + i * row, row, column, b, ldb, c + i * ldc, ldc, add);
+  for (; i + 4 <= rows; i += 4) tile<4, VECTORS, Kind>(depth, a + i * row, row, column, b, ldb, c + i * ldc, ldc, add);
+  for (; i < rows; i++) tile<1, VECTORS, Kind>(depth, a + i * row, row, column, b, ldb, c + i * ldc, ldc, add);
 }
 
 // C[rows, columns] = or += A[rows, depth] B[depth, columns], B and C row by row, A[i, k] at a[i * row + k * column].
@@ -69,6 +79,8 @@ inline void multiply(long rows, long columns, long depth, const float* a, long r
   if (j + 3 * LANES <= columns) panel<3>(rows, depth, a, row, column, b + j, ldb, c + j, ldc, add), j += 3 * LANES;
   if (j + 2 * LANES <= columns) panel<2>(rows, depth, a, row, column, b + j, ldb, c + j, ldc, add), j += 2 * LANES;
   if (j + LANES <= columns) panel<1>(rows, depth, a, row, column, b + j, ldb, c + j, ldc, add), j += LANES;
+  if (LANES > 4 && j + LANES / 2 <= columns)
+    panel<1, Half>(rows, depth, a, row, column, b + j, ldb, c + j, ldc, add), j += LANES / 2;
   for (long i = 0; j < columns && i < rows; i++)  // columns left over where a width is no multiple of LANES
     for (long rest = j; rest < columns; rest++) {
       float sum = add ? c[i * ldc + rest] : 0.0f;
