@@ -1,4 +1,4 @@
-# The dashboard on the shipped results, with a C++ compiler for longer runs.
+# The dashboard on the shipped results, with the C++ compiler of the training step.
 FROM python:3.11-slim
 RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*
 WORKDIR /srv/lgt

@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
-import shutil
 import sys
 from dataclasses import dataclass
 
+from lgt.fused.library import attempt, cache_directory
 from lgt.store import queries, transfer
 from lgt.store.engine import database_url, open_store
 from lgt.store.errors import StoreError
@@ -50,10 +50,11 @@ def package_findings() -> list[Finding]:
 
 
 def compiler_finding() -> Finding:
-    """Whether long runs can be compiled; without a compiler they are slower, not wrong."""
-    compiler = next(filter(None, map(shutil.which, ("g++", "clang++"))), None)
-    text = compiler or "none found: the presets small and paper train without torch.compile; install g++ for speed"
-    return Finding("C++ compiler", True, text)
+    """Whether the fused training step can be had; without it runs are slower, not wrong."""
+    loaded, text = attempt()
+    if loaded is None:
+        return Finding("fused training step", True, f"{text}; runs train in plain PyTorch; install g++ for speed")
+    return Finding("fused training step", True, f"compiled by {text}, kept in {cache_directory()}")
 
 
 def store_findings(database: str | None) -> list[Finding]:

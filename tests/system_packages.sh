@@ -1,12 +1,12 @@
 #!/bin/sh
-# What the tests need from the system: a browser for the pages, a C++ compiler for torch.compile.
+# What the tests need from the system: a browser for the pages, a C++ compiler for the training step.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v g++ >/dev/null 2>&1 || missing="$missing g++"
 [ -z "$missing" ] && exit 0
 if ! command -v apt-get >/dev/null 2>&1; then
-    echo "please install:$missing (tests that need them are skipped or train without compiling)" >&2
+    echo "please install:$missing (tests that need them are skipped or train in plain PyTorch)" >&2
     exit 0
 fi
 run=""

@@ -66,21 +66,28 @@ def machine_flags() -> tuple[str, ...]:
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled routines, or None where they cannot be had; then one line of the log says why.
+    """The compiled routines, or None where they cannot be had; then one line of the log says why."""
+    loaded, reason = attempt()
+    if loaded is None:
+        logger.warning("%s: training in plain PyTorch, several times slower", reason)
+    return loaded
+
+
+@cache
+def attempt() -> tuple[ctypes.CDLL | None, str]:
+    """The compiled routines or None, and in a few words which compiler made them or why there are none.
 
     Compiling takes a few seconds, once per machine, compiler and source.
     """
     chosen = compiler()
     if chosen is None:
-        logger.warning("no C++ compiler (g++ or clang++) found: training in plain PyTorch, about four times slower")
-        return None
+        return None, "no C++ compiler found (CXX, g++ or clang++)"
     try:
-        return _declared(ctypes.CDLL(str(_compiled(chosen))))
+        return _declared(ctypes.CDLL(str(_compiled(chosen)))), chosen
     except (OSError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", None) or str(error)
-        line = next((text for text in detail.splitlines() if "error" in text.lower()), detail.strip()[:200])
-        logger.warning("the fused training step cannot be used (%s): training in plain PyTorch, slower", line)
-        return None
+        line = next((text for text in detail.splitlines() if "error" in text.lower()), detail.strip())
+        return None, f"{chosen} cannot make the fused training step ({line.strip()[:200]})"
 
 
 def _compiled(chosen: str) -> Path:
