@@ -4,6 +4,7 @@
 // computed behind the keys and values: nothing else reads them. Letters: n rows (tokens) of a chunk, W width, H heads,
 // dh = W / H, F feed-forward width, V vocabulary; `rows` are the rows a layer computes behind its attention.
 #pragma once
+#include <type_traits>
 #include <utility>
 
 #include "matrix.hpp"
@@ -121,7 +122,8 @@ class Decoder {
       }
   }
 
-  void norm(long rows, const float* x, const float* gain, float* inverse, float* out) const {
+  void norm(long rows, const float* __restrict x, const float* __restrict gain, float* __restrict inverse,
+            float* __restrict out) const {
     for (long r = 0; r < rows; r++, x += W, out += W) {
       float squares = 0;
       for (long i = 0; i < W; i++) squares += x[i] * x[i];
@@ -131,8 +133,8 @@ class Decoder {
   }
 
   // d of the norm's output -> += d of its input (dx), += d of the gain.
-  void norm_back(long rows, const float* x, const float* gain, const float* inverse, const float* d, float* dx,
-                 float* dgain) const {
+  void norm_back(long rows, const float* __restrict x, const float* __restrict gain, const float* __restrict inverse,
+                 const float* __restrict d, float* __restrict dx, float* __restrict dgain) const {
     for (long r = 0; r < rows; r++, x += W, d += W, dx += W) {
       const float scale = inverse[r];
       float dot = 0;
@@ -145,9 +147,20 @@ class Decoder {
     }
   }
 
+  // Call work with the head width as a constant where it is a usual one (0: any), so that loops over it unroll.
+  template <typename Work>
+  void with_head_width(Work work) const {
+    if (dh == 8) return work(std::integral_constant<long, 8>());
+    if (dh == 16) return work(std::integral_constant<long, 16>());
+    if (dh == 32) return work(std::integral_constant<long, 32>());
+    return work(std::integral_constant<long, 0>());
+  }
+
   // Queries or keys of one row: normalise, turn by the position, scale. raw and out [W].
-  void place(const float* raw, const float* gain, long position, float scale, float* inverse, float* out) const {
-    const long half = dh / 2;
+  template <long WIDTH>
+  void place(const float* __restrict raw, const float* __restrict gain, long position, float scale,
+             float* __restrict inverse, float* __restrict out) const {
+    const long dh = WIDTH ? WIDTH : this->dh, half = dh / 2;
     const float *c = cosines.data() + position * half, *sn = sines.data() + position * half;
     for (long h = 0; h < H; h++, raw += dh, out += dh) {
       float factor = scale;
@@ -169,9 +182,11 @@ class Decoder {
   }
 
   // The way back of `place`: d of out -> d of raw; adds to the gains' gradient. d and draw [W].
-  void place_back(const float* raw, const float* gain, long position, float scale, const float* inverse,
-                  const float* d, float* draw, float* dgain) const {
-    const long half = dh / 2;
+  template <long WIDTH>
+  void place_back(const float* __restrict raw, const float* __restrict gain, long position, float scale,
+                  const float* __restrict inverse, const float* __restrict d, float* __restrict draw,
+                  float* __restrict dgain) const {
+    const long dh = WIDTH ? WIDTH : this->dh, half = dh / 2;
     const float *c = cosines.data() + position * half, *sn = sines.data() + position * half;
     for (long h = 0; h < H; h++, raw += dh, d += dh, draw += dh) {
       if (s.rope) {
@@ -307,10 +322,13 @@ class Decoder {
     multiply(n, 2 * W, W, normed, W, 1, t.key_value.data(), 2 * W, sized(k.kv, n * 2 * W), 2 * W);
     sized(k.inverse_q, rows * H), sized(k.inverse_k, n * H);
     sized(k.qr, rows * W), sized(k.kr, n * W), sized(k.heads, rows * W);
-    for (long r = 0; r < rows; r++)
-      place(&k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(), &k.inverse_q[r * H], &k.qr[r * W]);
-    for (long i = 0; i < n; i++)
-      place(&k.kv[i * 2 * W], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * H], &k.kr[i * W]);
+    with_head_width([&](auto width) {
+      for (long r = 0; r < rows; r++)
+        place<width>(&k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(), &k.inverse_q[r * H],
+                     &k.qr[r * W]);
+      for (long i = 0; i < n; i++)
+        place<width>(&k.kv[i * 2 * W], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * H], &k.kr[i * W]);
+    });
     attend(chunk, sites, k, b);
 
     float* y = sized(k.y, rows * W);
@@ -375,12 +393,14 @@ class Decoder {
     sized(b.dqr, rows * W), sized(b.dq, rows * W);
     std::fill_n(sized(b.dkr, n * W), n * W, 0.0f), std::fill_n(sized(b.dkv, n * 2 * W), n * 2 * W, 0.0f);
     attend_back(chunk, sites, k, b);
-    for (long r = 0; r < rows; r++)
-      place_back(&k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(), &k.inverse_q[r * H],
-                 &b.dqr[r * W], &b.dq[r * W], g + w.query_gain);
-    for (long i = 0; i < n; i++)
-      place_back(&k.kv[i * 2 * W], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * H], &b.dkr[i * W],
-                 &b.dkv[i * 2 * W], g + w.key_gain);
+    with_head_width([&](auto width) {
+      for (long r = 0; r < rows; r++)
+        place_back<width>(&k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(), &k.inverse_q[r * H],
+                          &b.dqr[r * W], &b.dq[r * W], g + w.query_gain);
+      for (long i = 0; i < n; i++)
+        place_back<width>(&k.kv[i * 2 * W], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * H], &b.dkr[i * W],
+                          &b.dkv[i * 2 * W], g + w.key_gain);
+    });
 
     const float* normed_rows = rows == n ? k.normed.data() : k.normed_rows.data();
     multiply(W, W, rows, b.dq.data(), 1, W, normed_rows, W, g + w.query, W, true);
