@@ -60,11 +60,16 @@ def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
 
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention with taps at the pattern and at each head's output before the projection."""
+    """Causal multi-head self-attention with taps at the pattern and at each head's output before the projection.
+
+    On a GPU PyTorch's attention kernel computes the heads without ever writing the pattern down, except while somebody
+    reads or edits it. ``kernel`` asks for that on the CPU too, where it is the slower way for short sequences.
+    """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
+        self.kernel = False
         self.query = Linear(config.width, config.width)
         self.key = Linear(config.width, config.width)
         self.value = Linear(config.width, config.width)
@@ -81,10 +86,13 @@ class Attention(nn.Module):
             q, k = self.normalised(q, self.query_gain), self.normalised(k, self.key_gain)
         if angles is not None:
             q, k = rotate(q, *angles), rotate(k, *angles)
-        q = q * self.config.head_width**-0.5
-        scores = q.to(x.dtype) @ k.to(x.dtype).transpose(-2, -1) + mask  # [B, H, T, T]
-        pattern = self.pattern(scores.softmax(dim=-1))
-        heads = self.head_outputs(pattern @ v)  # [B, H, T, dh]
+        q, k = (q * self.config.head_width**-0.5).to(x.dtype), k.to(x.dtype)
+        if (x.is_cuda or self.kernel) and not self.pattern.edits:  # the mask is the causal one, which the kernel knows
+            heads = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)
+        else:
+            scores = q @ k.transpose(-2, -1) + mask  # [B, H, T, T]
+            heads = self.pattern(scores.softmax(dim=-1)) @ v
+        heads = self.head_outputs(heads)  # [B, H, T, dh]
         return self.output(heads.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]  # [B, T, W]
 
     def split(self, x: Tensor) -> Tensor:  # [B, T, W] -> [B, H, T, dh]
@@ -164,9 +172,20 @@ class Decoder(nn.Module):
 
     def loss(self, tokens: Tensor, scored: Tensor) -> Tensor:
         """Mean cross-entropy (nats) over the tokens [B, T] marked in ``scored`` [B, T], given their prefixes."""
-        where = scored[:, 1:].flatten().nonzero().squeeze(1).to(tokens.device)  # scored may stay on the CPU: no waiting
-        residual = self.residual(tokens[:, :-1]).flatten(0, 1)[where]  # [scored tokens, W]
-        return F.cross_entropy(self.logits(residual), tokens[:, 1:].flatten()[where])
+        return self.loss_at(tokens, scored_places(scored).to(tokens.device))
+
+    def loss_at(self, tokens: Tensor, places: Tensor) -> Tensor:
+        """:meth:`loss` with the scored tokens given by :func:`scored_places` [N] on the device of tokens [B, T]."""
+        residual = self.residual(tokens[:, :-1]).flatten(0, 1)[places]  # [N, W]
+        return F.cross_entropy(self.logits(residual), tokens[:, 1:].flatten()[places])
+
+
+def scored_places(scored: Tensor) -> Tensor:
+    """Flat indices [N] into the predictions [B, T - 1] of the tokens marked in ``scored`` [B, T].
+
+    How many there are decides shapes: found on the CPU, where the batch is made, a GPU need not be waited for.
+    """
+    return scored[:, 1:].flatten().nonzero().squeeze(1)
 
 
 def initialise(model: Decoder, seed: int) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 import torch
@@ -14,7 +16,8 @@ from lgt.batches import Batch
 from lgt.config import RunConfig, TrainingConfig
 from lgt.fused.library import library
 from lgt.fused.step import FusedStep
-from lgt.model import Decoder
+from lgt.model import Decoder, scored_places
+from lgt.optimizers import make_optimizers, take_step
 
 
 class Stepper(Protocol):
@@ -47,39 +50,33 @@ class TorchStep:
 
     def step(self, batch: Batch, factor: float) -> Tensor:
         """See :class:`Stepper`; the loss stays on the device, so that nothing waits for it."""
-        loss = self.model.loss(batch.tokens.to(self.device, non_blocking=True), batch.scored)
-        loss.backward()  # type: ignore[no-untyped-call]
+        with faster_products(self.device):
+            loss = self.model.loss_at(*on_device(batch, self.device))
+            loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.gradient_clip)
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = group["base"] * factor
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
+        take_step(self.optimizers, factor)
         return loss.detach()
 
 
-def make_optimizers(model: Decoder, training: TrainingConfig) -> list[torch.optim.Optimizer]:
-    """The optimizers of the named choice; each parameter group keeps its base rate under ``base``.
+def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Tokens [B, T] of ``batch`` and its :func:`lgt.model.scored_places` [N] on ``device``, without waiting for it."""
+    tokens, places = batch.tokens, scored_places(batch.scored)
+    if device.type == "cuda":  # a copy from other than pinned memory would wait for all that the GPU has still to do
+        tokens, places = tokens.pin_memory(), places.pin_memory()
+    return tokens.to(device, non_blocking=True), places.to(device, non_blocking=True)
 
-    ``adamw``: AdamW for everything. ``muon``: Muon (Jordan et al. 2024, ``torch.optim.Muon``) for the matrices of the
-    layers, AdamW for embedding, unembedding and gains. Weight decay touches matrices of the layers only.
-    """
-    matrices = [p for name, p in model.named_parameters() if name.startswith("layers.") and p.ndim == 2]
-    chosen = {id(p) for p in matrices}
-    rest = [p for p in model.parameters() if id(p) not in chosen]
-    rate, decay = training.learning_rate, training.weight_decay
-    others: dict[str, object] = {"params": rest, "lr": training.embedding_learning_rate, "weight_decay": 0.0}
-    if training.optimizer == "muon":
-        muon = torch.optim.Muon(matrices, lr=rate, weight_decay=decay, momentum=0.95)
-        optimizers = [muon, torch.optim.AdamW([others], betas=(0.9, 0.95))]
-    else:
-        optimizers = [
-            torch.optim.AdamW([{"params": matrices, "lr": rate, "weight_decay": decay}, others], betas=(0.9, 0.95))
-        ]
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["base"] = group["lr"]
-    return optimizers
+
+@contextmanager
+def faster_products(device: torch.device) -> Iterator[None]:
+    """Inside the block a GPU may round the factors of float32 products to TF32. Measuring stays outside."""
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        if device.type == "cuda":
+            torch.set_float32_matmul_precision(before)
 
 
 def compile_layers(model: Decoder) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from lgt.batches import make_batch
 from lgt.config import RunConfig, TrainingConfig
 from lgt.model import Decoder
+from lgt.prefetch import batch_source
 from lgt.records import LogRow
 from lgt.sinks import Sink
 from lgt.snapshots import measure, snapshot_steps
@@ -50,25 +50,29 @@ def train(
     stepper = make_stepper(model, config, device=device)
     measured_steps = set(snapshot_steps(config))
     report = Reporter(sink, training.steps)
-    for step in range(training.steps + 1):
-        if step in measured_steps:
-            report.send(step)
-            measure(model, config, step, sink)
-        if step == training.steps or should_stop():
-            break
-        batch = make_batch(config, step)
-        factor = learning_rate_factor(training, step)
-        loss = stepper.step(batch, factor)
-        report.step(step + 1, loss, training.learning_rate * factor, int(batch.present.sum()))
+    with batch_source(config, device) as batch_of:
+        for step in range(training.steps + 1):
+            if step in measured_steps:
+                report.send(step)
+                measure(model, config, step, sink)
+            if step == training.steps or should_stop():
+                break
+            batch = batch_of(step)
+            factor = learning_rate_factor(training, step)
+            loss = stepper.step(batch, factor)
+            report.step(step + 1, loss, training.learning_rate * factor, int(batch.present.sum()))
     report.send(step)
     return model
 
 
 class Reporter:
-    """Turns losses into log rows at fixed steps and sends them about once a second, so that a store sees few writes."""
+    """Turns losses into log rows at fixed steps and sends them about once a second, so that a store sees few writes.
 
-    def __init__(self, sink: Sink, steps: int) -> None:
-        self.sink = sink
+    ``seconds`` between sends is more where many runs report at once.
+    """
+
+    def __init__(self, sink: Sink, steps: int, seconds: float = REPORT_SECONDS) -> None:
+        self.sink, self.seconds = sink, seconds
         self.every = max(1, steps // LOG_ROWS)
         self.started = self.sent = self.logged = time.perf_counter()
         self.tokens = self.tokens_logged = 0
@@ -81,17 +85,22 @@ class Reporter:
         self.tokens += tokens
         if step % self.every == 0:
             self.log(step, rate)
-        if time.perf_counter() - self.sent >= REPORT_SECONDS:
-            self.send(step)
+        self.send_when_due(step)
 
     def log(self, step: int, rate: float) -> None:
         """Add the row of ``step``: mean loss since the last row (nats), learning rate, tokens per second."""
-        now, loss = time.perf_counter(), sum(map(float, self.losses)) / len(self.losses)
+        loss = sum(map(float, self.losses)) / len(self.losses)
+        now = time.perf_counter()  # after the losses were read: a GPU has done these steps only now
         if not math.isfinite(loss):
             raise TrainingFailed(f"the loss is not finite at step {step}; try a lower training.learning_rate")
         speed = (self.tokens - self.tokens_logged) / max(now - self.logged, 1e-9)
         self.rows.append(LogRow(step, loss, rate, speed))
         self.logged, self.tokens_logged, self.losses = now, self.tokens, []
+
+    def send_when_due(self, step: int) -> None:
+        """Send if the last time is long enough ago; also says that the run is alive while others are measured."""
+        if time.perf_counter() - self.sent >= self.seconds:
+            self.send(step)
 
     def send(self, step: int) -> None:
         """Send progress and the rows collected since the last time."""

@@ -15,7 +15,7 @@ FLOORS = {
     1: {"tasks", "vocabulary", "statistics"},
     2: {"model", "taps", "batches", "fused"},
     3: {"evaluate", "attribution", "checkpoint"},
-    4: {"train", "steps", "sinks", "snapshots"},
+    4: {"train", "ensemble", "steps", "optimizers", "prefetch", "sinks", "snapshots"},
     5: {"store"},
     6: {"execution", "experiments"},
     7: {"charts", "ui", "cli", "cli_tables", "doctor", "__main__"},

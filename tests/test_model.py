@@ -10,6 +10,7 @@ from torch import nn
 
 from lgt.config import ModelConfig
 from lgt.model import Decoder, rotary_angles
+from lgt.steps import faster_products
 from lgt.taps import edited, ensure_no_edits, recorded, replace_head
 
 SMALL = ModelConfig(layers=3, heads=4, width=32, hidden=48, rope_theta=1000.0)
@@ -158,3 +159,63 @@ def test_loss_counts_scored_tokens_only():
     logits = model(batch)[:, 11:14]
     by_hand = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), batch[:, 12:15].reshape(-1))
     assert torch.allclose(loss, by_hand, atol=1e-6)
+
+
+def with_kernel(model: Decoder) -> Decoder:
+    for layer in model.blocks():
+        layer.attention.kernel = True
+    return model
+
+
+@pytest.mark.parametrize("changes", [{}, {"qk_norm": True}, {"position": "nope"}], ids=str)
+def test_the_attention_kernel_gives_the_logits_and_gradients_of_the_pattern(changes):
+    models = [Decoder(replace(SMALL, **changes)) for _ in range(2)]
+    scored = torch.ones(5, 17, dtype=torch.bool)
+    for model in models:
+        randomise(model)
+    with_kernel(models[1])
+    for model in models:
+        model.loss(tokens(), scored).backward()
+    with torch.no_grad():
+        assert torch.allclose(models[0](tokens()), models[1](tokens()), atol=1e-4)
+    for (name, a), b in zip(models[0].named_parameters(), models[1].parameters(), strict=True):
+        assert (a.grad - b.grad).norm() <= 1e-4 * a.grad.norm(), name
+
+
+def test_the_attention_kernel_keeps_bfloat16_near_float32():
+    model = with_kernel(Decoder(replace(SMALL, qk_norm=True)))
+    with torch.no_grad():
+        exact = model(tokens(20, 40))
+        model.compute = torch.bfloat16
+        rounded = model(tokens(20, 40))
+    assert (exact - rounded).norm() / exact.norm() < 0.05
+
+
+def test_a_pattern_that_somebody_reads_or_edits_is_computed(monkeypatch):
+    model, plain = with_kernel(Decoder(SMALL)), Decoder(SMALL)
+    used = []
+    kernel = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr("lgt.model.F.scaled_dot_product_attention", lambda *a, **k: used.append(1) or kernel(*a, **k))
+    middle, same = model.layers[1].attention, plain.layers[1].attention
+    with recorded(middle.pattern) as seen, recorded(same.pattern) as wanted:
+        model(tokens())
+        plain(tokens())
+    assert len(used) == 2, "the two layers that nobody looks at"
+    assert torch.allclose(seen[0], wanted[0], atol=1e-6)
+    with edited(middle.pattern, torch.zeros_like), recorded(middle.head_outputs) as heads:
+        model(tokens())
+    assert not heads[0].any()
+    with recorded(middle.head_outputs) as heads, recorded(same.head_outputs) as wanted:
+        model(tokens())
+        plain(tokens())
+    assert len(used) == 2 + 2 + 3 and torch.allclose(heads[0], wanted[0], atol=1e-5)
+
+
+def test_float32_products_are_rounded_in_training_steps_on_a_gpu_only():
+    assert torch.get_float32_matmul_precision() == "highest"
+    with faster_products(torch.device("cpu")):
+        assert torch.get_float32_matmul_precision() == "highest"
+    with pytest.raises(RuntimeError), faster_products(torch.device("cuda")):
+        assert torch.get_float32_matmul_precision() == "high"
+        raise RuntimeError
+    assert torch.get_float32_matmul_precision() == "highest"
