@@ -201,19 +201,27 @@ def experiment(
 
 @app.command()
 def worker(
-    once: Annotated[bool, typer.Option("--once", help="Stop after one run.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Stop after one run (or one lot, see --together).")] = False,
     experiment_name: Annotated[str | None, typer.Option("--experiment", help="Only runs of this experiment.")] = None,
     threads: Annotated[int, typer.Option(parser=whole_number, metavar="N")] = 1,
     device: Annotated[str, typer.Option(help="cpu, or cuda where there is one.")] = "cpu",
+    together: Annotated[
+        int, typer.Option(parser=whole_number, metavar="K", help="Train up to K seeds of one config as one, on a GPU.")
+    ] = 1,
     database: Database = None,
 ) -> None:
     """Execute queued runs until none is left."""
     check_choice("--device", device, ("cpu", "cuda"))
     check_integer("--threads", threads, 1, 1024)
-    engine = open_database(database)
+    check_integer("--together", together, 1, 64)
+    if together > 1 and device == "cpu":
+        raise ConfigError("--together", together, "1 on a CPU, where one worker per core is faster")
+    from lgt.execution.claimed import check_device
     from lgt.execution.worker import work
 
-    work(engine, experiment=experiment_name, once=once, threads=threads, device=device)
+    check_device(device)
+    engine = open_database(database)
+    work(engine, experiment=experiment_name, once=once, threads=threads, device=device, together=together)
 
 
 @app.command()

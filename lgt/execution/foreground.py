@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import Engine
 
-from lgt.checks import ConfigError
 from lgt.config import RunConfig
-from lgt.execution.worker import LEASE_SECONDS, StoreSink, device_name, execute, owner_name
+from lgt.execution.claimed import LEASE_SECONDS, StoreSink, check_device, device_name, owner_name
+from lgt.execution.worker import execute
 from lgt.labels import run_label
 from lgt.records import AccuracyRow, LogRow
 from lgt.store import queries, writes
@@ -48,8 +48,7 @@ def run_in_foreground(
 
     Exits 1 when the run fails; Ctrl-C leaves it cancelled and exits 130.
     """
-    if device == "cuda" and not torch.cuda.is_available():
-        raise ConfigError("--device", device, "cpu (no CUDA device is visible here)")
+    check_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
     label = run_label(config)

@@ -1,0 +1,95 @@
+"""Runs that differ only in their model seed, claimed and trained together; each ends for itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from sqlalchemy import Engine
+
+from lgt.ensemble import Member, alike, train_together
+from lgt.execution.claimed import LEASE_SECONDS, ClaimedRun, StoreSink, device_name, every, owner_name
+from lgt.store import queries, queue, writes
+from lgt.store.errors import StoreError
+from lgt.store.queries import RunRecord
+from lgt.store.schema import RunState
+from lgt.version import code_version
+
+
+def claim_together(
+    engine: Engine, *, experiment: str | None = None, device: str = "cpu", most: int = 1
+) -> list[tuple[RunRecord, int]]:
+    """Claim the oldest queued run (of ``experiment``) and up to ``most`` - 1 that may be trained with it.
+
+    Returns each run with its attempt number; nothing when the queue is empty. The others are of the first one's
+    experiment and differ from it only in their model seed.
+    """
+    owner, machine = owner_name(), device_name(device) + (f", up to {most} runs together" if most > 1 else "")
+    first = queue.claim(
+        engine, owner, machine, experiment=experiment, lease_seconds=LEASE_SECONDS, code_version=code_version()
+    )
+    if first is None:
+        return []
+    claimed = [(queries.run(engine, first[0]), first[1])]
+    for record in queued_alike(engine, claimed[0][0]) if most > 1 else ():
+        if len(claimed) == most:
+            break
+        try:
+            attempt = writes.start_run(
+                engine, record.id, owner, machine, lease_seconds=LEASE_SECONDS, code_version=code_version()
+            )
+        except StoreError:  # another worker was first
+            continue
+        claimed.append((record, attempt))
+    return claimed
+
+
+def queued_alike(engine: Engine, first: RunRecord) -> Iterator[RunRecord]:
+    """Queued runs of the experiment of ``first`` that may be trained with it, oldest first."""
+    rows = queries.runs(
+        engine, group=first.task_group, arm=first.arm, preset=first.preset, experiment=first.experiment,
+        states=RunState.QUEUED,
+    )  # fmt: skip
+    for run_id in rows.id.tolist():
+        try:
+            record = queries.run(engine, run_id)
+        except StoreError:  # unreadable, or deleted just now: whoever claims it alone will say so
+            continue
+        if record.experiment == first.experiment and alike(first.config, record.config):
+            yield record
+
+
+def execute_together(
+    engine: Engine, claimed: list[tuple[RunRecord, int]], *, device: str = "cpu",
+    report: Callable[[RunRecord, str], None] = lambda record, state: None,
+) -> None:  # fmt: skip
+    """Train started runs together and finish each in the store as soon as it is over; ``report`` hears of each end.
+
+    Failures and cancellations are stored with their run and do not raise. An interrupt ends all as cancelled and is
+    raised again.
+    """
+    left = {record.id: (record, ClaimedRun(engine, record.id, attempt)) for record, attempt in claimed}
+
+    def end(run_id: int, error: Exception | None) -> None:
+        record, run = left[run_id]
+        state = run.finish(error)
+        del left[run_id]
+        report(record, state.value)
+
+    try:
+        train_together([_member(record, run, end) for record, run in left.values()], device=device)
+    except KeyboardInterrupt:
+        for _, run in left.values():
+            run.interrupted()
+        raise
+    except Exception as error:  # of what they share
+        for run_id in list(left):
+            end(run_id, error)
+
+
+def _member(record: RunRecord, run: ClaimedRun, end: Callable[[int, Exception | None], None]) -> Member:
+    return Member(
+        record.config,
+        StoreSink(run.engine, run.run_id, run.attempt),
+        should_stop=every(2.0, run.cancelled),
+        ended=lambda error: end(run.run_id, error),
+    )
