@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: app setup test test-fast lint screenshots clean
+.PHONY: app setup test test-fast lint bench screenshots clean
 
 app: setup
 	$(BIN)/streamlit run app.py --server.headless false
@@ -32,6 +32,15 @@ lint: $(VENV)/.test-installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+$(VENV)/.bench-installed: $(VENV)/.test-installed
+	$(BIN)/pip install -q -e '.[test,bench]'
+	touch $@
+
+# All benchmarks, or `make bench NAMES="training evaluation"`; takes hours and wants a quiet machine.
+bench: $(VENV)/.bench-installed
+	sh tests/system_packages.sh
+	$(BIN)/python -m lgt bench $(NAMES)
 
 screenshots: $(VENV)/.test-installed
 	sh tests/system_packages.sh

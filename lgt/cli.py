@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 
 from lgt import cli_tables
 from lgt.checks import ConfigError, check_choice, check_integer
+from lgt.cli_bench import bench
 from lgt.config import Arm, Position, RunConfig, TaskSpec, with_setting
 from lgt.store.errors import StoreError
 
@@ -29,7 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Length Transfer Lab: train task pairs, measure length generalization transfer, keep and show the results.",
 )
-
+app.command()(bench)
 
 INTERRUPTED = 130  # the shell's exit code for Ctrl-C, which Typer turns the interrupt into
 

@@ -18,7 +18,7 @@ FLOORS = {
     4: {"train", "ensemble", "steps", "optimizers", "prefetch", "sinks", "snapshots"},
     5: {"store"},
     6: {"execution", "experiments"},
-    7: {"charts", "ui", "cli", "cli_tables", "doctor", "__main__"},
+    7: {"charts", "ui", "cli", "cli_bench", "cli_tables", "doctor", "__main__"},
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 LIBRARIES = {
