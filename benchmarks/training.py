@@ -21,7 +21,7 @@ from lgt.train import learning_rate_factor
 
 SHAPES = (("caprev", "demo"), ("add-carry", "small"))
 CHECKED_STEPS = 20
-SAME_START, SAME_PATH = 1e-4, 1e-2  # relative: loss on the first batch; each of the losses of the next steps
+SAME = 2e-5  # relative, of each loss: weight decay left out on one side makes 5e-5, rounding less than 2e-6
 PEER_RATE = 3e-3
 
 
@@ -65,8 +65,7 @@ def check(row: Row, settings: Settings) -> None:
     """Same initial weights, same optimizer, same batches: the same losses. Raises Disagreement."""
     config, steps = with_adamw(row.config), 5 if settings.quick else CHECKED_STEPS
     mine, theirs = losses(ours(config), config, steps), losses(row.peer(config), config, steps)
-    harness.require_close(f"{row.title}, loss of the first batch", mine[:1], theirs[:1], SAME_START)
-    worst = harness.require_close(f"{row.title}, losses of {steps} steps", mine, theirs, SAME_PATH)
+    worst = harness.require_close(f"{row.title}, losses of {steps} steps", mine, theirs, SAME)
     say(f"  {row.title}: {steps} losses agree to {worst:.1e}")
 
 
