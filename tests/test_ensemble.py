@@ -279,6 +279,20 @@ def test_each_run_of_a_lot_fails_and_is_cancelled_for_itself(engine, monkeypatch
     assert queries.accuracy(engine, [ids[2]], "all").empty and len(queries.accuracy(engine, [ids[3]], "all"))
 
 
+def test_cancelled_runs_stop_before_their_next_step(engine, monkeypatch):
+    monkeypatch.setattr(together, "every", lambda seconds, question: question)
+    ids, steps, real = queued(engine, 2), [], EnsembleStep.step
+
+    def step(self, *arguments):
+        steps.append(1)
+        assert all(writes.cancel_run(engine, run_id) for run_id in ids)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(EnsembleStep, "step", step)
+    worker.work(engine, together=2, report=lambda line: None)
+    assert states(engine, ids) == ["cancelled"] * 2 and len(steps) == 1
+
+
 def test_a_deleted_run_does_not_disturb_its_lot(engine, monkeypatch):
     monkeypatch.setattr(together, "every", lambda seconds, question: question)
     ids = queued(engine, 2)
