@@ -22,6 +22,7 @@ class Benchmark:
 
 BENCHMARKS: dict[str, Benchmark] = {
     "training": Benchmark("training", "training tokens/s: plain PyTorch loop, transformers", ("transformers",)),
+    "agreement": Benchmark("agreement", "loss curves of the fused step and PyTorch's eager one, five seeds each"),
     "time_to_transfer": Benchmark("transfer", "process start to 90 % at 1.5 times the trained length: plain loop"),
     "evaluation": Benchmark("evaluation", "all lengths, 1,024 examples: transformers' generate", ("transformers",)),
     "ablation": Benchmark("ablation", "one ablation map: TransformerLens hooks", ("transformer_lens",)),

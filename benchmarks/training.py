@@ -112,12 +112,18 @@ def compared(row: Row, settings: Settings) -> list[str]:
     return [row.title, *speeds, pair.ratio_text(), f"{share:.1%}" if not settings.quick else "-"]
 
 
+def with_sorted(config: RunConfig) -> RunConfig:
+    """``config`` with batches of like lengths, of which little is padding: the best case of a loop that pads."""
+    return replace(config, training=replace(config.training, pool=8))
+
+
 def rows() -> list[Row]:
     """Every shape beside every peer."""
     found = []
     for group, preset in SHAPES:
         config = group_config(group, preset)
         found.append(Row(f"`{preset}` ({group}), plain loop", config, plain))
+        found.append(Row(f"`{preset}` ({group}), plain loop, batches sorted by length", with_sorted(config), plain))
         found.append(Row(f"`{preset}` ({group}) without QK-norm, transformers", without_qk_norm(config), llama))
     return found
 
