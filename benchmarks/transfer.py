@@ -16,8 +16,8 @@ WANTED = 0.9
 EVERY = 50  # steps between two looks
 PROMPTS = 128
 SEEDS = (0, 1, 2)
-# Learning rate, steps of the schedule (warm-up, constant, cosine decay: the preset's shape) and how many batches are sorted
-# by length together, which spares the peer its padding. The best of these on seed 0 is the peer for every seed.
+# Learning rate, steps of the schedule (warm-up, constant, cosine decay: the preset's shape) and how many batches are
+# sorted by length together, which spares the peer its padding. The best on seed 0 is the peer for every seed.
 PEERS = ((3e-3, 1500, 1), (1e-2, 1500, 1), (1e-2, 1500, 4))
 
 
