@@ -14,6 +14,7 @@ import torch
 from sqlalchemy import Engine
 
 from lgt.checks import ConfigError
+from lgt.fused.library import library
 from lgt.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
 from lgt.store import queries, writes
 from lgt.store.errors import LeaseLost, StoreError
@@ -119,11 +120,17 @@ def check_device(device: str) -> None:
 
 
 def device_name(device: str) -> str:
-    """What the numbers were computed on, such as ``cpu x86_64, 1 thread``; kept with the run."""
+    """What the numbers were computed on, such as ``cpu x86_64, 1 thread, fused step``; kept with the run.
+
+    The fused step is named where this process has it (for runs in float32). It is compiled here if need be: before a
+    run is claimed, so that the seconds of the run do not count it.
+    """
     if device.startswith("cuda"):
         return f"{device} {torch.cuda.get_device_name(device)}"
-    threads = torch.get_num_threads()
-    return f"{device} {platform.machine()}, {threads} thread{'s' if threads > 1 else ''}, torch {torch.__version__}"
+    count = torch.get_num_threads()
+    threads = f"{count} thread" + "s" * (count > 1)
+    parts = [f"{device} {platform.machine()}", threads, *["fused step"] * bool(library()), f"torch {torch.__version__}"]
+    return ", ".join(parts)
 
 
 def every(seconds: float, question: Callable[[], bool]) -> Callable[[], bool]:
