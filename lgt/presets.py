@@ -1,14 +1,14 @@
 """Presets: how large, how long and how carefully a task group is trained; and the configs they give.
 
 ``paper`` has the paper's sizes and lengths (arXiv 2506.09251, section 3). ``demo`` and ``small`` scale the lengths,
-keep the ratio Lm : La of 1 : 2, and are ours: settings at which the effect shows on two CPU cores for the groups
-named in their summaries (``benchmarks/RECIPES.md`` says what was tried).
+keep the ratio Lm : La of 1 : 2, and are ours: about the cheapest settings at which a model learns the auxiliary task to
+its full length (``benchmarks/RECIPES.md`` says what was tried and for which group that failed).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from lgt.checks import ConfigError
 from lgt.config import (
@@ -22,7 +22,7 @@ from lgt.config import (
     TaskSpec,
     TrainingConfig,
 )
-from lgt.groups import GROUPS, group_named
+from lgt.groups import GROUPS, TaskGroup, group_named
 
 
 @dataclass(frozen=True)
@@ -37,20 +37,31 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Preset:
-    """A named scale. ``lengths`` maps a group's key to (Lm, La), ``recipes`` a family to its recipe."""
+    """A named scale. ``lengths`` maps a group's key to (Lm, La), ``recipes`` a family to its recipe.
+
+    ``steps`` maps the key of a group to its own number of steps, where its auxiliary takes longer than the family's.
+    """
 
     name: str
     summary: str
     lengths: Mapping[str, tuple[int, int]]
     recipes: Mapping[str, Recipe]
+    steps: Mapping[str, int] = field(default_factory=dict)
+
+    def recipe(self, group: TaskGroup) -> Recipe:
+        """The recipe of ``group``."""
+        recipe = self.recipes[group.family]
+        steps = self.steps.get(group.key, recipe.training.steps)
+        return replace(recipe, training=replace(recipe.training, steps=steps))
 
 
 _TWO_LAYERS = ModelConfig(layers=2, heads=4, width=64, hidden=176, rope_theta=1000.0, qk_norm=True)
 _THREE_LAYERS = replace(_TWO_LAYERS, layers=3)
 _PAPER_MODEL = ModelConfig(layers=6, heads=6, width=384, hidden=1024, rope_theta=10000.0, qk_norm=False)
 
-_DEMO_TRAINING = TrainingConfig(steps=1000)
-_SMALL_TRAINING = TrainingConfig(steps=5000)
+# Two layers learn strings fast; with three, twice the learning rate reaches the auxiliaries' full length sooner.
+_STRINGS = TrainingConfig(steps=1000)
+_THREE_LAYER_TRAINING = TrainingConfig(steps=2000, learning_rate=0.04)
 _PAPER_TRAINING = TrainingConfig(
     steps=20000, batch_size=1024, optimizer="adamw", learning_rate=1e-3, embedding_learning_rate=1e-3,
     weight_decay=0.1, warmup_fraction=0.05, decay_fraction=0.2, precision="bfloat16", pool=4,
@@ -62,10 +73,15 @@ _SMALL_MEASURES = replace(_DEMO_MEASURES, snapshots=8)
 _PAPER_MEASURES = EvaluationConfig(examples=1024, progress_examples=256, snapshots=20, attribution_examples=256)
 
 
-def _scaled(training: TrainingConfig, measures: EvaluationConfig) -> dict[str, Recipe]:
-    """The recipes of a scaled preset: strings with two layers, arithmetic and mazes (4 x 4 grid) with three."""
+def _scaled(longer: int, measures: EvaluationConfig) -> dict[str, Recipe]:
+    """The recipes of a scaled preset, all steps ``longer`` times: strings with two layers, the rest with three."""
     models = {"strings": _TWO_LAYERS, "arithmetic": _THREE_LAYERS, "mazes": _THREE_LAYERS}
-    return {family: Recipe(model, training, measures, TaskOptions(grid=4)) for family, model in models.items()}
+    recipes = {}
+    for family, model in models.items():
+        training = _STRINGS if family == "strings" else _THREE_LAYER_TRAINING
+        training = replace(training, steps=longer * training.steps)
+        recipes[family] = Recipe(model, training, measures, TaskOptions(grid=4))
+    return recipes
 
 
 _PAPER_RECIPE = Recipe(_PAPER_MODEL, _PAPER_TRAINING, _PAPER_MEASURES, TaskOptions(grid=8))
@@ -78,15 +94,17 @@ _SCALED_LENGTHS = {
 PRESETS: dict[str, Preset] = {
     "demo": Preset(
         "demo",
-        "about a minute on two CPU cores; tried on caprev",
+        "ten seconds (strings) to two minutes on two CPU cores; every group was tried",
         _SCALED_LENGTHS,
-        _scaled(_DEMO_TRAINING, _DEMO_MEASURES),
+        _scaled(1, _DEMO_MEASURES),
+        {"add-multiply": 3000, "add-subtract": 5000, "dfs-path": 4000},
     ),
     "small": Preset(
         "small",
-        "five to ten minutes on one CPU core; tried on add-carry and control-add",
-        _SCALED_LENGTHS,
-        _scaled(_SMALL_TRAINING, _SMALL_MEASURES),
+        "twice the steps of demo, strings half as long again: one to seven minutes on one CPU core",
+        _SCALED_LENGTHS | {key: (12, 24) for key in ("copy-mqar", "caprev", "control-copy")},
+        _scaled(2, _SMALL_MEASURES),
+        {"add-multiply": 6000, "add-subtract": 10_000, "dfs-path": 8000},
     ),
     "paper": Preset(
         "paper",
@@ -120,7 +138,7 @@ def group_config(
     tasks += [
         TaskSpec(name, "control" if group.control else "auxiliary", auxiliary_length) for name in group.auxiliaries
     ]
-    config = _config(tasks, group.key, preset, preset.recipes[group.family], position, seed)
+    config = _config(tasks, group.key, preset, preset.recipe(group), position, seed)
     return baseline(config, arm)
 
 
