@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from lgt.batches import Batch, test_set
 from lgt.config import RunConfig
-from lgt.evaluate import evaluating
+from lgt.evaluate import attended, each, evaluating, fed_forward, mixed, normed, patterns_of, tokens_per_pass
 from lgt.model import Decoder
 from lgt.records import AttentionDifferenceRow
-from lgt.taps import recorded
 
 
 def mean_patterns(model: Decoder, batch: Batch) -> Tensor:
     """Attention patterns averaged over the batch, [layers, H, T, T] (without the last token: it predicts nothing)."""
-    with evaluating(model), ExitStack() as stack:
-        records = [stack.enter_context(recorded(layer.attention.pattern)) for layer in model.blocks()]
-        model.residual(batch.tokens[:, :-1])
-    return torch.stack([record[0].mean(0) for record in records])
+    inputs, blocks = batch.tokens[:, :-1], model.blocks()
+    length = inputs.shape[1]
+    total = torch.zeros(len(blocks), model.config.heads, length, length, device=inputs.device)
+    with evaluating(model):
+        for tokens in torch.split(inputs, max(1, tokens_per_pass(inputs.device) // length)):
+            residual = F.embedding(tokens, model.embedding.weight)
+            for layer, sums in zip(blocks, total, strict=True):
+                x = normed(residual, layer.attention_norm.gain)
+                patterns = patterns_of(layer.attention, x)
+                sums += patterns.sum(0)
+                if layer is not blocks[-1]:
+                    residual = fed_forward(layer, attended(layer, residual, mixed(layer.attention, patterns, x)))
+    return total / len(batch)
 
 
 def comparable(a: Batch, b: Batch) -> bool:
@@ -39,22 +46,25 @@ def attention_difference(model: Decoder, a: Batch, b: Batch) -> Tensor | None:
     """Per head the sum over entries of |P_a - P_b|, [layers, H]; ``None`` when the layouts are not comparable."""
     if not comparable(a, b):
         return None
-    return (mean_patterns(model, a) - mean_patterns(model, b)).abs().sum(dim=(-2, -1))
+    return _difference(mean_patterns(model, a), mean_patterns(model, b))
 
 
 def attention_difference_rows(model: Decoder, config: RunConfig, lengths: list[int]) -> list[AttentionDifferenceRow]:
     """Main task against every other task of the run at every length; pairs that are not comparable give no row."""
-    device = next(model.parameters()).device
-    count, rows = config.evaluation.attribution_examples, []
-    for spec in config.others:
-        for length in lengths:
-            pair = [test_set(config, task, length, count).to(device) for task in (config.main.task, spec.task)]
-            result = attention_difference(model, *pair)
-            if result is None:
-                continue
-            rows += [
-                AttentionDifferenceRow(config.main.task, spec.task, length, layer, head, value)
-                for layer, heads in enumerate(result.tolist())
-                for head, value in enumerate(heads)
-            ]
-    return rows
+    device, count, main = next(model.parameters()).device, config.evaluation.attribution_examples, config.main.task
+    sets = {(s.task, length): test_set(config, s.task, length, count) for s in config.tasks for length in lengths}
+    pairs = [(s.task, n) for s in config.others for n in lengths if comparable(sets[main, n], sets[s.task, n])]
+    needed = list(dict.fromkeys([(main, length) for _, length in pairs] + pairs))
+    with evaluating(model):
+        patterns = each(lambda cell: mean_patterns(model, sets[cell].to(device)), needed, device)
+    found = dict(zip(needed, patterns, strict=True))
+    return [
+        AttentionDifferenceRow(main, task, length, layer, head, value)
+        for task, length in pairs
+        for layer, heads in enumerate(_difference(found[main, length], found[task, length]).tolist())
+        for head, value in enumerate(heads)
+    ]
+
+
+def _difference(a: Tensor, b: Tensor) -> Tensor:  # [layers, H, T, T] -> [layers, H]
+    return (a - b).abs().sum(dim=(-2, -1))
