@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import platform
 from dataclasses import replace
 
@@ -222,6 +223,18 @@ def test_the_compiled_code_is_kept_and_found_again(fresh_library):
     written = kept.stat().st_mtime_ns
     forget()
     assert fresh_library() is not None and kept.stat().st_mtime_ns == written
+
+
+def test_compiled_code_that_others_could_have_written_is_not_loaded(fresh_library, monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    for open_to_all in (fused_library.cache_directory(), tmp_path / "tmp" / f"length-transfer-lab-{os.getuid()}"):
+        open_to_all.mkdir(parents=True)
+        open_to_all.chmod(0o777)
+    assert fresh_library() is None
+    assert "is a place for compiled code" in fused_library.attempt()[1]
+    fused_library.cache_directory().chmod(0o700)
+    forget()
+    assert fresh_library() is not None
 
 
 @pytest.mark.slow

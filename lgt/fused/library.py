@@ -98,23 +98,32 @@ def _compiled(chosen: str) -> Path:
     for name in FILES:
         digest.update((SOURCES / name).read_bytes())
     name = f"step-{digest.hexdigest()[:16]}.so"
-    for directory in (cache_directory(), Path(tempfile.gettempdir()) / f"length-transfer-lab-{os.getuid()}"):
+    for directory in (cache_directory(), Path(tempfile.gettempdir()) / f"length-transfer-lab-{_user()}"):
         try:
             return _compile_into(directory, name, command)
         except PermissionError:
             continue
-    raise PermissionError(f"neither {cache_directory()} nor {tempfile.gettempdir()} can be written")
+    raise PermissionError(
+        f"error: neither {cache_directory()} nor {tempfile.gettempdir()} is a place for compiled code"
+    )
 
 
 def _compile_into(directory: Path, name: str, command: list[str]) -> Path:
+    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    status = directory.stat()
+    if status.st_uid != _user() or status.st_mode & 0o022:  # code that somebody else could have put there is not loaded
+        raise PermissionError(f"{directory} can be written by others")
     if (directory / name).exists():
         return directory / name
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         made = Path(scratch) / name
         subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=True, timeout=COMPILE_SECONDS)
         os.replace(made, directory / name)  # appears whole, whoever compiles at the same moment
     return directory / name
+
+
+def _user() -> int:
+    return os.getuid() if hasattr(os, "getuid") else 0  # Windows has no such number, and reports 0 for every file
 
 
 def _processor() -> str:
