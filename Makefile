@@ -37,7 +37,7 @@ $(VENV)/.bench-installed: $(VENV)/.test-installed
 	$(BIN)/pip install -q -e '.[test,bench]'
 	touch $@
 
-# All benchmarks, or `make bench NAMES="training evaluation"`; takes hours and wants a quiet machine.
+# All benchmarks, or `make bench NAMES="training evaluation"`; takes most of an hour and wants a quiet machine.
 bench: $(VENV)/.bench-installed
 	sh tests/system_packages.sh
 	$(BIN)/python -m lgt bench $(NAMES)

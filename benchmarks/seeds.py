@@ -65,7 +65,7 @@ def run(settings: Settings) -> Section:
     """A line per shape: steps per second of all seeds together."""
     rows = []
     for shape in SHAPES:
-        steps = 8 if settings.quick else 128
+        steps = 8 if settings.quick else 64
         ways: dict[Any, list[float]] = {one_after_another: [], as_processes: [], as_ensemble: []}
         for _ in range(settings.repetitions):
             for way, seconds in ways.items():
