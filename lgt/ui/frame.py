@@ -45,7 +45,8 @@ def page(title: str, lead: str) -> Iterator[None]:
 def empty_store() -> None:
     """What a page shows while the store has no finished comparison."""
     st.info(
-        "No finished runs of a task pair yet. Train the first one, it takes about twenty seconds:", icon=":material/science:"
+        "No finished runs of a task pair yet. Train the first one, it takes about twenty seconds:",
+        icon=":material/science:",
     )
     st.code(FIRST_COMMAND, language="bash")
     st.caption("Then the same with `--main-only` for the comparison, and reload this page.")
