@@ -128,11 +128,17 @@ def test_train_show_runs_export_and_merge_on_a_real_run(capsys, tmp_path):
     assert json.loads(lgt(capsys, "runs", "--json", "--database", store)[1])[0]["state"] == "done"
 
 
+def hear_ctrl_c() -> None:
+    """A shell makes what it starts in the background deaf to Ctrl-C, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.slow
 def test_ctrl_c_leaves_a_cancelled_run(tmp_path):
     store = tmp_path / "a.db"
     command = [sys.executable, "-m", "lgt", "train", "--group", "caprev", "--database", str(store)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, preexec_fn=hear_ctrl_c)
     wait_for_step(store)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=60)
