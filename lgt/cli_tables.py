@@ -97,8 +97,9 @@ def run_as_dict(record: RunRecord, accuracy: pd.DataFrame) -> dict[str, Any]:
     columns = ["task", "length", "correct", "total"]
     plain = {
         name: getattr(record, name)
-        for name in ("id", "label", "experiment", "state", "step", "total_steps", "config_hash", "code_version",
-                     "device", "seconds", "tokens", "error", "created_at", "started_at", "finished_at")
+        for name in ("id", "label", "experiment", "state", "stale", "step", "total_steps", "config_hash",
+                     "code_version", "device", "seconds", "tokens", "error", "log_tail", "attempt", "lost_workers",
+                     "created_at", "started_at", "finished_at")
     }  # fmt: skip
     rows = accuracy[columns].astype({"length": int, "correct": int, "total": int})
     return {**plain, "config": record.config.as_dict(), "accuracy": rows.to_dict(orient="records")}
@@ -109,8 +110,9 @@ def print_run(record: RunRecord, accuracy: pd.DataFrame) -> None:
     finished = record.finished_at and datetime.fromtimestamp(record.finished_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     facts = {
         "run": f"{record.id}  {record.label}",
-        "state": f"{record.state}, step {record.step} of {record.total_steps}",
+        "state": f"{'stale' if record.stale else record.state}, step {record.step} of {record.total_steps}",
         "error": record.error,
+        "lost": record.lost_workers and f"{record.lost_workers} workers stopped reporting",
         "finished": finished,
         "took": record.seconds and f"{record.seconds:.0f} s on {record.device}",
         "code": record.code_version,
@@ -119,5 +121,7 @@ def print_run(record: RunRecord, accuracy: pd.DataFrame) -> None:
     for name, value in facts.items():
         if value:
             print(f"{name:<9}{value}")
+    if record.log_tail:
+        print("log", *record.log_tail.splitlines(), sep="\n  ")
     if not accuracy.empty:
         print_accuracy(accuracy)

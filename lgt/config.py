@@ -86,6 +86,11 @@ class ModelConfig:
         """Channels per head."""
         return self.width // self.heads
 
+    def parameters(self, vocabulary: int) -> int:
+        """How many numbers a decoder of this shape with so many tokens learns; computed without making one."""
+        layer = 4 * self.width**2 + 3 * self.width * self.hidden + 2 * self.width + 2 * self.heads * self.qk_norm
+        return 2 * vocabulary * self.width + self.layers * layer + self.width
+
 
 @dataclass(frozen=True)
 class TrainingConfig:

@@ -158,3 +158,42 @@ def wait_for_step(store: Path, seconds: float = 120) -> None:
                 return
         time.sleep(0.2)
     pytest.fail("the run did not start")
+
+
+def test_submit_cancel_retry_and_worker(capsys, tmp_path):
+    store = ["--database", str(tmp_path / "a.db")]
+    code, out, _ = lgt(capsys, "submit", "--group", "caprev", "--seeds", "0-2", *QUICK, *store)
+    assert code == 0 and out.splitlines()[2] == "run 3: caprev 8<-16 with auxiliary, seed 2 queued"
+    assert lgt(capsys, "cancel", "2", *store)[1] == "run 2: cancelled\n"
+    code, _, error = lgt(capsys, "cancel", "2", *store)
+    assert (code, error) == (2, "lgt: run 2 cannot be cancelled: it is cancelled\n")
+    code, _, error = lgt(capsys, "retry", "1", *store)
+    assert code == 2 and "run 1 cannot be retried: it is queued" in error
+    assert lgt(capsys, "cancel", "9", *store)[2].startswith("lgt: run 9: not in the store")
+    assert "2 waiting and none running" in lgt(capsys, "doctor", *store)[1]
+    code, out, _ = lgt(capsys, "worker", "--once", *store)
+    assert code == 0 and out.splitlines()[-1] == "run 1: caprev 8<-16 with auxiliary, seed 0 done"
+    assert lgt(capsys, "retry", "2", *store)[0] == 0
+    code, out, _ = lgt(capsys, "worker", *store)
+    assert code == 0 and out.count("done") == 2
+    rows = json.loads(lgt(capsys, "runs", "--json", *store)[1])
+    assert [(row["state"], row["stale"], row["attempt"]) for row in rows] == [("done", False, 1)] * 3
+    code, _, error = lgt(capsys, "submit", "--group", "caprev", "--set", "training.steps=100001", *store)
+    assert (
+        code == 2 and "training.steps: 100001 is not accepted; accepted: at most 100,000 steps (LGT_MAX_STEPS" in error
+    )
+
+
+@pytest.mark.slow
+def test_several_workers_share_a_queue_and_a_slot_is_respected(capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("LGT_CACHE", str(tmp_path / "cache"))
+    store = ["--database", str(tmp_path / "a.db")]
+    lgt(capsys, "submit", "--group", "caprev", "--seeds", "0-3", *QUICK, *store)
+    assert lgt(capsys, "worker", "--count", "2", *store)[0] == 0
+    rows = json.loads(lgt(capsys, "runs", "--json", *store)[1])
+    assert {row["state"] for row in rows} == {"done"} and len({row["owner"] for row in rows}) == 2
+    monkeypatch.setenv("LGT_MAX_WORKERS", "1")
+    from lgt.execution.local import take_slot
+
+    held = take_slot(open_store(store[1]).url.render_as_string())
+    assert held is not None and "as many workers are running" in lgt(capsys, "worker", "--slot", *store)[1]

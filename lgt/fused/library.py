@@ -13,6 +13,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from lgt.places import cache_directory, private, user_number
+
 SOURCES = Path(__file__).parent
 FILES = ("matrix.hpp", "decoder.hpp", "step.cpp")
 # Sums may be reordered (so that they vectorise), but NaN and infinity keep their meaning: a diverged run must be seen.
@@ -42,13 +44,6 @@ class Rates(ctypes.Structure):
         ("muon", ctypes.c_int64),
         ("step", ctypes.c_int64),
     )
-
-
-def cache_directory() -> Path:
-    """Where compiled code is kept: ``LGT_CACHE``, else the user's cache directory."""
-    if os.environ.get("LGT_CACHE"):
-        return Path(os.environ["LGT_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "length-transfer-lab"
 
 
 def compiler() -> str | None:
@@ -98,7 +93,7 @@ def _compiled(chosen: str) -> Path:
     for name in FILES:
         digest.update((SOURCES / name).read_bytes())
     name = f"step-{digest.hexdigest()[:16]}.so"
-    for directory in (cache_directory(), Path(tempfile.gettempdir()) / f"length-transfer-lab-{_user()}"):
+    for directory in (cache_directory(), Path(tempfile.gettempdir()) / f"length-transfer-lab-{user_number()}"):
         try:
             return _compile_into(directory, name, command)
         except PermissionError:
@@ -109,10 +104,7 @@ def _compiled(chosen: str) -> Path:
 
 
 def _compile_into(directory: Path, name: str, command: list[str]) -> Path:
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-    status = directory.stat()
-    if status.st_uid != _user() or status.st_mode & 0o022:  # code that somebody else could have put there is not loaded
-        raise PermissionError(f"{directory} can be written by others")
+    private(directory)  # code that somebody else could have put there is not loaded
     if (directory / name).exists():
         return directory / name
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
@@ -120,10 +112,6 @@ def _compile_into(directory: Path, name: str, command: list[str]) -> Path:
         subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=True, timeout=COMPILE_SECONDS)
         os.replace(made, directory / name)  # appears whole, whoever compiles at the same moment
     return directory / name
-
-
-def _user() -> int:
-    return os.getuid() if hasattr(os, "getuid") else 0  # Windows has no such number, and reports 0 for every file
 
 
 def _processor() -> str:
