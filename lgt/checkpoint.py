@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lgt.config import ModelConfig
 from lgt.model import Decoder
+from lgt.vocabulary import VOCABULARY_SIZE
 
 
 class CheckpointError(ValueError):
@@ -41,11 +42,14 @@ def to_bytes(model: Decoder) -> bytes:
 
 def from_bytes(data: bytes, config: ModelConfig) -> Decoder:
     """The decoder whose weights are ``data``. Raises CheckpointError when bytes and shape do not belong together."""
-    model = Decoder(config)
     try:
         weights = load(data)
     except (SafetensorError, ValueError, OverflowError) as error:
         raise CheckpointError(f"not a safetensors file: {error}") from error
+    learned = config.parameters(VOCABULARY_SIZE)
+    if sum(value.numel() for value in weights.values()) != learned:  # before making a decoder of whatever size
+        raise CheckpointError(f"checkpoint does not fit the model, which has {learned:,} parameters")
+    model = Decoder(config)
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     if wanted != found:

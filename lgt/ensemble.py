@@ -25,7 +25,7 @@ from lgt.sinks import Sink
 from lgt.snapshots import measure, snapshot_steps
 from lgt.steps import faster_products, on_device
 from lgt.tasks import check_run
-from lgt.train import REPORT_SECONDS, Reporter, learning_rate_factor
+from lgt.train import REPORT_SECONDS, Reporter, Stopped, learning_rate_factor
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,7 +36,7 @@ class Member:
     """One run of an ensemble. ``should_stop`` is asked before every step.
 
     ``ended`` is called once, as soon as the run is over, while the others may go on: with None when it was trained to
-    its end or stopped, else with the error that ended it (TrainingFailed, whatever its sink raised, ...).
+    its end, else with what ended it (Stopped, TrainingFailed, whatever its sink raised, ...).
     """
 
     config: RunConfig
@@ -127,15 +127,12 @@ class Seat:
         measure(stepper.decoder(self.number), self.member.config, step, self.member.sink)
 
     def stop_if_over(self, step: int) -> None:
-        """End this member after its last step, or when it is to stop."""
-        if self.attempt(self._is_over, step):
-            self.leave(None)
-
-    def _is_over(self, step: int) -> bool:
-        over = step == self.member.config.training.steps or self.member.should_stop()
-        if over:
-            self.report.send(step)
-        return over
+        """End this member after its last step, or with Stopped when it is to stop before."""
+        last = self.member.config.training.steps
+        if step == last or self.attempt(self.member.should_stop):
+            self.attempt(self.report.send, step)
+            if self.running:
+                self.leave(None if step == last else Stopped(f"stopped after {step} of {last} steps"))
 
 
 def running(seats: list[Seat]) -> list[Seat]:

@@ -9,7 +9,10 @@ from lgt.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRo
 
 
 class Sink(Protocol):
-    """Receives what a run reports, in order of steps. Sending the same step again replaces it."""
+    """Receives what a run reports, in order of steps. Sending the same step again replaces it.
+
+    A run that was resumed repeats what it had already reported after the step it went on from.
+    """
 
     def progress(self, step: int, tokens: int, seconds: float, log: list[LogRow]) -> None:
         """The loop has finished ``step`` optimizer steps over ``tokens`` tokens in ``seconds``."""
@@ -26,6 +29,9 @@ class Sink(Protocol):
     def checkpoint(self, step: int, weights: bytes) -> None:
         """The measured weights after ``step`` steps, as safetensors bytes."""
 
+    def training_state(self, step: int, state: bytes) -> None:
+        """From where training can go on after ``step`` steps (see :mod:`lgt.resume`); only the newest matters."""
+
 
 @dataclass
 class ListSink:
@@ -36,6 +42,7 @@ class ListSink:
     maps: dict[int, list[HeadScoreRow]] = field(default_factory=dict)
     differences: dict[int, list[AttentionDifferenceRow]] = field(default_factory=dict)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
+    states: dict[int, bytes] = field(default_factory=dict)
 
     def progress(self, step: int, tokens: int, seconds: float, log: list[LogRow]) -> None:
         self.logs += log
@@ -51,3 +58,6 @@ class ListSink:
 
     def checkpoint(self, step: int, weights: bytes) -> None:
         self.checkpoints[step] = weights
+
+    def training_state(self, step: int, state: bytes) -> None:
+        self.states[step] = state

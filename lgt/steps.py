@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -21,10 +21,24 @@ from lgt.optimizers import make_optimizers, take_step
 
 
 class Stepper(Protocol):
-    """Takes optimizer steps for one model."""
+    """Takes optimizer steps for one model.
+
+    ``machinery`` names what computes them; a state goes back into the same machinery only.
+    """
+
+    machinery: str
 
     def step(self, batch: Batch, factor: float) -> float | Tensor:
         """One optimizer step on ``batch`` at ``factor`` times the base learning rates; the loss before it (nats)."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that later steps depend on, by name: weights and what the optimizers remember. Not copied."""
+
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """Go on as if ``step`` steps had just been taken and led to :meth:`state`'s ``tensors``.
+
+        Raises KeyError or RuntimeError when they are of another model or machinery.
+        """
 
 
 def make_stepper(model: Decoder, config: RunConfig, *, device: str = "cpu", fused: bool = True) -> Stepper:
@@ -41,6 +55,8 @@ def make_stepper(model: Decoder, config: RunConfig, *, device: str = "cpu", fuse
 class TorchStep:
     """Forward, backward, clipping and optimizer step in PyTorch."""
 
+    machinery = "torch"
+
     def __init__(self, model: Decoder, training: TrainingConfig, device: str) -> None:
         self.model, self.training, self.device = model.to(device), training, torch.device(device)
         model.compute = getattr(torch, training.precision)
@@ -56,6 +72,28 @@ class TorchStep:
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.gradient_clip)
         take_step(self.optimizers, factor)
         return loss.detach()
+
+    def state(self) -> dict[str, Tensor]:
+        """See :class:`Stepper`."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for place, parameter, remembered in self._memories():
+            tensors |= {f"{place}.{name}": value for name, value in remembered.get(parameter, {}).items()}
+        return tensors
+
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """See :class:`Stepper`."""
+        self.model.load_state_dict({name: tensors[f"model.{name}"] for name in self.model.state_dict()})
+        for place, parameter, remembered in self._memories():
+            names = {name: name.removeprefix(f"{place}.") for name in tensors if name.startswith(f"{place}.")}
+            if names:
+                remembered[parameter] = {short: tensors[name].to(parameter.device) for name, short in names.items()}
+
+    def _memories(self) -> Iterator[tuple[str, Tensor, dict[Tensor, Any]]]:
+        """Every parameter under a name of its own, with the memory of its optimizer."""
+        for number, optimizer in enumerate(self.optimizers):
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            for place, parameter in enumerate(parameters):
+                yield f"optimizer.{number}.{place}", parameter, optimizer.state
 
 
 def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor
 
+from lgt import resume
 from lgt.config import RunConfig, TrainingConfig
 from lgt.model import Decoder
 from lgt.prefetch import batch_source
@@ -19,10 +21,15 @@ from lgt.tasks import check_run
 
 REPORT_SECONDS = 1.0
 LOG_ROWS = 200
+KEEP_SECONDS = 30.0  # a state of a small run is two megabytes; losing half a minute of work is bearable
 
 
 class TrainingFailed(RuntimeError):
     """Training cannot go on (the loss is not finite); ``str()`` says at which step and what to change."""
+
+
+class Stopped(RuntimeError):
+    """Training was asked to stop and did, before its last step; its state has been sent to the sink."""
 
 
 def learning_rate_factor(training: TrainingConfig, step: int) -> float:
@@ -37,12 +44,15 @@ def learning_rate_factor(training: TrainingConfig, step: int) -> float:
 
 
 def train(
-    config: RunConfig, sink: Sink, *, device: str = "cpu", should_stop: Callable[[], bool] = lambda: False
-) -> Decoder:
+    config: RunConfig, sink: Sink, *, device: str = "cpu", should_stop: Callable[[], bool] = lambda: False,
+    state: bytes | None = None,
+) -> Decoder:  # fmt: skip
     """Train the run described by ``config``, sending measurements to ``sink``; returns the trained decoder.
 
-    ``should_stop`` is asked before every step; when it says yes the loop ends early and the caller decides what the
-    run is called. Raises ConfigError for a config no task accepts and TrainingFailed when the loss is not finite.
+    Every ``KEEP_SECONDS`` the sink gets a training state; with such a ``state`` training goes on where it was, and on
+    a CPU ends with the same bits. ``should_stop`` is asked before every step; when it says yes the sink gets the state
+    of that step and Stopped is raised. Raises ConfigError for a config no task accepts, TrainingFailed when the loss is
+    not finite and CheckpointError for a state that is not of this run on this machinery.
     """
     check_run(config)
     training = config.training
@@ -50,13 +60,22 @@ def train(
     stepper = make_stepper(model, config, device=device)
     measured_steps = set(snapshot_steps(config))
     report = Reporter(sink, training.steps)
+    first = 0 if state is None else resume.restore(state, stepper, report)
+    kept = time.monotonic()
     with batch_source(config, device) as batch_of:
-        for step in range(training.steps + 1):
+        for step in range(first, training.steps + 1):
             if step in measured_steps:
                 report.send(step)
                 measure(model, config, step, sink)
-            if step == training.steps or should_stop():
+            if step == training.steps:
                 break
+            stop = should_stop()
+            if stop or time.monotonic() - kept >= KEEP_SECONDS:
+                report.send(step)  # first: what is not sent by then is not repeated by a run that goes on from here
+                sink.training_state(step, resume.to_bytes(step, stepper, report))
+                kept = time.monotonic()
+            if stop:
+                raise Stopped(f"stopped after {step} of {training.steps} steps")
             batch = batch_of(step)
             factor = learning_rate_factor(training, step)
             loss = stepper.step(batch, factor)
@@ -96,6 +115,20 @@ class Reporter:
         speed = (self.tokens - self.tokens_logged) / max(now - self.logged, 1e-9)
         self.rows.append(LogRow(step, loss, rate, speed))
         self.logged, self.tokens_logged, self.losses = now, self.tokens, []
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs in order to report as if it had never stopped; plain values for JSON."""
+        return {
+            "tokens": self.tokens,
+            "seconds": time.perf_counter() - self.started,
+            "losses": [float(loss) for loss in self.losses],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state`."""
+        self.tokens = self.tokens_logged = int(state["tokens"])
+        self.started -= float(state["seconds"])
+        self.losses = [float(loss) for loss in state["losses"]]
 
     def send_when_due(self, step: int) -> None:
         """Send if the last time is long enough ago; also says that the run is alive while others are measured."""

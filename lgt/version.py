@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent
 RESULT_SOURCES = (
     "checks.py", "config.py", "presets.py", "groups.py", "seeding.py", "vocabulary.py", "statistics.py", "tasks/*.py",
     "model.py", "taps.py", "batches.py", "fused/*.?pp", "fused/*.py", "evaluate.py", "attribution/*.py",
-    "checkpoint.py", "snapshots.py", "steps.py", "optimizers.py", "prefetch.py", "train.py", "ensemble.py",
+    "checkpoint.py", "snapshots.py", "steps.py", "optimizers.py", "prefetch.py", "train.py", "resume.py", "ensemble.py",
 )  # fmt: skip
 
 

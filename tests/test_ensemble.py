@@ -19,10 +19,10 @@ from lgt.model import Decoder, initialise
 from lgt.sinks import ListSink
 from lgt.snapshots import measure
 from lgt.steps import TorchStep
-from lgt.store import queries, queue, writes
+from lgt.store import leases, queries, queue, writes
 from lgt.store.engine import open_store
 from lgt.store.errors import LeaseLost, StoreError
-from lgt.train import TrainingFailed, train
+from lgt.train import Stopped, TrainingFailed, train
 from tests.conftest import tiny
 
 
@@ -143,7 +143,7 @@ def test_a_member_that_stops_leaves_the_others_training(plain):
             for i, (c, sink, stop) in enumerate(zip(configs, sinks, stops, strict=True))
         ]
     )
-    assert ends == [(1, None), (0, None), (2, None)]
+    assert [(i, type(error)) for i, error in ends] == [(1, Stopped), (0, type(None)), (2, type(None))]
     assert sinks[1].logs[-1].step == 5 and list(sinks[1].accuracies) == [4] and not sinks[1].checkpoints
     for i in (0, 2):
         assert_same_run(configs[i], models[i], sinks[i])
@@ -235,7 +235,7 @@ def test_only_runs_of_one_experiment_that_differ_in_the_seed_are_claimed_togethe
     unnamed = queued(engine, 2)
     other = writes.create_run(engine, with_training(tiny(steps=8), steps=9), experiment="e")
     done = writes.create_run(engine, tiny(steps=8, model_seed=7), experiment="e")
-    writes.cancel_run(engine, done)
+    leases.cancel_run(engine, done)
     late = writes.create_run(engine, tiny(steps=8, model_seed=9), experiment="e")
     assert [record.id for record, _ in claim_together(engine, most=8)] == [nameless, *unnamed]
     assert [record.id for record, _ in claim_together(engine, most=8)] == [*first, late]
@@ -266,7 +266,7 @@ def test_each_run_of_a_lot_fails_and_is_cancelled_for_itself(engine, monkeypatch
 
     def ending(m, number, step, sink):
         if number == 0 and step == 4:
-            writes.cancel_run(engine, ids[2])
+            leases.cancel_run(engine, ids[2])
             ended.append(states(engine, ids))
 
     monkeypatch.setattr(
@@ -285,7 +285,7 @@ def test_cancelled_runs_stop_before_their_next_step(engine, monkeypatch):
 
     def step(self, *arguments):
         steps.append(1)
-        assert all(writes.cancel_run(engine, run_id) for run_id in ids)
+        assert all(leases.cancel_run(engine, run_id) for run_id in ids)
         return real(self, *arguments)
 
     monkeypatch.setattr(EnsembleStep, "step", step)

@@ -20,7 +20,7 @@ from lgt.presets import custom_config, group_config
 from lgt.sinks import ListSink
 from lgt.snapshots import attribution_lengths, snapshot_steps
 from lgt.steps import make_optimizers, make_stepper
-from lgt.train import TrainingFailed, learning_rate_factor, train
+from lgt.train import Stopped, TrainingFailed, learning_rate_factor, train
 from lgt.vocabulary import EOS, TAG
 from tests.conftest import tiny
 
@@ -205,8 +205,9 @@ def test_a_loss_that_is_not_finite_ends_the_run_with_its_reason(precision, monke
 def test_stopping_early_measures_nothing_more():
     sink = ListSink()
     asked = iter([False, False, True])
-    train(tiny(steps=50), sink, should_stop=lambda: next(asked))
-    assert not sink.accuracies and not sink.checkpoints
+    with pytest.raises(Stopped, match="after 2 of 50 steps"):
+        train(tiny(steps=50), sink, should_stop=lambda: next(asked))
+    assert not sink.accuracies and not sink.checkpoints and list(sink.states) == [2]
 
 
 def test_maps_are_made_at_lengths_that_every_task_has():

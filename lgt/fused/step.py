@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import weakref
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -23,6 +24,8 @@ class FusedStep:
     ``momentum`` and ``variance`` are flat as well [parameters], in the order of ``model.named_parameters()``. Results
     do not depend on the number of threads, which is PyTorch's. Raises RuntimeError where the compiled code is missing.
     """
+
+    machinery = "fused"
 
     def __init__(self, model: Decoder, training: TrainingConfig) -> None:
         loaded = library()
@@ -48,6 +51,16 @@ class FusedStep:
         loss = self.gradients(batch)
         self.update(factor)
         return loss
+
+    def state(self) -> dict[str, Tensor]:
+        """See :class:`lgt.steps.Stepper`."""
+        return {name: getattr(self, name) for name in ("parameters", "momentum", "variance")}
+
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """See :class:`lgt.steps.Stepper`."""
+        for name, value in self.state().items():
+            value.copy_(tensors[name])
+        self.done = step
 
     def gradients(self, batch: Batch) -> float:
         """Leave the loss's gradient in ``gradient``; returns the loss."""
