@@ -7,7 +7,7 @@ import pytest
 from lgt.config import TaskSpec, with_setting
 from lgt.presets import baseline, custom_config, group_config
 from lgt.records import AccuracyRow
-from lgt.store import writes
+from lgt.store import leases, writes
 from lgt.store.comparisons import Setting, comparisons
 from lgt.store.engine import open_store
 
@@ -19,9 +19,9 @@ def engine(tmp_path):
 
 def add(engine, config, state: str = "done") -> int:
     run_id = writes.create_run(engine, config)
-    attempt = writes.start_run(engine, run_id, "test", "cpu")
+    attempt = leases.start_run(engine, run_id, "test", "cpu")
     writes.record_accuracy(engine, run_id, attempt, 1, [AccuracyRow(config.main.task, 1, 1, 2)])
-    writes.finish_run(engine, run_id, attempt, state)
+    leases.finish_run(engine, run_id, attempt, state)
     return run_id
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from lgt.config import RunConfig, TaskSpec
 from lgt.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
-from lgt.store import queries, writes
+from lgt.store import leases, outside, queries, writes
 from lgt.store.engine import LeaseLost, StoreError, database_url, open_store, read_connection, write_transaction
 from lgt.store.schema import VERSION_TABLE, Base, RunState
 
@@ -32,9 +31,9 @@ WEIGHTS = bytes(range(256)) * 20
 def finished_run(engine: Engine, config: RunConfig = CONFIG) -> int:
     """The id of a run with rows in every table that a run writes."""
     run_id = writes.create_run(engine, config, label="first", code_version="abc")
-    attempt = writes.start_run(engine, run_id, "worker", "cpu")
+    attempt = leases.start_run(engine, run_id, "worker", "cpu")
     send(engine, run_id, attempt)
-    writes.finish_run(engine, run_id, attempt, "done")
+    leases.finish_run(engine, run_id, attempt, "done")
     return run_id
 
 
@@ -50,14 +49,13 @@ def send(engine: Engine, run_id: int, attempt: int) -> None:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def engine(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Engine]:
-    """An empty store: a SQLite file, and the PostgreSQL database that LGT_TEST_POSTGRESQL names (it is emptied)."""
+def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An empty store: a SQLite file, and a database of the PostgreSQL server that the tests start (it is emptied)."""
     if request.param == "sqlite":
         yield open_store(str(tmp_path / "results.db"))
         return
-    url = os.environ.get("LGT_TEST_POSTGRESQL")
-    if not url:
-        pytest.skip("LGT_TEST_POSTGRESQL names no database")
+    url = request.getfixturevalue("postgresql")
+    monkeypatch.setenv("LGT_FILES", str(tmp_path / "files"))
     engine = open_store(url)
     yield engine
     with engine.begin() as connection:
@@ -77,8 +75,7 @@ def test_a_run_reads_back_as_it_was_written(engine: Engine) -> None:
         ("no_carry", "auxiliary", 8, 8),
     ]
     assert queries.checkpoint(engine, run_id).weights == WEIGHTS
-    assert queries.evaluated_steps(engine, [run_id]) == {run_id: [10, 20]}
-    assert queries.finished_with_hash(engine, CONFIG.hash()) == run_id
+    assert queries.existing_with_hash(engine, CONFIG.hash(), ["done"]) == run_id
     assert queries.training_log(engine, [run_id]).loss.tolist() == [0.2, 0.1]
 
 
@@ -101,7 +98,7 @@ def test_accuracy_has_counts_and_what_decides_zones(engine: Engine) -> None:
 
 def test_final_is_each_runs_own_last_step(engine: Engine) -> None:
     longer, shorter = finished_run(engine), writes.create_run(engine, CONFIG)
-    attempt = writes.start_run(engine, shorter, "w", "cpu")
+    attempt = leases.start_run(engine, shorter, "w", "cpu")
     writes.record_accuracy(engine, shorter, attempt, 5, ACCURACY[:1])
     final = queries.accuracy(engine, [longer, shorter])
     assert final.groupby("run_id").step.unique().map(list).to_dict() == {longer: [20], shorter: [5]}
@@ -128,7 +125,7 @@ def test_column_types_do_not_depend_on_rows(engine: Engine) -> None:
 
 def test_sending_everything_twice_changes_nothing(engine: Engine) -> None:
     run_id = writes.create_run(engine, CONFIG)
-    attempt = writes.start_run(engine, run_id, "worker", "cpu")
+    attempt = leases.start_run(engine, run_id, "worker", "cpu")
     send(engine, run_id, attempt)
     before = [f(engine, [run_id]) for f in (queries.accuracy, queries.head_scores, queries.training_log)]
     send(engine, run_id, attempt)
@@ -140,8 +137,8 @@ def test_sending_everything_twice_changes_nothing(engine: Engine) -> None:
 
 def test_every_write_of_a_lost_attempt_is_refused(engine: Engine) -> None:
     run_id = writes.create_run(engine, CONFIG)
-    stale = writes.start_run(engine, run_id, "slept", "cpu", lease_seconds=-1)
-    current = writes.start_run(engine, run_id, "took over", "cpu")
+    stale = leases.start_run(engine, run_id, "slept", "cpu", lease_seconds=-1)
+    current = leases.start_run(engine, run_id, "took over", "cpu")
     assert current == stale + 1
     for write in (
         lambda: writes.record_progress(engine, run_id, stale, step=1, tokens=1, seconds=1.0, log_rows=[]),
@@ -149,13 +146,13 @@ def test_every_write_of_a_lost_attempt_is_refused(engine: Engine) -> None:
         lambda: writes.record_head_scores(engine, run_id, stale, 1, SCORES),
         lambda: writes.record_attention_differences(engine, run_id, stale, 1, DIFFERENCES),
         lambda: writes.record_checkpoint(engine, run_id, stale, 1, WEIGHTS),
-        lambda: writes.extend_lease(engine, run_id, stale),
-        lambda: writes.finish_run(engine, run_id, stale, "done"),
+        lambda: leases.heartbeat(engine, run_id, stale),
+        lambda: leases.finish_run(engine, run_id, stale, "done"),
     ):
         with pytest.raises(LeaseLost):
             write()
-    assert writes.cancel_requested(engine, run_id, stale)
-    assert not writes.cancel_requested(engine, run_id, current)
+    assert leases.cancel_requested(engine, run_id, stale)
+    assert not leases.cancel_requested(engine, run_id, current)
     assert queries.run(engine, run_id).state is RunState.RUNNING
     assert queries.accuracy(engine, [run_id], step="all").empty
     send(engine, run_id, current)
@@ -164,25 +161,25 @@ def test_every_write_of_a_lost_attempt_is_refused(engine: Engine) -> None:
 @pytest.mark.parametrize("end", ["done", "failed", "cancelled"])
 def test_a_run_that_ended_takes_no_more_rows(engine: Engine, end: str) -> None:
     run_id = writes.create_run(engine, CONFIG)
-    attempt = writes.start_run(engine, run_id, "w", "cpu")
+    attempt = leases.start_run(engine, run_id, "w", "cpu")
     if end == "cancelled":
-        assert writes.cancel_run(engine, run_id)
+        assert leases.cancel_run(engine, run_id)
     else:
-        writes.finish_run(engine, run_id, attempt, end, error="reason" if end == "failed" else None)
+        leases.finish_run(engine, run_id, attempt, end, error="reason" if end == "failed" else None)
     with pytest.raises(LeaseLost):
         writes.record_accuracy(engine, run_id, attempt, 1, ACCURACY)
     with pytest.raises(StoreError, match=end):
-        writes.start_run(engine, run_id, "w", "cpu")
-    assert not writes.cancel_run(engine, run_id)
+        leases.start_run(engine, run_id, "w", "cpu")
+    assert not leases.cancel_run(engine, run_id)
     record = queries.run(engine, run_id)
     assert record.state.terminal and record.finished_at is not None and record.lease_until is None
 
 
 def test_a_live_lease_is_not_taken(engine: Engine) -> None:
     run_id = writes.create_run(engine, CONFIG, state="running")
-    writes.start_run(engine, run_id, "first", "cpu")
+    leases.start_run(engine, run_id, "first", "cpu")
     with pytest.raises(StoreError, match="owner first"):
-        writes.start_run(engine, run_id, "second", "cpu")
+        leases.start_run(engine, run_id, "second", "cpu")
 
 
 def test_a_read_only_store_can_be_read_and_not_written(engine: Engine) -> None:
@@ -225,7 +222,7 @@ def test_revision_changes_with_every_write_and_only_then(engine: Engine) -> None
     seen = [queries.revision(engine)]
     run_id = writes.create_run(engine, CONFIG)
     seen.append(queries.revision(engine))
-    attempt = writes.start_run(engine, run_id, "w", "cpu")
+    attempt = leases.start_run(engine, run_id, "w", "cpu")
     seen.append(queries.revision(engine))
     writes.record_accuracy(engine, run_id, attempt, 1, ACCURACY)
     seen.append(queries.revision(engine))
@@ -236,7 +233,7 @@ def test_revision_changes_with_every_write_and_only_then(engine: Engine) -> None
 
 def test_not_a_number_is_stored_as_missing(engine: Engine) -> None:
     run_id = writes.create_run(engine, CONFIG)
-    attempt = writes.start_run(engine, run_id, "w", "cpu")
+    attempt = leases.start_run(engine, run_id, "w", "cpu")
     row = LogRow(1, math.nan, 0.1, math.inf)
     writes.record_progress(engine, run_id, attempt, step=1, tokens=1, seconds=1.0, log_rows=[row])
     log = queries.training_log(engine, [run_id])
@@ -245,7 +242,7 @@ def test_not_a_number_is_stored_as_missing(engine: Engine) -> None:
 
 def test_counts_that_cannot_be_are_refused_and_nothing_of_the_write_stays(engine: Engine) -> None:
     run_id = writes.create_run(engine, CONFIG)
-    attempt = writes.start_run(engine, run_id, "w", "cpu")
+    attempt = leases.start_run(engine, run_id, "w", "cpu")
     with pytest.raises(StoreError, match="counts"):
         writes.record_accuracy(engine, run_id, attempt, 1, [ACCURACY[0], AccuracyRow("no_carry", 9, 17, 16)])
     assert queries.accuracy(engine, [run_id]).empty
@@ -289,12 +286,23 @@ def test_a_checkpoint_is_checked_before_it_is_used(engine: Engine) -> None:
         queries.checkpoint(engine, run_id)
 
 
-def test_a_checkpoint_above_8_mb_is_refused(engine: Engine) -> None:
+def test_weights_above_8_mb_lie_beside_the_store_and_are_checked_all_the_same(engine: Engine) -> None:
     run_id = writes.create_run(engine, CONFIG)
-    attempt = writes.start_run(engine, run_id, "w", "cpu")
+    attempt = leases.start_run(engine, run_id, "w", "cpu")
     writes.record_checkpoint(engine, run_id, attempt, 1, bytes(8 * 1024 * 1024))
-    with pytest.raises(StoreError, match="8,388,609 bytes"):
-        writes.record_checkpoint(engine, run_id, attempt, 2, bytes(8 * 1024 * 1024 + 1))
+    large = bytes(8 * 1024 * 1024) + b"!"
+    writes.record_checkpoint(engine, run_id, attempt, 2, large)
+    (path,) = outside.folder(engine.url).iterdir()
+    assert path.read_bytes() == large == queries.checkpoint(engine, run_id).weights
+    path.write_bytes(large[:-1] + b"?")
+    with pytest.raises(StoreError, match="SHA-256 differs"):
+        queries.checkpoint(engine, run_id)
+    path.write_bytes(large + b"!")
+    with pytest.raises(StoreError, match="8,388,610 bytes instead of 8,388,609"):
+        queries.checkpoint(engine, run_id)
+    path.unlink()
+    with pytest.raises(StoreError, match="cannot be read: No such file"):
+        queries.checkpoint(engine, run_id)
 
 
 def test_database_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from sqlalchemy import Engine, event
 
 from lgt.store import engine as engines
-from lgt.store import files, queries, transfer, writes
+from lgt.store import files, leases, migrate, queries, transfer, writes
 from lgt.store.engine import StoreError, open_store, write_transaction
 from lgt.store.schema import APPLICATION_ID
 from tests.test_store import ACCURACY, CONFIG, finished_run
@@ -210,7 +210,7 @@ def test_a_read_only_engine_writes_nothing(whole: Path, tmp_path: Path) -> None:
 def test_a_full_disk_fails_one_write_and_leaves_the_store_whole(whole: Path, tmp_path: Path) -> None:
     store = open_store(str(copied(whole, tmp_path)))
     run_id = writes.create_run(store, CONFIG)
-    attempt = writes.start_run(store, run_id, "w", "cpu")
+    attempt = leases.start_run(store, run_id, "w", "cpu")
 
     def full(raw: sqlite3.Connection, _record: object) -> None:
         raw.execute(f"PRAGMA max_page_count = {raw.execute('PRAGMA page_count').fetchone()[0]}")
@@ -250,7 +250,7 @@ def test_a_store_is_one_file_with_a_rollback_journal_and_our_marks(tmp_path: Pat
     header = path.read_bytes()[:100]
     assert header[18:20] == b"\x01\x01", "1 is the rollback journal, 2 the write-ahead log"
     assert int.from_bytes(header[68:72], "big") == APPLICATION_ID == int.from_bytes(b"LGT1", "big")
-    assert int.from_bytes(header[60:64], "big") == 1
+    assert int.from_bytes(header[60:64], "big") == migrate.latest_schema()
     with write_transaction(store) as connection:
         settings = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar()
                     for name in ("journal_mode", "foreign_keys", "synchronous", "busy_timeout")}  # fmt: skip

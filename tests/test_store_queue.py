@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from lgt.store import queries, writes
+from lgt.store import leases, queries, writes
 from lgt.store.engine import LeaseLost, open_store
 from lgt.store.queue import claim, requeue_expired, retry
 from lgt.store.schema import RunState
@@ -79,8 +79,8 @@ def test_a_lost_worker_gives_the_run_back_and_is_fenced(engine: Engine) -> None:
     assert requeue_expired(engine) == [run_id]
     assert claim(engine, "next", "cpu") == (run_id, 2)
     with pytest.raises(LeaseLost):
-        writes.finish_run(engine, run_id, 1, "done")
-    writes.finish_run(engine, run_id, 2, "done")
+        leases.finish_run(engine, run_id, 1, "done")
+    leases.finish_run(engine, run_id, 2, "done")
 
 
 def test_a_run_fails_after_three_lost_workers(engine: Engine) -> None:
@@ -96,7 +96,7 @@ def test_a_run_fails_after_three_lost_workers(engine: Engine) -> None:
 
 
 def test_a_foreground_run_that_never_started_is_reclaimed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writes, "LEASE_SECONDS", -1.0)
+    monkeypatch.setattr(leases, "LEASE_SECONDS", -1.0)
     run_id = writes.create_run(engine, CONFIG, state="running")
     assert requeue_expired(engine) == [run_id]
 
@@ -104,6 +104,6 @@ def test_a_foreground_run_that_never_started_is_reclaimed(engine: Engine, monkey
 def test_only_failed_and_cancelled_runs_are_retried(engine: Engine) -> None:
     run_id = writes.create_run(engine, CONFIG)
     assert not retry(engine, run_id)
-    assert writes.cancel_run(engine, run_id)
+    assert leases.cancel_run(engine, run_id)
     assert retry(engine, run_id)
     assert queries.run(engine, run_id).state is RunState.QUEUED

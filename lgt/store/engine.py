@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
+from lgt import limits
 from lgt.store import files, migrate
 from lgt.store.errors import LeaseLost, StoreError, explained, store_name
 from lgt.store.upserts import bump_revision
@@ -79,10 +80,37 @@ def open_store(url: str, *, create: bool = True, read_only: bool = False) -> Eng
     file, an empty file, another program's database, a newer schema, a damaged, unreadable or unwritable file.
     """
     parsed = _parsed(url)
+    if not read_only:
+        refuse_if_read_only(store_name(parsed))
     with explained(parsed):
         if parsed.get_backend_name() == "sqlite":
             return _open_sqlite(parsed, create and not read_only, read_only)
         return _open_server(parsed, create and not read_only, read_only)
+
+
+def refuse_if_read_only(name: str) -> None:
+    """Raise StoreError about the store ``name`` while ``LGT_READ_ONLY`` is set."""
+    if limits.read_only():
+        raise StoreError(f"{name} is not written to: {limits.READ_ONLY} is set; unset it to make changes")
+
+
+def migrate_if_older(url: str) -> None:
+    """Bring the store at ``url`` to this code's schema where that is all it needs and it may be written.
+
+    Every other trouble is left for :func:`open_store` to explain.
+    """
+    parsed = _parsed(url)
+    with suppress(StoreError), explained(parsed):
+        if parsed.get_backend_name() == "sqlite":
+            path = Path(str(parsed.database))
+            files.check_file(path, writable=True)
+            engine = sqlite_engine(path, read_only=True)
+        else:
+            engine = create_engine(parsed, poolclass=NullPool)
+        with read_connection(engine) as connection:
+            stored = migrate.stored_schema(connection)
+        if 0 < stored < migrate.latest_schema():
+            open_store(url, create=False)
 
 
 def _open_sqlite(url: URL, may_create: bool, read_only: bool) -> Engine:
@@ -172,16 +200,19 @@ def _open_server(url: URL, may_create: bool, read_only: bool) -> Engine:
 
 
 @contextmanager
-def write_transaction(engine: Engine) -> Iterator[Connection]:
+def write_transaction(engine: Engine, *, news: bool = True) -> Iterator[Connection]:
     """A short transaction that holds the write lock from its start; commits at the end, rolls back on any error.
 
-    Counts the store's revision up. Raises StoreError for what the database refuses (locked, full, damaged, ...).
+    Counts the store's revision up, unless it brings no ``news`` to a page that shows results. Raises StoreError for
+    what the database refuses (locked, full, damaged, ...), and for every write while ``LGT_READ_ONLY`` is set.
     """
+    refuse_if_read_only(store_name(engine.url))
     with explained(engine.url), engine.connect() as opened:
         connection = opened.execution_options(**{WRITES: True})
         with connection.begin():
             yield connection
-            bump_revision(connection)
+            if news:
+                bump_revision(connection)
 
 
 @contextmanager

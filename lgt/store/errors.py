@@ -17,10 +17,15 @@ class StoreError(RuntimeError):
         super().__init__(" ".join(message.split()))
 
 
+class StoreBusy(StoreError):
+    """Somebody else has kept the store locked for longer than a transaction takes; it may be free at the next try."""
+
+
 class LeaseLost(StoreError):
     """A write came from an attempt that no longer owns the run: it was cancelled, taken over or finished."""
 
 
+DISK_FULL = "disk full; free some space, then try again"
 RESTORE = "restore a backup (`python -m lgt restore`) or move the file away to start a new store"
 
 # Primary SQLite result codes (https://www.sqlite.org/rescode.html) -> what is wrong, what to do.
@@ -31,7 +36,7 @@ _SQLITE = {
     sqlite3.SQLITE_IOERR: ("could not be read or written by the disk", "check the disk, then " + RESTORE),
     sqlite3.SQLITE_CORRUPT: ("is damaged", RESTORE),
     sqlite3.SQLITE_NOTADB: ("is not a SQLite database", "choose another file with --database, or " + RESTORE),
-    sqlite3.SQLITE_FULL: ("could not grow: disk full", "free some space, then try again"),
+    sqlite3.SQLITE_FULL: ("could not grow", DISK_FULL),
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "check that the file exists and that you may read and write it"),
 }
 
@@ -59,6 +64,7 @@ def explained(url: URL) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        raise StoreError(explain(store_name(url), error.orig)) from error
+        busy = (getattr(error.orig, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        raise (StoreBusy if busy else StoreError)(explain(store_name(url), error.orig)) from error
     except (sqlite3.Error, UnicodeError, OverflowError) as error:  # the driver could not convert a value
         raise StoreError(explain(store_name(url), error)) from error

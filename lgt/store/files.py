@@ -6,6 +6,7 @@ SQLite holds in the same process (https://www.sqlite.org/howtocorrupt.html, sect
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from lgt.store import migrate
-from lgt.store.errors import RESTORE, StoreError
+from lgt.store.errors import DISK_FULL, RESTORE, StoreError
 from lgt.store.schema import APPLICATION_ID, Base
 
 NETWORK_FILESYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "afs")
@@ -126,6 +127,13 @@ def _check_place(path: Path) -> None:
     if journal.exists():  # SQLite would play the old journal into the new file
         raise StoreError(f"{path} is missing but {journal.name} is there; put the store back or delete the journal")
     check_filesystem(path)
+
+
+def reason(error: OSError) -> str:
+    """Why the system refused, in words for a message."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DISK_FULL
+    return error.strerror or str(error)
 
 
 def sync(path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -17,6 +18,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from lgt.checks import ConfigError
 from lgt.config import RunConfig
+from lgt.store import leases, outside
 from lgt.store.engine import read_connection
 from lgt.store.errors import RESTORE, StoreError, store_name
 from lgt.store.frames import frame
@@ -78,16 +80,29 @@ class RunRecord:
     attempt: int
     owner: str | None
     lease_until: float | None
+    heartbeat_at: float | None
+    lost_workers: int
     step: int
     total_steps: int
     tokens: int
     seconds: float
     device: str | None
     error: str | None
+    log_tail: str | None
     notes: str
     created_at: float
     started_at: float | None
     finished_at: float | None
+
+    @property
+    def stale(self) -> bool:
+        """Whether the run is said to be running but its worker has missed two heartbeats."""
+        return self.state is RunState.RUNNING and is_stale(self.heartbeat_at)
+
+
+def is_stale(heartbeat_at: float | None) -> bool:
+    """Whether a worker last heard of at ``heartbeat_at`` has missed two heartbeats."""
+    return heartbeat_at is None or heartbeat_at < time.time() - leases.STALE_SECONDS
 
 
 @dataclass(frozen=True)
@@ -102,13 +117,12 @@ class CheckpointRecord:
 
 
 def revision(engine: Engine) -> str:
-    """A short text that changes whenever something readable changed; cheap enough to ask at every page view."""
+    """A short text that changes with every write but heartbeats and progress; cheap enough for every page view."""
     with read_connection(engine) as connection:
         counter = connection.scalar(select(StoreState.revision)) or 0
     if engine.dialect.name != "sqlite":
         return str(counter)
-    seen = os.stat(str(engine.url.database))  # also notices a file that was replaced or edited by another program
-    return f"{counter}-{seen.st_ino}-{seen.st_mtime_ns}-{seen.st_size}"
+    return f"{counter}-{os.stat(str(engine.url.database)).st_ino}"  # the file may have been replaced by another
 
 
 def runs(
@@ -123,10 +137,10 @@ def runs(
 ) -> pd.DataFrame:
     """The runs that pass every filter given, oldest first.
 
-    All columns of the table but ``config``, and of the main task ``main_task``, ``main_length`` (Lm) and
-    ``transfer_length`` (La, may be missing).
+    All columns of the table but ``config`` and ``log_tail``, and of the main task ``main_task``, ``main_length`` (Lm)
+    and ``transfer_length`` (La, may be missing).
     """
-    columns = [getattr(Run, name) for name in column_names(Run) if name != "config"]
+    columns = [getattr(Run, name) for name in column_names(Run) if name not in ("config", "log_tail")]
     main = (
         RunTask.task.label("main_task"), RunTask.training_length.label("main_length"), RunTask.transfer_length,
     )  # fmt: skip
@@ -167,11 +181,6 @@ def run(engine: Engine, run_id: int) -> RunRecord:
     stored_tasks.sort(key=lambda record: order.index(record.task) if record.task in order else len(order))
     tags = tuple(tag for tag in str(row["tags"]).split(",") if tag)
     return RunRecord(**{**row, "config": config, "state": state, "tags": tags, "tasks": tuple(stored_tasks)})
-
-
-def finished_with_hash(engine: Engine, config_hash: str) -> int | None:
-    """The newest finished run of the config with this hash, if any."""
-    return existing_with_hash(engine, config_hash, (RunState.DONE,))
 
 
 def existing_with_hash(engine: Engine, config_hash: str, states: Iterable[str]) -> int | None:
@@ -247,16 +256,6 @@ def training_log(engine: Engine, run_ids: Iterable[int]) -> pd.DataFrame:
         return frame(connection, statement.order_by(table.run_id, table.step))
 
 
-def evaluated_steps(engine: Engine, run_ids: Iterable[int]) -> dict[int, list[int]]:
-    """The steps at which each run was evaluated, in order; an empty list for a run without an evaluation yet."""
-    steps: dict[int, list[int]] = {run_id: [] for run_id in _ids(run_ids)}
-    statement = select(Accuracy.run_id, Accuracy.step).distinct().where(Accuracy.run_id.in_(list(steps)))
-    with read_connection(engine) as connection:
-        for run_id, step in connection.execute(statement.order_by(Accuracy.run_id, Accuracy.step)):
-            steps[run_id].append(step)
-    return steps
-
-
 def checkpoints(engine: Engine, run_ids: Iterable[int] | None = None) -> pd.DataFrame:
     """Which weights are stored: columns of the run, ``step``, ``size`` (bytes), ``sha256``; never the weights."""
     table = Checkpoint
@@ -270,7 +269,7 @@ def checkpoints(engine: Engine, run_ids: Iterable[int] | None = None) -> pd.Data
 def checkpoint(engine: Engine, run_id: int, step: int | None = None) -> CheckpointRecord:
     """The weights of a run after ``step`` steps (default: its last stored).
 
-    Raises StoreError when there are none, they lie outside the store, or their size or SHA-256 is wrong.
+    Raises StoreError when there are none, or their size or SHA-256 is wrong.
     """
     statement = select(*Checkpoint.__table__.columns).where(Checkpoint.run_id == run_id)
     if step is not None:
@@ -281,7 +280,8 @@ def checkpoint(engine: Engine, run_id: int, step: int | None = None) -> Checkpoi
     if row is None:
         raise StoreError(f"{where}: no checkpoint in the store {store_name(engine.url)}; see `python -m lgt runs`")
     if row.weights is None:
-        raise StoreError(f"{where}: its weights are not in the store but at {row.uri}")
+        weights = outside.read_file(outside.folder(engine.url), row.uri, row.size, row.sha256)
+        return CheckpointRecord(row.run_id, row.step, row.sha256, row.size, weights)
     if not intact(row.weights, row.size, row.sha256):
         raise StoreError(f"{where}: its checkpoint is damaged (size or SHA-256 differ); {RESTORE}")
     return CheckpointRecord(row.run_id, row.step, row.sha256, row.size, row.weights)

@@ -19,6 +19,7 @@ from sqlalchemy import (
     MetaData,
     Text,
     inspect,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -96,12 +97,18 @@ class Run(Base):
     """Fencing token: how many times the run was started. Every write of a run's rows carries it."""
     owner: Mapped[str | None]
     lease_until: Mapped[float | None]
+    heartbeat_at: Mapped[float | None]
+    """When its worker last said that it is alive."""
+    lost_workers: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    """How many workers were lost over it since it was queued by a person; too many end it as failed."""
     step: Mapped[int] = mapped_column(default=0)
     total_steps: Mapped[int]
     tokens: Mapped[int] = mapped_column(BigInteger, default=0)
     seconds: Mapped[float] = mapped_column(default=0.0)
     device: Mapped[str | None]
     error: Mapped[str | None]
+    log_tail: Mapped[str | None]
+    """The last lines that its worker logged before the run failed."""
     notes: Mapped[str] = mapped_column(default="")
     tags: Mapped[str] = mapped_column(default="")
     """Comma-separated."""
@@ -186,7 +193,10 @@ class TrainingLog(Base):
 
 
 class Checkpoint(Base):
-    """Weights after a step: safetensors bytes, or where they lie. With a rowid, as blobs are long rows."""
+    """Weights after a step: safetensors bytes, or ``uri``, the name of a file beside the store (see ``outside``).
+
+    With a rowid, as blobs are long rows.
+    """
 
     __tablename__ = "checkpoints"
 
@@ -196,6 +206,20 @@ class Checkpoint(Base):
     size: Mapped[int] = mapped_column(BigInteger)
     weights: Mapped[bytes | None]
     uri: Mapped[str | None]
+
+
+class TrainingState(Base):
+    """From where a run can go on: the newest state of its training, a file beside the store (see ``outside``)."""
+
+    __tablename__ = "training_states"
+    __table_args__ = WITHOUT_ROWID
+
+    run_id: Mapped[int] = _run_key()
+    step: Mapped[int]
+    file: Mapped[str]
+    sha256: Mapped[str]
+    size: Mapped[int] = mapped_column(BigInteger)
+    code_version: Mapped[str]
 
 
 class Intervention(Base):
@@ -216,7 +240,10 @@ class Intervention(Base):
 
 
 class StoreState(Base):
-    """One row whose ``revision`` grows with every write transaction, so that readers can tell a change cheaply."""
+    """One row whose ``revision`` grows with every write that changes what pages show, so that readers can tell cheaply.
+
+    Heartbeats and progress of a running run do not count: what they change is read anew every time.
+    """
 
     __tablename__ = "store_state"
 
@@ -224,7 +251,9 @@ class StoreState(Base):
     revision: Mapped[int] = mapped_column(BigInteger)
 
 
-RUN_TABLES = (RunTask, Accuracy, HeadScore, AttentionDifference, TrainingLog, Checkpoint, Intervention)
+MEASURED_TABLES = (Accuracy, HeadScore, AttentionDifference, TrainingLog, Checkpoint, Intervention)
+"""What running a run writes; it starts over without these rows."""
+RUN_TABLES = (RunTask, *MEASURED_TABLES)
 """The tables whose rows belong to one run, in an order in which they can be inserted."""
 
 

@@ -14,10 +14,17 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, insert, make_url, select
 
-from lgt.store import files
-from lgt.store.engine import BUSY_TIMEOUT_MS, database_file, open_store, read_connection, write_transaction
+from lgt.store import files, outside
+from lgt.store.engine import (
+    BUSY_TIMEOUT_MS,
+    database_file,
+    open_store,
+    read_connection,
+    refuse_if_read_only,
+    write_transaction,
+)
 from lgt.store.errors import RESTORE, StoreError, explained, store_name
 from lgt.store.frames import frame
 from lgt.store.queries import intact
@@ -43,6 +50,7 @@ def merge(engine: Engine, other_url: str) -> MergeReport:
     They get new numbers. Each run arrives whole or not at all, so that a merge that was broken off can be repeated.
     Raises StoreError when the other store cannot be read or a run in it has a damaged checkpoint.
     """
+    refuse_if_read_only(store_name(engine.url))
     other = open_store(other_url, create=False, read_only=True)
     with read_connection(other) as source:
         finished = list(source.scalars(select(Run.id).where(Run.state == RunState.DONE).order_by(Run.id)))
@@ -61,12 +69,17 @@ def _copy_run(engine: Engine, other: Engine, run_id: int) -> bool:
             raise StoreError(
                 f"{store_name(other.url)}: run {run_id} has a damaged checkpoint; nothing of it was copied"
             )
+    large = [row for row in measured[Checkpoint] if row["weights"] is None]
+    contents = [outside.read_file(outside.folder(other.url), row["uri"], row["size"], row["sha256"]) for row in large]
     values = {name: value for name, value in run[0].items() if name not in ("id", "token")}
     same = [getattr(Run, name).is_not_distinct_from(values[name]) for name in IDENTITY]
     with write_transaction(engine) as connection:
         if connection.scalar(select(Run.id).where(*same).limit(1)) is not None:
             return False
         new_id = connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one()
+        for row, data in zip(large, contents, strict=True):
+            row["uri"] = outside.checkpoint_name(new_id, row["step"])
+            outside.write_file(outside.folder(engine.url), row["uri"], data)
         for table, rows in measured.items():
             upsert(connection, table, [row | {"run_id": new_id} for row in rows])
     return True
@@ -118,15 +131,16 @@ def _escaped(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _export_checkpoints(connection: Connection, folder: Path) -> list[Path]:
-    stored = connection.execute(select(Checkpoint.run_id, Checkpoint.step).where(Checkpoint.weights.is_not(None))).all()
+    stored = connection.execute(select(Checkpoint.run_id, Checkpoint.step)).all()
     if stored:
         folder.mkdir(exist_ok=True)
     paths = []
     for run_id, step in stored:
-        chosen = select(Checkpoint.weights).where(Checkpoint.run_id == run_id, Checkpoint.step == step)
-        weights = connection.scalars(chosen).one()
+        columns = (Checkpoint.weights, Checkpoint.uri, Checkpoint.size, Checkpoint.sha256)
+        row = connection.execute(select(*columns).where(Checkpoint.run_id == run_id, Checkpoint.step == step)).one()
+        weights = row.weights or outside.read_file(outside.folder(connection.engine.url), row.uri, row.size, row.sha256)
         path = folder / f"run-{run_id}-step-{step}.safetensors"
-        paths.append(_write_whole(path, partial(Path.write_bytes, data=weights or b"")))
+        paths.append(_write_whole(path, partial(Path.write_bytes, data=weights)))
     return paths
 
 
@@ -169,7 +183,9 @@ def backup(engine: Engine, path: Path) -> Path:
     try:
         with _beside(path) as beside, explained(engine.url):
             _vacuum_into(engine, beside)
-            problems = integrity(open_store(str(beside), create=False, read_only=True))
+            copy = open_store(str(beside), create=False, read_only=True)
+            _copy_large_weights(copy, outside.folder(engine.url), outside.folder(make_url(f"sqlite:///{path}")))
+            problems = integrity(copy, outside.folder(engine.url))
             if problems:
                 found = problems[0].replace(str(beside), "its copy")
                 raise StoreError(f"{store_name(engine.url)} is damaged ({found}); no backup was made; {RESTORE}")
@@ -179,6 +195,15 @@ def backup(engine: Engine, path: Path) -> Path:
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
     return path
+
+
+def _copy_large_weights(engine: Engine, source: Path, target: Path) -> None:
+    """Copy the files that checkpoints of the store name from one folder to another."""
+    large = select(Checkpoint.uri, Checkpoint.size, Checkpoint.sha256).where(Checkpoint.uri.is_not(None))
+    with read_connection(engine) as connection:
+        rows = connection.execute(large).all()
+    for row in rows if source != target else ():
+        outside.write_file(target, str(row.uri), outside.read_file(source, str(row.uri), row.size, row.sha256))
 
 
 def _vacuum_into(engine: Engine, path: Path) -> None:
@@ -193,15 +218,17 @@ def restore(path: Path, url: str) -> Path | None:
     The store that was there, damaged or not, is kept beside it; returns its new path, or None when there was none.
     Raises StoreError when the backup is not a whole store or the place cannot be written.
     """
+    target = database_file(url)
+    refuse_if_read_only(str(target))
     source = open_store(str(path), create=False, read_only=True)
     problems = integrity(source)
     if problems:
         raise StoreError(f"{path} is damaged ({problems[0]}); choose another backup")
-    target = database_file(url)
     try:
         with _beside(target) as beside, explained(source.url):
             _vacuum_into(source, beside)
             files.sync(beside)
+            _copy_large_weights(source, outside.folder(source.url), outside.folder(make_url(f"sqlite:///{target}")))
             kept = _set_aside(target)
             os.replace(beside, target)
         files.sync(target.parent)
@@ -224,14 +251,17 @@ def _set_aside(target: Path) -> Path | None:
     return kept
 
 
-def integrity(engine: Engine) -> list[str]:
-    """What is wrong with the store, one line each; empty when it is whole. Reads everything, so it takes a while."""
+def integrity(engine: Engine, place: Path | None = None) -> list[str]:
+    """What is wrong with the store, one line each; empty when it is whole. Reads everything, so it takes a while.
+
+    ``place``: the folder of its large weights, if that is not its own.
+    """
     problems: list[str] = []
     try:
         with read_connection(engine) as connection:
             if engine.dialect.name == "sqlite":
                 problems += _sqlite_problems(connection)
-            problems += _checkpoint_problems(connection)
+            problems += _checkpoint_problems(connection, place or outside.folder(engine.url))
     except StoreError as error:
         problems.append(str(error))
     return problems
@@ -244,11 +274,16 @@ def _sqlite_problems(connection: Connection) -> list[str]:
     return lines + [f"table {row[0]}: a row belongs to no run" for row in orphans]
 
 
-def _checkpoint_problems(connection: Connection) -> list[str]:
+def _checkpoint_problems(connection: Connection, place: Path) -> list[str]:
     problems = []
     for run_id, step in connection.execute(select(Checkpoint.run_id, Checkpoint.step)).all():
-        chosen = select(Checkpoint.weights, Checkpoint.size, Checkpoint.sha256)
+        chosen = select(Checkpoint.weights, Checkpoint.uri, Checkpoint.size, Checkpoint.sha256)
         row = connection.execute(chosen.where(Checkpoint.run_id == run_id, Checkpoint.step == step)).one()
-        if row.weights is not None and not intact(row.weights, row.size, row.sha256):
+        if row.weights is None:
+            try:
+                outside.read_file(place, row.uri, row.size, row.sha256)
+            except StoreError as error:
+                problems.append(f"run {run_id}: the checkpoint of step {step}: {error}")
+        elif not intact(row.weights, row.size, row.sha256):
             problems.append(f"run {run_id}: the checkpoint of step {step} is damaged")
     return problems

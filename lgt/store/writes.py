@@ -1,7 +1,7 @@
-"""Every change of a run: one short transaction each, each safe to send twice.
+"""Creating runs, what they report, and the names people give them: one short transaction each, safe to send twice.
 
-A run's measurements are written only by the attempt that owns it. The attempt number (a fencing token) travels with
-every write; after a cancel, a takeover or the end of the run the write is refused with :class:`LeaseLost`.
+A run's measurements are written only by the attempt that owns it (see :mod:`lgt.store.leases`); anybody else's are
+refused with :class:`lgt.store.errors.LeaseLost`.
 """
 
 from __future__ import annotations
@@ -13,12 +13,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, or_, select, update
+from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
 
 from lgt.config import RunConfig
+from lgt.limits import check_limits, limits, variable
 from lgt.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
-from lgt.store.engine import read_connection, write_transaction
-from lgt.store.errors import LeaseLost, StoreError
+from lgt.store import leases, outside
+from lgt.store.engine import write_transaction
+from lgt.store.errors import StoreError
+from lgt.store.leases import hold
 from lgt.store.schema import (
     Accuracy,
     AttentionDifference,
@@ -32,8 +35,9 @@ from lgt.store.schema import (
 )
 from lgt.store.upserts import upsert
 
-LEASE_SECONDS = 60.0
-MAXIMUM_CHECKPOINT_BYTES = 8 * 1024 * 1024
+SUBMISSIONS = 0x4C475432  # the name of PostgreSQL's lock for submitting
+MAXIMUM_ROW_BYTES = 8 * 1024 * 1024
+"""Weights up to this size lie in the store itself, so that one file carries a playable model."""
 
 
 def create_run(
@@ -46,25 +50,81 @@ def create_run(
     state: str = "queued",
     token: str | None = None,
 ) -> int:
-    """Store a new run of ``config`` and return its id; a ``token`` seen before returns the run it made.
+    """Store a new run of ``config`` and return its id; see :func:`create_runs`.
 
-    ``state`` is ``queued``, or ``running`` for a run that the caller starts itself with :func:`start_run`.
+    ``state`` is ``queued``, or ``running`` for a run that the caller starts itself with
+    :func:`lgt.store.leases.start_run`.
     """
     if RunState(state).terminal:
         raise ValueError(f"a new run is queued or running, not {state}")
+    (run_id,) = _create(engine, [config], [label], experiment, code_version, state, token)
+    return run_id
+
+
+def create_runs(
+    engine: Engine,
+    configs: Sequence[RunConfig],
+    *,
+    labels: Sequence[str],
+    experiment: str | None = None,
+    code_version: str = "",
+    token: str | None = None,
+) -> list[int]:
+    """Queue new runs, all or none, and return their ids; a ``token`` seen before returns the runs it made.
+
+    Raises ConfigError for a config beyond the limits of this store (see :mod:`lgt.limits`), StoreError when the queue
+    would grow longer than it may.
+    """
+    return _create(engine, configs, labels, experiment, code_version, RunState.QUEUED, token)
+
+
+def _create(
+    engine: Engine, configs: Sequence[RunConfig], labels: Sequence[str], experiment: str | None, code_version: str,
+    state: str, token: str | None,
+) -> list[int]:  # fmt: skip
+    for config in configs:
+        check_limits(config)
     with write_transaction(engine) as connection:
-        if token is not None:
-            known = connection.scalar(select(Run.id).where(Run.token == token))
-            if known is not None:
-                return known
-        values = run_values(config) | {
-            "label": label, "experiment": experiment, "code_version": code_version, "state": state, "token": token,
-        }  # fmt: skip
-        # A foreground run whose process dies before start_run is reclaimed like any other when this lease ends.
-        values["lease_until"] = time.time() + LEASE_SECONDS if state == RunState.RUNNING else None
-        run_id = connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one()
-        upsert(connection, RunTask, task_values(config, run_id))
-        return run_id
+        submit_in_turn(connection)
+        known = _made_by(connection, token, len(configs))
+        if known:
+            return known
+        if state == RunState.QUEUED:
+            check_queue(connection, len(configs))
+        ids = []
+        for number, (config, label) in enumerate(zip(configs, labels, strict=True)):
+            values = run_values(config) | {
+                "label": label, "experiment": experiment, "code_version": code_version, "state": state,
+                "token": token and f"{token}/{number}",
+            }  # fmt: skip
+            if state == RunState.RUNNING:  # if its process dies before start_run it is reclaimed like any other
+                values |= leases.alive()
+            ids.append(connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one())
+            upsert(connection, RunTask, task_values(config, ids[-1]))
+        return ids
+
+
+def _made_by(connection: Connection, token: str | None, count: int) -> list[int]:
+    """The ids of the runs that ``token`` made, in order."""
+    if token is None:
+        return []
+    made = select(Run.id).where(Run.token.in_([f"{token}/{number}" for number in range(count)]))
+    return list(connection.scalars(made.order_by(Run.id)))
+
+
+def submit_in_turn(connection: Connection) -> None:
+    """Let no other transaction submit until this one ends. On SQLite the writer is alone anyway."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SUBMISSIONS})
+
+
+def check_queue(connection: Connection, coming: int) -> None:
+    """Raise StoreError when ``coming`` more waiting runs would be more than the queue may hold."""
+    most = limits().queue
+    waiting = connection.scalar(select(func.count()).select_from(Run).where(Run.state == RunState.QUEUED)) or 0
+    if waiting + coming > most:
+        raise StoreError(f"{waiting:,} runs are waiting and {coming:,} more would be above the {most:,} that may "
+                         f"({variable('queue')} sets this limit); cancel some, or wait for workers")  # fmt: skip
 
 
 def run_values(config: RunConfig) -> dict[str, Any]:
@@ -83,58 +143,6 @@ def task_values(config: RunConfig, run_id: int) -> list[dict[str, Any]]:
     return [asdict(spec) | {"run_id": run_id, "transfer_length": transfer_length} for spec in config.tasks]
 
 
-def start_run(
-    engine: Engine,
-    run_id: int,
-    owner: str,
-    device: str,
-    lease_seconds: float = LEASE_SECONDS,
-    *,
-    code_version: str = "",
-) -> int:
-    """Make ``owner`` the one who trains run ``run_id``; return the attempt number that its writes carry.
-
-    ``code_version`` replaces the one stored when the run was queued, if given: the code that trains makes the numbers.
-
-    Raises StoreError when the run is missing, finished, or trained by somebody whose lease still holds.
-    """
-    now = time.time()
-    free = or_(Run.state == RunState.QUEUED, Run.attempt == 0, Run.lease_until < now)
-    with write_transaction(engine) as connection:
-        attempt = connection.execute(
-            update(Run)
-            .where(Run.id == run_id, Run.state.in_((RunState.QUEUED, RunState.RUNNING)), free)
-            .values(taken_values(owner, device, lease_seconds, code_version))
-            .returning(Run.attempt)
-        ).scalar()
-        if attempt is None:
-            raise StoreError(f"run {run_id} cannot be started: it is {_standing(connection, run_id)}")
-        return attempt
-
-
-def taken_values(owner: str, device: str, lease_seconds: float, code_version: str = "") -> dict[Any, Any]:
-    """The column values of a run that ``owner`` starts now."""
-    now = time.time()
-    return {
-        Run.state: RunState.RUNNING, Run.attempt: Run.attempt + 1, Run.owner: owner, Run.device: device,
-        Run.started_at: now, Run.finished_at: None, Run.error: None, Run.lease_until: now + lease_seconds,
-        Run.code_version: code_version or Run.code_version,
-    }  # fmt: skip
-
-
-def _standing(connection: Connection, run_id: int) -> str:
-    row = connection.execute(select(Run.state, Run.attempt, Run.owner).where(Run.id == run_id)).first()
-    return "not in the store" if row is None else f"{row.state} (attempt {row.attempt}, owner {row.owner})"
-
-
-def hold(connection: Connection, run_id: int, attempt: int) -> None:
-    """Raise LeaseLost unless ``attempt`` owns the running run; it then keeps it until the transaction ends."""
-    held = select(Run.state, Run.attempt).where(Run.id == run_id)
-    held = held.with_for_update()  # for PostgreSQL; on SQLite the transaction already holds the only write lock
-    if connection.execute(held).first() != (RunState.RUNNING, attempt):
-        raise LeaseLost(f"run {run_id} is no longer attempt {attempt}'s: it is {_standing(connection, run_id)}")
-
-
 def record_progress(
     engine: Engine,
     run_id: int,
@@ -144,21 +152,17 @@ def record_progress(
     tokens: int,
     seconds: float,
     log_rows: Sequence[LogRow],
-    lease_seconds: float = LEASE_SECONDS,
+    lease_seconds: float | None = None,
 ) -> None:
-    """Store how far the run is (steps, tokens and seconds since its start), its log, and extend its lease."""
-    values = {"step": step, "tokens": tokens, "seconds": seconds, "lease_until": time.time() + lease_seconds}
-    with write_transaction(engine) as connection:
+    """Store how far the run is (steps, tokens and seconds since its start), its log, and extend its lease.
+
+    Raises LeaseLost.
+    """
+    values = {"step": step, "tokens": tokens, "seconds": seconds, **leases.alive(lease_seconds)}
+    with write_transaction(engine, news=False) as connection:
         hold(connection, run_id, attempt)
         connection.execute(update(Run).where(Run.id == run_id).values(values))
         upsert(connection, TrainingLog, _keyed(log_rows, run_id=run_id))
-
-
-def extend_lease(engine: Engine, run_id: int, attempt: int, lease_seconds: float = LEASE_SECONDS) -> None:
-    """Say that the worker is alive, without any news. Raises LeaseLost."""
-    with write_transaction(engine) as connection:
-        hold(connection, run_id, attempt)
-        connection.execute(update(Run).where(Run.id == run_id).values(lease_until=time.time() + lease_seconds))
 
 
 def record_accuracy(engine: Engine, run_id: int, attempt: int, step: int, rows: Iterable[AccuracyRow]) -> None:
@@ -197,42 +201,17 @@ def _number(value: Any) -> Any:
 def record_checkpoint(engine: Engine, run_id: int, attempt: int, step: int, weights: bytes) -> None:
     """Store the safetensors bytes of the weights after ``step`` steps, with their SHA-256 and size.
 
-    Raises StoreError above 8 MB, LeaseLost like every write.
+    Above ``MAXIMUM_ROW_BYTES`` they become a file beside the store, which the row names. Raises LeaseLost like every
+    write, and StoreError when the file cannot be written.
     """
-    if len(weights) > MAXIMUM_CHECKPOINT_BYTES:
-        raise StoreError(f"run {run_id}: a checkpoint of {len(weights):,} bytes is more than the "
-                         f"{MAXIMUM_CHECKPOINT_BYTES:,} that a store takes; choose a smaller model")  # fmt: skip
     row = {"run_id": run_id, "step": step, "sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights),
            "weights": weights, "uri": None}  # fmt: skip
+    if len(weights) > MAXIMUM_ROW_BYTES:
+        row |= {"weights": None, "uri": outside.checkpoint_name(run_id, step)}
+        outside.write_file(outside.folder(engine.url), str(row["uri"]), weights)
     with write_transaction(engine) as connection:
         hold(connection, run_id, attempt)
         upsert(connection, Checkpoint, [row])
-
-
-def finish_run(engine: Engine, run_id: int, attempt: int, state: str, error: str | None = None) -> None:
-    """End the run as ``done``, ``failed`` (with the reason) or ``cancelled``. Raises LeaseLost."""
-    if not RunState(state).terminal:
-        raise ValueError(f"a run ends done, failed or cancelled, not {state}")
-    values = {"state": state, "error": error, "finished_at": time.time(), "lease_until": None}
-    with write_transaction(engine) as connection:
-        hold(connection, run_id, attempt)
-        connection.execute(update(Run).where(Run.id == run_id).values(values))
-
-
-def cancel_run(engine: Engine, run_id: int) -> bool:
-    """Cancel a queued or running run; its worker's next write is refused. False when it had already ended."""
-    unfinished = Run.state.in_((RunState.QUEUED, RunState.RUNNING))
-    values = {"state": RunState.CANCELLED, "finished_at": time.time(), "lease_until": None}
-    with write_transaction(engine) as connection:
-        changed = update(Run).where(Run.id == run_id, unfinished).values(values)
-        return connection.execute(changed).rowcount == 1
-
-
-def cancel_requested(engine: Engine, run_id: int, attempt: int) -> bool:
-    """Whether ``attempt`` should stop: its run was cancelled, deleted or taken over."""
-    with read_connection(engine) as connection:
-        row = connection.execute(select(Run.state, Run.attempt).where(Run.id == run_id)).first()
-    return row != (RunState.RUNNING, attempt)
 
 
 def describe_run(
