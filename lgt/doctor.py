@@ -6,9 +6,14 @@ import importlib.metadata
 import os
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
-from lgt.fused.library import attempt, cache_directory
+import pandas as pd
+
+from lgt.checks import ConfigError
+from lgt.fused.library import attempt
+from lgt.limits import READ_ONLY, limits, read_only, variable
+from lgt.places import cache_directory
 from lgt.store import queries, transfer
 from lgt.store.engine import database_url, open_store
 from lgt.store.errors import StoreError
@@ -28,7 +33,8 @@ class Finding:
 
 def examine(database: str | None) -> list[Finding]:
     """Every finding, environment first. Nothing is changed; a missing store is not created."""
-    return [python_finding(), *package_findings(), compiler_finding(), *store_findings(database)]
+    environment = [python_finding(), *package_findings(), compiler_finding(), limits_finding()]
+    return environment + store_findings(database)
 
 
 def python_finding() -> Finding:
@@ -57,6 +63,16 @@ def compiler_finding() -> Finding:
     return Finding("fused training step", True, f"compiled by {text}, kept in {cache_directory()}")
 
 
+def limits_finding() -> Finding:
+    """What one run and one store may ask for here."""
+    try:
+        allowed = limits()
+    except ConfigError as error:
+        return Finding("limits", False, str(error))
+    text = ", ".join(f"{variable(field.name)}={getattr(allowed, field.name)}" for field in fields(allowed))
+    return Finding("limits", True, text + (f"; {READ_ONLY} is set: every write is refused" if read_only() else ""))
+
+
 def store_findings(database: str | None) -> list[Finding]:
     """Where the store is, whether it opens, what is in it, and whether every page and checkpoint is whole."""
     try:
@@ -68,4 +84,21 @@ def store_findings(database: str | None) -> list[Finding]:
         return [Finding("store", False, str(error))]
     states = ", ".join(f"{count} {state}" for state, count in runs.state.value_counts().items()) or "no runs"
     place = engine.url.render_as_string(hide_password=True)
-    return [Finding("store", True, f"{place}: {states}"), *(Finding("integrity", False, text) for text in problems)]
+    return [
+        Finding("store", True, f"{place}: {states}"),
+        *queue_findings(runs),
+        *(Finding("integrity", False, text) for text in problems),
+    ]
+
+
+def queue_findings(runs: pd.DataFrame) -> list[Finding]:
+    """Whether somebody executes what waits, and whether a worker was lost."""
+    running, waiting = runs[runs.state == "running"], int((runs.state == "queued").sum())
+    late = [run for run, at in zip(running.id, running.heartbeat_at, strict=True) if queries.is_stale(at)]
+    found = []
+    if late:
+        text = f"run {', '.join(map(str, late))}: no heartbeat; any worker takes over, `python -m lgt worker` is one"
+        found.append(Finding("workers", True, text))
+    elif waiting and running.empty:
+        found.append(Finding("workers", True, f"{waiting} waiting and none running; start `python -m lgt worker`"))
+    return found

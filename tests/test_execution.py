@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 
 import pytest
 
-from lgt.execution import worker
+from lgt.checkpoint import from_bytes
+from lgt.execution import local, worker
 from lgt.execution.campaign import campaign_status, queue_missing
+from lgt.execution.logtail import LogTail
 from lgt.experiments import Experiment
-from lgt.store import queries, writes
+from lgt.store import leases, queries, transfer, writes
 from lgt.store.engine import open_store
 from lgt.train import TrainingFailed
 from lgt.version import code_version
@@ -64,11 +67,23 @@ def test_an_unforeseen_error_ends_its_run_only_and_is_logged(engine, monkeypatch
     assert "no\ncompiler" in caplog.text
 
 
-def test_weights_too_large_for_a_store_are_left_out_with_a_line(engine, monkeypatch, caplog):
-    monkeypatch.setattr(writes, "MAXIMUM_CHECKPOINT_BYTES", 1000)
+def test_large_weights_lie_beside_the_store_and_go_where_the_run_goes(engine, monkeypatch, tmp_path):
+    monkeypatch.setattr(writes, "MAXIMUM_ROW_BYTES", 1000)
     run_id = writes.create_run(engine, quick())
     worker.work(engine, report=lambda line: None)
-    assert queries.run(engine, run_id).state == "done" and "its weights are not kept" in caplog.text
+    weights = queries.checkpoint(engine, run_id).weights
+    (path,) = (tmp_path / "a.db.files").iterdir()
+    assert path.read_bytes() == weights and from_bytes(weights, quick().model)
+    transfer.backup(engine, tmp_path / "backup.db")
+    other = open_store(str(tmp_path / "other.db"))
+    assert transfer.merge(other, str(tmp_path / "backup.db")).added == 1
+    assert queries.checkpoint(other, 1).weights == weights and transfer.integrity(other) == []
+    transfer.restore(tmp_path / "backup.db", str(tmp_path / "restored.db"))
+    assert queries.checkpoint(open_store(str(tmp_path / "restored.db")), run_id).weights == weights
+    transfer.export(other, tmp_path / "out")
+    assert (tmp_path / "out" / "checkpoints" / "run-1-step-8.safetensors").read_bytes() == weights
+    path.unlink()
+    assert "cannot be read" in transfer.integrity(engine)[0]
 
 
 @pytest.mark.parametrize("error", [MemoryError(), None], ids=["out of memory", "bad config"])
@@ -88,7 +103,7 @@ def test_a_cancelled_run_stops_and_writes_no_more(engine, monkeypatch):
     real = worker.train
 
     def train(config, sink, **options):
-        writes.cancel_run(engine, run_id)
+        leases.cancel_run(engine, run_id)
         return real(config, sink, **options)
 
     monkeypatch.setattr(worker, "train", train)
@@ -109,7 +124,26 @@ def test_a_campaign_queues_what_is_missing_once(engine):
     experiment = Experiment("trial", "?", (("caprev", "demo"),))
     new = queue_missing(engine, experiment, [0, 1])
     assert len(new) == 6 and queue_missing(engine, experiment, [0, 1]) == []
-    writes.cancel_run(engine, new[0])
+    leases.cancel_run(engine, new[0])
     assert len(queue_missing(engine, experiment, [0, 1, 2])) == 4, "the cancelled one and a new seed"
     lines, complete = campaign_status(engine, experiment, [0])
     assert not complete and lines[-1] == "0 of 3 runs done" and lines[0].startswith("queued")
+
+
+def test_a_password_is_in_no_log_and_no_store(engine, monkeypatch):
+    tail = LogTail(["s3cret/+"])
+    with tail:
+        logging.getLogger("lgt").error("cannot reach postgresql://lgt:s3cret/+@host/db")
+    assert tail.text().endswith("postgresql://lgt:***@host/db")
+    command = local.worker_command("--slot")
+    assert "s3cret" not in " ".join(command)
+    assert local.environment("postgresql://lgt:s3cret@host/db")["LGT_DATABASE_URL"].endswith("s3cret@host/db")
+
+
+def test_only_the_newest_lines_of_a_log_are_kept():
+    with LogTail() as tail:
+        for number in range(100):
+            logging.getLogger("lgt").warning("line %d", number)
+    logging.getLogger("lgt").warning("after the block")
+    lines = tail.text().splitlines()
+    assert len(lines) == 60 and lines[-1].endswith("line 99")

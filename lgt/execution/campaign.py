@@ -32,7 +32,7 @@ def run_campaign(engine: Engine, experiment: Experiment, seeds: Sequence[int], *
     """Queue what is missing and work on it with ``workers`` processes until the queue is empty."""
     queue_missing(engine, experiment, seeds)
     url = engine.url.render_as_string(hide_password=False)
-    wait_for(start_workers(url, workers, experiment=experiment.name))
+    wait_for(start_workers(url, workers, "--threads", "1", "--experiment", experiment.name))
 
 
 def campaign_status(engine: Engine, experiment: Experiment, seeds: Sequence[int]) -> tuple[list[str], bool]:

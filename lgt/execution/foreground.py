@@ -11,11 +11,12 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import Engine
 
 from lgt.config import RunConfig
-from lgt.execution.claimed import LEASE_SECONDS, StoreSink, check_device, device_name, owner_name
+from lgt.execution.claimed import ClaimedRun, StoreSink, check_device, device_name, owner_name
+from lgt.execution.leaving import Leaving
 from lgt.execution.worker import execute
 from lgt.labels import run_label
 from lgt.records import AccuracyRow, LogRow
-from lgt.store import queries, writes
+from lgt.store import leases, queries, writes
 from lgt.store.schema import RunState
 from lgt.version import code_version
 
@@ -53,16 +54,21 @@ def run_in_foreground(
         torch.set_num_threads(threads)
     label = run_label(config)
     run_id = writes.create_run(engine, config, label=label, code_version=code_version(), state=RunState.RUNNING)
-    attempt = writes.start_run(engine, run_id, owner_name(), device_name(device), lease_seconds=LEASE_SECONDS)
+    attempt = leases.start_run(engine, run_id, owner_name(), device_name(device))
     print(f"run {run_id}: {label}")
     columns = (
         BarColumn(),
         TextColumn("{task.percentage:3.0f}%  {task.fields[loss]}  {task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(), transient=True) as bar:
+    with Leaving() as leaving, Progress(*columns, console=Console(), transient=True) as bar:
         sink = ProgressSink(engine, run_id, attempt, bar, config.training.steps, config.main.task)
-        state = execute(engine, run_id, attempt, config, device=device, sink=sink)
+        state = execute(
+            engine, run_id, attempt, config, device=device, sink=sink, leaving=leaving, left=ClaimedRun.interrupted
+        )
+    if leaving() and state is RunState.CANCELLED:
+        print(f"run {run_id}: interrupted; `python -m lgt retry {run_id}` and a worker go on with it")
+        raise KeyboardInterrupt
     record = queries.run(engine, run_id)
     print(f"run {run_id}: {state.value}" + (f": {record.error}" if record.error else ""))
     show(queries.accuracy(engine, [run_id]))

@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from sqlalchemy import Engine
 
 from lgt.ensemble import Member, alike, train_together
-from lgt.execution.claimed import LEASE_SECONDS, ClaimedRun, StoreSink, device_name, every, owner_name
-from lgt.store import queries, queue, writes
+from lgt.execution.claimed import ClaimedRun, StoreSink, beating, device_name, every, owner_name
+from lgt.execution.logtail import LogTail
+from lgt.store import leases, queries, queue
 from lgt.store.errors import StoreError
 from lgt.store.queries import RunRecord
 from lgt.store.schema import RunState
@@ -24,9 +25,7 @@ def claim_together(
     experiment and differ from it only in their model seed.
     """
     owner, machine = owner_name(), device_name(device) + (f", up to {most} runs together" if most > 1 else "")
-    first = queue.claim(
-        engine, owner, machine, experiment=experiment, lease_seconds=LEASE_SECONDS, code_version=code_version()
-    )
+    first = queue.claim(engine, owner, machine, experiment=experiment, code_version=code_version())
     if first is None:
         return []
     claimed = [(queries.run(engine, first[0]), first[1])]
@@ -34,9 +33,7 @@ def claim_together(
         if len(claimed) == most:
             break
         try:
-            attempt = writes.start_run(
-                engine, record.id, owner, machine, lease_seconds=LEASE_SECONDS, code_version=code_version()
-            )
+            attempt = leases.start_run(engine, record.id, owner, machine, code_version=code_version())
         except StoreError:  # another worker was first
             continue
         claimed.append((record, attempt))
@@ -60,14 +57,17 @@ def queued_alike(engine: Engine, first: RunRecord) -> Iterator[RunRecord]:
 
 def execute_together(
     engine: Engine, claimed: list[tuple[RunRecord, int]], *, device: str = "cpu",
+    leaving: Callable[[], bool] = lambda: False,
     report: Callable[[RunRecord, str], None] = lambda record, state: None,
 ) -> None:  # fmt: skip
     """Train started runs together and finish each in the store as soon as it is over; ``report`` hears of each end.
 
-    Failures and cancellations are stored with their run and do not raise. An interrupt ends all as cancelled and is
+    Failures and cancellations are stored with their run and do not raise. When ``leaving`` says yes all go back to the
+    queue; an ensemble keeps no training states, so they will start over. An interrupt ends all as cancelled and is
     raised again.
     """
-    left = {record.id: (record, ClaimedRun(engine, record.id, attempt)) for record, attempt in claimed}
+    log = LogTail([engine.url.password])
+    left = {record.id: (record, ClaimedRun(engine, record.id, attempt, log)) for record, attempt in claimed}
 
     def end(run_id: int, error: Exception | None) -> None:
         record, run = left[run_id]
@@ -75,21 +75,30 @@ def execute_together(
         del left[run_id]
         report(record, state.value)
 
-    try:
-        train_together([_member(record, run, end) for record, run in left.values()], device=device)
-    except KeyboardInterrupt:
-        for _, run in left.values():
-            run.interrupted()
-        raise
-    except Exception as error:  # of what they share
-        for run_id in list(left):
-            end(run_id, error)
+    with log:
+        try:
+            runs = [run for _, run in left.values()]
+            with beating(runs):
+                for run in runs:
+                    if run.attempt > 1:
+                        run.start_over()
+                train_together([_member(record, run, end, leaving) for record, run in left.values()], device=device)
+        except KeyboardInterrupt:
+            for _, run in left.values():
+                run.interrupted()
+            raise
+        except Exception as error:  # of what they share
+            for run_id in list(left):
+                end(run_id, error)
 
 
-def _member(record: RunRecord, run: ClaimedRun, end: Callable[[int, Exception | None], None]) -> Member:
+def _member(
+    record: RunRecord, run: ClaimedRun, end: Callable[[int, Exception | None], None], leaving: Callable[[], bool]
+) -> Member:
+    cancelled = every(2.0, run.cancelled)
     return Member(
         record.config,
         StoreSink(run.engine, run.run_id, run.attempt),
-        should_stop=every(2.0, run.cancelled),
+        should_stop=lambda: leaving() or cancelled(),
         ended=lambda error: end(run.run_id, error),
     )

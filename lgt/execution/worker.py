@@ -1,67 +1,114 @@
-"""One run from claim to finish, and the loop of a pull worker that does this until the queue is empty."""
+"""One run from claim to finish, and the loop of a pull worker that does this until it is no longer needed."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable
 
 import torch
 from sqlalchemy import Engine
 
+from lgt.checkpoint import CheckpointError
 from lgt.config import RunConfig
-from lgt.execution.claimed import ClaimedRun, StoreSink, every
+from lgt.execution.claimed import ClaimedRun, StoreSink, beating, every
+from lgt.execution.logtail import LogTail
 from lgt.execution.together import claim_together, execute_together
 from lgt.sinks import Sink
-from lgt.store import queue
+from lgt.store import outside, queue
+from lgt.store.errors import StoreBusy
 from lgt.store.queries import RunRecord
 from lgt.store.schema import RunState
-from lgt.train import train
+from lgt.train import Stopped, train
+
+POLL_SECONDS = 1.0
+logger = logging.getLogger(__name__)
+
+
+def never() -> bool:
+    """The answer of a process that nobody asks to leave."""
+    return False
 
 
 def execute(
     engine: Engine, run_id: int, attempt: int, config: RunConfig, *, device: str = "cpu",
-    sink: Sink | None = None,
+    sink: Sink | None = None, leaving: Callable[[], bool] = never,
+    left: Callable[[ClaimedRun], RunState] = lambda run: run.finish(Stopped()),
 ) -> RunState:  # fmt: skip
     """Train a started run and finish it in the store; returns the state it ended in.
 
-    A failure of the run (loss not finite, out of memory, refused config, anything unforeseen) is stored with its reason
-    and does not raise, nor does a cancelled one. An interrupt ends the run as cancelled and is raised again.
+    A run that an earlier attempt left unfinished goes on from its newest training state. A failure of the run (loss not
+    finite, out of memory, refused config, anything unforeseen) is stored with its reason and does not raise, nor does a
+    cancelled one. When ``leaving`` says yes the run's state is kept and ``left`` decides what becomes of it: it goes
+    back to the queue. A second interrupt ends it as cancelled and is raised.
     """
-    run = ClaimedRun(engine, run_id, attempt)
+    run = ClaimedRun(engine, run_id, attempt, LogTail([engine.url.password]))
     sink = sink or StoreSink(engine, run_id, attempt)
+    cancelled = every(2.0, run.cancelled)
+    with run.log:
+        try:
+            with beating([run]):
+                _train(run, config, sink, device, lambda: leaving() or cancelled())
+        except KeyboardInterrupt:
+            run.interrupted()
+            raise
+        except Stopped as error:
+            return left(run) if leaving() else run.finish(error)
+        except Exception as error:
+            return run.finish(error)
+        return run.finish(None)
+
+
+def _train(run: ClaimedRun, config: RunConfig, sink: Sink, device: str, should_stop: Callable[[], bool]) -> None:
+    state = run.state()
     try:
-        train(config, sink, device=device, should_stop=every(2.0, run.cancelled))
-    except KeyboardInterrupt:
-        run.interrupted()
-        raise
-    except Exception as error:
-        return run.finish(error)
-    return run.finish(None)
+        train(config, sink, device=device, should_stop=should_stop, state=state)
+    except CheckpointError as error:
+        if state is None:
+            raise
+        logger.warning("run %s starts over: %s", run.run_id, error)
+        run.start_over()
+        train(config, sink, device=device, should_stop=should_stop)
 
 
 def work(
     engine: Engine, *, experiment: str | None = None, once: bool = False, threads: int = 1, device: str = "cpu",
-    together: int = 1, report: Callable[[str], None] = print,
+    together: int = 1, idle_seconds: float = 0.0, leaving: Callable[[], bool] = never,
+    report: Callable[[str], None] = print,
 ) -> int:  # fmt: skip
     """Execute queued runs until none is left (or one lot is done, with ``once``); returns how many it executed.
 
-    A lot is one run, or up to ``together`` that differ only in their model seed and are trained as one.
+    A lot is one run, or up to ``together`` that differ only in their model seed and are trained as one. With an empty
+    queue the worker waits ``idle_seconds`` for new runs, and in any case for a run whose worker seems to be lost.
     """
     torch.set_num_threads(threads)
+    outside.sweep(engine)
 
     def say(record: RunRecord, word: str) -> None:
         report(f"run {record.id}: {record.label} {word}")
 
-    done = 0
-    while True:
-        queue.requeue_expired(engine)
-        claimed = claim_together(engine, experiment=experiment, device=device, most=together)
+    done, needed = 0, time.monotonic()
+    while not leaving():
+        try:
+            queue.requeue_expired(engine)
+            claimed = claim_together(engine, experiment=experiment, device=device, most=together)
+        except StoreBusy as error:
+            logger.warning("%s", error)
+            continue
         for record, _ in claimed:
             say(record, "started")
         if len(claimed) == 1:
             record, attempt = claimed[0]
-            say(record, execute(engine, record.id, attempt, record.config, device=device).value)
+            say(record, execute(engine, record.id, attempt, record.config, device=device, leaving=leaving).value)
         elif claimed:
-            execute_together(engine, claimed, device=device, report=say)
+            execute_together(engine, claimed, device=device, leaving=leaving, report=say)
         done += len(claimed)
-        if once or not claimed:
-            return done
+        if once:
+            break
+        if claimed or queue.somebody_is_late(engine, experiment):
+            needed = time.monotonic()
+        elif time.monotonic() - needed >= idle_seconds:
+            break
+        if not claimed:
+            time.sleep(POLL_SECONDS)
+    return done

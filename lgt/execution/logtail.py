@@ -1,0 +1,43 @@
+"""The last lines that a worker logged during a run, kept with the run when it fails."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable
+from types import TracebackType
+
+LINES = 60
+
+
+class LogTail(logging.Handler):
+    """Collects the newest lines of every logger while its ``with`` block runs, without ``secrets`` (passwords)."""
+
+    def __init__(self, secrets: Iterable[str | None] = ()) -> None:
+        super().__init__(logging.INFO)
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S"))
+        self.secrets = [secret for secret in secrets if secret]
+        self.lines: deque[str] = deque(maxlen=LINES)
+
+    def __enter__(self) -> LogTail:
+        logging.getLogger().addHandler(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        logging.getLogger().removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Take the lines of one record."""
+        self.lines.extend(self.redacted(self.format(record)).splitlines())
+
+    def redacted(self, text: str) -> str:
+        """``text`` with every secret replaced by ***."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    def text(self) -> str:
+        """The lines, oldest first."""
+        return "\n".join(self.lines)
