@@ -12,6 +12,7 @@ navigation = st.navigation(
     [
         st.Page("pages/overview.py", title="Overview", icon=":material/lightbulb:", default=True),
         st.Page("pages/explore.py", title="Explore", icon=":material/stacked_line_chart:", url_path="explore"),
+        st.Page("pages/launch.py", title="Launch", icon=":material/play_circle:", url_path="launch"),
     ],
     position="top",
 )

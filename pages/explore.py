@@ -52,13 +52,12 @@ def options() -> tuple[BandChoice, bool, float]:
     """Which band is drawn, whether single seeds are, and from which drop a head matters."""
     left, middle, right = st.columns([2, 1, 2], vertical_alignment="bottom", gap="large")
     bands: dict[str, BandChoice] = {"min–max": "min-max", "bootstrap": "bootstrap", "none": "none"}
-    band = left.segmented_control(
-        "Band over seeds", list(bands), default="min–max", required=True, key="band", bind="query-params"
-    )
+    with left:
+        band = address.segments("Band over seeds", list(bands), default="min–max", key="band")
     seeds = middle.toggle("Show single seeds", key="seeds", bind="query-params")
     with right:
         threshold = panels.choose_threshold()
-    return bands[str(band)], bool(seeds), threshold
+    return bands[band], bool(seeds), threshold
 
 
 def share_of_training(accuracy: pd.DataFrame) -> int:

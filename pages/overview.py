@@ -26,16 +26,16 @@ def choose(found: dict[Setting, Comparison]) -> tuple[Comparison, Arm, float]:
             "Task pair", list(names), default=panels.first_choice(names), key="pair",
             shown=lambda name: panels.setting_title(names[name], found[names[name]]),
         )  # fmt: skip
-    matched = middle.segmented_control(
-        "Both were given the same number of", list(BASELINES), default="optimizer steps", required=True,
-        key="matched", bind="query-params",
-        help="Trained alone, the main task gets either as many optimizer steps (and so more of its own examples) or as "
-        "many examples of its own (and so fewer steps) as in the pair. Both baselines are shown, so that neither hides "
-        "a task that begins to generalize by itself.",
-    )  # fmt: skip
+    with middle:
+        matched = address.segments(
+            "Both were given the same number of", list(BASELINES), default="optimizer steps", key="matched",
+            help="Trained alone, the main task gets either as many optimizer steps (and so more of its own examples) "
+            "or as many examples of its own (and so fewer steps) as in the pair. Both baselines are shown, so that "
+            "neither hides a task that begins to generalize by itself.",
+        )  # fmt: skip
     with right:
         threshold = panels.choose_threshold()
-    return found[names[key]], BASELINES[str(matched)], threshold
+    return found[names[key]], BASELINES[matched], threshold
 
 
 def headline(comparison: Comparison, arm: Arm) -> None:

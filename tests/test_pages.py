@@ -9,9 +9,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lgt.presets import group_config
-from lgt.store import writes
+from lgt.store import leases, writes
 from lgt.store.engine import open_store
 from tests.conftest import ROOT
+from tests.test_store_damage import foreign, newer
 
 PAGES = ["pages/overview.py", "pages/explore.py"]
 
@@ -41,12 +42,56 @@ def test_a_failed_run_alone_is_no_result(page, tmp_path, monkeypatch):
     store = tmp_path / "failed.db"
     engine = open_store(str(store))
     run_id = writes.create_run(engine, group_config("caprev", "demo"))
-    writes.finish_run(engine, run_id, writes.start_run(engine, run_id, "test", "cpu"), "failed", "out of memory")
+    leases.finish_run(engine, run_id, leases.start_run(engine, run_id, "test", "cpu"), "failed", "out of memory")
     app = opened(page, store, monkeypatch)
     assert not app.exception and "No finished runs of a task pair yet" in words(app)
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "pages/launch.py"])
+@pytest.mark.parametrize(("change", "says"), [(newer, "newer than this code's"), (foreign, "another program")])
+def test_a_store_of_others_is_one_message(page, change, says, tmp_path, monkeypatch):
+    store = tmp_path / "odd.db"
+    change(store)
+    before = store.read_bytes()
+    app = opened(page, store, monkeypatch)
+    assert not app.exception and len(app.error) == 1
+    assert "odd.db" in app.error[0].value and says in app.error[0].value
+    assert store.read_bytes() == before
+
+
+def test_launch_on_an_empty_store_makes_nothing_by_being_looked_at(tmp_path, monkeypatch):
+    app = opened("pages/launch.py", tmp_path / "empty.db", monkeypatch)
+    assert not app.exception and not app.error and not (tmp_path / "empty.db").exists()
+    assert "nothing like them has finished here yet" in words(app) and "LGT_MAX_WORKERS" in words(app)
+
+
+def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped, monkeypatch):
+    app = opened("pages/launch.py", shipped, monkeypatch)
+    assert "2 of 2 are already here: run 1, 2." in words(app) and app.button(key="start").disabled
+    app.text_input(key="seeds").set_value("0,77").run()
+    assert "2 of 4 are already here" in words(app) and re.search(r"2 runs, about \d+ s on \d worker", words(app))
+    assert not app.button(key="start").disabled
+    app.text_input(key="seeds").set_value("4-1").run()
+    assert app.error[0].value.startswith("--seeds: '4-1' is not accepted") and not app.exception
+
+
+def test_launch_shows_a_failed_run_with_its_log_and_offers_to_retry(tmp_path, monkeypatch):
+    store = tmp_path / "failed.db"
+    engine = open_store(str(store))
+    run_id = writes.create_run(engine, group_config("caprev", "demo"), label="<b>odd</b> *name*")
+    attempt = leases.start_run(engine, run_id, "test", "cpu")
+    leases.finish_run(engine, run_id, attempt, "failed", "out of memory", log_tail="line one\nline two")
+    app = opened("pages/launch.py", store, monkeypatch)
+    assert not app.exception and app.code[0].value == "line one\nline two"
+    assert r"\<b\>odd\</b\> \*name\*" in words(app) and "**failed**: out of memory" in words(app)
+    monkeypatch.setattr("lgt.execution.local.ensure_workers", lambda url, runs: runs)
+    app.button(key=f"retry-{run_id}").click().run()
+    assert not app.exception and "0 running, 1 waiting" in words(app)
+    app.button(key=f"cancel-{run_id}").click().run()
+    assert not app.exception and "**cancelled**" in words(app)
+
+
+@pytest.mark.parametrize("page", [*PAGES, "pages/launch.py"])
 @pytest.mark.parametrize("content", [b"", b"a text file, not a store " * 40, b"SQLite format 3\0" + b"\xff" * 900])
 def test_a_file_that_is_no_store_is_one_message(page, content, tmp_path, monkeypatch):
     store = tmp_path / "odd.db"
@@ -55,6 +100,14 @@ def test_a_file_that_is_no_store_is_one_message(page, content, tmp_path, monkeyp
     assert not app.exception
     assert len(app.error) == 1 and "odd.db" in app.error[0].value
     assert store.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("page", "name"), [("pages/overview.py", "matched"), ("pages/explore.py", "band"), ("pages/launch.py", "position")]
+)
+def test_an_empty_value_in_an_address_is_the_default(page, name, shipped, monkeypatch):
+    app = opened(page, shipped, monkeypatch, **{name: ""})
+    assert not app.exception and not app.error
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -32,6 +32,14 @@ def select_several(
     return chosen
 
 
+def segments(label: str, options: Sequence[str], *, default: str, key: str, help: str | None = None) -> str:
+    """A segmented control bound to ``?key=option``; an empty value in the address, too, falls back to the default."""
+    chosen = st.segmented_control(
+        label, options, default=default, required=True, key=key, bind="query-params", help=help
+    )  # fmt: skip
+    return str(chosen) if chosen in options else default
+
+
 def remember(key: str, value: str) -> None:
     """Put ``value`` under ``key`` in the address, or take the key out when it is empty."""
     if st.query_params.get(key, "") == value:

@@ -12,15 +12,16 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from lgt.store import queries
+from lgt.store import live, queries
 from lgt.store.comparisons import Comparison, Setting, comparisons
-from lgt.store.engine import Engine, database_file, database_url, open_store
+from lgt.store.engine import Engine, database_file, database_url, migrate_if_older, open_store
 
 T = TypeVar("T")
 
 
 @st.cache_resource(show_spinner=False)
 def _engine(url: str) -> Engine:
+    migrate_if_older(url)
     return open_store(url, read_only=True)
 
 
@@ -91,5 +92,15 @@ def read_training_log(run_ids: list[int]) -> pd.DataFrame:
 
 
 def read_runs() -> pd.DataFrame:
-    """All runs (see :func:`lgt.store.queries.runs`)."""
-    return _current(_runs)
+    """All runs (see :func:`lgt.store.queries.runs`); an empty frame while there is no store."""
+    return _current(_runs) if exists() else pd.DataFrame()
+
+
+def read_live_runs() -> list[live.LiveRun]:
+    """The runs that wait or run, as they stand now (see :func:`lgt.store.live.live_runs`); never cached."""
+    return live.live_runs(_engine(database_url())) if exists() else []
+
+
+def read_run(run_id: int) -> queries.RunRecord:
+    """One run as it stands now (see :func:`lgt.store.queries.run`); never cached."""
+    return queries.run(_engine(database_url()), run_id)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,7 @@ from datetime import UTC, datetime
 
 import pandas as pd
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 
 from lgt.charts.palette import DARK, LIGHT, Theme
 from lgt.store.errors import StoreError
@@ -22,14 +24,34 @@ def theme() -> Theme:
     return DARK if st.context.theme.type == "dark" else LIGHT
 
 
+def leave_pages_folder() -> None:
+    """Let ``app.py`` draw this page when Streamlit has not run it yet.
+
+    Until ``st.navigation`` was called once, a server takes every script of a folder ``pages`` for a page of its own
+    kind: the first visitor of a fresh server who follows a link to one would see it without navigation and layout.
+    """
+    if PagesManager.uses_pages_directory:
+        PagesManager.uses_pages_directory = False
+        st.rerun()
+
+
 @contextmanager
 def page(title: str, lead: str) -> Iterator[None]:
-    """Heading and lead of a page; a store that cannot be read becomes one message with what to do.
-
-    Anything unexpected is logged with an id that the viewer sees instead of a traceback.
-    """
+    """Heading and lead of a page, whose errors are :func:`told`."""
+    leave_pages_folder()
     st.title(title, anchor=False)
     st.markdown(lead)
+    with told(title):
+        yield
+
+
+@contextmanager
+def told(title: str) -> Iterator[None]:
+    """A store that cannot be read becomes one message with what to do.
+
+    Anything unexpected is logged with an id that the viewer sees instead of a traceback. A fragment needs a boundary of
+    its own.
+    """
     try:
         yield
     except StoreError as error:
@@ -39,7 +61,15 @@ def page(title: str, lead: str) -> Iterator[None]:
             raise  # how Streamlit stops and reruns a script
         error_id = uuid.uuid4().hex[:8]
         logging.getLogger("lgt.ui").exception("page %r failed, error id %s", title, error_id)
-        st.error(f"This page could not be drawn. The log names the cause under error id {error_id}.")
+        st.error(
+            f"This page could not be drawn. The log names the cause under error id {error_id}; "
+            "`python -m lgt doctor` says whether the store is whole."
+        )
+
+
+def plain(text: object) -> str:
+    """``text`` for a place that reads Markdown: names and notes from a store stay letters, whatever is in them."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", " ".join(str(text).split()))
 
 
 def empty_store() -> None:

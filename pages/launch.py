@@ -1,0 +1,248 @@
+"""Launch: choose a pair, queue its runs, watch their curves grow."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import fields
+from itertools import product
+
+import streamlit as st
+
+from lgt.checks import ConfigError
+from lgt.config import Position, RunConfig
+from lgt.experiments import parse_seeds
+from lgt.groups import GROUPS
+from lgt.labels import ARM_TITLES
+from lgt.limits import Limits, limits, read_only, variable
+from lgt.presets import PRESETS, group_config
+from lgt.store.errors import StoreError
+from lgt.store.live import LiveRun
+from lgt.ui import actions, address, data, frame, panels
+from lgt.ui.summaries import expected_seconds
+
+LEAD = (
+    "Train a pair here and watch its curve grow. Runs are executed by worker processes of their own: close this page "
+    "whenever you like."
+)
+POSITIONS: dict[str, Position] = {"rotary": "rope", "none": "nope"}
+REFRESH_SECONDS = 2.0
+CHARTS = 2
+ENDED = 8
+
+
+def choose() -> list[RunConfig]:
+    """The runs that the viewer asks for. Raises ConfigError for seeds that are none."""
+    left, middle, right = st.columns([5, 3, 3], gap="medium")
+    with left:
+        group = address.select(
+            "Task pair", list(GROUPS), default=panels.FAVOURITES[-1], key="group",
+            shown=lambda key: GROUPS[key].title,
+        )  # fmt: skip
+    preset = middle.selectbox("Preset", list(PRESETS), key="preset", bind="query-params", help=preset_help())
+    with right:
+        position = address.segments("Positional encoding", list(POSITIONS), default="rotary", key="position")
+    sides = left.pills(
+        "Sides", list(ARM_TITLES), default=["co-trained", "alone-same-steps"], selection_mode="multi", key="sides",
+        format_func=lambda arm: ARM_TITLES[arm],
+    )  # fmt: skip
+    seeds = middle.text_input("Seeds", "0", key="seeds", max_chars=50, help="Such as 0-4 or 0,2,5.")
+    return [
+        group_config(group, preset, arm=arm, position=POSITIONS[position], seed=seed)
+        for seed, arm in product(parse_seeds(seeds), sides)
+    ]
+
+
+def preset_help() -> str:
+    """What the presets are, one line each."""
+    return "\n".join(f"- **{preset.name}**: {preset.summary}" for preset in PRESETS.values())
+
+
+def duration(seconds: float) -> str:
+    """Such as ``20 s``, ``4 min`` or ``2.5 h``."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def counted(number: int, noun: str) -> str:
+    """Such as ``1 run`` or ``2 runs``."""
+    return f"{number} {noun}" + "s" * (number != 1)
+
+
+def estimate(configs: list[RunConfig]) -> str:
+    """What the runs will cost, from what finished runs of this store took."""
+    runs = data.read_runs()
+    each = [expected_seconds(runs, config) for config in configs]
+    known = [seconds for seconds in each if seconds is not None]
+    if not known:
+        return f"{counted(len(configs), 'run')}; nothing like them has finished here yet, so there is no estimate"
+    total = sum(known) / len(known) * len(configs)
+    at_once = min(len(configs), limits().workers)
+    longest = max(total / at_once, max(known))
+    runs_text, workers_text = counted(len(configs), "run"), counted(at_once, "worker")
+    return f"{runs_text}, about {duration(longest)} on {workers_text} (from finished runs here)"
+
+
+def start(configs: list[RunConfig]) -> None:
+    """The button. Runs that the store has already are not made again; a double click finds the first click's runs."""
+    known = actions.known_runs(configs) if data.exists() else [None] * len(configs)
+    missing = [config for config, run_id in zip(configs, known, strict=True) if run_id is None]
+    here = [run_id for run_id in known if run_id is not None]
+    if here:
+        st.caption(f"{len(here)} of {len(configs)} are already here: run {', '.join(map(str, here))}.")
+    if missing:
+        st.caption(estimate(missing) + ".")
+    token = st.session_state.setdefault("token", uuid.uuid4().hex)
+    if st.button("Start", type="primary", disabled=not missing or read_only(), key="start") and missing:
+        actions.submit(missing, token)
+        st.session_state.token = uuid.uuid4().hex
+        st.rerun()
+
+
+def board() -> None:
+    """The runs; a fragment that is drawn anew every other second while there is something to see."""
+    with frame.told("Launch"):
+        draw_runs()
+
+
+def draw_runs() -> None:
+    """What waits, runs and has ended lately, as it stands now."""
+    live = data.read_live_runs()
+    refusal = st.session_state.pop("refusal", None)
+    if refusal:
+        st.error(refusal)
+    if bool(live) != st.session_state["watching"]:
+        st.rerun()  # the first one has come or the last one ended: the page starts its timer, or stops it
+    running = [run for run in live if run.state == "running"]
+    waiting = [run for run in live if run.state == "queued"]
+    if live:
+        workers_line(len(running), len(waiting), any(run.stale for run in running))
+    for run in running[: limits().workers + 8]:
+        card(run)
+    for run in waiting[:5]:
+        row, button = st.columns([6, 1], vertical_alignment="center")
+        row.caption(f"run {run.id} · {titled(run.label)} · waiting")
+        cancel_button(run.id, button)
+    if len(waiting) > 5:
+        st.caption(f"and {len(waiting) - 5} more waiting")
+    charts(running)
+    ended()
+
+
+def titled(label: object) -> str:
+    """A run's label as a page shows it."""
+    return frame.plain(str(label).replace("<-", " ← "))
+
+
+def workers_line(running: int, waiting: int, late: bool) -> None:
+    """How many workers there are, and a way to get some when nobody takes the waiting runs."""
+    busy = actions.workers()
+    st.caption(f"{running} running, {waiting} waiting; {busy} of at most {limits().workers} workers of this dashboard.")
+    if (waiting or late) and not busy and not read_only():
+        st.button("Start workers", key="workers", on_click=attempt, args=(actions.start_workers, waiting + late))
+
+
+def card(run: LiveRun) -> None:
+    """One running run: how far, how fast, how long still."""
+    with st.container(border=True):
+        name, button = st.columns([6, 1], vertical_alignment="center")
+        stale = (
+            ":orange[**stale**: its worker has not been heard of; the next free one takes over within a minute] · "
+            if run.stale
+            else ""
+        )
+        name.markdown(f"**run {run.id}** · {stale}{titled(run.label)}")
+        cancel_button(run.id, button)
+        facts = [f"step {run.step:,} of {run.total_steps:,}"]
+        if run.loss is not None:
+            facts.append(f"loss {run.loss:.3g} nats")
+        if run.tokens_per_second:
+            facts.append(f"{run.tokens_per_second:,.0f} tokens/s")
+        if run.seconds_left is not None:
+            facts.append(f"about {duration(run.seconds_left)} left")
+        if run.attempt > 1:
+            facts.append(f"attempt {run.attempt}")
+        st.progress(min(run.step / run.total_steps, 1.0), text=" · ".join(facts))
+
+
+def cancel_button(run_id: int, place: st.delta_generator.DeltaGenerator) -> None:
+    """Cancel this run."""
+    place.button(
+        "Cancel", key=f"cancel-{run_id}", disabled=read_only(), on_click=attempt, args=(actions.cancel, run_id)
+    )
+
+
+def attempt(action: Callable[[int], object], argument: int) -> None:
+    """Do what a button asks; what the store says against it is shown on the board."""
+    try:
+        action(argument)
+    except (ConfigError, StoreError) as error:
+        st.session_state["refusal"] = str(error)
+
+
+def charts(running: list[LiveRun]) -> None:
+    """The growing curves of the newest running runs, side by side."""
+    shown = running[-CHARTS:]
+    for run, column in zip(shown, st.columns(CHARTS, gap="large"), strict=False):
+        with column:
+            accuracy = data.read_accuracy([run.id])
+            if accuracy.empty:
+                st.caption(f"run {run.id}: its first measurement is on its way.")
+                continue
+            st.caption(f"run {run.id}, after {int(accuracy.step.max()):,} steps")
+            panels.curve(accuracy, key=f"live-{run.id}")
+
+
+def ended() -> None:
+    """The runs that ended last, with the reason where they did not end well."""
+    runs = data.read_runs()
+    runs = runs[runs.state.isin(["done", "failed", "cancelled"])] if not runs.empty else runs
+    if runs.empty:
+        return
+    st.subheader("Ended", anchor=False)
+    for row in runs.sort_values("finished_at", ascending=False).head(ENDED).itertuples():
+        text, button = st.columns([6, 1], vertical_alignment="center")
+        reason = f": {frame.plain(row.error)}" if isinstance(row.error, str) else ""
+        text.caption(f"run {row.id} · {titled(row.label)} · **{row.state}**{reason} · {duration(row.seconds)}")
+        if row.state in ("failed", "cancelled"):
+            number = int(row.id)
+            button.button(
+                "Retry", key=f"retry-{number}", disabled=read_only(), on_click=attempt, args=(actions.retry, number)
+            )
+            log = data.read_run(int(row.id)).log_tail
+            if log:
+                with st.expander(f"Log of run {row.id}"):
+                    st.code(log, language=None)
+
+
+def caps() -> str:
+    """What is allowed here, and by which variables."""
+    allowed = limits()
+    values = ", ".join(
+        f"{field.name} {getattr(allowed, field.name):,} (`{variable(field.name)}`)" for field in fields(Limits)
+    )
+    return f"At most, in one run and in this store: {values}."
+
+
+def main() -> None:
+    live = data.read_live_runs()  # first: a store that cannot be read is one message, and nothing else
+    if read_only():
+        st.info("This dashboard is read-only: everything can be seen, nothing started.", icon=":material/lock:")
+    try:
+        configs = choose()
+        if configs:
+            start(configs)
+        else:
+            st.caption("Choose at least one side.")
+    except ConfigError as error:
+        st.error(str(error))
+    except StoreError as error:
+        st.error(str(error), icon=":material/database_off:")
+    st.session_state["watching"] = bool(live)
+    st.fragment(board, run_every=REFRESH_SECONDS if live else None)()
+    st.caption(caps())
+
+
+with frame.page("Launch", LEAD):
+    main()
