@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: app setup test test-fast lint bench screenshots clean
+.PHONY: app setup test test-fast test-faults lint bench screenshots clean
 
 app: setup
 	$(BIN)/streamlit run app.py --server.headless false
@@ -24,6 +24,11 @@ $(VENV)/.test-installed: $(VENV)/.app-installed pyproject.toml
 test: $(VENV)/.test-installed lint
 	sh tests/system_packages.sh
 	$(BIN)/python -m pytest
+
+# The faults of RELIABILITY.md at full size; about an hour.
+test-faults: $(VENV)/.test-installed
+	sh tests/system_packages.sh
+	LGT_FAULTS=full $(BIN)/python -m pytest tests/faults --durations=0
 
 test-fast: $(VENV)/.test-installed
 	$(BIN)/python -m pytest -m 'not slow'

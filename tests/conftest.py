@@ -1,8 +1,12 @@
-"""Fixtures: a quickly trained run, and stores in three states (empty, shipped copy, failed run)."""
+"""Fixtures: a quickly trained run, a copy of the shipped store, a PostgreSQL server."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,3 +48,36 @@ def shipped(tmp_path: Path) -> Path:
     copy = tmp_path / "results.db"
     shutil.copy(ROOT / "results.db", copy)
     return copy
+
+
+@pytest.fixture(autouse=True)
+def own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test sees the limits or files of whoever runs it."""
+    for name in [name for name in os.environ if name.startswith("LGT_") and name != "LGT_FAULTS"]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an empty database on a PostgreSQL server of this test session, which nothing else can reach."""
+    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+    found = shutil.which("initdb")
+    if not binaries and not found:
+        pytest.skip("PostgreSQL is not installed: `sh tests/system_packages.sh` does that on Debian")
+    folder = Path(found).parent if found else binaries[-1]
+    place = Path(tempfile.mkdtemp(prefix="lgt-postgresql-"))  # a socket's path may not be long
+    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []  # a server refuses to run as root
+    if as_user:
+        shutil.chown(place, "postgres")
+
+    def command(*words: str) -> None:
+        subprocess.run([*as_user, *words], check=True, capture_output=True, cwd="/")
+
+    data, options = str(place / "data"), f"-k {place} -c listen_addresses='' -c fsync=off -c max_connections=200"
+    command(str(folder / "initdb"), "-D", data, "-U", "lgt", "--auth=trust", "-E", "UTF8")
+    command(str(folder / "pg_ctl"), "-D", data, "-o", options, "-l", str(place / "log"), "-w", "start")
+    try:
+        yield f"postgresql+psycopg://lgt@/postgres?host={place}"
+    finally:
+        command(str(folder / "pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop")
+        shutil.rmtree(place, ignore_errors=True)

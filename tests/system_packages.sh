@@ -1,9 +1,10 @@
 #!/bin/sh
-# What the tests need from the system: a browser for the pages, a C++ compiler for the training step.
+# What the tests need from the system: a browser for the pages, a C++ compiler for the training step, PostgreSQL.
 set -eu
 missing=""
 command -v chromium >/dev/null 2>&1 || missing="$missing chromium"
 command -v g++ >/dev/null 2>&1 || missing="$missing g++"
+command -v initdb >/dev/null 2>&1 || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || missing="$missing postgresql"
 [ -z "$missing" ] && exit 0
 if ! command -v apt-get >/dev/null 2>&1; then
     echo "please install:$missing (tests that need them are skipped or train in plain PyTorch)" >&2

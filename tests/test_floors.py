@@ -11,14 +11,14 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = {
-    0: {"checks", "config", "presets", "groups", "seeding", "records", "labels", "version", "__init__"},
-    1: {"tasks", "vocabulary", "statistics"},
+    0: {"checks", "config", "presets", "groups", "seeding", "records", "labels", "places", "version", "__init__"},
+    1: {"tasks", "vocabulary", "statistics", "limits"},
     2: {"model", "taps", "batches", "fused"},
     3: {"evaluate", "attribution", "checkpoint"},
-    4: {"train", "ensemble", "steps", "optimizers", "prefetch", "sinks", "snapshots"},
+    4: {"train", "resume", "ensemble", "steps", "optimizers", "prefetch", "sinks", "snapshots"},
     5: {"store"},
     6: {"execution", "experiments"},
-    7: {"charts", "ui", "cli", "cli_bench", "cli_tables", "doctor", "__main__"},
+    7: {"charts", "ui", "cli", "cli_bench", "cli_options", "cli_runs", "cli_tables", "doctor", "__main__"},
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 LIBRARIES = {
