@@ -1,4 +1,4 @@
-"""A page, warm, on a store of 10,000 runs and five million accuracy rows beside the same page with 100 runs.
+"""A page, warm, on a store of 10,000 runs and about six million accuracy rows beside the same page with 100 runs.
 
 Measured through Streamlit's AppTest: the script from top to bottom with its queries and charts, without a browser and
 without a network. Warm: the page has been open once, and somebody changes something on it.

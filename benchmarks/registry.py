@@ -28,7 +28,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "ablation": Benchmark("ablation", "one ablation map: TransformerLens hooks", ("transformer_lens",)),
     "sampling": Benchmark("sampling", "making a batch as a share of the training step, every group"),
     "seeds": Benchmark("seeds", "several seeds at once on a CPU: threads, processes, one ensemble"),
-    "pages": Benchmark("pages", "a page, warm: store of 10,000 runs and 5 million rows against 100 runs"),
+    "pages": Benchmark("pages", "a page, warm: store of 10,000 runs and six million rows against 100 runs"),
     "start": Benchmark("start", "dashboard process start to first chart in a browser", ("playwright",)),
     "gpu": Benchmark("gpu", "paper preset on a GPU: plain loop on the same GPU"),
     "scale": Benchmark("scale", "time and memory against width, length and number of runs; cost of a sweep"),

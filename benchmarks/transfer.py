@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -123,5 +122,5 @@ def run(settings: Settings) -> Section:
     headers = ["seed", "ours, cold build cache", "ours, warm", "steps", "plain loop", "steps", "times faster (cold)"]
     lines = [*harness.table(headers, rows), "", f"Plain loop: {described(peer)}."]
     if ratios:
-        lines[-1] += f" Median over seeds: {statistics.median(ratios):.1f}x."
+        lines[-1] += f" Ours got there on {len(ratios)} of {len(rows)} seeds, and no ratio is given for the others."
     return Section(lines)

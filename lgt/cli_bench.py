@@ -15,7 +15,7 @@ CHECKOUT = Path(__file__).parent.parent
 
 
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: all (hours).")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: all, about an hour.")] = None,
     list_names: Annotated[bool, typer.Option("--list", help="List the benchmarks.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Few repetitions; writes nothing.")] = False,
     threads: Annotated[int, typer.Option(metavar="N", help="CPU threads of both sides.")] = 2,

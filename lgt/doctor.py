@@ -7,13 +7,13 @@ import os
 import platform
 import sys
 from dataclasses import dataclass, fields
+from pathlib import Path
 
 import pandas as pd
 
 from lgt.checks import ConfigError
 from lgt.fused.library import attempt
 from lgt.limits import READ_ONLY, limits, read_only, variable
-from lgt.places import cache_directory
 from lgt.store import queries, transfer
 from lgt.store.engine import database_url, open_store
 from lgt.store.errors import StoreError
@@ -60,7 +60,7 @@ def compiler_finding() -> Finding:
     loaded, text = attempt()
     if loaded is None:
         return Finding("fused training step", True, f"{text}; runs train in plain PyTorch; install g++ for speed")
-    return Finding("fused training step", True, f"compiled by {text}, kept in {cache_directory()}")
+    return Finding("fused training step", True, f"compiled by {text}, kept in {Path(loaded._name).parent}")
 
 
 def limits_finding() -> Finding:

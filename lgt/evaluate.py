@@ -265,15 +265,16 @@ def accuracy_rows(model: Decoder, config: RunConfig, examples: int) -> list[Accu
     """Counts for every task of the run at every evaluated length, ``examples`` test prompts each (or all there are)."""
     device = next(model.parameters()).device
     cells = [(s.task, length) for s in config.tasks for length in evaluation_lengths(task_named(s.task), config)]
-    batches = [test_set(config, task, length, examples) for task, length in cells]
+    drawn = [(cell, test_set(config, *cell, examples)) for cell in cells]
+    filled = [(cell, batch) for cell, batch in drawn if len(batch)]  # a tiny task may have no test prompt of a length
+    batches = [batch for _, batch in filled]
 
     def correct(batch: Batch) -> int:
         return int(answer_scores(model, batch.to(device))[0].sum())
 
     with evaluating(model):
         counts = each(correct, batches, device)
-    rows = zip(cells, counts, batches, strict=True)
-    return [AccuracyRow(*cell, count, len(batch)) for cell, count, batch in rows if len(batch)]
+    return [AccuracyRow(*cell, count, len(batch)) for (cell, batch), count in zip(filled, counts, strict=True)]
 
 
 def greedy_answers(model: Decoder, batch: Batch) -> Tensor:

@@ -94,7 +94,7 @@ _SCALED_LENGTHS = {
 PRESETS: dict[str, Preset] = {
     "demo": Preset(
         "demo",
-        "ten seconds (strings) to two minutes on two CPU cores; every group was tried",
+        "twenty seconds (strings) to three minutes on two CPU cores",
         _SCALED_LENGTHS,
         _scaled(1, _DEMO_MEASURES),
         {"add-multiply": 3000, "add-subtract": 5000, "dfs-path": 4000},

@@ -188,8 +188,9 @@ def test_scores_honour_edits_and_maps_refuse_them(trained):
     with edited(model.layers[1].attention.head_outputs, replace_head(1, plain_mean_outputs(model, batch)[1][1])):
         _, edited_losses = answer_scores(model, batch)
         _, wanted = plain_scores(model, batch)
-        with pytest.raises(RuntimeError, match="taps still edited"):
-            ablation_map(model, batch)
+        for refuses in (ablation_map, mean_patterns):
+            with pytest.raises(RuntimeError, match="taps still edited"):
+                refuses(model, batch)
     assert torch.allclose(edited_losses, wanted, atol=1e-5) and (edited_losses - losses).abs().max() > 0.05
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from sqlalchemy import update
 
 from lgt.batches import make_batch
 from lgt.checks import ConfigError
@@ -20,8 +21,9 @@ from lgt.sinks import ListSink
 from lgt.snapshots import measure
 from lgt.steps import TorchStep
 from lgt.store import leases, queries, queue, writes
-from lgt.store.engine import open_store
+from lgt.store.engine import open_store, write_transaction
 from lgt.store.errors import LeaseLost, StoreError
+from lgt.store.schema import Run
 from lgt.train import Stopped, TrainingFailed, train
 from tests.conftest import tiny
 
@@ -226,7 +228,8 @@ def test_a_worker_trains_alike_runs_as_one_and_stores_what_they_give_alone(engin
         assert len(queries.head_scores(engine, [one])) == len(queries.head_scores(engine, [other])) > 0
         record = queries.run(engine, one)
         assert record.step == 8 and record.tokens == queries.run(engine, other).tokens and record.attempt == 1
-        assert "up to 2 runs together" in record.device and queries.checkpoint(engine, one).step == 8
+        shared = one != ids[2]  # the third run of a queue worked off in twos was alone
+        assert ("up to 2 runs together" in record.device) == shared and queries.checkpoint(engine, one).step == 8
 
 
 def test_only_runs_of_one_experiment_that_differ_in_the_seed_are_claimed_together(engine):
@@ -303,6 +306,18 @@ def test_a_deleted_run_does_not_disturb_its_lot(engine, monkeypatch):
     assert sorted(ends) == [(ids[0], "cancelled"), (ids[1], "done")]
     with pytest.raises(StoreError):
         queries.run(engine, ids[0])
+
+
+def test_a_lot_taken_over_after_a_lost_worker_starts_over_without_the_run_that_was_cancelled(engine):
+    ids = queued(engine, 2)
+    claim_together(engine, most=2)
+    with write_transaction(engine) as connection:
+        connection.execute(update(Run).values(lease_until=0.0))
+    assert queue.requeue_expired(engine) == ids
+    claimed = claim_together(engine, most=2)
+    assert [attempt for _, attempt in claimed] == [2, 2] and leases.cancel_run(engine, ids[0])
+    execute_together(engine, claimed)
+    assert states(engine, ids) == ["cancelled", "done"]
 
 
 def test_an_error_of_the_common_step_ends_every_run_of_the_lot(engine, monkeypatch):

@@ -6,14 +6,20 @@ import logging
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import select, update
 
+from lgt import evaluate
+from lgt.batches import Batch
 from lgt.checkpoint import from_bytes
 from lgt.execution import local, worker
 from lgt.execution.campaign import campaign_status, queue_missing
 from lgt.execution.logtail import LogTail
-from lgt.experiments import Experiment
+from lgt.experiments import Experiment, three_arms
+from lgt.fused.library import library
+from lgt.model import Decoder
 from lgt.store import leases, queries, transfer, writes
-from lgt.store.engine import open_store
+from lgt.store.engine import open_store, write_transaction
+from lgt.store.schema import Run
 from lgt.train import TrainingFailed
 from lgt.version import code_version
 from tests.conftest import tiny
@@ -121,7 +127,7 @@ def test_the_same_run_twice_stores_the_same_counts(engine):
 
 
 def test_a_campaign_queues_what_is_missing_once(engine):
-    experiment = Experiment("trial", "?", (("caprev", "demo"),))
+    experiment = Experiment("trial", 1, "0", "demo", "?", three_arms("caprev", "demo"))
     new = queue_missing(engine, experiment, [0, 1])
     assert len(new) == 6 and queue_missing(engine, experiment, [0, 1]) == []
     leases.cancel_run(engine, new[0])
@@ -147,3 +153,39 @@ def test_only_the_newest_lines_of_a_log_are_kept():
     logging.getLogger("lgt").warning("after the block")
     lines = tail.text().splitlines()
     assert len(lines) == 60 and lines[-1].endswith("line 99")
+
+
+def test_a_queued_run_that_this_code_cannot_read_fails_and_the_next_one_goes_on(engine):
+    newer, good = writes.create_run(engine, quick()), writes.create_run(engine, quick(model_seed=1))
+    with write_transaction(engine) as connection:
+        text = connection.execute(select(Run.config).where(Run.id == newer)).scalar_one()
+        changed = text.replace('"arm":', '"colour":"red","arm":')
+        connection.execute(update(Run).where(Run.id == newer).values(config=changed))
+    assert worker.work(engine, report=lambda line: None) == 1
+    assert queries.run(engine, good).state == "done"
+    with engine.connect() as connection:
+        state, error = connection.execute(select(Run.state, Run.error).where(Run.id == newer)).one()
+    assert state == "failed" and "not one that this code reads" in error and "colour" in error
+
+
+def test_what_computed_a_run_is_named_as_it_was(engine):
+    fused, plain = quick(), quick(model_seed=1)
+    plain = replace(plain, training=replace(plain.training, precision="bfloat16"))
+    ids = [writes.create_run(engine, config) for config in (fused, plain)]
+    worker.work(engine, report=lambda line: None)
+    first, second = (str(queries.run(engine, run_id).device) for run_id in ids)
+    assert ("fused step" in first) == (library() is not None) and "fused step" not in second
+    assert "1 thread" in second and second.startswith("cpu ")
+
+
+def test_a_task_without_a_test_prompt_of_a_length_has_no_row_there(monkeypatch):
+    config = quick()
+    real = evaluate.test_set
+
+    def some_empty(config, task, length, count):
+        batch = real(config, task, length, count)
+        return batch if length != 2 else Batch(*(value[:0] for value in vars(batch).values()))
+
+    monkeypatch.setattr(evaluate, "test_set", some_empty)
+    rows = evaluate.accuracy_rows(Decoder(config.model), config, 10)
+    assert {row.length for row in rows} == {1, 3, 4, 5, 6, 7}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import subprocess
 from dataclasses import replace
 
 import pytest
@@ -235,6 +236,23 @@ def test_compiled_code_that_others_could_have_written_is_not_loaded(fresh_librar
     fused_library.cache_directory().chmod(0o700)
     forget()
     assert fresh_library() is not None
+
+
+def test_a_cache_that_cannot_be_made_is_passed_over(fresh_library, monkeypatch, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.touch()
+    monkeypatch.setenv("LGT_CACHE", str(blocked / "cache"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert fresh_library() is not None
+    assert list((tmp_path / f"length-transfer-lab-{os.getuid()}").glob("step-*.so"))
+
+
+def test_a_compiler_that_takes_too_long_is_one_line(fresh_library, monkeypatch, caplog):
+    def slow(*arguments, **options):
+        raise subprocess.TimeoutExpired("g++", 300, stderr=b"step.cpp:1: warning: slow\n")
+
+    monkeypatch.setattr(fused_library, "_compiled", slow)
+    assert fresh_library() is None and "step.cpp:1: warning: slow" in caplog.text
 
 
 @pytest.mark.slow

@@ -11,10 +11,15 @@ from lgt.config import RunConfig
 from lgt.evaluate import attended, each, evaluating, fed_forward, mixed, normed, patterns_of, tokens_per_pass
 from lgt.model import Decoder
 from lgt.records import AttentionDifferenceRow
+from lgt.taps import ensure_no_edits
 
 
 def mean_patterns(model: Decoder, batch: Batch) -> Tensor:
-    """Attention patterns averaged over the batch, [layers, H, T, T] (without the last token: it predicts nothing)."""
+    """Attention patterns averaged over the batch, [layers, H, T, T] (without the last token: it predicts nothing).
+
+    Raises RuntimeError while a tap of ``model`` is edited: these passes would not see it.
+    """
+    ensure_no_edits(model)
     inputs, blocks = batch.tokens[:, :-1], model.blocks()
     length = inputs.shape[1]
     total = torch.zeros(len(blocks), model.config.heads, length, length, device=inputs.device)

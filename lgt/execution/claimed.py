@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from sqlalchemy import Engine
 
 from lgt.checks import ConfigError
+from lgt.config import RunConfig
 from lgt.execution.logtail import LogTail
 from lgt.fused.library import library
 from lgt.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
@@ -94,7 +96,11 @@ class ClaimedRun:
 
     def start_over(self) -> None:
         """Remove what earlier attempts left. Raises LeaseLost."""
-        leases.start_over(self.engine, self.run_id, self.attempt)
+        patiently(lambda: leases.start_over(self.engine, self.run_id, self.attempt), StoreBusy)
+
+    def name_device(self, device: str) -> None:
+        """Keep with the run what computes it. Raises LeaseLost."""
+        patiently(lambda: leases.name_device(self.engine, self.run_id, self.attempt, device), StoreBusy)
 
     def finish(self, error: Exception | None) -> RunState:
         """End the run as done, or failed with the reason of ``error``; returns the state it is in.
@@ -195,18 +201,29 @@ def check_device(device: str) -> None:
         raise ConfigError("--device", device, "cpu (no CUDA device is visible here)")
 
 
-def device_name(device: str) -> str:
-    """What the numbers were computed on, such as ``cpu x86_64, 1 thread, fused step``; kept with the run.
+def device_name(device: str, config: RunConfig | None = None) -> str:
+    """What the numbers were computed on, such as ``cpu Intel(R) Xeon(R) Processor, 1 thread, fused step``.
 
-    The fused step is named where this process has it (for runs in float32). It is compiled here if need be: before a
-    run is claimed, so that the seconds of the run do not count it.
+    Of a run's ``config`` the fused step is named if it trains with it. It is compiled here if need be: before a run is
+    claimed, so that the seconds of the run do not count it.
     """
     if device.startswith("cuda"):
         return f"{device} {torch.cuda.get_device_name(device)}"
     count = torch.get_num_threads()
     threads = f"{count} thread" + "s" * (count > 1)
-    parts = [f"{device} {platform.machine()}", threads, *["fused step"] * bool(library()), f"torch {torch.__version__}"]
+    fused = library() is not None and (config is None or config.training.precision == "float32")
+    parts = [f"{device} {processor_name()}", threads, *["fused step"] * fused, f"torch {torch.__version__}"]
     return ", ".join(parts)
+
+
+def processor_name() -> str:
+    """The processor's model where the system names it, else its architecture."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.machine()
 
 
 def every(seconds: float, question: Callable[[], bool]) -> Callable[[], bool]:

@@ -52,9 +52,9 @@ def run_in_foreground(
     check_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    label = run_label(config)
+    label, machine = run_label(config), device_name(device, config)  # compiles the step: before there is a run
     run_id = writes.create_run(engine, config, label=label, code_version=code_version(), state=RunState.RUNNING)
-    attempt = leases.start_run(engine, run_id, owner_name(), device_name(device))
+    attempt = leases.start_run(engine, run_id, owner_name(), machine)
     print(f"run {run_id}: {label}")
     columns = (
         BarColumn(),

@@ -10,7 +10,7 @@ from lgt.ensemble import Member, alike, train_together
 from lgt.execution.claimed import ClaimedRun, StoreSink, beating, device_name, every, owner_name
 from lgt.execution.logtail import LogTail
 from lgt.store import leases, queries, queue
-from lgt.store.errors import StoreError
+from lgt.store.errors import StoreBusy, StoreError
 from lgt.store.queries import RunRecord
 from lgt.store.schema import RunState
 from lgt.version import code_version
@@ -25,10 +25,10 @@ def claim_together(
     experiment and differ from it only in their model seed.
     """
     owner, machine = owner_name(), device_name(device) + (f", up to {most} runs together" if most > 1 else "")
-    first = queue.claim(engine, owner, machine, experiment=experiment, code_version=code_version())
+    first = claim_readable(engine, owner, machine, experiment)
     if first is None:
         return []
-    claimed = [(queries.run(engine, first[0]), first[1])]
+    claimed = [first]
     for record in queued_alike(engine, claimed[0][0]) if most > 1 else ():
         if len(claimed) == most:
             break
@@ -38,6 +38,27 @@ def claim_together(
             continue
         claimed.append((record, attempt))
     return claimed
+
+
+def claim_readable(
+    engine: Engine, owner: str, machine: str, experiment: str | None
+) -> tuple[RunRecord, int] | None:  # fmt: skip
+    """Claim the oldest queued run that this code can read; those before it end as failed, with what is wrong with them.
+
+    Raises StoreBusy, after giving the run back, when the store stays locked.
+    """
+    while True:
+        taken = queue.claim(engine, owner, machine, experiment=experiment, code_version=code_version())
+        if taken is None:
+            return None
+        run_id, attempt = taken
+        try:
+            return queries.run(engine, run_id), attempt
+        except StoreBusy:
+            leases.give_back(engine, run_id, attempt)
+            raise
+        except StoreError as error:
+            leases.finish_run(engine, run_id, attempt, RunState.FAILED, str(error))
 
 
 def queued_alike(engine: Engine, first: RunRecord) -> Iterator[RunRecord]:
@@ -64,10 +85,16 @@ def execute_together(
 
     Failures and cancellations are stored with their run and do not raise. When ``leaving`` says yes all go back to the
     queue; an ensemble keeps no training states, so they will start over. An interrupt ends all as cancelled and is
-    raised again.
+    raised again. Raises StoreError when the store cannot be written for a while.
     """
     log = LogTail([engine.url.password])
     left = {record.id: (record, ClaimedRun(engine, record.id, attempt, log)) for record, attempt in claimed}
+
+    def start_over(run: ClaimedRun) -> None:
+        try:
+            run.start_over()
+        except Exception as error:  # its own: the others train without it
+            end(run.run_id, error)
 
     def end(run_id: int, error: Exception | None) -> None:
         record, run = left[run_id]
@@ -81,7 +108,7 @@ def execute_together(
             with beating(runs):
                 for run in runs:
                     if run.attempt > 1:
-                        run.start_over()
+                        start_over(run)
                 train_together([_member(record, run, end, leaving) for record, run in left.values()], device=device)
         except KeyboardInterrupt:
             for _, run in left.values():

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from lgt.checkpoint import CheckpointError
 from lgt.config import RunConfig
-from lgt.execution.claimed import ClaimedRun, StoreSink, beating, every
+from lgt.execution.claimed import ClaimedRun, StoreSink, beating, device_name, every
 from lgt.execution.logtail import LogTail
 from lgt.execution.together import claim_together, execute_together
 from lgt.sinks import Sink
@@ -60,6 +60,8 @@ def execute(
 
 
 def _train(run: ClaimedRun, config: RunConfig, sink: Sink, device: str, should_stop: Callable[[], bool]) -> None:
+    if device == "cpu":
+        run.name_device(device_name(device, config))
     state = run.state()
     try:
         train(config, sink, device=device, should_stop=should_stop, state=state)

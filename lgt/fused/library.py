@@ -81,6 +81,7 @@ def attempt() -> tuple[ctypes.CDLL | None, str]:
         return _declared(ctypes.CDLL(str(_compiled(chosen)))), chosen
     except (OSError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", None) or str(error)
+        detail = detail.decode(errors="replace") if isinstance(detail, bytes) else detail  # as a time-out has it
         line = next((text for text in detail.splitlines() if "error" in text.lower()), detail.strip())
         return None, f"{chosen} cannot make the fused training step ({line.strip()[:200]})"
 
@@ -96,11 +97,9 @@ def _compiled(chosen: str) -> Path:
     for directory in (cache_directory(), Path(tempfile.gettempdir()) / f"length-transfer-lab-{user_number()}"):
         try:
             return _compile_into(directory, name, command)
-        except PermissionError:
+        except OSError:  # not ours alone, read-only, full
             continue
-    raise PermissionError(
-        f"error: neither {cache_directory()} nor {tempfile.gettempdir()} is a place for compiled code"
-    )
+    raise OSError(f"error: neither {cache_directory()} nor {tempfile.gettempdir()} is a place for compiled code")
 
 
 def _compile_into(directory: Path, name: str, command: list[str]) -> Path:

@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -122,7 +123,13 @@ void parallel(int threads, long count, Work work) {
     for (long i = next++; i < count; i = next++) work(i);
   };
   std::vector<std::thread> others;
-  for (long i = 1; i < std::min<long>(threads, count); i++) others.emplace_back(loop);
+  for (long i = 1; i < std::min<long>(threads, count); i++) {
+    try {
+      others.emplace_back(loop);
+    } catch (const std::system_error&) {  // no more threads to be had: those that are there do the work
+      break;
+    }
+  }
   loop();
   for (auto& other : others) other.join();
 }

@@ -1,4 +1,4 @@
-// One optimizer step of a run as three calls from Python (see lgt/fused/__init__.py): gradients, clip, update.
+// One optimizer step of a run as two calls from Python (see lgt/fused/__init__.py): gradients; clipping and update.
 //
 // A batch is cut into GROUPS groups of whole sequences, whatever the number of threads; each sums its gradient in a fixed
 // order, and the groups are added in a fixed order. So the same config gives the same weights on any number of threads.

@@ -88,6 +88,13 @@ def heartbeat(engine: Engine, run_id: int, attempt: int, lease_seconds: float | 
         connection.execute(update(Run).where(Run.id == run_id).values(alive(lease_seconds)))
 
 
+def name_device(engine: Engine, run_id: int, attempt: int, device: str) -> None:
+    """Keep what computes the run. Raises LeaseLost."""
+    with write_transaction(engine, news=False) as connection:
+        hold(connection, run_id, attempt)
+        connection.execute(update(Run).where(Run.id == run_id).values(device=device))
+
+
 def start_over(engine: Engine, run_id: int, attempt: int) -> None:
     """Remove what earlier attempts measured, so that no row of theirs stands among the new ones. Raises LeaseLost."""
     with write_transaction(engine) as connection:
