@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -20,9 +20,6 @@ from lgt.cli_bench import bench
 from lgt.cli_options import AsJson, Database, open_database, show_rows, whole_number
 from lgt.store.errors import StoreError
 
-if TYPE_CHECKING:
-    pass
-
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -31,8 +28,8 @@ app = typer.Typer(
     help="Length Transfer Lab: train task pairs, measure length generalization transfer, keep and show the results.",
 )
 for command in (
-    cli_runs.train, cli_runs.submit, cli_runs.worker, cli_runs.experiment, cli_runs.runs, cli_runs.show,
-    cli_runs.cancel, cli_runs.retry, bench,
+    cli_runs.train, cli_runs.submit, cli_runs.worker, cli_runs.experiment, cli_runs.claims, cli_runs.report,
+    cli_runs.runs, cli_runs.show, cli_runs.cancel, cli_runs.retry, bench,
 ):  # fmt: skip
     app.command()(command)
 
@@ -108,6 +105,14 @@ def merge(other: str, database: Database = None) -> None:
 
     report = transfer.merge(open_database(database), other)
     print(f"{report.added} runs added, {report.skipped} already here")
+
+
+@app.command()
+def thin(database: Database = None) -> None:
+    """Remove the weights of main-alone runs but those of seed 0, so that the file gets smaller; their numbers stay."""
+    from lgt.store import transfer
+
+    print(f"the weights of {transfer.thin(open_database(database, create=False))} runs removed")
 
 
 @app.command()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
@@ -145,6 +146,30 @@ def experiment(
         print(line)
     if not complete and not status:
         raise typer.Exit(1)
+
+
+def claims(as_json: AsJson = False, database: Database = None) -> None:
+    """Print the verdict on every figure of the paper that has an experiment, from the finished runs of the store."""
+    from lgt.claims import CLAIMS, all_judged
+
+    found = all_judged(open_database(database, read_only=True))
+    if as_json:
+        print(json.dumps([judgement.as_dict() for judgement in found], indent=2, ensure_ascii=False))
+        return
+    for number, text in CLAIMS.items():
+        print(f"\n{number}. {text}")
+        for judgement in (one for one in found if one.experiment.claim == number):
+            entry = judgement.experiment
+            where = f"{entry.name} (figure {entry.figures}, preset {entry.preset})"
+            print(f"   {judgement.outcome:<16} {where}: {entry.statement}")
+            print(f"   {'':<16} {judgement.sentence()}")
+
+
+def report(path: str, database: Database = None) -> None:
+    """Write all figures, verdicts and where they come from to the HTML file PATH, which opens without a server."""
+    from lgt.report import write_report
+
+    print(write_report(open_database(database, read_only=True), Path(path)))
 
 
 def worker(

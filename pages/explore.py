@@ -9,8 +9,8 @@ from lgt.charts.accuracy import BandChoice
 from lgt.config import Arm
 from lgt.labels import ARM_TITLES
 from lgt.store.comparisons import Comparison
+from lgt.summaries import transfer_by_seed
 from lgt.ui import address, data, frame, panels
-from lgt.ui.summaries import transfer_by_seed
 
 LEAD = (
     "Choose up to six series. Each is all seeds of one task group, preset and side of the comparison; curves share "

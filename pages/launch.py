@@ -18,8 +18,8 @@ from lgt.limits import Limits, limits, read_only, variable
 from lgt.presets import PRESETS, group_config
 from lgt.store.errors import StoreError
 from lgt.store.live import LiveRun
+from lgt.summaries import expected_seconds
 from lgt.ui import actions, address, data, frame, panels
-from lgt.ui.summaries import expected_seconds
 
 LEAD = (
     "Train a pair here and watch its curve grow. Runs are executed by worker processes of their own: close this page "

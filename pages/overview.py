@@ -6,8 +6,8 @@ import streamlit as st
 
 from lgt.config import Arm
 from lgt.store.comparisons import Comparison, Setting
+from lgt.summaries import SeedSummary, gap_by_seed, paired_gain, transfer_by_seed
 from lgt.ui import address, data, frame, panels
-from lgt.ui.summaries import SeedSummary, gap_by_seed, paired_gain, transfer_by_seed
 
 LEAD = (
     "Train a small transformer on a **short main task** alone, and it fails on anything longer. Train it together with "

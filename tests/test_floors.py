@@ -12,13 +12,13 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = {
     0: {"checks", "config", "presets", "groups", "seeding", "records", "labels", "places", "version", "__init__"},
-    1: {"tasks", "vocabulary", "statistics", "limits"},
+    1: {"tasks", "vocabulary", "statistics", "limits", "verdicts"},
     2: {"model", "taps", "batches", "fused"},
     3: {"evaluate", "attribution", "checkpoint"},
     4: {"train", "resume", "ensemble", "steps", "optimizers", "prefetch", "sinks", "snapshots"},
     5: {"store"},
-    6: {"execution", "experiments"},
-    7: {"charts", "ui", "cli", "cli_bench", "cli_options", "cli_runs", "cli_tables", "doctor", "__main__"},
+    6: {"execution", "experiments", "claims", "summaries"},
+    7: {"charts", "ui", "cli", "cli_bench", "cli_options", "cli_runs", "cli_tables", "doctor", "report", "__main__"},
 }
 FLOOR = {name: floor for floor, names in FLOORS.items() for name in names}
 LIBRARIES = {

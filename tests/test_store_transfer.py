@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -14,7 +15,7 @@ from sqlalchemy import Engine, text
 from lgt.store import queries, transfer, writes
 from lgt.store.engine import StoreError, open_store, read_connection, write_transaction
 from lgt.store.schema import RUN_TABLES
-from tests.test_store import ACCURACY, WEIGHTS, finished_run
+from tests.test_store import ACCURACY, CONFIG, WEIGHTS, finished_run
 
 
 @pytest.fixture
@@ -174,3 +175,16 @@ def test_a_damaged_store_makes_no_backup(store: Engine, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="no backup was made"):
         transfer.backup(store, tmp_path / "saved.db")
     assert os.listdir(tmp_path) == ["results.db"]
+
+
+def test_thinning_out_takes_weights_of_baselines_only_and_makes_the_file_smaller(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    store = open_store(str(path))
+    baseline = replace(CONFIG, arm="alone-same-steps")
+    kept = [finished_run(store), finished_run(store, baseline), finished_run(store, replace(CONFIG, model_seed=1))]
+    gone = [finished_run(store, replace(baseline, model_seed=seed)) for seed in range(1, 9)]
+    before, accuracy = path.stat().st_size, queries.accuracy(store, gone, "all")
+    assert transfer.thin(store) == 8 and path.stat().st_size < before - 20_000
+    assert queries.checkpoints(store).run_id.tolist() == kept
+    assert queries.accuracy(store, gone, "all").equals(accuracy) and transfer.integrity(store) == []
+    assert transfer.thin(store) == 0

@@ -7,8 +7,8 @@ import pytest
 
 from lgt.presets import group_config
 from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION
+from lgt.summaries import SeedSummary, gap_by_seed, mean_map, paired_gain, transfer_by_seed
 from lgt.ui.likeness import likeness_table, overlap_sentence
-from lgt.ui.summaries import SeedSummary, gap_by_seed, mean_map, paired_gain, transfer_by_seed
 from tests import frames
 
 

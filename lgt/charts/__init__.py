@@ -2,9 +2,11 @@
 
 from lgt.charts.accuracy import length_accuracy
 from lgt.charts.maps import ablation_maps
+from lgt.charts.matrix import transfer_matrix
 from lgt.charts.palette import DARK, LIGHT, Theme
 from lgt.charts.sharing import sharing_graph, sharing_summary
 from lgt.charts.training import loss_curve, training_curves
+from lgt.charts.verdicts import verdict_chart
 
 __all__ = [
     "DARK",
@@ -16,4 +18,6 @@ __all__ = [
     "sharing_graph",
     "sharing_summary",
     "training_curves",
+    "transfer_matrix",
+    "verdict_chart",
 ]

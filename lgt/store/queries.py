@@ -190,6 +190,13 @@ def existing_with_hash(engine: Engine, config_hash: str, states: Iterable[str]) 
         return connection.scalar(statement)
 
 
+def finished_by_hash(engine: Engine) -> dict[str, int]:
+    """The newest finished run of every config that has one, by the config's hash."""
+    statement = select(Run.config_hash, func.max(Run.id)).where(Run.state == RunState.DONE).group_by(Run.config_hash)
+    with read_connection(engine) as connection:
+        return {config_hash: run_id for config_hash, run_id in connection.execute(statement)}
+
+
 def accuracy(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -> pd.DataFrame:
     """Exact-match counts of the runs' tasks, one row per (run, step, task, length).
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, insert, make_url, select
+from sqlalchemy import Connection, Engine, delete, insert, make_url, select
 
 from lgt.store import files, outside
 from lgt.store.engine import (
@@ -249,6 +249,22 @@ def _set_aside(target: Path) -> Path | None:
     if journal.exists():
         os.rename(journal, kept.with_name(kept.name + "-journal"))
     return kept
+
+
+def thin(engine: Engine) -> int:
+    """Remove the weights of finished main-alone runs but those of model seed 0, and give the space back.
+
+    Their numbers stay; a repeated run makes the same weights again. Returns of how many runs. Raises StoreError for a
+    store that is not SQLite, whose file does not grow for ever.
+    """
+    if engine.dialect.name != "sqlite":
+        raise StoreError(f"{store_name(engine.url)} is not a SQLite file; there is nothing to thin out")
+    alone = select(Run.id).where(Run.state == RunState.DONE, Run.arm != "co-trained", Run.model_seed != 0)
+    with write_transaction(engine) as connection:
+        gone = connection.execute(delete(Checkpoint).where(Checkpoint.run_id.in_(alone))).rowcount
+    with explained(engine.url), closing(engine.raw_connection()) as raw:
+        raw.cursor().execute("VACUUM")
+    return gone
 
 
 def integrity(engine: Engine, place: Path | None = None) -> list[str]:

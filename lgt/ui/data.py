@@ -12,6 +12,7 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
+from lgt.claims import Judgement, all_judged
 from lgt.store import live, queries
 from lgt.store.comparisons import Comparison, Setting, comparisons
 from lgt.store.engine import Engine, database_file, database_url, migrate_if_older, open_store
@@ -94,6 +95,16 @@ def read_training_log(run_ids: list[int]) -> pd.DataFrame:
 def read_runs() -> pd.DataFrame:
     """All runs (see :func:`lgt.store.queries.runs`); an empty frame while there is no store."""
     return _current(_runs) if exists() else pd.DataFrame()
+
+
+@st.cache_resource(show_spinner=False, max_entries=4)  # a judgement holds functions, which are not copied
+def _judgements(url: str, revision: str) -> list[Judgement]:
+    return all_judged(_engine(url))
+
+
+def read_judgements() -> list[Judgement]:
+    """The verdict on every figure that has an experiment (see :mod:`lgt.claims`); none while there is no store."""
+    return _current(_judgements) if exists() else []
 
 
 def read_live_runs() -> list[live.LiveRun]:

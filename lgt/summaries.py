@@ -8,6 +8,7 @@ import pandas as pd
 
 from lgt.config import RunConfig
 from lgt.statistics import generalization_gap, transfer_accuracy, transfer_gain, zone_lengths
+from lgt.verdicts import t_interval
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,20 @@ def paired_gain(together: SeedSummary | None, alone: SeedSummary | None) -> Seed
     pairs = sorted(together.values.keys() & alone.values.keys())
     gains = {seed: transfer_gain(together.values[seed], alone.values[seed]) for seed in pairs}
     return SeedSummary(gains) if gains else None
+
+
+def gain_row(config: RunConfig, together: pd.DataFrame, alone: pd.DataFrame) -> dict[str, object] | None:
+    """A cell of the transfer matrix: main task, what was beside it, mean gain over seeds with its t interval and n.
+
+    ``None`` where no seed has both sides.
+    """
+    gain = paired_gain(transfer_by_seed(together), transfer_by_seed(alone))
+    if gain is None:
+        return None
+    interval = t_interval(gain.values)
+    others = "+".join(spec.task for spec in config.others)
+    return {"main": config.main.task, "others": others, "gain": interval.mean, "low": interval.low,
+            "high": interval.high, "n": interval.n}  # fmt: skip
 
 
 def gap_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:

@@ -1,0 +1,69 @@
+"""The transfer matrix: which longer task lifts which main task, and by how much."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from lgt.charts.maps import ink
+from lgt.charts.marks import colour
+from lgt.charts.palette import Theme, heading, message, styled, task_title
+
+ROW = 62
+
+
+def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
+    """Main tasks down, what was trained beside them across; a cell is the mean transfer gain over seeds.
+
+    ``frame`` has one row per cell: ``main``, ``others`` (task names joined by ``+``), ``gain`` (mean over seeds, -1 to
+    1), ``low`` and ``high`` (95 % t interval, missing below two seeds) and ``n`` (seeds). Pairs not run stay empty.
+    """
+    if frame.empty:
+        return message("No pair with a finished baseline yet.", theme)
+    cells = frame.assign(
+        main_title=[task_title(task) for task in frame.main],
+        others_title=[" + ".join(map(task_title, names.split("+"))) for names in frame.others],
+        gain_text=[f"{gain:+.2f}".replace("-", "−") for gain in frame.gain],
+        n_text=[f"n = {n}" for n in frame.n],
+        interval=[interval_text(low, high) for low, high in zip(frame.low, frame.high, strict=True)],
+        ink=[ink(max(gain, 0.0), theme) for gain in frame.gain],
+    )
+    axis = alt.Axis(title=None, ticks=False, domain=False, labelLimit=200, grid=False)
+    order = list(dict.fromkeys(cells.others_title))
+    x = alt.X("others_title:N", sort=order, axis=alt.Axis(
+        title="Trained beside it, up to twice the length", orient="top", ticks=False, domain=False, labelAngle=-28,
+        labelLimit=200, grid=False,
+    ))  # fmt: skip
+    y = alt.Y("main_title:N", sort=list(dict.fromkeys(cells.main_title)), axis=axis)
+    ramp = alt.Scale(domain=[0, 1], range=list(theme.ramp), clamp=True, interpolate="lab")
+    tooltip = [
+        alt.Tooltip("main_title:N", title="main task"), alt.Tooltip("others_title:N", title="beside it"),
+        alt.Tooltip("gain_text:N", title="transfer gain"), alt.Tooltip("interval:N", title="95% t interval"),
+        alt.Tooltip("n:Q", title="seeds"),
+    ]  # fmt: skip
+    base = alt.Chart(cells).encode(x=x, y=y)
+    layers = [
+        base.mark_rect(cornerRadius=4, stroke=theme.surface, strokeWidth=3).encode(
+            color=alt.Color("gain:Q", scale=ramp, legend=None), tooltip=tooltip
+        ),
+        base.mark_text(dy=-7, fontSize=theme.size + 3, fontWeight=600, tooltip=None).encode(
+            text="gain_text:N", color=colour("ink")
+        ),
+        base.mark_text(dy=11, fontSize=theme.size - 1, tooltip=None).encode(text="n_text:N", color=colour("ink")),
+    ]
+    rows = cells.main_title.nunique()
+    note = "Transfer gain: exact match beyond the trained length, minus that of the main task alone for the same steps."
+    spoken = "; ".join(
+        f"{row.main_title} beside {row.others_title}: {row.gain_text}, {row.n} seeds" for row in cells.itertuples()
+    )  # fmt: skip
+    chart = alt.layer(*layers).properties(
+        width="container", height=ROW * rows, title=heading(theme, note, offset=12), description=f"{note} {spoken}."
+    )
+    return styled(chart.resolve_scale(color="independent"), theme)  # cells have a ramp, texts their own colours
+
+
+def interval_text(low: float, high: float) -> str:
+    """An interval in words."""
+    return "one seed has none" if pd.isna(low) else f"{low:+.2f} to {high:+.2f}".replace("-", "−")

@@ -1,0 +1,112 @@
+"""A report of every judged figure as one HTML file: verdicts, curves as SVG, provenance. It opens without a server."""
+
+from __future__ import annotations
+
+import html
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from sqlalchemy import Engine
+
+from lgt.charts import LIGHT, length_accuracy, verdict_chart
+from lgt.claims import CLAIMS, Judgement, all_judged, differences_frame
+from lgt.store import queries
+from lgt.store.errors import StoreError, store_name
+
+WIDTH = 305
+STYLE = """
+body { font: 16px/1.5 "Source Sans 3", "Segoe UI", Helvetica, Arial, sans-serif; color: #1d2733; margin: 3rem auto;
+  max-width: 62rem; padding: 0 1rem; }
+h1 { font-size: 2rem; line-height: 1.2; } h2 { margin-top: 3rem; } h3 { margin: 2rem 0 0.2rem; font-size: 1.1rem; }
+.note { color: #5f6b7a; font-size: 0.92rem; } code { font-size: 0.9em; }
+.verdict { display: inline-block; border: 1px solid; border-radius: 0.4rem; padding: 0 0.5rem; margin-right: 0.4rem;
+  font-weight: 600; font-size: 0.9rem; }
+.reproduced { color: #7a1fa2; } .not-reproduced { color: #8a5d08; } .other { color: #5f6b7a; }
+.charts { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; } .charts figure { margin: 0; }
+svg { max-width: 100%; height: auto; }
+"""
+
+
+def write_report(engine: Engine, path: Path) -> Path:
+    """Write the report of the store to ``path``, whole or not at all, and return it.
+
+    Raises StoreError where it cannot be written, or without the package that draws charts into a file.
+    """
+    text = "\n".join(page(engine))
+    try:
+        with tempfile.TemporaryDirectory(prefix=".lgt-", dir=path.parent) as folder:
+            beside = Path(folder) / path.name
+            beside.write_text(text, encoding="utf-8")
+            os.replace(beside, path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
+    return path
+
+
+def page(engine: Engine) -> Iterator[str]:
+    """The report's lines."""
+    judgements = all_judged(engine)
+    now = datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC")
+    yield '<!doctype html><html lang="en"><meta charset="utf-8"><title>Length Transfer Lab</title>'
+    yield f"<style>{STYLE}</style>"
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield "<h1>Length generalization transfers between related tasks: what our runs say</h1>"
+    yield (
+        "<p>Cai, Lee, Schwarzschild, Oymak, Papailiopoulos, <cite>Extrapolation by Association: Length Generalization "
+        "Transfer in Transformers</cite>, arXiv 2506.09251, figure by figure. Models, lengths and training time are "
+        "smaller than the paper's; the preset stands with each figure. The rules of the verdicts are in docs/CLAIMS.md "
+        "and were written before the runs.</p>"
+    )
+    yield f'<p class="note">From {html.escape(store_name(engine.url))}, {now}.</p>'
+    tried = differences_frame(judgements)
+    if tried.empty:
+        yield "<p>No finished seed of any figure yet.</p>"
+        return
+    yield f"<figure>{svg(verdict_chart(tried, LIGHT), 760)}</figure>"
+    for number, statement in CLAIMS.items():
+        yield f"<h2>{number}. {html.escape(statement)}</h2>"
+        for judgement in (one for one in judgements if one.experiment.claim == number):
+            yield from section(engine, judgement)
+
+
+def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
+    """One figure: verdict, numbers, a curve for each series, where they come from."""
+    experiment = judgement.experiment
+    kind = judgement.outcome.replace(" ", "-") if "reproduced" in judgement.outcome else "other"
+    yield f'<h3><span class="verdict {kind}">{judgement.outcome}</span> Figure {html.escape(experiment.figures)}: '
+    yield f"{html.escape(experiment.statement)}</h3>"
+    yield f"<p>{html.escape(judgement.sentence())}.</p>"
+    if judgement.runs:
+        accuracy = queries.accuracy(engine, judgement.runs)
+        yield '<div class="charts">'
+        for name, ids in judgement.series_runs.items():
+            if ids:
+                chart = length_accuracy(accuracy[accuracy.run_id.isin(ids)], LIGHT, title=name)
+                yield f"<figure>{svg(chart, WIDTH)}</figure>"
+        yield "</div>"
+        yield f'<p class="note">{html.escape(provenance(queries.runs(engine, ids=judgement.runs)))}</p>'
+    command = f".venv/bin/python -m lgt experiment {experiment.name} --database mine.db"
+    yield f'<p class="note">Preset {html.escape(experiment.preset)}. Repeat with <code>{command}</code></p>'
+
+
+def provenance(runs: pd.DataFrame) -> str:
+    """Which runs, on what, from which code."""
+    ids, devices = ", ".join(map(str, runs.id)), "; ".join(sorted(set(runs.device.dropna())))
+    return f"Runs {ids}; on {devices}; code {', '.join(sorted(set(runs.code_version)))}."
+
+
+def svg(chart: Any, width: int) -> str:
+    """``chart`` as SVG, ``width`` px wide. Raises StoreError when the package for that is missing."""
+    try:
+        import vl_convert
+    except ModuleNotFoundError as error:
+        raise StoreError("a report needs the package vl-convert-python; install it with pip") from error
+    specification = chart.to_dict()
+    specification["width"] = width
+    drawn: str = vl_convert.vegalite_to_svg(specification)
+    return drawn

@@ -1,0 +1,94 @@
+"""When a claim counts as reproduced. Written before the runs, applied by code, the same for every figure [D].
+
+The unit is the seed: ``values`` are one number per seed, differences of transfer accuracy in [-1, 1]. The interval is
+Student's t for the mean over seeds, which at five seeds is honest about how little five seeds say. ``docs/CLAIMS.md``
+has the rules in words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Outcome = Literal["reproduced", "not reproduced", "too few seeds", "premise not met"]
+
+SMALLEST_EFFECT = 0.10
+"""Ten points of transfer accuracy. Less is not what the paper's figures show, whatever its sign."""
+LEARNED = 0.95
+"""Accuracy from which a task counts as learned where it was trained."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Mean over ``n`` seeds with its 95% t interval; ``low`` and ``high`` are None below two seeds."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+
+def t_interval(values: Mapping[int, float], confidence: float = 0.95) -> Interval:
+    """The interval of the mean of ``values`` (by seed). Raises ValueError without a value.
+
+    >>> t_interval({0: 0.5})
+    Interval(mean=0.5, low=None, high=None, n=1)
+    """
+    if not values:
+        raise ValueError("an interval needs at least one seed")
+    row = np.array(list(values.values()), dtype=float)
+    mean, n = float(row.mean()), len(row)
+    if n < 2:
+        return Interval(mean, None, None, n)
+    from scipy import stats
+
+    half = float(stats.t.ppf(0.5 + confidence / 2, n - 1) * row.std(ddof=1) / np.sqrt(n))
+    return Interval(mean, mean - half, mean + half, n)
+
+
+def effect(differences: Mapping[int, float], needed: int) -> Outcome:
+    """Whether a difference is there: its mean at least ``SMALLEST_EFFECT`` and its interval above zero.
+
+    Not there when the whole interval is below ``SMALLEST_EFFECT``. Between the two, and with fewer seeds than
+    ``needed``, there are too few.
+
+    >>> effect({0: 0.6, 1: 0.7, 2: 0.5}, needed=3)
+    'reproduced'
+    >>> effect({0: 0.0, 1: 0.01, 2: 0.0}, needed=3)
+    'not reproduced'
+    >>> effect({0: 0.9, 1: 0.0, 2: 0.4}, needed=3)
+    'too few seeds'
+    """
+    if len(differences) < needed:
+        return "too few seeds"
+    interval = t_interval(differences)
+    if interval.low is None or interval.high is None:
+        return "too few seeds"
+    if interval.mean >= SMALLEST_EFFECT and interval.low > 0:
+        return "reproduced"
+    return "not reproduced" if interval.high < SMALLEST_EFFECT else "too few seeds"
+
+
+def absence(differences: Mapping[int, float], needed: int) -> Outcome:
+    """Whether a difference is *not* there, as a claim about a control says: the reverse of :func:`effect`.
+
+    >>> absence({0: 0.0, 1: 0.01, 2: 0.0}, needed=3)
+    'reproduced'
+    """
+    reverse: dict[Outcome, Outcome] = {"reproduced": "not reproduced", "not reproduced": "reproduced"}
+    found = effect(differences, needed)
+    return reverse.get(found, found)
+
+
+def all_of(outcomes: Mapping[str, Outcome]) -> Outcome:
+    """The outcome of a claim with several parts: reproduced or not when all parts agree or one contradicts it.
+
+    A part that is not reproduced decides; then a part whose premise is not met, then one with too few seeds.
+    """
+    for outcome in ("not reproduced", "premise not met", "too few seeds"):
+        if outcome in outcomes.values():
+            return outcome
+    return "reproduced"

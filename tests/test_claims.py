@@ -1,0 +1,222 @@
+"""Verdicts on numbers worked out by hand, and claims on stores whose runs are made up on purpose."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from math import nan
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lgt.charts import DARK, LIGHT, transfer_matrix, verdict_chart
+from lgt.claims import all_judged, judged
+from lgt.cli import main
+from lgt.experiments import EXPERIMENTS, Experiment, one_auxiliary, three_arms
+from lgt.records import AccuracyRow
+from lgt.report import svg
+from lgt.store import leases, queries, writes
+from lgt.store.comparisons import comparisons
+from lgt.store.engine import open_store
+from lgt.summaries import gain_row
+from lgt.verdicts import absence, effect, t_interval
+from tests.conftest import ROOT
+
+GAIN = Experiment("trial", 1, "0", "demo", "?", three_arms("caprev", "demo"), seeds=3)
+CONTROL = replace(GAIN, series=three_arms("control-copy", "demo"), rule="no gain")
+MORE = replace(GAIN, series={"reverse": one_auxiliary("caprev", "demo", "reverse"),
+                             "capitalize": one_auxiliary("caprev", "demo", "capitalize")}, rule="more")  # fmt: skip
+
+
+def test_the_t_interval_is_that_of_the_textbook():
+    interval = t_interval({0: 1.0, 1: 2.0, 2: 3.0})  # mean 2, s = 1, t(0.975, 2) = 4.303, 4.303 / sqrt(3) = 2.484
+    assert (interval.mean, interval.n) == (2.0, 3)
+    assert interval.low == pytest.approx(2 - 2.484, abs=1e-3) and interval.high == pytest.approx(2 + 2.484, abs=1e-3)
+    assert t_interval({0: 0.4}).low is None
+    with pytest.raises(ValueError, match="at least one seed"):
+        t_interval({})
+
+
+@pytest.mark.parametrize(
+    ("values", "outcome"),
+    [
+        ([0.5, 0.5, 0.5], "reproduced"),
+        ([0.10, 0.10, 0.10], "reproduced"),
+        ([0.09, 0.09, 0.09], "not reproduced"),  # certain, but smaller than what the figures show
+        ([-0.5, -0.5, -0.5], "not reproduced"),
+        ([1.0, 0.0, 0.5], "too few seeds"),
+        ([0.0, 0.0, 0.3], "too few seeds"),
+        ([0.9, 0.9], "too few seeds"),
+        ([], "too few seeds"),
+    ],
+)
+def test_an_effect_needs_size_certainty_and_seeds(values, outcome):
+    differences = dict(enumerate(values))
+    assert effect(differences, needed=3) == outcome
+    reverse = {"reproduced": "not reproduced", "not reproduced": "reproduced"}
+    assert absence(differences, needed=3) == reverse.get(outcome, outcome)
+
+
+def finished(store, config, right: float, beyond: float) -> int:
+    """A run with accuracy ``right`` where its tasks were trained, ``beyond`` that elsewhere."""
+    run_id = writes.create_run(store, config)
+    attempt = leases.start_run(store, run_id, "w", "cpu")
+    rows = [
+        AccuracyRow(spec.task, length, round(100 * (right if length <= spec.training_length else beyond)), 100)
+        for spec in config.tasks
+        for length in range(1, 21)
+    ]
+    writes.record_accuracy(store, run_id, attempt, 1000, rows)
+    leases.finish_run(store, run_id, attempt, "done")
+    return run_id
+
+
+def fill(store, experiment, beyond, right=1.0, seeds=(0, 1, 2)):
+    """A finished run for every series and seed; ``beyond`` has the transfer accuracy of each series."""
+    for seed in seeds:
+        for (name, make), value in zip(experiment.series.items(), beyond, strict=True):
+            finished(store, make(seed), right if "examples" not in name else 1.0, value)
+
+
+@pytest.fixture()
+def store(tmp_path):
+    return open_store(str(tmp_path / "a.db"))
+
+
+def test_a_gain_is_over_the_better_baseline_seed_by_seed(store):
+    fill(store, GAIN, (0.8, 0.1, 0.3))
+    found = judged(store, GAIN)
+    assert found.outcome == "reproduced" and found.seeds == [0, 1, 2] and len(found.runs) == 9
+    assert found.differences == pytest.approx({0: 0.5, 1: 0.5, 2: 0.5})
+    assert found.series["together"] == pytest.approx({0: 0.8, 1: 0.8, 2: 0.8})
+    assert "together 0.80" in found.sentence() and "difference +0.50" in found.sentence()
+    assert found.sentence().endswith("n = 3 seeds")
+    json.dumps(found.as_dict())
+
+
+def test_a_baseline_that_does_as_well_takes_the_gain_away(store):
+    fill(store, GAIN, (0.8, 0.1, 0.78))
+    assert judged(store, GAIN).outcome == "not reproduced"
+
+
+def test_a_control_without_gain_reproduces_its_claim_and_with_one_does_not(store):
+    fill(store, CONTROL, (0.02, 0.0, 0.0))
+    assert judged(store, CONTROL).outcome == "reproduced"
+    fill(store, CONTROL, (0.6, 0.0, 0.0))  # run again: the newest run of a config counts
+    assert judged(store, CONTROL).outcome == "not reproduced"
+
+
+def test_a_task_that_was_not_learned_leaves_nothing_to_judge(store):
+    fill(store, GAIN, (0.0, 0.0, 0.0), right=0.5)
+    found = judged(store, GAIN)
+    assert found.outcome == "premise not met" and "not learned where trained: " in found.sentence()
+    assert found.learned["reverse"] == found.learned["capitalize_reverse"] == 0.5
+
+
+def test_the_baseline_with_fewer_examples_may_stay_untrained(store):
+    for seed in range(3):
+        for (name, make), value in zip(GAIN.series.items(), (0.8, 0.0, 0.0), strict=True):
+            finished(store, make(seed), 0.4 if "examples" in name else 1.0, value)
+    assert judged(store, GAIN).outcome == "reproduced"
+
+
+def test_a_seed_counts_where_every_series_has_finished(store):
+    fill(store, MORE, (0.9, 0.2), seeds=(0, 1))
+    finished(store, MORE.series["reverse"](2), 1.0, 0.9)
+    found = judged(store, MORE)
+    assert found.seeds == [0, 1] and found.outcome == "too few seeds"
+    finished(store, MORE.series["capitalize"](2), 1.0, 0.2)
+    assert judged(store, MORE).outcome == "reproduced"
+
+
+def test_an_empty_store_has_no_verdict_and_every_experiment_makes_its_runs(store):
+    found = all_judged(store)
+    assert {one.outcome for one in found} == {"too few seeds"} and found[0].sentence() == "no finished seed yet"
+    for experiment in EXPERIMENTS.values():
+        runs = experiment.runs([0, 1])
+        assert len(runs) == len({config.hash() for config in runs}) and len(runs) >= len(experiment.series)
+        lengths = {config.transfer_length for config in runs}
+        assert None not in lengths
+        assert experiment.rule == "none" or len(lengths) == 1
+
+
+def test_a_report_opens_without_a_server_and_says_what_the_command_says(store, tmp_path, capsys):
+    experiment = EXPERIMENTS["fig4c"]
+    for seed in range(5):
+        for make, value in zip(experiment.series.values(), (0.8, 0.0, 0.1), strict=True):
+            finished(store, make(seed), 1.0, value)
+    path = tmp_path / "report.html"
+    with pytest.raises(SystemExit):
+        main(["report", str(path), "--database", str(tmp_path / "a.db")])
+    text = path.read_text()
+    assert text.count("<svg") == 4, "the verdicts and three series"
+    assert "http" not in text.replace("http://www.w3.org", ""), "nothing is loaded from elsewhere"
+    assert judged(store, experiment).sentence() in text and ">reproduced<" in text
+    with pytest.raises(SystemExit):
+        main(["claims", "--database", str(tmp_path / "a.db")])
+    assert judged(store, experiment).sentence() in capsys.readouterr().out
+    with pytest.raises(SystemExit) as ended:
+        main(["report", str(tmp_path / "nowhere" / "report.html"), "--database", str(tmp_path / "a.db")])
+    assert ended.value.code == 2 and "cannot be written" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_the_claims_page_shows_verdicts_and_an_empty_store_how_to_begin(tmp_path, shipped, monkeypatch):
+    monkeypatch.setenv("LGT_DATABASE_URL", str(shipped))
+    page = str(ROOT / "pages/claims.py")
+    app = AppTest.from_file(page, default_timeout=60).run()
+    assert not app.exception and not app.error
+    entries = [element.value for element in app.markdown]
+    assert any(entry.startswith(":green-badge[reproduced] **Figure 3a") for entry in entries)
+    assert sum("badge[" in entry for entry in entries) == len([e for e in EXPERIMENTS.values() if e.rule != "none"])
+    monkeypatch.setenv("LGT_DATABASE_URL", str(tmp_path / "none.db"))
+    app = AppTest.from_file(page, default_timeout=60).run()
+    assert not app.exception and "No finished runs" in app.info[0].value
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)
+def test_the_matrix_and_the_verdicts_are_drawn_with_their_numbers(theme):
+    cells = pd.DataFrame(
+        [
+            {"main": "string_copy", "others": "mqar", "gain": -0.06, "low": -0.1, "high": 0.0, "n": 5},
+            {
+                "main": "capitalize_reverse",
+                "others": "capitalize+reverse",
+                "gain": 0.84,
+                "low": nan,
+                "high": nan,
+                "n": 1,
+            },
+        ]
+    )
+    drawn = svg(transfer_matrix(cells, theme), 600)
+    for text in ("−0.06", "+0.84", "n = 5", "n = 1", "Flip case + Reverse", "Associative recall"):
+        assert text in drawn
+    row = {"figure": "fig3a", "outcome": "reproduced", "mean": 0.6, "low": 0.5, "high": 0.7}
+    rows = pd.DataFrame([row | {"seed": seed, "difference": 0.5 + seed / 10} for seed in range(3)])
+    drawn = svg(verdict_chart(rows, theme), 600)
+    assert "fig3a" in drawn and "95% t interval" in drawn and drawn.count('aria-roledescription="point"') >= 3
+    for empty in (transfer_matrix(cells[:0], theme), verdict_chart(pd.DataFrame(), theme)):
+        assert "yet" in svg(empty, 600)
+
+
+def test_a_cell_of_the_matrix_is_the_mean_paired_gain(store):
+    fill(store, GAIN, (0.8, 0.1, 0.3))
+    (comparison,) = comparisons(store).values()
+    sides = [queries.accuracy(store, comparison.ids(arm)) for arm in ("co-trained", "alone-same-steps")]
+    row = gain_row(comparison.config, *sides)
+    assert (row["main"], row["others"], row["n"]) == ("capitalize_reverse", "capitalize+reverse", 3)
+    assert row["gain"] == pytest.approx(0.7)
+    assert gain_row(comparison.config, sides[0], sides[1][:0]) is None
+
+
+@pytest.mark.slow
+def test_the_matrix_page_draws_the_shipped_store(shipped, tmp_path, monkeypatch):
+    monkeypatch.setenv("LGT_DATABASE_URL", str(shipped))
+    page = str(ROOT / "pages/matrix.py")
+    app = AppTest.from_file(page, default_timeout=60).run()
+    assert not app.exception and not app.error and app.get("vega_lite_chart")
+    monkeypatch.setenv("LGT_DATABASE_URL", str(tmp_path / "none.db"))
+    app = AppTest.from_file(page, default_timeout=60).run()
+    assert not app.exception and "No finished runs" in app.info[0].value
