@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
 
 import pandas as pd
 from sqlalchemy import Engine
 
-from lgt.experiments import EXPERIMENTS, SAME_EXAMPLES, SAME_STEPS, TOGETHER, Experiment
-from lgt.statistics import transfer_accuracy
+from lgt.dynamics import course, falls, nearness, rank_correlation, scatter_over_seeds, tracking, tracking_of_changes
+from lgt.experiments import EXPERIMENTS, SAME_EXAMPLES, SAME_STEPS, TOGETHER, Experiment, Rule, grid_lengths
+from lgt.judgements import CORRELATIONS, Judgement
+from lgt.statistics import Correlation, generalization_gap, transfer_accuracy
 from lgt.store import queries
 from lgt.summaries import curve
-from lgt.verdicts import LEARNED, Interval, Outcome, absence, effect, t_interval
+from lgt.verdicts import LEARNED, SMALLEST_CORRELATION, Outcome, absence, effect, t_interval
 
 CLAIMS = {
     1: "A related longer auxiliary lifts the main task in the transfer region; alone it does not get there.",
@@ -20,85 +24,156 @@ CLAIMS = {
     3: "Two auxiliaries beat one, and the closer one beats the other.",
     4: "It also holds with main and auxiliary swapped on mazes.",
     5: "Rotary positions transfer better than none.",
+    6: "It depends on the ratio of the lengths: strongest between a half and two.",
+    7: "It is unstable over seeds and over training steps.",
+    8: "Over checkpoints the gap follows the difference of the ablation maps; attention patterns follow it for "
+    "arithmetic and not for strings; for controls neither does.",
 }
 """The claims that have experiments so far, in our words."""
 
+OVER_TRAINING: tuple[Rule, ...] = ("unstable over seeds", "unstable over steps")
+Runs = dict[int, dict[str, int]]
+"""Run ids by seed and series, of the seeds that have every series."""
+
 
 @dataclass(frozen=True)
-class Judgement:
-    """One figure, judged. All numbers are by seed; a seed counts where every series of it has finished.
+class _Evidence:
+    """What a rule looks at: the finished runs by seed and series, and their counts at the last step by run."""
 
-    ``series``: transfer accuracy by series. ``differences``: what the rule is about. ``runs``: the run ids behind it,
-    ``series_runs`` by series.
-    ``learned``: accuracy of each task where it was trained (the main task's mean over its lengths, an auxiliary's at
-    its longest), mean over seeds and smallest over series; without the baseline that sees fewer examples.
-    """
-
+    engine: Engine
     experiment: Experiment
-    outcome: Outcome
-    seeds: list[int]
+    runs: Runs
+    accuracy: dict[int, pd.DataFrame]
+    known: dict[int, pd.DataFrame]
+
+    def transfer(self) -> dict[str, dict[int, float]]:
+        """Transfer accuracy by series and seed."""
+        length = next(iter(self.experiment.series.values()))(0).transfer_length
+        assert length is not None
+        return {
+            name: {seed: _transfer(self.accuracy[of[name]], length) for seed, of in self.runs.items()}
+            for name in self.experiment.series
+        }
+
+    def courses(self) -> dict[int, pd.DataFrame]:
+        """For every seed what happened between the checkpoints of its run; several figures look at the same runs."""
+        by_seed = {seed: of[TOGETHER] for seed, of in self.runs.items()}
+        new = [run_id for run_id in by_seed.values() if run_id not in self.known]
+        self.known.update(_courses(self.engine, new, self.experiment))
+        return {seed: self.known[run_id] for seed, run_id in by_seed.items()}
+
+
+def judged(engine: Engine, experiment: Experiment, known: dict[int, pd.DataFrame] | None = None) -> Judgement:
+    """What the finished runs of ``experiment`` in the store say. ``known`` keeps courses by run from call to call."""
+    done, seeds = queries.finished_by_hash(engine), queries.finished_seeds(engine)
+    found = {seed: _finished(experiment, seed, done) for seed in seeds}
+    whole = {seed: runs for seed, runs in found.items() if runs}
+    ids = sorted({run_id for of in whole.values() for run_id in of.values()})
+    accuracy = {int(str(i)): rows for i, rows in queries.accuracy(engine, ids).groupby("run_id")}
+    numbers = RULES[experiment.rule](_Evidence(engine, experiment, whole, accuracy, {} if known is None else known))
+    by_series = {name: [of[name] for of in whole.values()] for name in experiment.series}
+    interval = t_interval(numbers.differences) if numbers.differences else None
+    return Judgement(
+        experiment, _outcome(experiment, numbers), list(whole), numbers.series, numbers.differences, interval,
+        numbers.learned, ids, by_series, _trained_by_series(experiment, whole, accuracy), numbers.correlations,
+        numbers.of_changes, numbers.beyond,
+    )  # fmt: skip
+
+
+def _finished(experiment: Experiment, seed: int, done: Mapping[str, int]) -> dict[str, int]:
+    """Run ids by series; empty as soon as one series has none, because configs of a hundred seeds take a while."""
+    runs: dict[str, int] = {}
+    for name, make in experiment.series.items():
+        run_id = done.get(make(seed).hash())
+        if run_id is None:
+            return {}
+        runs[name] = run_id
+    return runs
+
+
+@dataclass(frozen=True)
+class _Numbers:
     series: dict[str, dict[int, float]]
     differences: dict[int, float]
-    interval: Interval | None
-    learned: dict[str, float] = field(default_factory=dict)
-    runs: list[int] = field(default_factory=list)
-    series_runs: dict[str, list[int]] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
-        entry = self.experiment
-        plain = {name: getattr(entry, name) for name in ("name", "claim", "figures", "preset", "statement", "rule")}
-        interval = self.interval and {"mean": self.interval.mean, "low": self.interval.low, "high": self.interval.high}
-        return plain | {
-            "outcome": self.outcome, "seeds": self.seeds, "series": self.series, "differences": self.differences,
-            "interval": interval, "learned": self.learned, "runs": self.runs, "sentence": self.sentence(),
-        }  # fmt: skip
-
-    def sentence(self) -> str:
-        """The numbers behind the outcome, with n and interval."""
-        if not self.seeds:
-            return "no finished seed yet"
-        means = ", ".join(f"{name} {sum(of.values()) / len(of):.2f}" for name, of in self.series.items())
-        text = f"transfer accuracy: {means}; "
-        if self.interval is not None:
-            text += f"difference {self.interval.mean:+.2f}"
-            if self.interval.low is not None:
-                text += f" (95% t interval {self.interval.low:+.2f} to {self.interval.high:+.2f})"
-        text += f", n = {len(self.seeds)} seed" + "s" * (len(self.seeds) != 1)
-        low = {task: value for task, value in self.learned.items() if value < LEARNED}
-        if low:
-            text += "; not learned where trained: " + ", ".join(f"{task} {value:.2f}" for task, value in low.items())
-        return text
+    learned: dict[str, float]
+    correlations: dict[int, Correlation] = field(default_factory=dict)
+    of_changes: dict[int, float | None] = field(default_factory=dict)
+    beyond: dict[int, float | None] = field(default_factory=dict)
 
 
-def judged(engine: Engine, experiment: Experiment, seeds: range = range(100)) -> Judgement:
-    """What the finished runs of ``experiment`` in the store say."""
-    done = queries.finished_by_hash(engine)
-    runs = {
-        seed: {name: done.get(make(seed).hash()) for name, make in experiment.series.items()} for seed in seeds
-    }  # fmt: skip
-    whole = {seed: ids for seed, ids in runs.items() if None not in ids.values()}
-    ids = sorted({run_id for of in whole.values() for run_id in of.values() if run_id is not None})
-    accuracy = queries.accuracy(engine, ids)
-    by_run = {int(str(run_id)): rows for run_id, rows in accuracy.groupby("run_id")}
-    length = _transfer_length(experiment)
-    series = {
-        name: {seed: _transfer(by_run[of[name] or 0], length) for seed, of in whole.items()}
-        for name in experiment.series
+def _gain(evidence: _Evidence) -> _Numbers:
+    series = evidence.transfer()
+    over = {s: max(series[SAME_STEPS][s], series[SAME_EXAMPLES][s]) for s in evidence.runs}
+    return _Numbers(series, {s: series[TOGETHER][s] - over[s] for s in evidence.runs}, _learned(evidence))
+
+
+def _more(evidence: _Evidence) -> _Numbers:
+    series = evidence.transfer()
+    first, second = series.values()
+    return _Numbers(series, {s: first[s] - second[s] for s in evidence.runs}, _learned(evidence))
+
+
+def _over_seeds(evidence: _Evidence) -> _Numbers:
+    series = evidence.transfer()
+    trained = {seed: _trained(evidence.accuracy[of[TOGETHER]]) for seed, of in evidence.runs.items()}
+    return _Numbers(series, scatter_over_seeds(series[TOGETHER], trained), _learned(evidence))
+
+
+def _over_steps(evidence: _Evidence) -> _Numbers:
+    fallen = {seed: falls(steps) for seed, steps in evidence.courses().items()}
+    return _Numbers(evidence.transfer(), fallen, _learned(evidence))
+
+
+def _tracked(evidence: _Evidence) -> _Numbers:
+    steps = evidence.courses()
+    measure = evidence.experiment.measure
+    found = {seed: tracking(of, measure) for seed, of in steps.items()}
+    changes = {seed: tracking_of_changes(of, measure) for seed, of in steps.items()}
+    maps = measure == "map_difference"
+    beyond = {seed: rank_correlation(of, "map_difference_beyond") for seed, of in steps.items()} if maps else {}
+    rhos = {seed: of.rho for seed, of in found.items() if of.rho is not None}
+    return _Numbers(evidence.transfer(), rhos, _learned(evidence), found, changes, beyond)
+
+
+def _ratio(evidence: _Evidence) -> _Numbers:
+    gaps = {name: {s: _gap(evidence.accuracy[of[name]]) for s, of in evidence.runs.items()}
+            for name in evidence.experiment.series}  # fmt: skip
+    learned = {name: _cell_learned([evidence.accuracy[of[name]] for of in evidence.runs.values()]) for name in gaps}
+    counted = [name for name in gaps if learned[name] >= LEARNED]
+    by_seed = {s: nearness({grid_lengths(name): gaps[name][s] for name in counted}) for s in evidence.runs}
+    return _Numbers(gaps, {s: value for s, value in by_seed.items() if value is not None}, learned)
+
+
+def _none(evidence: _Evidence) -> _Numbers:
+    return _Numbers(evidence.transfer(), {}, _learned(evidence))
+
+
+RULES: Mapping[Rule, Callable[[_Evidence], _Numbers]] = {
+    "gain": _gain, "no gain": _gain, "more": _more, "unstable over seeds": _over_seeds,
+    "unstable over steps": _over_steps, "tracks": _tracked, "does not track": _tracked, "ratio": _ratio, "none": _none,
+}  # fmt: skip
+
+
+def _courses(engine: Engine, ids: list[int], experiment: Experiment) -> dict[int, pd.DataFrame]:
+    if not ids:
+        return {}
+    config = experiment.series[TOGETHER](0)
+    readers = (queries.accuracy, queries.head_scores, queries.attention_differences)
+    accuracy, scores, attention = (dict(list(read(engine, ids, "all").groupby("run_id"))) for read in readers)
+    nothing = pd.DataFrame(columns=["step", "task", "length", "layer", "head", "accuracy_drop", "difference"])
+    return {
+        run_id: course(accuracy[run_id], scores.get(run_id, nothing), attention.get(run_id, nothing), config)
+        for run_id in ids
     }
-    premise = {of[name] for of in whole.values() for name in of if name != SAME_EXAMPLES}
-    learned = _learned([rows for run_id, rows in by_run.items() if run_id in premise])
-    differences = _differences(experiment, series, list(whole))
-    interval = t_interval(differences) if differences else None
-    by_series = {name: [of[name] or 0 for of in whole.values()] for name in experiment.series}
-    return Judgement(experiment, _outcome(experiment, differences, learned), list(whole), series, differences,
-                     interval, learned, ids, by_series)  # fmt: skip
 
 
-def _transfer_length(experiment: Experiment) -> int:
-    config = next(iter(experiment.series.values()))(0)
-    assert config.transfer_length is not None
-    return config.transfer_length
+def course_frame(engine: Engine, judgement: Judgement) -> pd.DataFrame:
+    """The courses behind a judgement about training, one under the other with a ``seed`` column; else no rows."""
+    ids = dict(zip(judgement.seeds, judgement.series_runs.get(TOGETHER, []), strict=False))
+    if judgement.experiment.rule not in (*CORRELATIONS, *OVER_TRAINING) or not ids:
+        return pd.DataFrame(columns=["seed"])
+    found = _courses(engine, list(ids.values()), judgement.experiment)
+    return pd.concat([found[run_id].assign(seed=seed) for seed, run_id in ids.items()], ignore_index=True)
 
 
 def _transfer(rows: pd.DataFrame, transfer_length: int) -> float:
@@ -106,52 +181,76 @@ def _transfer(rows: pd.DataFrame, transfer_length: int) -> float:
     return transfer_accuracy(curve(main), int(main.training_length.iloc[0]), transfer_length)
 
 
-def _learned(runs: list[pd.DataFrame]) -> dict[str, float]:
+def _trained(rows: pd.DataFrame) -> float:
+    main = rows[(rows.role == "main") & (rows.length <= rows.training_length)]
+    return float((main.correct / main.total).mean())
+
+
+def _trained_by_series(
+    experiment: Experiment, runs: Runs, accuracy: Mapping[int, pd.DataFrame]
+) -> dict[str, dict[int, float]]:
+    return {name: {seed: _trained(accuracy[of[name]]) for seed, of in runs.items()} for name in experiment.series}
+
+
+def _gap(rows: pd.DataFrame) -> float:
+    main, others = rows[rows.role == "main"], rows[rows.role != "main"]
+    return generalization_gap(
+        curve(main), [curve(of) for _, of in others.groupby("task")],
+        int(main.training_length.iloc[0]), int(others.training_length.iloc[0]),
+    )  # fmt: skip
+
+
+def _learned(evidence: _Evidence) -> dict[str, float]:
     """Accuracy of every task where it was trained: mean over the runs of one shape, the smallest over shapes."""
+    premise = {of[name] for of in evidence.runs.values() for name in of if name != SAME_EXAMPLES}
     found: dict[tuple[str, str], list[float]] = {}
-    for rows in runs:
+    for rows in (rows for run_id, rows in evidence.accuracy.items() if run_id in premise):
         shape = "+".join(sorted(rows.task.unique()))
-        for task, of in rows.groupby("task"):
-            trained = of[of.length <= of.training_length]
-            if of.role.iloc[0] != "main":
-                trained = trained[trained.length == trained.length.max()]
-            found.setdefault((str(task), shape), []).append(float((trained.correct / trained.total).mean()))
+        for task, share in _where_trained(rows).items():
+            found.setdefault((task, shape), []).append(share)
     means = {key: sum(values) / len(values) for key, values in found.items()}
     return {task: min(v for (name, _), v in means.items() if name == task) for task, _ in means}
 
 
-def _differences(experiment: Experiment, series: dict[str, dict[int, float]], seeds: list[int]) -> dict[int, float]:
-    if experiment.rule in ("gain", "no gain"):
-        return {s: series[TOGETHER][s] - max(series[SAME_STEPS][s], series[SAME_EXAMPLES][s]) for s in seeds}
-    if experiment.rule == "more":
-        first, second = series.values()
-        return {s: first[s] - second[s] for s in seeds}
-    return {}
+def _cell_learned(runs: list[pd.DataFrame]) -> float:
+    by_task = pd.DataFrame([_where_trained(rows) for rows in runs]).mean()
+    return float(by_task.min()) if len(by_task) else 0.0
 
 
-def _outcome(experiment: Experiment, differences: dict[int, float], learned: dict[str, float]) -> Outcome:
-    if len(differences) < experiment.seeds:
+def _where_trained(rows: pd.DataFrame) -> dict[str, float]:
+    shares = {}
+    for task, of in rows.groupby("task"):
+        trained = of[of.length <= of.training_length]
+        if of.role.iloc[0] != "main":
+            trained = trained[trained.length == trained.length.max()]
+        shares[str(task)] = float((trained.correct / trained.total).mean())
+    return shares
+
+
+def _outcome(experiment: Experiment, numbers: _Numbers) -> Outcome:
+    if len(numbers.differences) < experiment.seeds:
         return "too few seeds"
-    if min(learned.values(), default=0.0) < LEARNED:
+    if experiment.rule == "ratio":
+        left = [value for value in numbers.learned.values() if value >= LEARNED]
+        if 2 * len(left) < len(numbers.learned):
+            return "premise not met"
+    elif min(numbers.learned.values(), default=0.0) < LEARNED:
         return "premise not met"
-    return (absence if experiment.rule == "no gain" else effect)(differences, experiment.seeds)
+    judge = absence if experiment.rule in ("no gain", "does not track") else effect
+    if experiment.rule in CORRELATIONS:
+        judge = partial(judge, smallest=SMALLEST_CORRELATION)
+    return judge(numbers.differences, experiment.seeds)
 
 
-def differences_frame(judgements: list[Judgement]) -> pd.DataFrame:
-    """One row per seed of every judgement, for :func:`lgt.charts.verdict_chart`."""
-    rows = [
-        {
-            "figure": one.experiment.name, "outcome": one.outcome, "seed": seed, "difference": difference,
-            "mean": one.interval.mean, "low": one.interval.low, "high": one.interval.high,
-        }
-        for one in judgements if one.interval is not None
-        for seed, difference in one.differences.items()
-    ]  # fmt: skip
-    columns = ["figure", "outcome", "seed", "difference", "mean", "low", "high"]
-    return pd.DataFrame(rows, columns=columns).astype({"low": float, "high": float})
+def of_claim(judgements: list[Judgement], claim: int) -> dict[str, int]:
+    """How many of the claim's figures have which verdict; figures without a finished seed are not run yet."""
+    found = [one for one in judgements if one.experiment.claim == claim]
+    counts: Counter[str] = Counter(one.outcome if one.seeds else "not run yet" for one in found)
+    return dict(counts.most_common())
 
 
 def all_judged(engine: Engine) -> list[Judgement]:
     """Every experiment that has a rule, in the order of the claims."""
     chosen = [experiment for experiment in EXPERIMENTS.values() if experiment.rule != "none"]
-    return [judged(engine, experiment) for experiment in sorted(chosen, key=lambda one: one.claim)]
+    known: dict[int, pd.DataFrame] = {}
+    return [judged(engine, experiment, known) for experiment in sorted(chosen, key=lambda one: one.claim)]

@@ -109,7 +109,7 @@ def merge(other: str, database: Database = None) -> None:
 
 @app.command()
 def thin(database: Database = None) -> None:
-    """Remove the weights of main-alone runs but those of seed 0, so that the file gets smaller; their numbers stay."""
+    """Remove weights that no page needs, so that the file gets smaller; the numbers stay. See ARCHITECTURE.md."""
     from lgt.store import transfer
 
     print(f"the weights of {transfer.thin(open_database(database, create=False))} runs removed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, get_args
 
@@ -11,7 +12,7 @@ import typer
 from lgt import cli_tables
 from lgt.checks import ConfigError, check_choice, check_integer
 from lgt.cli_options import AsJson, Database, Device, open_database, whole_number
-from lgt.config import Arm, Position, RunConfig, TaskSpec, with_setting
+from lgt.config import Arm, Position, RunConfig, TaskSpec, check_transfers, with_setting
 from lgt.store.errors import StoreError
 
 Group = Annotated[str | None, typer.Option(help="A task group, see `groups`.")]
@@ -110,6 +111,7 @@ def chosen_config(
         if not equals:
             raise ConfigError("--set", setting, "PATH=VALUE, such as training.steps=500")
         config = with_setting(config, path, value)
+    check_transfers(config)
     check_run(config)
     return baseline(config, arm)
 
@@ -150,19 +152,24 @@ def experiment(
 
 def claims(as_json: AsJson = False, database: Database = None) -> None:
     """Print the verdict on every figure of the paper that has an experiment, from the finished runs of the store."""
-    from lgt.claims import CLAIMS, all_judged
+    from lgt.claims import CLAIMS, all_judged, of_claim
 
     found = all_judged(open_database(database, read_only=True))
     if as_json:
         print(json.dumps([judgement.as_dict() for judgement in found], indent=2, ensure_ascii=False))
         return
     for number, text in CLAIMS.items():
-        print(f"\n{number}. {text}")
+        print(f"\n{number}. {text} So far: {counted(of_claim(found, number))}.")
         for judgement in (one for one in found if one.experiment.claim == number):
             entry = judgement.experiment
             where = f"{entry.name} (figure {entry.figures}, preset {entry.preset})"
             print(f"   {judgement.outcome:<16} {where}: {entry.statement}")
             print(f"   {'':<16} {judgement.sentence()}")
+
+
+def counted(verdicts: Mapping[str, int]) -> str:
+    """Such as ``2 reproduced, 1 not run yet``."""
+    return ", ".join(f"{number} {outcome}" for outcome, number in verdicts.items())
 
 
 def report(path: str, database: Database = None) -> None:

@@ -23,6 +23,8 @@ Arm = Literal["co-trained", "alone-same-steps", "alone-same-examples"]
 
 MAXIMUM_LENGTH = 512
 LABELS = ("group", "arm", "preset")
+MEASURING = ("progress_examples", "snapshots", "attribution_snapshots", "attribution_examples", "attribution_lengths")
+"""Settings of ``evaluation`` that decide when and how closely a run is looked at, and no number at its end."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,8 @@ class RunConfig:
     """Everything that decides a run's numbers.
 
     ``transfer_length`` is La: the longest auxiliary training length, and for a run without auxiliary that of the
-    co-trained run it is compared with, so that its zones are those of that run (``None``: no comparison).
+    co-trained run it is compared with, so that its zones are those of that run (``None``: no comparison). Where no
+    auxiliary is longer than the main task there is no transfer region, and it is ``None`` as well.
     ``group`` names the task group (or ``custom``), ``arm`` which side of the comparison this run is.
     """
 
@@ -198,13 +201,6 @@ class RunConfig:
         names = [spec.task for spec in self.tasks]
         if len(set(names)) != len(names):
             raise ConfigError("tasks", names, "each task at most once")
-        for spec in self.others:
-            if spec.training_length <= self.main.training_length:
-                raise ConfigError(
-                    f"{spec.task}.training_length",
-                    spec.training_length,
-                    f"more than {self.main.training_length}, the main task's training length (Lm < La)",
-                )
         if self.transfer_length is not None:
             check_integer("transfer_length", self.transfer_length, 1, MAXIMUM_LENGTH)
 
@@ -234,9 +230,13 @@ class RunConfig:
         The labels (``group``, ``arm``, ``preset``) are left out: two groups with the same main task share their
         main-alone runs, and a baseline is found by what it is, not by what it was called.
         """
+        return _digest({name: value for name, value in self.as_dict().items() if name not in LABELS})
+
+    def result_hash(self) -> str:
+        """As :meth:`hash`, without :data:`MEASURING`: runs that are equal here end with the same accuracies."""
         plain = {name: value for name, value in self.as_dict().items() if name not in LABELS}
-        text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        plain["evaluation"] = {name: value for name, value in plain["evaluation"].items() if name not in MEASURING}
+        return _digest(plain)
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> RunConfig:
@@ -265,6 +265,22 @@ class RunConfig:
         if not isinstance(plain, dict):
             raise ConfigError("config", text, "a JSON object")
         return cls.from_dict(plain)
+
+
+def check_transfers(config: RunConfig) -> None:
+    """Raise ConfigError where an auxiliary is not longer than the main task: such a run cannot show transfer."""
+    for spec in config.others:
+        if spec.training_length <= config.main.training_length:
+            raise ConfigError(
+                f"{spec.task}.training_length",
+                spec.training_length,
+                f"more than {config.main.training_length}, the main task's training length (Lm < La)",
+            )
+
+
+def _digest(plain: dict[str, Any]) -> str:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _build(section: Any, values: Any, prefix: str) -> Any:

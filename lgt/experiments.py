@@ -7,7 +7,7 @@ those of Cai et al. (arXiv 2506.09251); what they state is in our words.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from lgt.checks import ConfigError
@@ -17,7 +17,10 @@ from lgt.presets import custom_config, group_config, preset_named
 from lgt.tasks import task_named
 
 Maker = Callable[[int], RunConfig]
-Rule = Literal["gain", "no gain", "more", "none"]
+Rule = Literal[
+    "gain", "no gain", "more", "unstable over seeds", "unstable over steps", "tracks", "does not track", "ratio", "none"
+]  # fmt: skip
+Measure = Literal["map_difference", "attention_difference"]
 TOGETHER, SAME_STEPS, SAME_EXAMPLES = "together", "alone, same steps", "alone, same main-task examples"
 
 
@@ -26,8 +29,10 @@ class Experiment:
     """A figure: ``series`` are its runs by name, each a function of the seed.
 
     ``rule`` decides the verdict (``docs/CLAIMS.md``): ``gain``, the series "together" beats the better of its two
-    baselines; ``no gain``, it does not; ``more``, the first series beats the second; ``none``, no verdict. A verdict
-    needs ``seeds`` seeds.
+    baselines; ``no gain``, it does not; ``more``, the first series beats the second; ``unstable ...``, transfer
+    accuracy varies more than accuracy at trained lengths; ``tracks``, over checkpoints the gap rises and falls with
+    ``measure``, ``does not track``, it does not; ``ratio``, the gap is smaller where La is half or twice Lm than
+    further apart; ``none``, no verdict. A verdict needs ``seeds`` seeds.
     """
 
     name: str
@@ -38,6 +43,7 @@ class Experiment:
     series: Mapping[str, Maker]
     rule: Rule = "gain"
     seeds: int = 5
+    measure: Measure = "map_difference"
 
     def runs(self, seeds: Sequence[int]) -> list[RunConfig]:
         """Every run it needs, seeds outermost so that each finished seed completes a comparison.
@@ -72,11 +78,81 @@ def one_auxiliary(group: str, preset: str, auxiliary: str) -> Maker:
     return make
 
 
+CHECKPOINTS = 20
+
+
+def followed(group: str, preset: str) -> Maker:
+    """The runs of ``group``, measured ``CHECKPOINTS`` times on their way, each time with maps of two lengths a zone."""
+
+    def make(seed: int) -> RunConfig:
+        config = group_config(group, preset, seed=seed)
+        measures = replace(
+            config.evaluation, progress_examples=128, snapshots=CHECKPOINTS, attribution_snapshots=CHECKPOINTS,
+            attribution_lengths=2,
+        )  # fmt: skip
+        return replace(config, evaluation=measures)
+
+    return make
+
+
+GRID_LENGTHS = (2, 4, 8, 16, 32)
+GRID_LONG_STEPS = 2000
+"""Steps of the grid's runs with a task of the longest length; the others have the preset's."""
+
+
+def cell_name(main_length: int, auxiliary_length: int) -> str:
+    """How a cell of the grid is called, such as ``8 beside 16``."""
+    return f"{main_length} beside {auxiliary_length}"
+
+
+def grid_lengths(name: str) -> tuple[int, int]:
+    """Inverse of :func:`cell_name`: (Lm, La)."""
+    main_length, _, auxiliary_length = name.partition(" beside ")
+    return int(main_length), int(auxiliary_length)
+
+
+def _grid() -> dict[str, Maker]:
+    """Flipping case and reversing beside their combination, at every pair of lengths."""
+
+    def cell(main_length: int, auxiliary_length: int) -> Maker:
+        def make(seed: int) -> RunConfig:
+            specs = [TaskSpec(GROUPS["caprev"].main, "main", main_length)]
+            specs += [TaskSpec(task, "auxiliary", auxiliary_length) for task in GROUPS["caprev"].auxiliaries]
+            config = custom_config(specs, "demo", "strings", seed=seed)
+            longest = max(main_length, auxiliary_length) == GRID_LENGTHS[-1]
+            steps = GRID_LONG_STEPS if longest else config.training.steps
+            return replace(config, training=replace(config.training, steps=steps))
+
+        return make
+
+    cells = [(main, aux) for main in GRID_LENGTHS for aux in GRID_LENGTHS]
+    return {cell_name(main, aux): cell(main, aux) for main, aux in cells}
+
+
 def _first_results() -> dict[str, Maker]:
     series: dict[str, Maker] = {}
     for group, preset in (("caprev", "demo"), ("add-carry", "small"), ("control-add", "small")):
         series |= three_arms(group, preset, prefix=f"{group}, ")
     return series
+
+
+def _circuits(
+    name: str, group: str, preset: str, figures: str, pair: str, maps: Rule = "tracks", attention: Rule = "tracks"
+) -> list[Experiment]:
+    """The two entries of a pair for claim 8: whether the gap follows the ablation maps, and the attention patterns."""
+    verbs = {"tracks": "follows", "does not track": "does not follow"}
+    series = {TOGETHER: followed(group, preset)}
+    return [
+        Experiment(
+            f"{name}-maps", 8, figures, preset, f"The gap {verbs[maps]} the difference of the ablation maps ({pair}).",
+            series, maps, 3,
+        ),
+        Experiment(
+            f"{name}-attention", 8, figures, preset,
+            f"The gap {verbs[attention]} the difference of the attention patterns ({pair}).",
+            series, attention, 3, "attention_difference",
+        ),
+    ]  # fmt: skip
 
 
 EXPERIMENTS: dict[str, Experiment] = {
@@ -85,7 +161,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment("fig3a", 1, "3a, 3d", "small", "Digit sums and carries of longer numbers lift addition.",
                    three_arms("add-carry", "small")),
         Experiment("fig3b", 1, "3b, 3d", "demo", "Longer subtraction lifts addition.",
-                   three_arms("add-subtract", "demo")),
+                   three_arms("add-subtract", "demo") | {TOGETHER: followed("add-subtract", "demo")}),
         Experiment("fig3c", 1, "3c, 3d", "demo", "Longer multiplication lifts addition.",
                    three_arms("add-multiply", "demo")),
         Experiment("fig4a", 1, "4a, 4b", "demo", "Longer associative recall lifts copying.",
@@ -120,6 +196,17 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment("fig14-add-closer", 3, "14", "small", "Digit sums help addition more than carries do.",
                    {"no_carry only": one_auxiliary("add-carry", "small", "no_carry"),
                     "carry_only only": one_auxiliary("add-carry", "small", "carry_only")}, rule="more", seeds=3),
+        Experiment("fig10", 6, "10", "demo", "The gap is smallest where the lengths are like each other (caprev).",
+                   _grid(), rule="ratio", seeds=3),
+        Experiment("fig11-seeds", 7, "11", "small", "Transfer differs from seed to seed (add-carry).",
+                   {"together": followed("add-carry", "small")}, rule="unstable over seeds"),
+        Experiment("fig11-steps", 7, "11", "small", "Transfer comes and goes during training (add-carry).",
+                   {"together": followed("add-carry", "small")}, rule="unstable over steps"),
+        *_circuits("fig11", "add-carry", "small", "11, 17", "addition beside digit sums and carries"),
+        *_circuits("fig17", "add-subtract", "demo", "17", "addition beside subtraction"),
+        *_circuits("fig18", "caprev", "demo", "18", "flipping case and reversing", attention="does not track"),
+        *_circuits("fig19", "control-add", "small", "19", "the unrelated copy beside addition", "does not track",
+                   "does not track"),
         Experiment("first-results", 1, "3a, 4c, 8", "demo and small",
                    "The runs of figures 3a, 4c and 8-add, which came first.", _first_results(), rule="none"),
     )

@@ -145,7 +145,10 @@ def group_config(
 def custom_config(
     tasks: Sequence[TaskSpec], preset_name: str, family: str, *, position: Position = "rope", seed: int = 0
 ) -> RunConfig:
-    """A run of freely chosen ``tasks`` with the recipe that ``preset_name`` has for ``family`` (the main task's)."""
+    """A run of freely chosen ``tasks`` with the recipe that ``preset_name`` has for ``family`` (the main task's).
+
+    An auxiliary may be shorter than the main task: the grid of training lengths has such cells.
+    """
     preset = preset_named(preset_name)
     return _config(list(tasks), "custom", preset, preset.recipes[family], position, seed)
 
@@ -154,12 +157,13 @@ def _config(
     tasks: list[TaskSpec], group: str, preset: Preset, recipe: Recipe, position: Position, seed: int
 ) -> RunConfig:
     longest = max(spec.training_length for spec in tasks)
+    main_length = next(spec.training_length for spec in tasks if spec.role == "main")
     return RunConfig(
         tasks=tuple(tasks),
         group=group,
         arm="co-trained" if len(tasks) > 1 else "alone-same-steps",
         preset=preset.name,
-        transfer_length=longest if len(tasks) > 1 else None,
+        transfer_length=longest if longest > main_length else None,
         options=recipe.options,
         model=replace(recipe.model, position=position),
         training=recipe.training,

@@ -13,8 +13,11 @@ from typing import Any
 import pandas as pd
 from sqlalchemy import Engine
 
-from lgt.charts import LIGHT, length_accuracy, verdict_chart
-from lgt.claims import CLAIMS, Judgement, all_judged, differences_frame
+from lgt.charts import LIGHT
+from lgt.charts.vector import vector
+from lgt.claims import CLAIMS, all_judged, course_frame, of_claim
+from lgt.figures import figure, overviews
+from lgt.judgements import Judgement, differences_frame
 from lgt.store import queries
 from lgt.store.errors import StoreError, store_name
 
@@ -67,9 +70,11 @@ def page(engine: Engine) -> Iterator[str]:
     if tried.empty:
         yield "<p>No finished seed of any figure yet.</p>"
         return
-    yield f"<figure>{svg(verdict_chart(tried, LIGHT), 760)}</figure>"
+    for chart in overviews(tried, LIGHT):
+        yield f"<figure>{svg(chart(), 760)}</figure>"
     for number, statement in CLAIMS.items():
-        yield f"<h2>{number}. {html.escape(statement)}</h2>"
+        verdicts = ", ".join(f"{count} {outcome}" for outcome, count in of_claim(judgements, number).items())
+        yield f"<h2>{number}. {html.escape(statement)}</h2><p>So far: {verdicts}.</p>"
         for judgement in (one for one in judgements if one.experiment.claim == number):
             yield from section(engine, judgement)
 
@@ -82,12 +87,10 @@ def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
     yield f"{html.escape(experiment.statement)}</h3>"
     yield f"<p>{html.escape(judgement.sentence())}.</p>"
     if judgement.runs:
-        accuracy = queries.accuracy(engine, judgement.runs)
+        accuracy, course = queries.accuracy(engine, judgement.runs), course_frame(engine, judgement)
         yield '<div class="charts">'
-        for name, ids in judgement.series_runs.items():
-            if ids:
-                chart = length_accuracy(accuracy[accuracy.run_id.isin(ids)], LIGHT, title=name)
-                yield f"<figure>{svg(chart, WIDTH)}</figure>"
+        for chart in figure(judgement, accuracy, course, LIGHT):
+            yield f"<figure>{svg(chart(), WIDTH)}</figure>"
         yield "</div>"
         yield f'<p class="note">{html.escape(provenance(queries.runs(engine, ids=judgement.runs)))}</p>'
     command = f".venv/bin/python -m lgt experiment {experiment.name} --database mine.db"
@@ -102,11 +105,7 @@ def provenance(runs: pd.DataFrame) -> str:
 
 def svg(chart: Any, width: int) -> str:
     """``chart`` as SVG, ``width`` px wide. Raises StoreError when the package for that is missing."""
-    try:
-        import vl_convert
-    except ModuleNotFoundError as error:
-        raise StoreError("a report needs the package vl-convert-python; install it with pip") from error
-    specification = chart.to_dict()
-    specification["width"] = width
-    drawn: str = vl_convert.vegalite_to_svg(specification)
+    drawn = vector(chart.to_dict(), width)
+    if drawn is None:
+        raise StoreError("a report needs the package vl-convert-python; install it with pip")
     return drawn

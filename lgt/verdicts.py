@@ -17,6 +17,8 @@ Outcome = Literal["reproduced", "not reproduced", "too few seeds", "premise not 
 
 SMALLEST_EFFECT = 0.10
 """Ten points of transfer accuracy. Less is not what the paper's figures show, whatever its sign."""
+SMALLEST_CORRELATION = 0.30
+"""Spearman's rho below which two quantities are not said to follow each other."""
 LEARNED = 0.95
 """Accuracy from which a task counts as learned where it was trained."""
 
@@ -49,10 +51,10 @@ def t_interval(values: Mapping[int, float], confidence: float = 0.95) -> Interva
     return Interval(mean, mean - half, mean + half, n)
 
 
-def effect(differences: Mapping[int, float], needed: int) -> Outcome:
-    """Whether a difference is there: its mean at least ``SMALLEST_EFFECT`` and its interval above zero.
+def effect(differences: Mapping[int, float], needed: int, smallest: float = SMALLEST_EFFECT) -> Outcome:
+    """Whether a difference is there: its mean at least ``smallest`` and its interval above zero.
 
-    Not there when the whole interval is below ``SMALLEST_EFFECT``. Between the two, and with fewer seeds than
+    Not there when the whole interval is below ``smallest``. Between the two, and with fewer seeds than
     ``needed``, there are too few.
 
     >>> effect({0: 0.6, 1: 0.7, 2: 0.5}, needed=3)
@@ -67,28 +69,17 @@ def effect(differences: Mapping[int, float], needed: int) -> Outcome:
     interval = t_interval(differences)
     if interval.low is None or interval.high is None:
         return "too few seeds"
-    if interval.mean >= SMALLEST_EFFECT and interval.low > 0:
+    if interval.mean >= smallest and interval.low > 0:
         return "reproduced"
-    return "not reproduced" if interval.high < SMALLEST_EFFECT else "too few seeds"
+    return "not reproduced" if interval.high < smallest else "too few seeds"
 
 
-def absence(differences: Mapping[int, float], needed: int) -> Outcome:
+def absence(differences: Mapping[int, float], needed: int, smallest: float = SMALLEST_EFFECT) -> Outcome:
     """Whether a difference is *not* there, as a claim about a control says: the reverse of :func:`effect`.
 
     >>> absence({0: 0.0, 1: 0.01, 2: 0.0}, needed=3)
     'reproduced'
     """
     reverse: dict[Outcome, Outcome] = {"reproduced": "not reproduced", "not reproduced": "reproduced"}
-    found = effect(differences, needed)
+    found = effect(differences, needed, smallest)
     return reverse.get(found, found)
-
-
-def all_of(outcomes: Mapping[str, Outcome]) -> Outcome:
-    """The outcome of a claim with several parts: reproduced or not when all parts agree or one contradicts it.
-
-    A part that is not reproduced decides; then a part whose premise is not met, then one with too few seeds.
-    """
-    for outcome in ("not reproduced", "premise not met", "too few seeds"):
-        if outcome in outcomes.values():
-            return outcome
-    return "reproduced"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from math import nan
 
@@ -11,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lgt.charts import DARK, LIGHT, transfer_matrix, verdict_chart
-from lgt.claims import all_judged, judged
+from lgt.claims import CLAIMS, all_judged, judged
 from lgt.cli import main
 from lgt.experiments import EXPERIMENTS, Experiment, one_auxiliary, three_arms
 from lgt.records import AccuracyRow
@@ -137,8 +138,10 @@ def test_an_empty_store_has_no_verdict_and_every_experiment_makes_its_runs(store
         runs = experiment.runs([0, 1])
         assert len(runs) == len({config.hash() for config in runs}) and len(runs) >= len(experiment.series)
         lengths = {config.transfer_length for config in runs}
-        assert None not in lengths
-        assert experiment.rule == "none" or len(lengths) == 1
+        if experiment.rule == "ratio":
+            assert len(experiment.series) == 25 and None in lengths, "half of the grid has no transfer region"
+        else:
+            assert None not in lengths and (experiment.rule == "none" or len(lengths) == 1)
 
 
 def test_a_report_opens_without_a_server_and_says_what_the_command_says(store, tmp_path, capsys):
@@ -150,7 +153,7 @@ def test_a_report_opens_without_a_server_and_says_what_the_command_says(store, t
     with pytest.raises(SystemExit):
         main(["report", str(path), "--database", str(tmp_path / "a.db")])
     text = path.read_text()
-    assert text.count("<svg") == 4, "the verdicts and three series"
+    assert text.count("<svg") == 5, "the verdicts, the seeds and three series"
     assert "http" not in text.replace("http://www.w3.org", ""), "nothing is loaded from elsewhere"
     assert judged(store, experiment).sentence() in text and ">reproduced<" in text
     with pytest.raises(SystemExit):
@@ -167,9 +170,16 @@ def test_the_claims_page_shows_verdicts_and_an_empty_store_how_to_begin(tmp_path
     page = str(ROOT / "pages/claims.py")
     app = AppTest.from_file(page, default_timeout=60).run()
     assert not app.exception and not app.error
-    entries = [element.value for element in app.markdown]
-    assert any(entry.startswith(":green-badge[reproduced] **Figure 3a") for entry in entries)
-    assert sum("badge[" in entry for entry in entries) == len([e for e in EXPERIMENTS.values() if e.rule != "none"])
+    labels = [box.label for box in app.expander]
+    assert any(label.startswith(":green-badge[reproduced] **Digit sums and carries") for label in labels)
+    assert len(labels) == len([e for e in EXPERIMENTS.values() if e.rule != "none"]) + 1, "each figure, and the rules"
+    assert sum(element.value.startswith("So far: ") for element in app.markdown) == len(CLAIMS)
+    drawn = len(app.get("vega_lite_chart"))
+    app = AppTest.from_file(page, default_timeout=60)
+    app.query_params["fig4c"] = "true"
+    app.run()
+    assert len(app.get("vega_lite_chart")) == drawn + 4, "an address opens a figure: the seeds and three series"
+    assert any("experiment fig4c" in code.value for code in app.code)
     monkeypatch.setenv("LGT_DATABASE_URL", str(tmp_path / "none.db"))
     app = AppTest.from_file(page, default_timeout=60).run()
     assert not app.exception and "No finished runs" in app.info[0].value
@@ -196,7 +206,8 @@ def test_the_matrix_and_the_verdicts_are_drawn_with_their_numbers(theme):
     row = {"figure": "fig3a", "outcome": "reproduced", "mean": 0.6, "low": 0.5, "high": 0.7}
     rows = pd.DataFrame([row | {"seed": seed, "difference": 0.5 + seed / 10} for seed in range(3)])
     drawn = svg(verdict_chart(rows, theme), 600)
-    assert "fig3a" in drawn and "95% t interval" in drawn and drawn.count('aria-roledescription="point"') >= 3
+    seeds = re.search(r'<g class="mark-symbol role-mark[^>]*>((?:<path[^>]*/>){3,})</g>', drawn)
+    assert "fig3a" in drawn and "95% t interval" in drawn and seeds
     for empty in (transfer_matrix(cells[:0], theme), verdict_chart(pd.DataFrame(), theme)):
         assert "yet" in svg(empty, 600)
 

@@ -55,7 +55,7 @@ def ablation_map(model: Decoder, batch: Batch) -> AblationMap:
     ensure_no_edits(model)
     parts, ablated = _parts(model, batch), []
     with evaluating(model):
-        for number, (residuals, heads, means) in enumerate(_clean_pass(model, parts, batch.present)):
+        for number, (residuals, heads, means) in enumerate(clean_pass(model, parts, batch.present)):
             steps = list(zip(parts, residuals, heads, strict=True))
             ablated.append(_scores(parts, (ablated_logits(model, number, *step, means) for step in steps)))
         last = model.blocks()[-1]
@@ -66,12 +66,12 @@ def ablation_map(model: Decoder, batch: Batch) -> AblationMap:
     return AblationMap(drop.cpu(), rise.cpu(), len(batch))
 
 
-def _clean_pass(
+def clean_pass(
     model: Decoder, parts: list[Pass], present: Tensor
 ) -> Iterator[tuple[list[Tensor], list[Tensor], Tensor]]:
-    """Layer by layer, for each part the residual stream [R, T, W] that comes into it and its heads' outputs
-    [R, T', W]; and the means [T', W] of the outputs. T' is T, in the last layer what is left from the first scored
-    prediction on."""
+    """Of the unablated model, layer by layer, for each part the residual stream [R, T, W] that comes into it and its
+    heads' outputs [R, T', W]; and the means [T', W] of the outputs. T' is T, in the last layer what is left from the
+    first scored prediction on."""
     *before, last = model.blocks()
     residuals = [F.embedding(part.tokens, model.embedding.weight) for part in parts]
     for layer in (*before, last):

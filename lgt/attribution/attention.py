@@ -35,6 +35,17 @@ def mean_patterns(model: Decoder, batch: Batch) -> Tensor:
     return total / len(batch)
 
 
+def aligned(batch: Batch) -> Batch:
+    """The examples of ``batch`` (at least one) whose prompt and answer lie where those of most do, without padding."""
+    layout = torch.cat((batch.prompt_length[:, None], batch.present.sum(1, keepdim=True), batch.scored.long()), dim=1)
+    _, kind, counts = torch.unique(layout, dim=0, return_inverse=True, return_counts=True)
+    rows = kind == counts.argmax()
+    end = int(batch.present[rows][0].sum())
+    return Batch(
+        batch.tokens[rows, :end], batch.scored[rows, :end], batch.present[rows, :end], batch.prompt_length[rows]
+    )
+
+
 def comparable(a: Batch, b: Batch) -> bool:
     """Whether prompts and answers of both batches occupy the same positions in every example."""
     layouts = []

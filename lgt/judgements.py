@@ -1,0 +1,161 @@
+"""What is said of a figure: its verdict, the numbers behind it by seed, and both in words and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from lgt.experiments import SAME_EXAMPLES, Experiment, Rule, grid_lengths
+from lgt.statistics import Correlation
+from lgt.verdicts import LEARNED, Interval, Outcome
+
+CORRELATIONS: tuple[Rule, ...] = ("tracks", "does not track")
+QUANTITIES: Mapping[Rule, str] = {
+    "gain": "difference", "no gain": "difference", "more": "difference",
+    "unstable over seeds": "distance from the other seeds beyond that at trained lengths",
+    "unstable over steps": "fall beyond that at trained lengths",
+    "tracks": "Spearman's rho", "does not track": "Spearman's rho",
+    "ratio": "gap further apart minus gap a factor of two apart",
+}  # fmt: skip
+"""What a rule's number per seed is."""
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One figure, judged. All numbers are by seed; a seed counts where every series of it has finished.
+
+    ``series``: transfer accuracy by series (for the grid: the gap by cell). ``differences``: what the rule is about.
+    ``runs``: the run ids behind it, ``series_runs`` by series.
+    ``learned``: accuracy of each task where it was trained (the main task's mean over its lengths, an auxiliary's at
+    its longest), mean over seeds and smallest over series; without the baseline that sees fewer examples. For the grid
+    by cell, the smallest over tasks. ``trained``: the main task's accuracy at trained lengths by series and seed.
+    ``correlations``: of a rule about tracking, each seed's with its interval; ``of_changes`` its rho for the
+    differences between neighbouring checkpoints, ``beyond`` for maps at lengths of the transfer region.
+    """
+
+    experiment: Experiment
+    outcome: Outcome
+    seeds: list[int]
+    series: dict[str, dict[int, float]]
+    differences: dict[int, float]
+    interval: Interval | None
+    learned: dict[str, float] = field(default_factory=dict)
+    runs: list[int] = field(default_factory=list)
+    series_runs: dict[str, list[int]] = field(default_factory=dict)
+    trained: dict[str, dict[int, float]] = field(default_factory=dict)
+    correlations: dict[int, Correlation] = field(default_factory=dict)
+    of_changes: dict[int, float | None] = field(default_factory=dict)
+    beyond: dict[int, float | None] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        entry = self.experiment
+        plain = {name: getattr(entry, name) for name in ("name", "claim", "figures", "preset", "statement", "rule")}
+        interval = self.interval and {"mean": self.interval.mean, "low": self.interval.low, "high": self.interval.high}
+        return plain | {
+            "outcome": self.outcome, "seeds": self.seeds, "series": self.series, "differences": self.differences,
+            "interval": interval, "learned": self.learned, "trained": self.trained, "runs": self.runs,
+            "sentence": self.sentence(),
+            "correlations": {seed: asdict(found) for seed, found in self.correlations.items()},
+            "of_changes": self.of_changes, "beyond": self.beyond,
+        }  # fmt: skip
+
+    def headline(self) -> str:
+        """The number that decides, with its interval and n; for a heading."""
+        if self.interval is None:
+            return ""
+        reach = "" if self.interval.low is None else f" ({self.interval.low:+.2f} to {self.interval.high:+.2f})"
+        return f"{self.interval.mean:+.2f}{reach}, n = {self.interval.n}".replace("-", "−")
+
+    def sentence(self) -> str:
+        """The numbers behind the outcome, with n and interval."""
+        if not self.seeds:
+            return "no finished seed yet"
+        parts = [self._series_text(), self._interval_text() + f", n = {len(self.differences)} "
+                 f"seed{'s' * (len(self.differences) != 1)}"]  # fmt: skip
+        if self.correlations:
+            parts.append("; ".join(f"seed {seed}: {in_words(of)}" for seed, of in self.correlations.items()))
+            others = {"of the changes between checkpoints": self.of_changes, "at lengths beyond": self.beyond}
+            for name, found in others.items():
+                rhos = [rho for rho in found.values() if rho is not None]
+                if rhos:
+                    parts.append(f"{name} {sum(rhos) / len(rhos):+.2f} on average")
+        parts += [self._premise_text(), self._failed_text()]
+        return "; ".join(part for part in parts if part)
+
+    def _series_text(self) -> str:
+        if self.experiment.rule == "ratio":
+            return ""
+        means = ", ".join(f"{name} {sum(of.values()) / len(of):.2f}" for name, of in self.series.items())
+        return f"transfer accuracy: {means}"
+
+    def _interval_text(self) -> str:
+        name = QUANTITIES[self.experiment.rule]
+        if self.interval is None:
+            return f"{name} not defined"
+        text = f"{name} {self.interval.mean:+.2f}"
+        if self.interval.low is not None:
+            text += f" (95% t interval {self.interval.low:+.2f} to {self.interval.high:+.2f})"
+        return text
+
+    def _premise_text(self) -> str:
+        low = {name: value for name, value in self.learned.items() if value < LEARNED}
+        if low and self.experiment.rule == "ratio":
+            return f"{len(low)} of {len(self.learned)} cells left out, where a task is not learned: " + ", ".join(low)
+        return "not learned where trained: " + ", ".join(f"{n} {v:.2f}" for n, v in low.items()) if low else ""
+
+    def _failed_text(self) -> str:
+        values = [share for name, of in self.trained.items() if name != SAME_EXAMPLES for share in of.values()]
+        failed = sum(share < LEARNED for share in values)
+        if not failed:
+            return ""
+        return f"{failed} of {len(values)} runs count though they did not learn the main task where it was trained"
+
+
+def in_words(found: Correlation) -> str:
+    """A correlation with its interval, p and n."""
+    if found.rho is None or found.low is None or found.high is None or found.p is None:
+        return f"not defined (n = {found.n})"
+    p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
+    return f"{found.rho:+.2f} (95% bootstrap {found.low:+.2f} to {found.high:+.2f}, {p}, {found.n} checkpoints)"
+
+
+def differences_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
+    """One row per seed of every judgement, for :func:`lgt.charts.verdict_chart`; ``correlation`` tells which of its two
+    quantities a row has, a correlation or a difference of accuracies."""
+    rows = [
+        {
+            "figure": one.experiment.name, "outcome": one.outcome, "seed": seed, "difference": difference,
+            "correlation": one.experiment.rule in CORRELATIONS,
+            "mean": one.interval.mean, "low": one.interval.low, "high": one.interval.high,
+        }
+        for one in judgements if one.interval is not None
+        for seed, difference in one.differences.items()
+    ]  # fmt: skip
+    columns = ["figure", "outcome", "seed", "difference", "correlation", "mean", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).astype({"low": float, "high": float})
+
+
+def seeds_frame(judgement: Judgement) -> pd.DataFrame:
+    """One row per series and seed: ``transfer`` and ``trained`` accuracy of the main task, and whether it ``learned``
+    the task where it was trained."""
+    rows = [
+        {"series": name, "seed": seed, "transfer": value, "trained": judgement.trained[name][seed],
+         "learned": judgement.trained[name][seed] >= LEARNED}
+        for name, of in judgement.series.items() for seed, value in of.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["series", "seed", "transfer", "trained", "learned"])
+
+
+def grid_frame(judgement: Judgement) -> pd.DataFrame:
+    """One row per cell and seed of a grid: ``main_length``, ``auxiliary_length``, ``seed``, ``gap``, and whether every
+    task of the cell was ``learned`` where it was trained (mean over seeds)."""
+    rows = [
+        {"main_length": grid_lengths(name)[0], "auxiliary_length": grid_lengths(name)[1], "seed": seed, "gap": gap,
+         "learned": judgement.learned[name] >= LEARNED}
+        for name, of in judgement.series.items() for seed, gap in of.items()
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["main_length", "auxiliary_length", "seed", "gap", "learned"])
