@@ -1,4 +1,4 @@
-"""A page, warm, on a store of 10,000 runs and about six million accuracy rows beside the same page with 100 runs.
+"""A page, warm, on a store of 10,000 runs and about six million accuracy rows beside the same page with 300 runs.
 
 Measured through Streamlit's AppTest: the script from top to bottom with its queries and charts, without a browser and
 without a network. Warm: the page has been open once, and somebody changes something on it.
@@ -12,26 +12,32 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest import mock
 
 from benchmarks import big_store, harness
 from benchmarks.harness import ROOT, Disagreement, Section, Settings, say
 
-SMALL, LARGE, QUICK_LARGE = 100, 10_000, 400
-PAGES = ("overview", "explore")
-SHOWN = ("caprev.demo.co-trained", "caprev.demo.alone-same-steps")
+SMALL, LARGE, QUICK_LARGE = 300, 10_000, 600
+SHOWN = "caprev.demo.co-trained,caprev.demo.alone-same-steps"
+PAGES = {
+    "overview": {"pair": "caprev.demo", "band": "min–max"},
+    "explore": {"series": SHOWN, "band": "min–max"},
+    "heads": {"pair": "caprev.demo"},
+    "matrix": {"preset": "demo"},
+    "claims": {},
+    "launch": {"group": "caprev"},
+    "runs": {},
+    "playground": {},
+}
+COUNTING = ("runs", "launch")
+"""Pages that say how many runs there are: their words differ by right."""
 
 
 @contextmanager
 def store(path: Path) -> Iterator[None]:
-    """Inside the block pages read ``path``."""
-    before = os.environ.get("LGT_DATABASE_URL")
-    os.environ["LGT_DATABASE_URL"] = str(path)
-    try:
+    """Inside the block pages read ``path``, and start no workers for it."""
+    with mock.patch.dict(os.environ, LGT_DATABASE_URL=str(path), LGT_READ_ONLY="1"):
         yield
-    finally:
-        del os.environ["LGT_DATABASE_URL"]
-        if before is not None:
-            os.environ["LGT_DATABASE_URL"] = before
 
 
 def opened(page: str, path: Path) -> Any:
@@ -39,8 +45,7 @@ def opened(page: str, path: Path) -> Any:
     from streamlit.testing.v1 import AppTest
 
     app = AppTest.from_file(str(ROOT / "pages" / f"{page}.py"), default_timeout=600)
-    app.query_params |= {"pair": "caprev.demo"} if page == "overview" else {"series": ",".join(SHOWN)}
-    app.query_params["band"] = "min–max"
+    app.query_params |= PAGES[page]
     with store(path):
         return app.run()
 
@@ -61,7 +66,7 @@ def check(first: Any, second: Any, page: str) -> None:
     for app in (first, second):
         if app.exception or app.error:
             raise Disagreement(f"{page} failed: {[str(found.value) for found in (*app.exception, *app.error)]}")
-    if words(first) != words(second):
+    if page not in COUNTING and words(first) != words(second):
         raise Disagreement(f"{page} says something else with the large store")
 
 

@@ -12,7 +12,10 @@ import pandas as pd
 import pytest
 from sqlalchemy import Engine, text
 
-from lgt.store import queries, transfer, writes
+from lgt.config import Arm, Position, RunConfig
+from lgt.presets import group_config
+from lgt.records import AccuracyRow
+from lgt.store import leases, queries, transfer, writes
 from lgt.store.engine import StoreError, open_store, read_connection, write_transaction
 from lgt.store.schema import RUN_TABLES
 from tests.test_store import ACCURACY, CONFIG, WEIGHTS, finished_run
@@ -177,14 +180,40 @@ def test_a_damaged_store_makes_no_backup(store: Engine, tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["results.db"]
 
 
-def test_thinning_out_takes_weights_of_baselines_only_and_makes_the_file_smaller(tmp_path: Path) -> None:
+def measured_run(store: Engine, config: RunConfig, transfer: float) -> int:
+    """A finished run with weights whose main task has this transfer accuracy."""
+    run_id = writes.create_run(store, config)
+    attempt = leases.start_run(store, run_id, "worker", "cpu")
+    lengths = range(config.main.training_length + 1, (config.transfer_length or 0) + 1)
+    rows = [AccuracyRow(config.main.task, length, round(100 * transfer), 100) for length in lengths]
+    writes.record_accuracy(store, run_id, attempt, config.training.steps, rows)
+    writes.record_checkpoint(store, run_id, attempt, config.training.steps, WEIGHTS)
+    leases.finish_run(store, run_id, attempt, "done")
+    return run_id
+
+
+def test_thinning_out_keeps_typical_and_weakest_runs_and_makes_the_file_smaller(tmp_path: Path) -> None:
     path = tmp_path / "a.db"
     store = open_store(str(path))
-    baseline = replace(CONFIG, arm="alone-same-steps")
-    kept = [finished_run(store), finished_run(store, baseline), finished_run(store, replace(CONFIG, model_seed=1))]
-    gone = [finished_run(store, replace(baseline, model_seed=seed)) for seed in range(1, 9)]
+
+    def run(transfer: float, seed: int, arm: Arm = "co-trained", position: Position = "rope") -> int:
+        return measured_run(store, group_config("caprev", "demo", arm=arm, position=position, seed=seed), transfer)
+
+    old = run(0.9, 1)
+    often = replace(group_config("caprev", "demo", seed=1).evaluation, snapshots=20)
+    measured_often = measured_run(store, replace(group_config("caprev", "demo", seed=1), evaluation=often), 0.6)
+    together = {seed: run(share, seed) for seed, share in ((0, 0.8), (2, 0.7), (3, 0.2), (4, 0.9))}
+    alone = {seed: run(0.0, seed, "alone-same-steps") for seed in range(5)}
+    nope = {seed: run(0.1 * seed, seed, position="nope") for seed in (0, 1, 2)}
+    free = measured_run(store, replace(CONFIG, group="custom"), 0.5)
+    waiting = writes.create_run(store, CONFIG)
+    writes.record_checkpoint(store, waiting, leases.start_run(store, waiting, "worker", "cpu"), 5, WEIGHTS)
+    kept = sorted([together[2], together[3], alone[2], nope[1], waiting])
+    gone = [
+        i for i in (old, measured_often, free, *together.values(), *alone.values(), *nope.values()) if i not in kept
+    ]
     before, accuracy = path.stat().st_size, queries.accuracy(store, gone, "all")
-    assert transfer.thin(store) == 8 and path.stat().st_size < before - 20_000
+    assert transfer.thin(store) == len(gone) and path.stat().st_size < before - 20_000
     assert queries.checkpoints(store).run_id.tolist() == kept
     assert queries.accuracy(store, gone, "all").equals(accuracy) and transfer.integrity(store) == []
     assert transfer.thin(store) == 0

@@ -14,6 +14,7 @@ from lgt.config import RunConfig
 from lgt.execution.claimed import ClaimedRun, StoreSink, beating, device_name, every
 from lgt.execution.logtail import LogTail
 from lgt.execution.together import claim_together, execute_together
+from lgt.fused.library import library
 from lgt.sinks import Sink
 from lgt.store import outside, queue
 from lgt.store.errors import StoreBusy
@@ -84,6 +85,8 @@ def work(
     queue the worker waits ``idle_seconds`` for new runs, and in any case for a run whose worker seems to be lost.
     """
     torch.set_num_threads(threads)
+    if device == "cpu":
+        library()  # compiled, if it must be, before a run waits for it
     outside.sweep(engine)
 
     def say(record: RunRecord, word: str) -> None:

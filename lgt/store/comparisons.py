@@ -1,8 +1,8 @@
 """Comparisons: the co-trained runs of a task group beside the main-alone runs that are matched to them.
 
-A baseline is found by what it is: its config hash must be the one that :func:`lgt.presets.baseline` derives from the
-co-trained run. Runs made for another group with the same main task therefore serve here too, and nothing that was
-trained differently can slip in.
+A baseline is found by what it is: it must be the config that :func:`lgt.presets.baseline` derives from the co-trained
+run, whenever either was measured on its way. Runs made for another group with the same main task therefore serve here
+too, and nothing that was trained differently can slip in.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from typing import Any, get_args
 from sqlalchemy import Engine, select
 
 from lgt.checks import ConfigError
-from lgt.config import LABELS, Arm, RunConfig
+from lgt.config import LABELS, MEASURING, Arm, RunConfig
 from lgt.groups import GROUPS
 from lgt.presets import PRESETS, baseline, custom_config, group_config
 from lgt.store.engine import read_connection
+from lgt.store.marks import present
 from lgt.store.schema import Run, RunState
 from lgt.tasks import TASKS
 
@@ -53,21 +54,24 @@ class Comparison:
 def comparisons(engine: Engine) -> dict[Setting, Comparison]:
     """Every comparison that the finished runs allow, in order of setting, from one query.
 
-    Where a config was run more than once, the newest run counts. Runs of another recipe are another setting, so that
-    one curve never mixes two.
+    Where a config was run more than once, the newest run counts, also where one of them was measured more often on its
+    way. Runs of another recipe are another setting, so that one curve never mixes two. Pairs without a transfer region
+    (no auxiliary is longer than the main task) have nothing to compare.
     """
-    statement = select(Run.id, Run.config_hash, Run.config).where(Run.state == RunState.DONE).order_by(Run.id)
+    statement = select(Run.id, Run.config).where(Run.state == RunState.DONE, present()).order_by(Run.id)
     with read_connection(engine) as connection:
         rows = connection.execute(statement).all()
-    newest = {row.config_hash: row.id for row in rows}
+    alone: dict[str, int] = {}
     by_setting: dict[Setting, list[tuple[int, RunConfig]]] = {}
-    for run_id, config in _readable(rows):
-        if config.others:
+    for run_id, config in readable(rows):
+        if not config.others:
+            alone[config.result_hash()] = run_id
+        elif config.transfer_length is not None:
             by_setting.setdefault(setting_of(config), []).append((run_id, config))
-    return {setting: _comparison(setting, found, newest) for setting, found in sorted(by_setting.items())}
+    return {setting: _comparison(setting, found, alone) for setting, found in sorted(by_setting.items())}
 
 
-def _readable(rows: Sequence[Any]) -> list[tuple[int, RunConfig]]:
+def readable(rows: Sequence[Any]) -> list[tuple[int, RunConfig]]:
     """(id, config) of the rows, oldest first; a config that this code cannot read is left out and logged."""
     found = []
     for row in rows:
@@ -78,14 +82,14 @@ def _readable(rows: Sequence[Any]) -> list[tuple[int, RunConfig]]:
     return found
 
 
-def _comparison(setting: Setting, found: list[tuple[int, RunConfig]], newest: dict[str, int]) -> Comparison:
+def _comparison(setting: Setting, found: list[tuple[int, RunConfig]], alone: dict[str, int]) -> Comparison:
     runs: dict[Arm, dict[int, int]] = {arm: {} for arm in get_args(Arm)}
     for run_id, config in found:
         runs["co-trained"][config.model_seed] = run_id
         for arm in ("alone-same-steps", "alone-same-examples"):
-            alone = newest.get(baseline(config, arm).hash())
-            if alone is not None:
-                runs[arm][config.model_seed] = alone
+            partner = alone.get(baseline(config, arm).result_hash())
+            if partner is not None:
+                runs[arm][config.model_seed] = partner
     return Comparison(setting, found[-1][1], runs)
 
 
@@ -101,7 +105,17 @@ def setting_of(config: RunConfig) -> Setting:
         reference = custom_config(config.tasks, config.preset, family, position=position)
     else:
         reference = group_config(config.group, config.preset, position=position)
-    return Setting(name, config.preset, position, tuple(differences(reference.as_dict(), config.as_dict())))
+    return Setting(name, config.preset, position, tuple(c for c in changes_from(reference, config) if not _when(c)))
+
+
+def changes_from(reference: RunConfig, config: RunConfig) -> list[str]:
+    """``path=value`` of every field of ``config`` that differs from ``reference``, labels and model seed aside."""
+    return differences(reference.as_dict(), config.as_dict())
+
+
+def _when(change: str) -> bool:
+    """Whether a change says only when and how closely a run is looked at."""
+    return change.startswith(tuple(f"evaluation.{name}=" for name in MEASURING))
 
 
 def differences(reference: dict[str, Any], plain: dict[str, Any], prefix: str = "") -> list[str]:

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
-from sqlalchemy import Engine, Select, and_, func, select, tuple_
-from sqlalchemy.orm import InstrumentedAttribute
+from sqlalchemy import Double, Engine, Select, and_, case, func, select, tuple_, type_coerce
+from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from lgt.checks import ConfigError
 from lgt.config import RunConfig
@@ -22,6 +22,7 @@ from lgt.store import leases, outside
 from lgt.store.engine import read_connection
 from lgt.store.errors import RESTORE, StoreError, store_name
 from lgt.store.frames import frame
+from lgt.store.marks import present
 from lgt.store.schema import (
     Accuracy,
     AttentionDifference,
@@ -44,6 +45,7 @@ Measured = type[Accuracy] | type[HeadScore] | type[AttentionDifference]
 RUN_COLUMNS = (
     Run.id.label("run_id"), Run.task_group, Run.arm, Run.preset, Run.position, Run.model_seed, Run.data_seed,
 )  # fmt: skip
+OTHER = aliased(RunTask)
 LENGTHS = (RunTask.training_length, RunTask.transfer_length)
 
 
@@ -137,15 +139,22 @@ def runs(
 ) -> pd.DataFrame:
     """The runs that pass every filter given, oldest first.
 
-    All columns of the table but ``config`` and ``log_tail``, and of the main task ``main_task``, ``main_length`` (Lm)
-    and ``transfer_length`` (La, may be missing).
+    All columns of the table but ``config`` and ``log_tail``, of the main task ``main_task``, ``main_length`` (Lm) and
+    ``transfer_length`` (La, may be missing), and ``others``, the tasks beside it joined by ``+`` (missing without).
     """
     columns = [getattr(Run, name) for name in column_names(Run) if name not in ("config", "log_tail")]
     main = (
         RunTask.task.label("main_task"), RunTask.training_length.label("main_length"), RunTask.transfer_length,
     )  # fmt: skip
     of_main = and_(RunTask.run_id == Run.id, RunTask.role == "main")
-    statement = select(*columns, *main).join(RunTask, of_main, isouter=True).order_by(Run.id)
+    names = func.aggregate_strings(OTHER.task, "+").label("others")
+    others = select(OTHER.run_id, names).where(OTHER.role != "main").group_by(OTHER.run_id).subquery()
+    statement = (
+        select(*columns, *main, others.c.others)
+        .join(RunTask, of_main, isouter=True)
+        .join(others, others.c.run_id == Run.id, isouter=True)
+        .order_by(Run.id)
+    )
     filters: tuple[tuple[InstrumentedAttribute[Any], Choice], ...] = (
         (Run.task_group, group), (Run.arm, arm), (Run.preset, preset), (Run.experiment, experiment),
         (Run.state, states),
@@ -185,16 +194,47 @@ def run(engine: Engine, run_id: int) -> RunRecord:
 
 def existing_with_hash(engine: Engine, config_hash: str, states: Iterable[str]) -> int | None:
     """The newest run of the config with this hash in one of ``states``, if any."""
-    statement = select(func.max(Run.id)).where(Run.config_hash == config_hash, Run.state.in_(list(states)))
+    statement = select(func.max(Run.id)).where(Run.config_hash == config_hash, Run.state.in_(list(states)), present())
     with read_connection(engine) as connection:
         return connection.scalar(statement)
 
 
 def finished_by_hash(engine: Engine) -> dict[str, int]:
     """The newest finished run of every config that has one, by the config's hash."""
-    statement = select(Run.config_hash, func.max(Run.id)).where(Run.state == RunState.DONE).group_by(Run.config_hash)
+    done = select(Run.config_hash, func.max(Run.id)).where(Run.state == RunState.DONE, present())
+    statement = done.group_by(Run.config_hash)
     with read_connection(engine) as connection:
         return {config_hash: run_id for config_hash, run_id in connection.execute(statement)}
+
+
+def finished_seeds(engine: Engine) -> list[int]:
+    """The model seeds of finished runs, in order."""
+    statement = select(Run.model_seed).where(Run.state == RunState.DONE, present()).distinct().order_by(Run.model_seed)
+    with read_connection(engine) as connection:
+        return list(connection.scalars(statement))
+
+
+def final_accuracy(engine: Engine) -> pd.DataFrame:
+    """Of every finished run the main task's mean exact match (a share) after its last step, over lengths.
+
+    Columns ``run_id``, ``trained`` (lengths up to Lm) and ``transfer`` (Lm < length <= La; missing without La).
+    """
+    share = Accuracy.correct * 1.0 / Accuracy.total
+    inside = Accuracy.length <= RunTask.training_length
+    within = and_(Accuracy.length > RunTask.training_length, Accuracy.length <= RunTask.transfer_length)
+    last = and_(Accuracy.run_id == Run.id, Accuracy.step == Run.total_steps, Accuracy.task == RunTask.task)
+    statement = (
+        select(
+            Run.id.label("run_id"), type_coerce(func.avg(case((inside, share))), Double).label("trained"),
+            type_coerce(func.avg(case((within, share))), Double).label("transfer"),
+        )
+        .join(RunTask, and_(RunTask.run_id == Run.id, RunTask.role == "main"))
+        .join(Accuracy, last)
+        .where(Run.state == RunState.DONE, Accuracy.total > 0)
+        .group_by(Run.id)
+    )  # fmt: skip
+    with read_connection(engine) as connection:
+        return frame(connection, statement)
 
 
 def accuracy(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -> pd.DataFrame:

@@ -16,7 +16,9 @@ from typing import Any, Literal, get_args
 import pandas as pd
 from sqlalchemy import Connection, Engine, delete, insert, make_url, select
 
-from lgt.store import files, outside
+from lgt.groups import GROUPS
+from lgt.store import files, outside, queries
+from lgt.store.comparisons import comparisons
 from lgt.store.engine import (
     BUSY_TIMEOUT_MS,
     database_file,
@@ -252,19 +254,36 @@ def _set_aside(target: Path) -> Path | None:
 
 
 def thin(engine: Engine) -> int:
-    """Remove the weights of finished main-alone runs but those of model seed 0, and give the space back.
+    """Remove weights and give the space back; those of :func:`exemplary` runs stay, and those of unfinished ones.
 
-    Their numbers stay; a repeated run makes the same weights again. Returns of how many runs. Raises StoreError for a
+    All numbers stay; a repeated run makes the same weights again. Returns of how many runs. Raises StoreError for a
     store that is not SQLite, whose file does not grow for ever.
     """
     if engine.dialect.name != "sqlite":
         raise StoreError(f"{store_name(engine.url)} is not a SQLite file; there is nothing to thin out")
-    alone = select(Run.id).where(Run.state == RunState.DONE, Run.arm != "co-trained", Run.model_seed != 0)
+    done = select(Run.id).where(Run.state == RunState.DONE, Run.id.not_in(exemplary(engine)))
     with write_transaction(engine) as connection:
-        gone = connection.execute(delete(Checkpoint).where(Checkpoint.run_id.in_(alone))).rowcount
+        gone = connection.execute(delete(Checkpoint).where(Checkpoint.run_id.in_(done))).rowcount
     with explained(engine.url), closing(engine.raw_connection()) as raw:
         raw.cursor().execute("VACUUM")
     return gone
+
+
+def exemplary(engine: Engine) -> set[int]:
+    """Runs whose weights are worth their room: of every setting of a task group the co-trained run with the median
+    transfer accuracy and the main task alone with the same seed and steps; with rotary positions also the co-trained
+    run with the lowest."""
+    transfer = queries.final_accuracy(engine).set_index("run_id").transfer.fillna(0.0)
+    found = set()
+    for setting, comparison in comparisons(engine).items():
+        runs, alone = comparison.runs["co-trained"], comparison.runs["alone-same-steps"]
+        if setting.group not in GROUPS or not runs:
+            continue
+        ranked = [seed for _, seed in sorted((transfer.get(run_id, 0.0), seed) for seed, run_id in runs.items())]
+        middle = ranked[(len(ranked) - 1) // 2]
+        found |= {runs[middle]} | ({alone[middle]} if middle in alone else set())
+        found |= {runs[ranked[0]]} if setting.position == "rope" else set()
+    return found
 
 
 def integrity(engine: Engine, place: Path | None = None) -> list[str]:

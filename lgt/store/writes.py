@@ -138,8 +138,9 @@ def run_values(config: RunConfig) -> dict[str, Any]:
 
 def task_values(config: RunConfig, run_id: int) -> list[dict[str, Any]]:
     """The rows of ``run_tasks`` for ``config``. Where it names no La, La is the longest auxiliary's, by definition."""
-    longest = max((spec.training_length for spec in config.others), default=None)
-    transfer_length = config.transfer_length if config.transfer_length is not None else longest
+    longest = max((spec.training_length for spec in config.others), default=0)
+    longer = longest if longest > config.main.training_length else None
+    transfer_length = config.transfer_length if config.transfer_length is not None else longer
     return [asdict(spec) | {"run_id": run_id, "transfer_length": transfer_length} for spec in config.tasks]
 
 
