@@ -19,6 +19,10 @@ def run_label(config: RunConfig) -> str:
     'caprev 8<-16 alone, same steps, seed 0'
     """
     name = config.group if config.group != "custom" else config.main.task
-    lengths = f"{config.main.training_length}" + (f"<-{config.transfer_length}" if config.transfer_length else "")
+    lengths = str(config.main.training_length)
+    if config.transfer_length:
+        lengths += f"<-{config.transfer_length}"
+    elif config.others:
+        lengths += f" beside {max(spec.training_length for spec in config.others)}"
     arm = ARM_TITLES[config.arm] if config.others or config.arm != "co-trained" else "alone"
     return f"{name} {lengths} {arm}, seed {config.model_seed}"

@@ -2,40 +2,68 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import streamlit as st
 
-from lgt.charts import verdict_chart
-from lgt.claims import CLAIMS, Judgement, differences_frame
+from lgt.claims import CLAIMS, of_claim
+from lgt.figures import figure, overviews
+from lgt.judgements import Judgement, differences_frame
 from lgt.ui import data, frame
+from lgt.ui.drawing import draw
 
 LEAD = (
     "Every figure that has been tried, with the verdict of a rule that was written down before the runs. A figure that "
     "does not reproduce here is shown as such: these models are far smaller than the paper's."
 )
-BADGES = {"reproduced": "green", "not reproduced": "red", "too few seeds": "gray", "premise not met": "orange"}
+BADGES = {"reproduced": "green", "not reproduced": "red", "premise not met": "orange"}
+OUTCOMES = ("reproduced", "not reproduced", "premise not met", "too few seeds")
 RULES = """
-The unit is the seed; none is left out. The quantity is transfer accuracy, the main task's exact match averaged over the
-lengths between its own training length and the longer task's.
+The unit is the seed; none is left out. For most figures the quantity is transfer accuracy, the main task's exact match
+averaged over the lengths between its own training length and the longer task's.
 
-- **reproduced**: the mean difference over seeds is at least 0.10 and its 95% t interval lies above 0.
-- **not reproduced**: the whole interval lies below 0.10.
+- **reproduced**: the mean over seeds is at least 0.10 (a rank correlation: 0.30) and its 95% t interval lies above 0.
+- **not reproduced**: the whole interval lies below that.
 - **too few seeds**: neither, or fewer seeds than the figure asks for.
 - **premise not met**: a task was not learned where it was trained (below 0.95), so that the figure says nothing.
 
-For claims 1 and 4 the difference is to the better of the two baselines, seed by seed; for a control the first two
-verdicts change places. Nothing is corrected for there being many figures.
+For claims 1 and 4 the number is the difference to the better of the two baselines, seed by seed. Where the claim is
+that there is no difference, the first two verdicts change places. Claim 6: the gap of pairs more than a factor of two
+apart minus that of pairs a factor of two apart. Claim 7: how much more transfer accuracy varies than accuracy at
+trained lengths. Claim 8: Spearman's rho over checkpoints. Nothing is corrected for there being many figures.
 """
 
 
+def badge(outcome: str) -> str:
+    """A verdict as a coloured word."""
+    return f":{BADGES.get(outcome, 'gray')}-badge[{outcome}]"
+
+
 def entry(judgement: Judgement) -> None:
-    """One figure: verdict, statement, numbers, command."""
+    """One figure: verdict, statement and numbers; opened, its runs drawn and how to repeat them."""
     experiment = judgement.experiment
-    badge = f":{BADGES[judgement.outcome]}-badge[{judgement.outcome}]"
-    st.markdown(f"{badge} **Figure {experiment.figures}**: {experiment.statement}")
-    st.caption(
-        f"{judgement.sentence()}. Preset {experiment.preset}. "
-        f"Repeat with `.venv/bin/python -m lgt experiment {experiment.name} --database mine.db`."
-    )
+    verdict = badge(judgement.outcome if judgement.seeds else "not run yet")
+    label = f"{verdict} **{experiment.statement}** {judgement.headline()} · figure {experiment.figures}"
+    with st.expander(label, key=experiment.name, bind="query-params") as box:
+        if not box.open:
+            return
+        st.markdown(f"{judgement.sentence()}. Preset `{experiment.preset}`.")
+        if judgement.runs:
+            charts(judgement)
+        st.caption("Make these runs yourself:")
+        st.code(
+            f".venv/bin/python -m lgt experiment {experiment.name} --database mine.db", language="bash", wrap_lines=True
+        )
+
+
+def charts(judgement: Judgement) -> None:
+    """The charts of a figure, the first one across the page."""
+    name, accuracy, course = judgement.experiment.name, data.read_accuracy(judgement.runs), data.read_course(judgement)
+    first, *others = figure(judgement, accuracy, course, frame.theme())
+    draw(first, key=f"chart-{name}-0")
+    for place, (chart, column) in enumerate(zip(others, st.columns(max(2, len(others)), gap="medium"), strict=False)):
+        with column:
+            draw(chart, key=f"chart-{name}-{place + 1}")
 
 
 def main() -> None:
@@ -44,11 +72,15 @@ def main() -> None:
     if not tried:
         frame.empty_store()
         return
-    st.altair_chart(
-        verdict_chart(differences_frame(tried), frame.theme()), key="verdicts", theme=None, width="stretch"
-    )  # fmt: skip
+    counts = Counter(one.outcome for one in tried)
+    shown = " · ".join(f"{badge(outcome)} **{counts[outcome]}**" for outcome in OUTCOMES if counts[outcome])
+    st.markdown(f"{len(tried)} of {len(judgements)} figures have runs here: {shown}")
+    for place, chart in enumerate(overviews(differences_frame(tried), frame.theme())):
+        draw(chart, key=f"verdicts-{place}", name=f"All verdicts {place + 1}")
     for number, statement in CLAIMS.items():
         st.subheader(f"{number}. {statement}", anchor=False)
+        verdicts = (f"{badge(outcome)} {count}" for outcome, count in of_claim(judgements, number).items())
+        st.markdown("So far: " + " · ".join(verdicts))
         for judgement in (one for one in judgements if one.experiment.claim == number):
             entry(judgement)
     with st.expander("How a verdict is reached"):

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import pandas as pd
 import streamlit as st
 
 from lgt.charts.accuracy import BandChoice
 from lgt.config import Arm
 from lgt.labels import ARM_TITLES
+from lgt.runtable import config_differences
 from lgt.store.comparisons import Comparison
 from lgt.summaries import transfer_by_seed
+from lgt.tasks import TASKS
 from lgt.ui import address, data, frame, panels
 
 LEAD = (
@@ -18,6 +22,8 @@ LEAD = (
 )
 MAXIMUM_SERIES = 6
 COLUMNS = 3
+SIDES: tuple[Arm, ...] = ("alone-same-steps", "co-trained")
+SEEDS = ("model_seed", "data_seed")
 
 Series = tuple[Comparison, Arm]
 
@@ -42,14 +48,26 @@ def series_title(series: Series) -> str:
 
 def choose(series: dict[str, Series]) -> list[str]:
     """Names of the chosen series; they live in the address."""
+    names = {panels.setting_key(comparison.setting): comparison.setting for comparison, _ in series.values()}
+    opened = panels.first_choice(names)
+    both = [f"{opened}.{arm}" for arm in SIDES if f"{opened}.{arm}" in series]
     return address.select_several(
-        "Series", list(series), default=list(series)[:2], maximum=MAXIMUM_SERIES, key="series",
+        "Series", list(series), default=both, maximum=MAXIMUM_SERIES, key="series",
         shown=lambda name: series_title(series[name]),
     )  # fmt: skip
 
 
-def options() -> tuple[BandChoice, bool, float]:
+@dataclass(frozen=True)
+class Look:
     """Which band is drawn, whether single seeds are, and from which drop a head matters."""
+
+    band: BandChoice
+    single_seeds: bool
+    threshold: float
+
+
+def options() -> Look:
+    """How the series are drawn."""
     left, middle, right = st.columns([2, 1, 2], vertical_alignment="bottom", gap="large")
     bands: dict[str, BandChoice] = {"min–max": "min-max", "bootstrap": "bootstrap", "none": "none"}
     with left:
@@ -57,7 +75,7 @@ def options() -> tuple[BandChoice, bool, float]:
     seeds = middle.toggle("Show single seeds", key="seeds", bind="query-params")
     with right:
         threshold = panels.choose_threshold()
-    return bands[band], bool(seeds), threshold
+    return Look(bands[band], bool(seeds), threshold)
 
 
 def share_of_training(accuracy: pd.DataFrame) -> int:
@@ -75,14 +93,24 @@ def share_of_training(accuracy: pd.DataFrame) -> int:
 
 
 def at_share(accuracy: pd.DataFrame, share: int) -> pd.DataFrame:
-    """Rows of each run's evaluated step nearest to ``share`` percent of its training."""
+    """Rows of each run's evaluated step nearest to ``share`` percent of its training, of two the earlier one."""
     distance = (100 * accuracy["step"] / accuracy["last"] - share).abs()
-    return accuracy[distance == distance.groupby(accuracy.run_id).transform("min")]
+    nearest = accuracy[distance == distance.groupby(accuracy.run_id).transform("min")]
+    return nearest[nearest.step == nearest.groupby("run_id").step.transform("min")]
 
 
-def panel(
-    series: Series, accuracy: pd.DataFrame, share: int, band: BandChoice, single_seeds: bool, key: str, threshold: float
-) -> None:
+def longest_by_family(accuracy: pd.DataFrame) -> dict[str, int]:
+    """The longest measured length by family of tasks: where the axes of all its curves end."""
+    families = accuracy.task.map(family)
+    return {str(name): int(length) for name, length in accuracy.length.groupby(families).max().items()}
+
+
+def family(task: str) -> str:
+    """The family of a task; its own name when the registry does not know it."""
+    return TASKS[task].family if task in TASKS else task
+
+
+def panel(series: Series, accuracy: pd.DataFrame, share: int, look: Look, key: str, longest: int) -> None:
     """One series: heading, transfer accuracy, curve, graph."""
     comparison, arm = series
     rows = at_share(accuracy[accuracy.run_id.isin(comparison.ids(arm))], share)
@@ -90,12 +118,29 @@ def panel(
     steps = " and ".join(f"{step:,}" for step in sorted(rows.step.unique()))
     st.markdown(f"**{series_title(series)}**")
     st.caption(f"transfer accuracy {summary.text() if summary else 'undefined'} · after {steps} steps")
-    panels.curve(rows, key=f"curve-{key}", band=band, single_seeds=single_seeds)
-    if share == 100:
-        seed = st.selectbox("Heads of seed", sorted(comparison.runs[arm]), key=f"seed-{key}", width=160)
-        panels.sharing(comparison, arm, seed, key=f"graph-{key}", threshold=threshold, table=True)
-    else:
-        st.caption("Heads are shown at the end of training: move the slider to 100.")
+    panels.curve(
+        rows, key=f"curve-{key}", band=look.band, single_seeds=look.single_seeds, longest=longest,
+        name=f"Curve {series_title(series)}",
+    )  # fmt: skip
+    seed = st.selectbox("Heads of seed", sorted(comparison.runs[arm]), key=f"seed-{key}", width=160)
+    panels.sharing(
+        comparison, arm, seed, key=f"graph-{key}", threshold=look.threshold, table=True,
+        accuracy=rows if share < 100 else None, name=f"Heads {series_title(series)}",
+    )  # fmt: skip
+
+
+def show_differences(series: dict[str, Series]) -> None:
+    """In which settings the series differ; nothing else of their configs."""
+    if len(series) < 2:
+        return
+    with st.expander("What differs between these series"):
+        configs = {
+            series_title((comparison, arm)): data.read_run(min(comparison.ids(arm))).config
+            for comparison, arm in series.values()
+        }
+        table = config_differences(configs)
+        st.dataframe(table[~table.setting.isin(SEEDS)], key="differences", hide_index=True, width="stretch")
+        st.caption("Every other setting is the same. Runs of one series differ only in their seeds.")
 
 
 def main() -> None:
@@ -107,18 +152,18 @@ def main() -> None:
     if not names:
         st.info("Choose at least one series above.")
         return
-    band, single_seeds, threshold = options()
+    look = options()
     ids = sorted({run_id for name in names for run_id in series[name][0].ids(series[name][1])})
     accuracy = data.read_accuracy(ids, "all")
     accuracy = accuracy.assign(last=accuracy.groupby("run_id")["step"].transform("max"))
-    share = share_of_training(accuracy)
+    share, longest = share_of_training(accuracy), longest_by_family(accuracy)
     for start in range(0, len(names), COLUMNS):
         row = names[start : start + COLUMNS]
         for name, column in zip(row, st.columns(max(2, len(row)), gap="medium"), strict=False):
             with column:
-                panel(series[name], accuracy, share, band, single_seeds, name, threshold)
-    table = accuracy.drop(columns="last")
-    st.download_button("Counts behind these curves (CSV)", table.to_csv(index=False), "lgt-accuracy.csv", key="csv")
+                main_family = family(series[name][0].config.main.task)
+                panel(series[name], accuracy, share, look, name, longest[main_family])
+    show_differences({name: series[name] for name in names})
     with st.expander("Training of these series"):
         for name in names:
             comparison, arm = series[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from dataclasses import fields
@@ -12,14 +13,13 @@ import streamlit as st
 from lgt.checks import ConfigError
 from lgt.config import Position, RunConfig
 from lgt.experiments import parse_seeds
-from lgt.groups import GROUPS
 from lgt.labels import ARM_TITLES
 from lgt.limits import Limits, limits, read_only, variable
-from lgt.presets import PRESETS, group_config
+from lgt.presets import PRESETS, baseline
 from lgt.store.errors import StoreError
 from lgt.store.live import LiveRun
 from lgt.summaries import expected_seconds
-from lgt.ui import actions, address, data, frame, panels
+from lgt.ui import actions, address, data, frame, pair_form, panels
 
 LEAD = (
     "Train a pair here and watch its curve grow. Runs are executed by worker processes of their own: close this page "
@@ -28,27 +28,29 @@ LEAD = (
 POSITIONS: dict[str, Position] = {"rotary": "rope", "none": "nope"}
 REFRESH_SECONDS = 2.0
 CHARTS = 2
+LATELY_SECONDS = 900  # so long the curve of a finished run stays beside those of running ones
 ENDED = 8
 
 
 def choose() -> list[RunConfig]:
-    """The runs that the viewer asks for. Raises ConfigError for seeds that are none."""
+    """The runs that the viewer asks for. ConfigError: a pair that cannot be trained, or seeds that are none."""
     left, middle, right = st.columns([5, 3, 3], gap="medium")
     with left:
-        group = address.select(
-            "Task pair", list(GROUPS), default=panels.FAVOURITES[-1], key="group",
-            shown=lambda key: GROUPS[key].title,
-        )  # fmt: skip
+        group = pair_form.choose_group(panels.FAVOURITES[-1])
     preset = middle.selectbox("Preset", list(PRESETS), key="preset", bind="query-params", help=preset_help())
     with right:
-        position = address.segments("Positional encoding", list(POSITIONS), default="rotary", key="position")
+        position = POSITIONS[address.segments("Positional encoding", list(POSITIONS), default="rotary", key="position")]
+    with left:
+        specs = pair_form.choose_specs(group, preset)
     sides = left.pills(
         "Sides", list(ARM_TITLES), default=["co-trained", "alone-same-steps"], selection_mode="multi", key="sides",
         format_func=lambda arm: ARM_TITLES[arm],
     )  # fmt: skip
     seeds = middle.text_input("Seeds", "0", key="seeds", max_chars=50, help="Such as 0-4 or 0,2,5.")
+    if len(specs) < 2:
+        raise ConfigError("Trained beside", "nothing", "at least one task beside the main task")
     return [
-        group_config(group, preset, arm=arm, position=POSITIONS[position], seed=seed)
+        baseline(pair_form.config_of(group, specs, preset, position, seed), arm)
         for seed, arm in product(parse_seeds(seeds), sides)
     ]
 
@@ -90,7 +92,8 @@ def start(configs: list[RunConfig]) -> None:
     missing = [config for config, run_id in zip(configs, known, strict=True) if run_id is None]
     here = [run_id for run_id in known if run_id is not None]
     if here:
-        st.caption(f"{len(here)} of {len(configs)} are already here: run {', '.join(map(str, here))}.")
+        links = ", ".join(f"[run {run_id}](runs?run={run_id})" for run_id in here)
+        st.caption(f"{len(here)} of {len(configs)} have been asked for before: {links}. Another seed makes a new run.")
     if missing:
         st.caption(estimate(missing) + ".")
     token = st.session_state.setdefault("token", uuid.uuid4().hex)
@@ -182,16 +185,22 @@ def attempt(action: Callable[[int], object], argument: int) -> None:
 
 
 def charts(running: list[LiveRun]) -> None:
-    """The growing curves of the newest running runs, side by side."""
-    shown = running[-CHARTS:]
-    for run, column in zip(shown, st.columns(CHARTS, gap="large"), strict=False):
+    """The curves of the newest runs that run or have lately finished, side by side and in order of their ids."""
+    ids = [run.id for run in running[-CHARTS:]]
+    runs = data.read_runs()
+    if not runs.empty:
+        lately = runs[(runs.state == "done") & (runs.finished_at > time.time() - LATELY_SECONDS)]
+        ids += lately.sort_values("finished_at").id.tolist()[::-1][: CHARTS - len(ids)]
+    labels = dict(zip(runs.id, runs.label, strict=True)) if not runs.empty else {}
+    for run_id, column in zip(sorted(ids), st.columns(CHARTS, gap="large"), strict=False):
         with column:
-            accuracy = data.read_accuracy([run.id])
+            accuracy = data.read_accuracy([run_id])
+            name = f"**run {run_id}** · {titled(labels.get(run_id, ''))}"
             if accuracy.empty:
-                st.caption(f"run {run.id}: its first measurement is on its way.")
+                st.caption(f"{name}: its first measurement is on its way.")
                 continue
-            st.caption(f"run {run.id}, after {int(accuracy.step.max()):,} steps")
-            panels.curve(accuracy, key=f"live-{run.id}")
+            st.caption(f"{name}, after {int(accuracy.step.max()):,} steps")
+            panels.curve(accuracy, key=f"live-{run_id}")
 
 
 def ended() -> None:
@@ -204,7 +213,8 @@ def ended() -> None:
     for row in runs.sort_values("finished_at", ascending=False).head(ENDED).itertuples():
         text, button = st.columns([6, 1], vertical_alignment="center")
         reason = f": {frame.plain(row.error)}" if isinstance(row.error, str) else ""
-        text.caption(f"run {row.id} · {titled(row.label)} · **{row.state}**{reason} · {duration(row.seconds)}")
+        name = f"[run {row.id}](runs?run={row.id}) · {titled(row.label)}"
+        text.caption(f"{name} · **{row.state}**{reason} · {duration(row.seconds)}")
         if row.state in ("failed", "cancelled"):
             number = int(row.id)
             button.button(
@@ -213,7 +223,7 @@ def ended() -> None:
             log = data.read_run(int(row.id)).log_tail
             if log:
                 with st.expander(f"Log of run {row.id}"):
-                    st.code(log, language=None)
+                    st.code(log, language=None, wrap_lines=True)
 
 
 def caps() -> str:
@@ -239,6 +249,8 @@ def main() -> None:
         st.error(str(error))
     except StoreError as error:
         st.error(str(error), icon=":material/database_off:")
+    if not live:  # a ready worker would take the waiting runs, and looking at a page must not start them
+        actions.keep_worker_ready()
     st.session_state["watching"] = bool(live)
     st.fragment(board, run_every=REFRESH_SECONDS if live else None)()
     st.caption(caps())

@@ -6,14 +6,19 @@ import pandas as pd
 import streamlit as st
 
 from lgt.charts import transfer_matrix
+from lgt.figures import figure
+from lgt.groups import GROUPS
 from lgt.store.comparisons import Comparison
 from lgt.summaries import gain_row
 from lgt.ui import address, data, frame
+from lgt.ui.drawing import draw
 
 LEAD = (
     "Which longer task lifts which shorter one? A cell is a pair; its number is what training together adds to the "
     "main task at lengths it never saw."
 )
+POSITIONS = {"rotary": "rope", "none": "nope"}
+NO_COURSE = pd.DataFrame(columns=["seed"])
 
 
 def rows_of(preset: str, position: str) -> pd.DataFrame:
@@ -35,6 +40,45 @@ def accuracy(comparison: Comparison, arm: str) -> pd.DataFrame:
     return data.read_accuracy(comparison.ids(arm))  # type: ignore[arg-type]
 
 
+def missing(preset: str, position: str) -> None:
+    """Links that run the task groups which this matrix does not have."""
+    there = {
+        setting.group
+        for setting, comparison in data.read_comparisons().items()
+        if (setting.preset, setting.position, setting.changes) == (preset, position, ())
+        and comparison.runs["alone-same-steps"]
+    }
+    absent = [group for key, group in GROUPS.items() if key not in there]
+    if not absent:
+        return
+    words = {name: word for word, name in POSITIONS.items()}
+    choice = f"preset={preset}&position={words[position]}"
+    links = (f"[{group.title}](launch?group={group.key}&{choice})" for group in absent)
+    st.markdown("**Empty cells, run one:** " + " · ".join(links))
+
+
+def grid() -> None:
+    """The grid of training lengths beside the paper's."""
+    st.subheader("How far apart may the lengths be?", anchor=False)
+    judgement = next(one for one in data.read_judgements() if one.experiment.rule == "ratio")
+    if not judgement.seeds:
+        st.info("No finished seed of the grid yet. Run it with:")
+        st.code(f".venv/bin/python -m lgt experiment {judgement.experiment.name}", language="bash", wrap_lines=True)
+        return
+    st.markdown(
+        "Flipping case and reversing, beside both together, at every pair of training lengths. The gap is the mean "
+        "distance between the main task's curve and the others': small means that the main task follows them."
+    )
+    by_ratio, ours, paper = figure(judgement, data.read_accuracy(judgement.runs), NO_COURSE, frame.theme())
+    draw(by_ratio, key="grid-ratio")
+    left, right = st.columns(2, gap="large")
+    with left:
+        draw(ours, key="grid-ours")
+    with right:
+        draw(paper, key="grid-paper")
+    st.caption(f"Verdict: {judgement.outcome}. {judgement.sentence()}.")
+
+
 def main() -> None:
     found = data.read_comparisons()
     if not found:
@@ -44,13 +88,14 @@ def main() -> None:
     left, right = st.columns([1, 3])
     with left:
         preset = address.segments("Preset", presets, default=presets[0], key="preset")
-    positions = {"rotary": "rope", "none": "nope"}
     with right:
-        position = address.segments("Positional encoding", list(positions), default="rotary", key="position")
-    rows = rows_of(preset, positions[position])
-    st.altair_chart(transfer_matrix(rows, frame.theme()), key="matrix", theme=None, width="stretch")
-    st.caption("A pair that is missing was not run in this preset; the Launch page runs it.")
-    st.download_button("Numbers behind this matrix (CSV)", rows.to_csv(index=False), "lgt-matrix.csv", key="csv")
+        position = POSITIONS[
+            address.segments("Positional encoding", list(POSITIONS), default="rotary", key="position")
+        ]  # fmt: skip
+    rows = rows_of(preset, position)
+    draw(transfer_matrix, rows, frame.theme(), key="matrix")
+    missing(preset, position)
+    grid()
 
 
 with frame.page("Matrix", LEAD):

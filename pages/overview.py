@@ -1,106 +1,198 @@
-"""Overview: the finding in one minute, on the store's own runs."""
+"""Overview: the finding in ninety seconds, on the store's own runs."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import streamlit as st
 
 from lgt.config import Arm
 from lgt.store.comparisons import Comparison, Setting
-from lgt.summaries import SeedSummary, gap_by_seed, paired_gain, transfer_by_seed
-from lgt.ui import address, data, frame, panels
+from lgt.summaries import gap_by_seed
+from lgt.ui import address, data, facts, frame, keyboard, look, panels, prediction, story, tour
+from lgt.ui.story import Facts
 
-LEAD = (
-    "Train a small transformer on a **short main task** alone, and it fails on anything longer. Train it together with "
-    "a **longer related task**, and the main task can work at lengths it never saw. When that happens, the tasks tend "
-    "to use the **same attention heads**. So say Cai et al. (2025); below is what our own runs say."
+TITLE = "Length generalization transfers between related tasks"
+FINDING = (
+    "Trained beside a **longer related task**, a small transformer can solve a **short task** at lengths it never saw; "
+    "when that happens, the two tend to use the **same attention heads** (Cai et al., 2025)."
 )
 BASELINES: dict[str, Arm] = {"optimizer steps": "alone-same-steps", "main-task examples": "alone-same-examples"}
+PLOT_HEIGHT = 225  # of the curves, px: both are whole in a window of 1280 x 800
 
 
-def choose(found: dict[Setting, Comparison]) -> tuple[Comparison, Arm, float]:
-    """The comparison, the baseline and the head threshold that the viewer looks at; all live in the address."""
-    left, middle, right = st.columns([5, 4, 3], vertical_alignment="top", gap="medium")
+def choose_pair(found: dict[Setting, Comparison]) -> Comparison:
+    """The comparison that the viewer looks at."""
     names = {panels.setting_key(setting): setting for setting in found}
-    with left:
-        key = address.select(
-            "Task pair", list(names), default=panels.first_choice(names), key="pair",
-            shown=lambda name: panels.setting_title(names[name], found[names[name]]),
-        )  # fmt: skip
-    with middle:
-        matched = address.segments(
-            "Both were given the same number of", list(BASELINES), default="optimizer steps", key="matched",
-            help="Trained alone, the main task gets either as many optimizer steps (and so more of its own examples) "
-            "or as many examples of its own (and so fewer steps) as in the pair. Both baselines are shown, so that "
-            "neither hides a task that begins to generalize by itself.",
-        )  # fmt: skip
-    with right:
-        threshold = panels.choose_threshold()
-    return found[names[key]], BASELINES[matched], threshold
+    key = address.select(
+        "Task pair", list(names), default=panels.first_choice(names), key="pair",
+        shown=lambda name: panels.setting_title(names[name], found[names[name]]),
+    )  # fmt: skip
+    return found[names[key]]
 
 
-def headline(comparison: Comparison, arm: Arm) -> None:
-    """Transfer accuracy alone and together, the gain seed by seed, and the generalization gap, with n."""
-    columns = st.columns(4)
-    sides: dict[Arm, SeedSummary | None] = {}
-    for column, name, side_arm in zip(columns, ("Alone", "Together"), (arm, "co-trained"), strict=False):
-        accuracy = data.read_accuracy(comparison.ids(side_arm))
-        summary = sides[side_arm] = transfer_by_seed(accuracy)
-        column.metric(
-            f"{name}: exact match at {panels.region(comparison)}", f"{summary.mean:.0%}" if summary else "not run"
-        )
-        column.caption(f"{panels.spread(summary)}; {panels.trained(accuracy)}" if summary else "no finished run")
-    together, alone = sides["co-trained"], sides[arm]
-    gain = paired_gain(together, alone)
-    if gain and together:
-        columns[2].metric("Transfer gain", f"{100 * gain.mean:+.0f} points")
-        without = together.n - gain.n
-        columns[2].caption(panels.spread(gain) + (f"; {without} without a partner" if without else ""))
+def asked_pair(found: dict[Setting, Comparison]) -> Comparison:
+    """The comparison in the address, where the page has no room for the choice."""
+    names = {panels.setting_key(setting): setting for setting in found}
+    return found[names.get(st.query_params.get("pair", ""), names[panels.first_choice(names)])]
+
+
+def bar(found: dict[Setting, Comparison]) -> Comparison:
+    """Pair, tour, prediction, presenter mode, share: one row."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="bar"):
+        comparison = choose_pair(found)
+        tour.start_button()
+        if not prediction.wanted():
+            st.button("Predict first", icon=":material/draw:", key="predict-start", on_click=prediction.begin)
+        if not frame.presenting():
+            st.button("Present", icon=":material/present_to_all:", key="present", on_click=present, args=("1",))
+    return comparison
+
+
+def present(value: str) -> None:
+    """Begin (``1``) or leave presenter mode. For buttons."""
+    address.remember("present", value)
+
+
+def choose_baseline() -> Arm:
+    """Which main-alone runs are compared."""
+    matched = address.segments(
+        "Both were given the same number of", list(BASELINES), default="optimizer steps", key="matched",
+        help="Trained alone, the main task gets either as many optimizer steps (and so more of its own examples) "
+        "or as many examples of its own (and so fewer steps) as in the pair. Both baselines are shown, so that "
+        "neither hides a task that begins to generalize by itself.",
+    )  # fmt: skip
+    return BASELINES[matched]
+
+
+def alone_side(comparison: Comparison, arm: Arm, told: Facts, zone: Any) -> None:
+    """The left curve with its number and its sentence."""
+    spread = panels.spread(told.alone) if told.alone else "no finished run"
+    number = f"{told.alone.mean:.0%}" if told.alone else "not run"
+    look.headline("Alone", number, f"exact match at {told.region}", spread)
+    if not comparison.ids(arm):
+        st.info("This side has not been run yet. Run it with:")
+        missing = sorted(set(comparison.runs["co-trained"]) - set(comparison.runs[arm]))
+        st.code("\n".join(panels.train_command(comparison, arm, s) for s in missing), language="bash", wrap_lines=True)
+        return
+    accuracy = data.read_accuracy(comparison.ids(arm))
+    panels.curve(accuracy, key="curve-alone", height=PLOT_HEIGHT, emphasis=zone)
+    st.markdown(story.alone_sentence(told))
+
+
+def together_side(comparison: Comparison, told: Facts, zone: Any, predicting: bool) -> None:
+    """The right curve with its number and its sentence, or the viewer's guess."""
+    accuracy, title = data.read_accuracy(comparison.ids("co-trained")), panels.together_title(comparison)
+    if predicting and prediction.hidden(accuracy, comparison.config):
+        look.headline(title, "?", "How many of 100 answers will be right?", "")
+    elif told.together:
+        number, spread = f"{told.together.mean:.0%}", panels.spread(told.together)
+        look.headline(title, number, f"exact match at {told.region}", spread)
+    if predicting:
+        prediction.panel(accuracy, comparison.config, told.unit, key="curve-guess", height=PLOT_HEIGHT)
+        return
+    panels.curve(accuracy, key="curve-together", height=PLOT_HEIGHT, emphasis=zone)
+    st.markdown(story.together_sentence(told))
+
+
+def gains(comparison: Comparison, told: Facts, left: Any, middle: Any) -> None:
+    """What training together adds, seed by seed, and how near the curves are to each other."""
+    if told.gain and told.together:
+        left.metric("Transfer gain", f"{100 * told.gain.mean:+.0f} points")
+        without = told.together.n - told.gain.n
+        left.caption(panels.spread(told.gain) + (f"; {without} without a partner" if without else ""))
     gap = gap_by_seed(data.read_accuracy(comparison.ids("co-trained")))
     if gap:
-        columns[3].metric(
+        middle.metric(
             "Generalization gap", f"{gap.mean:.2f}",
             help="Mean distance between the main task's curve and those of the tasks beside it, up to length La. "
             "0 is the same curve, also when both fail, so read it beside the exact match.",
         )  # fmt: skip
-        columns[3].caption(f"to the curves of {panels.beside(comparison)}; {panels.spread(gap, '.2f')}")
+        middle.caption(f"to the curves of {panels.beside(comparison)}; {panels.spread(gap, '.2f')}")
 
 
-def side(comparison: Comparison, arm: Arm, title: str, seed: int | None, threshold: float) -> None:
-    """One half of the picture: curve, one sentence, head-sharing graph, one sentence."""
-    st.subheader(title, anchor=False)
-    ids = comparison.ids(arm)
-    if not ids:
-        st.info("This side has not been run yet. Run it with:")
-        missing = sorted(set(comparison.runs["co-trained"]) - set(comparison.runs[arm]))
-        st.code("\n".join(panels.train_command(comparison, arm, s) for s in missing), language="bash")
-        return
-    panels.curve(data.read_accuracy(ids), key=f"curve-{arm}")
-    panels.sharing(comparison, arm, seed, key=f"graph-{arm}", threshold=threshold)
+def graphs(comparison: Comparison, baseline: Arm, seed: int | None, threshold: float) -> None:
+    """Which heads the tasks of one typical run lean on, on both sides."""
+    for column, arm in zip(st.columns(2, gap="large"), (baseline, "co-trained"), strict=True):
+        if comparison.ids(arm):
+            name = "Heads together" if arm == "co-trained" else "Heads alone"
+            with column:
+                panels.sharing(comparison, arm, seed, key=f"graph-{arm}", threshold=threshold, name=name)
+
+
+def top(found: dict[Setting, Comparison]) -> Comparison:
+    """Finding and choices; during the tour its card comes here instead, and in presenter mode the choices go below."""
+    if tour.current():
+        return asked_pair(found)
+    st.markdown(FINDING)
+    return asked_pair(found) if frame.presenting() else bar(found)
+
+
+def closing(comparison: Comparison, baseline: Arm) -> None:
+    """The method, and where the numbers come from."""
+    runs = data.read_runs()
+    shown = runs[runs.id.isin(comparison.ids(baseline, "co-trained"))]
+    with st.container(key="quiet-closing"):
+        panels.method()
+    frame.provenance(shown, panels.repeat_sentence(shown, comparison))
+
+
+def leave_presenting(found: dict[Setting, Comparison]) -> None:
+    """Presenter mode's choices, at the foot of the page, and the way out: a quiet button in the corner, or Escape."""
+    bar(found)
+    st.button("Leave", key="leave", type="tertiary", icon=":material/close:", on_click=present, args=("",),
+              help="Leave presenter mode (Escape)")  # fmt: skip
+    keyboard.listen({"Escape": "leave"}, key="presenter-keys")
 
 
 def main() -> None:
     found = data.read_comparisons()
     if not found:
+        st.markdown(FINDING)
         frame.empty_store()
         return
-    comparison, baseline, threshold = choose(found)
-    together = transfer_by_seed(data.read_accuracy(comparison.ids("co-trained")))
-    if any(spec.role == "control" for spec in comparison.config.others):
-        st.markdown(
-            "**A control.** The longer task has nothing that the main task could reuse, so no transfer is expected."
-        )
-    headline(comparison, baseline)
-    seed = together.middle_seed() if together else None
-    left, right = st.columns(2, gap="large")
-    with left:
-        side(comparison, baseline, "Alone", seed, threshold)
-    with right:
-        side(comparison, "co-trained", panels.together_title(comparison), seed, threshold)
-    panels.method()
-    runs = data.read_runs()
-    shown = runs[runs.id.isin(comparison.ids(baseline, "co-trained"))]
-    frame.provenance(shown, panels.repeat_sentence(shown, comparison))
+    head, curves = st.container(key="head"), st.columns(2, gap="large")
+    row, below = st.container(key="part-gain"), st.container(key="part-graphs")
+    with head:
+        comparison = top(found)
+    left, middle, right = row.columns([3, 4, 4], gap="medium")
+    with right.container(key="quiet-baseline"):
+        baseline = choose_baseline()
+    heading, slider = below.columns([7, 4], gap="medium", vertical_alignment="bottom")
+    heading.subheader("The attention heads behind it", anchor=False)
+    with slider.container(key="quiet-threshold"):
+        threshold = panels.choose_threshold()
+    draw(found, comparison, baseline, threshold, (head, *curves, left, middle, below))
 
 
-with frame.page("Length generalization transfers between related tasks", LEAD):
+def draw(
+    found: dict[Setting, Comparison], comparison: Comparison, baseline: Arm, threshold: float, places: tuple[Any, ...]
+) -> None:
+    """Fill the places of the page: card, curves, numbers, graphs, and what stands below them."""
+    head, left, right, *numbers, below = places
+    told = facts.gather(found, comparison, baseline)
+    seed = told.together.middle_seed() if told.together else None
+    step, zone = tour.current(), None
+    predicting = prediction.wanted() and not step
+    if step:
+        steps = story.steps(told, panels.heads_sentence(comparison, "co-trained", seed, threshold))
+        zone = steps[step - 1].zone
+        with head:
+            tour.card(steps, step, comparison.setting)
+    with left.container(key="part-alone"):
+        alone_side(comparison, baseline, told, zone if not step or "alone" in steps[step - 1].parts else None)
+    with right.container(key="part-together"):
+        together_side(comparison, told, zone, predicting)
+    if predicting and prediction.hidden(data.read_accuracy(comparison.ids("co-trained")), comparison.config):
+        below.caption("Gain and heads are shown after the reveal.")
+    else:
+        gains(comparison, told, *numbers)
+        with below:
+            graphs(comparison, baseline, seed, threshold)
+    if frame.presenting():
+        leave_presenting(found)
+    closing(comparison, baseline)
+
+
+with frame.page(TITLE, "", "overview"):
     main()

@@ -57,6 +57,12 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
         monkeypatch.delenv(name)
 
 
+@pytest.fixture(autouse=True)
+def no_worker_in_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drawing the Launch page in this process starts no worker that outlives the test."""
+    monkeypatch.setattr("lgt.ui.actions.keep_worker_ready", lambda: None)
+
+
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of an empty database on a PostgreSQL server of this test session, which nothing else can reach."""

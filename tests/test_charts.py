@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph, sharing_summary, training_curves
+from lgt.charts.bridge import ONLY_MAIN, ONLY_OTHER, RADIUS, SHARED, UNUSED, head_nodes, kind_rows, slices, task_nodes
 from lgt.charts.palette import DARK, LIGHT, SPARE_COLOURS, TASK_COLOURS, Theme, task_colour
-from lgt.charts.sharing import ONLY_AUXILIARY, ONLY_MAIN, SHARED, head_nodes, slices, task_nodes
 from lgt.charts.training import PANEL, smoothed
 from lgt.groups import GROUPS
 from lgt.tasks import TASKS
@@ -303,9 +303,10 @@ def test_the_description_tells_each_zones_mean():
 
 def test_heads_are_classed_by_who_needs_them():
     nodes = head_nodes(frames.heads(DROPS), MAIN, OTHERS, 0.1).set_index("name")
-    assert nodes.kind["L2·H1"] == SHARED and nodes.kind["L2·H4"] == ONLY_MAIN and nodes.kind["L1·H2"] == ONLY_AUXILIARY
-    assert (nodes.kind == "neither").sum() == 5
-    assert nodes.y["L1·H1"] < nodes.y["L2·H1"], "layer 1 stands below layer 2"
+    assert nodes.kind["L2·H1"] == SHARED and nodes.kind["L2·H4"] == ONLY_MAIN and nodes.kind["L1·H2"] == ONLY_OTHER
+    assert (nodes.kind == UNUSED).sum() == 5
+    places = [nodes.y[name] for name in ("L2·H4", "L2·H1", "L1·H2", "L1·H1")]
+    assert places == sorted(places), "main task's, shared, auxiliaries', nobody's, from top to bottom"
 
 
 def test_a_drop_at_the_threshold_is_not_above_it():
@@ -326,31 +327,86 @@ def test_links_are_the_drops_above_the_threshold():
 
 def test_links_end_at_their_task_and_their_head():
     frame = frames.heads(DROPS)
-    spec = graph(frame)
-    rows = [row for row in drawn(spec, "line") if row["link"] == "reverse L1·H2"]
-    head = head_nodes(frame, MAIN, OTHERS, 0.1, spec["height"]).set_index("name").loc["L1·H2"]
-    task = task_nodes(MAIN, OTHERS, LIGHT, spec["height"]).set_index("task").loc["reverse"]
+    rows = [row for row in drawn(graph(frame), "line") if row["link"] == "reverse L1·H2"]
+    heads = head_nodes(frame, MAIN, OTHERS, 0.1)
+    head = heads.set_index("name").loc["L1·H2"]
+    task = task_nodes(MAIN, OTHERS, LIGHT, kind_rows(heads, 2)).set_index("task").loc["reverse"]
     assert (rows[0]["x"], rows[0]["y"]) == (pytest.approx(task.x), pytest.approx(task.y))
     assert (rows[-1]["x"], rows[-1]["y"]) == (pytest.approx(head.x), pytest.approx(head.y))
 
 
-def test_slices_fill_each_used_head_once_with_the_main_task_above():
-    frame = frames.heads({MAIN: {(0, 0): 1, (0, 1): 1}, "capitalize": {(0, 0): 1, (0, 2): 1}, "reverse": {(0, 0): 1}})
-    found = slices(frame, head_nodes(frame, MAIN, OTHERS, 0.1), task_nodes(MAIN, OTHERS, LIGHT, 300), 0.1)
+@pytest.mark.parametrize("others", [[], OTHERS[:1], OTHERS, ["capitalize", "reverse", "mqar"]])
+@pytest.mark.parametrize("shape", [(2, 4), (3, 4), (6, 6), (8, 16)])
+def test_no_two_heads_touch_on_a_phone_and_all_lie_inside(others, shape):
+    """Any mix of kinds: random maps, heads of 128 included."""
+    rng = np.random.default_rng(sum(shape) + len(others))
+    for share in (0.1, 0.5, 0.95):
+        given = {task: {cell: float(rng.random() < share) for cell in np.ndindex(shape)} for task in [MAIN, *others]}
+        nodes = head_nodes(frames.heads(given, *shape), MAIN, others, 0.1)
+        rows = kind_rows(nodes, len(others))
+        assert nodes.x.between(0.2, 1).all() and nodes.y.max() <= rows.end[UNUSED]
+        used = nodes[nodes.kind != UNUSED]
+        places = used[["x", "y"]].to_numpy() * [300, 1]
+        gaps = np.linalg.norm(places[:, None] - places[None], axis=-1) + 1e9 * np.eye(len(places))
+        assert gaps.min(initial=1e9) >= 2 * RADIUS
+        assert rows.y.is_monotonic_increasing and (rows["count"] <= rows.lines * rows.capacity).all()
+
+
+def test_heads_of_one_side_stand_clear_of_the_links_to_the_bridge():
+    """Five shared heads and four that only one side needs: no link passes under a disc that is not its own."""
+    shared = {(0, head): 1.0 for head in range(5)}
+    given = {MAIN: shared | {(1, head): 1.0 for head in range(4)}, "reverse": shared | {(2, h): 1.0 for h in range(4)}}
+    frame = frames.heads(given, 3, 6)
+    spec = graph(frame, others=["reverse"])
+    nodes = head_nodes(frame, MAIN, ["reverse"], 0.1)
+    for link, points_ in pd.DataFrame(drawn(spec, "line")).groupby("link"):
+        for head in nodes[(nodes.kind != UNUSED) & ~nodes["name"].isin([link.split(" ")[1]])].itertuples():
+            distance = np.hypot(300 * (points_.x - head.x), points_.y - head.y)
+            assert distance.min() > RADIUS - 4, (link, head.name)
+
+
+def test_discs_are_whole_in_the_accent_when_shared_and_in_their_tasks_colours_otherwise():
+    frame = frames.heads({MAIN: {(0, 0): 1, (0, 1): 1}, "capitalize": {(0, 0): 1, (0, 2): 1}, "reverse": {(0, 2): 1}})
+    heads = head_nodes(frame, MAIN, OTHERS, 0.1)
+    found = slices(frame, heads, task_nodes(MAIN, OTHERS, LIGHT, kind_rows(heads, 2)), 0.1, LIGHT)
     angles = (found["to"] - found["from"]).groupby(found["name"]).sum()
     assert set(angles.index) == {"L1·H1", "L1·H2", "L1·H3"} and np.allclose(angles, 2 * np.pi)
-    shared = found[found["name"] == "L1·H1"].set_index("task")
-    middle = (shared["from"] + shared["to"]) / 2
-    assert np.cos(middle[MAIN]) == pytest.approx(1), "the upper half"
-    assert np.sin(middle["capitalize"]) < 0 < np.sin(middle["reverse"]), "auxiliaries in their order from the left"
-    assert (np.cos(middle[OTHERS]) < 0).all(), "the lower half"
+    shades = found.groupby("name").colour.agg(list)
+    assert shades["L1·H1"] == [LIGHT.shared] and shades["L1·H2"] == [task_colour(MAIN, LIGHT)]
+    assert shades["L1·H3"] == [task_colour(task, LIGHT) for task in ("reverse", "capitalize")], "right, left"
+
+
+def test_the_counts_of_each_kind_stand_beside_it():
+    spec = graph(frames.heads(DROPS))
+    assert {("1", "shared"), ("1", "main task\nonly"), ("1", "auxiliary\nonly"), ("5", "neither")} == {
+        (row["number"], row["words"]) for row in drawn(spec, "text", "y") if "number" in row
+    }
+
+
+def test_a_controls_heads_are_not_called_an_auxiliarys():
+    frame = frames.heads({MAIN: DROPS[MAIN], "reverse": DROPS["reverse"]})
+    frame["role"] = ["main" if task == MAIN else "control" for task in frame.task]
+    spec = graph(frame, others=["reverse"])
+    assert "control only (1): L1·H2" in spec["description"] and "auxiliary" not in json.dumps(spec)
+
+
+def test_a_click_on_a_head_tells_its_name_and_the_chosen_one_has_a_ring():
+    frame = frames.heads(DROPS)
+    spec = sharing_graph(
+        frame, LIGHT, main=MAIN, auxiliaries=OTHERS, threshold=0.1, chosen="L2·H1", selection="head"
+    ).to_dict()
+    (param,) = spec["params"]
+    assert param["name"] == "head" and param["select"]["fields"] == ["name"]
+    rings = [unit for unit in marked(spec, "point") if unit["mark"].get("stroke") == LIGHT.text]
+    assert [row["name"] for unit in rings for row in rows_of(spec, unit)] == ["L2·H1"]
+    assert "params" not in graph(frame)
 
 
 @THEMES
 def test_shared_heads_carry_the_accent(theme):
     spec = graph(frames.heads(DROPS), theme)
-    fills = {row["name"]: row["fill"] for row in drawn(spec, "point") if "fill" in row}
-    assert fills == {"L2·H1": theme.shared, "L2·H4": "transparent", "L1·H2": "transparent"}
+    colours = {row["name"]: row["colour"] for row in drawn(spec, "arc")}
+    assert [name for name, shade in colours.items() if shade == theme.shared] == ["L2·H1"]
 
 
 def test_a_run_without_auxiliary_has_links_of_the_main_task_only():
@@ -358,7 +414,7 @@ def test_a_run_without_auxiliary_has_links_of_the_main_task_only():
     assert sharing_summary(frame, MAIN, [], 0.1) == {"shared": 0, "main": 2, "auxiliary": 0, "heads": 8}
     spec = graph(frame, others=[])
     assert {row["task"] for row in drawn(spec, "line")} == {MAIN}
-    assert SHARED not in texts(spec) and spec["height"] == graph(frames.heads(DROPS))["height"]
+    assert {"needed", "not needed"} <= texts(spec) and spec["height"] == graph(frames.heads(DROPS))["height"]
 
 
 def test_a_graph_where_no_head_matters_is_still_a_graph():

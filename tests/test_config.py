@@ -10,7 +10,7 @@ from typing import get_args
 import pytest
 
 from lgt.checks import ConfigError
-from lgt.config import Arm, RunConfig, TaskSpec, with_setting
+from lgt.config import Arm, RunConfig, TaskSpec, check_transfers, with_setting
 from lgt.experiments import EXPERIMENTS, parse_seeds
 from lgt.groups import GROUPS
 from lgt.presets import PRESETS, baseline, group_config
@@ -84,14 +84,12 @@ def test_a_refused_setting_names_field_value_and_what_is_accepted(path, text, me
 
 def test_tasks_must_fit_together():
     main = TaskSpec("reverse_add", "main", 8)
-    for tasks in [
-        (),
-        (main, main),
-        (main, TaskSpec("no_carry", "main", 9)),
-        (main, TaskSpec("no_carry", "auxiliary", 8)),
-    ]:
+    for tasks in [(), (main, main), (main, TaskSpec("no_carry", "main", 9))]:
         with pytest.raises(ConfigError):
             RunConfig(tasks=tasks)
+    with pytest.raises(ConfigError, match=r"no_carry\.training_length: 8 .* more than 8"):
+        check_transfers(RunConfig(tasks=(main, TaskSpec("no_carry", "auxiliary", 8))))
+    check_transfers(RunConfig(tasks=(main, TaskSpec("no_carry", "auxiliary", 9))))
     with pytest.raises(ConfigError, match=r"mqar\.training_length: 53"):
         check_run(RunConfig(tasks=(TaskSpec("mqar", "main", 53),)))
 

@@ -67,12 +67,67 @@ def test_launch_on_an_empty_store_makes_nothing_by_being_looked_at(tmp_path, mon
 
 def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped, monkeypatch):
     app = opened("pages/launch.py", shipped, monkeypatch)
-    assert "2 of 2 are already here: run 1, 2." in words(app) and app.button(key="start").disabled
+    assert "2 of 2 have been asked for before: [run 1](runs?run=1), [run 2](runs?run=2)." in words(app)
+    assert app.button(key="start").disabled
     app.text_input(key="seeds").set_value("0,77").run()
-    assert "2 of 4 are already here" in words(app) and re.search(r"2 runs, about \d+ s on \d worker", words(app))
+    assert "2 of 4 have been asked for before" in words(app) and re.search(
+        r"2 runs, about \d+ s on \d worker", words(app)
+    )
     assert not app.button(key="start").disabled
     app.text_input(key="seeds").set_value("4-1").run()
     assert app.error[0].value.startswith("--seeds: '4-1' is not accepted") and not app.exception
+
+
+def test_looking_at_waiting_runs_does_not_start_them(shipped, monkeypatch):
+    calls = []
+    monkeypatch.setattr("lgt.ui.actions.keep_worker_ready", lambda: calls.append("ready"))
+    opened("pages/launch.py", shipped, monkeypatch)
+    assert calls == ["ready"], "without waiting runs a worker may wait for the next"
+    writes.create_run(open_store(str(shipped)), group_config("caprev", "demo", seed=77))
+    app = opened("pages/launch.py", shipped, monkeypatch)
+    assert calls == ["ready"] and app.button(key="workers").label == "Start workers"
+
+
+def asked(app, monkeypatch):
+    """The configs that a click on Start would queue."""
+    found = []
+    monkeypatch.setattr("lgt.ui.actions.submit", lambda configs, token: found.extend(configs))
+    app.button(key="start").click().run()
+    assert not app.exception
+    return found
+
+
+def test_launch_queues_a_pair_of_ones_own_at_chosen_lengths(shipped, monkeypatch):
+    app = opened("pages/launch.py", shipped, monkeypatch, group="own", main="mqar", aux="reverse,string_copy")
+    app.number_input(key="choice-lm-own-mqar-demo").set_value(3).run()
+    app.number_input(key="choice-la-own-mqar-demo").set_value(7).run()
+    assert "lm=3" in str(app.query_params) or app.query_params["lm"] in ("3", ["3"])
+    together, alone = asked(app, monkeypatch)
+    assert [(spec.task, spec.role, spec.training_length) for spec in together.tasks] == [
+        ("mqar", "main", 3), ("reverse", "auxiliary", 7), ("string_copy", "auxiliary", 7)
+    ]  # fmt: skip
+    assert alone.tasks == (together.main,) and alone.training == together.training
+
+
+def test_launch_at_the_preset_lengths_is_the_papers_group_and_at_others_a_pair_of_its_own(shipped, monkeypatch):
+    app = opened("pages/launch.py", shipped, monkeypatch, group="control-add", preset="demo")
+    app.text_input(key="seeds").set_value("77").run()
+    assert asked(app, monkeypatch)[0].hash() == group_config("control-add", "demo", seed=77).hash()
+    app = opened("pages/launch.py", shipped, monkeypatch, group="control-add", preset="demo", lm="2", la="5")
+    found = asked(app, monkeypatch)[0]
+    assert [(spec.role, spec.training_length) for spec in found.tasks] == [("main", 2), ("control", 5)]
+
+
+@pytest.mark.parametrize(
+    ("values", "words_said"),
+    [({"lm": "16", "la": "16"}, "more than 16"), ({"group": "own", "aux": "nonsense", "lm": "x", "la": "-4"}, ""),
+     ({"group": "own", "main": "shortest_path", "la": "512"}, "a whole number from")],
+)  # fmt: skip
+def test_launch_says_in_one_line_which_lengths_do_not_go(values, words_said, shipped, monkeypatch):
+    app = opened("pages/launch.py", shipped, monkeypatch, **values)
+    assert not app.exception
+    assert [error.value for error in app.error if words_said in error.value] or not words_said
+    assert bool(words_said) or not app.error
 
 
 def test_launch_shows_a_failed_run_with_its_log_and_offers_to_retry(tmp_path, monkeypatch):
@@ -128,8 +183,11 @@ def test_overview_shows_the_numbers_of_its_runs(shipped, monkeypatch):
     counts = queries.accuracy(engine, found.ids("co-trained"))
     region = counts[(counts.role == "main") & (counts.length > 8) & (counts.length <= 16)]
     mean = (region.correct / region.total).groupby(region.run_id).mean().mean()
-    assert app.metric[1].value == f"{mean:.0%}"
-    assert f"mean of {len(found.ids('co-trained'))} seeds" in words(app)
+    alone, together = (text for html in app.get("html") if "<h2>" in (text := str(html.proto.body)))
+    assert f"<b>{mean:.0%}</b>" in together and f"mean of {len(found.ids('co-trained'))} seeds" in together
+    assert "<h2>Alone</h2>" in alone and f"it gets 100% right at its own trained lengths and {mean:.0%} at" in words(
+        app
+    )
     for run_id in found.ids("co-trained"):
         assert re.search(rf"\b{run_id}\b", app.caption[-1].value)
 
@@ -143,10 +201,10 @@ def test_overview_survives_any_address(pair, shipped, monkeypatch):
 
 def test_the_other_baseline_and_threshold_can_be_chosen(shipped, monkeypatch):
     app = opened("pages/overview.py", shipped, monkeypatch, pair="caprev.demo")
-    before = app.metric[0].value, words(app)
+    before = words(app)
     app.segmented_control(key="matched").set_value("main-task examples").run()
     assert not app.exception and "seed" in words(app)
-    assert words(app) != before[1]
+    assert words(app) != before
     app.select_slider(key="threshold").set_value(50).run()
     assert not app.exception
     assert "more than 50%" in words(app) or "of 8 heads matter" in words(app)
@@ -159,6 +217,6 @@ def test_explore_shows_chosen_series_single_seeds_and_earlier_steps(shipped, mon
     assert not app.exception
     slider = app.select_slider(key="at")
     slider.set_value(slider.options[0] if not isinstance(slider.options[0], str) else int(slider.options[0])).run()
-    assert not app.exception and "Heads are shown at the end of training" in words(app)
+    assert not app.exception and "no ablation maps at this point of training, only at its end" in words(app)
     app.multiselect(key="choice-series").set_value([]).run()
     assert not app.exception and "Choose at least one series" in words(app)

@@ -11,7 +11,7 @@ import pandas as pd
 from lgt.charts.marks import colour, grid_lines, line_key, text_width
 from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled
 from lgt.charts.series import BandChoice, band_note, labelled, latest, summarised
-from lgt.statistics import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONES, zone_lengths
+from lgt.statistics import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONES, Zone, zone_lengths
 from lgt.tasks import TASKS
 
 __all__ = ["BandChoice", "length_accuracy"]
@@ -28,7 +28,8 @@ AXIS = alt.Axis(title="Exact match", format="%", values=[0, 0.25, 0.5, 0.75, 1],
 
 def length_accuracy(
     frame: pd.DataFrame, theme: Theme, *, title: str = "", subtitle: str = "", band_choice: BandChoice = "min-max",
-    single_seeds: bool = False, height: int = 300, key_rows: int = 3,
+    single_seeds: bool = False, height: int = 300, key_rows: int = 3, emphasis: Zone | None = None,
+    longest: int | None = None,
 ) -> Any:  # fmt: skip
     """Curves of every task in ``frame``: the mean over seeds with a named band, over the zones of the main task.
 
@@ -36,15 +37,17 @@ def length_accuracy(
     each run's last counts. A band over seeds needs two of them; for a single run it is each point's 95% Wilson
     interval, and the chart says so. Sides of a comparison that share the chart become curves of their own. Zones are
     drawn when all main tasks agree on them. ``key_rows``: rows kept for the key, so that charts side by side line up.
+    ``emphasis`` frames one of the zones. The axis ends at ``longest`` where no curve goes further: charts side by side
+    then have the same.
     """
     if frame.empty:
         return message("No evaluated lengths yet: they appear after a run's first snapshot.", theme)
     rows = labelled(latest(frame), theme)
     curves = summarised(rows, band_choice)
-    axis = length_axis(rows)
+    axis = length_axis(rows, longest)
     note = band_note(curves) + (" Thin lines: single runs of the main task." if single_seeds else "")
     grid = grid_lines([0.25, 0.5, 0.75, 1], theme, alt.Y("at:Q", axis=AXIS, scale=SCALE))
-    layers = [*zone_layers(rows, theme, axis), grid, band_layer(curves, axis)]
+    layers = [*zone_layers(rows, theme, axis, emphasis), grid, band_layer(curves, axis)]
     if single_seeds:
         layers.append(seed_layer(rows, axis))
     layers += [*line_layers(curves, axis), *point_layers(curves, axis), *line_key(curves, theme, height, key_rows)]
@@ -55,11 +58,11 @@ def length_accuracy(
     return styled(chart, theme)
 
 
-def length_axis(rows: pd.DataFrame) -> LengthAxis:
-    """From a field to its x encoding: one length axis, whole numbers, in the unit of the family."""
+def length_axis(rows: pd.DataFrame, longest: int | None = None) -> LengthAxis:
+    """From a field to its x encoding: one length axis to ``longest`` or beyond, whole numbers, in the family's unit."""
     first = str(rows.task.iloc[0])
     unit = UNITS[TASKS[first].family] if first in TASKS else "task units"
-    low, high = int(rows.length.min()), int(rows.length.max())
+    low, high = int(rows.length.min()), max(int(rows.length.max()), longest or 0)
     step = next((step for step in (1, 2, 4, 8, 16, 32, 64) if (high - low) / step <= 10), 128)
     ticks = [value for value in range(low, high + 1) if value % step == 0]
     scale = alt.Scale(domain=[low - 0.5, high + 0.5], nice=False, zero=False)
@@ -70,8 +73,8 @@ def length_axis(rows: pd.DataFrame) -> LengthAxis:
 # --- zones ------------------------------------------------------------------------------------------------------
 
 
-def zone_layers(rows: pd.DataFrame, theme: Theme, axis: LengthAxis) -> list[Any]:
-    """Tints and names of the main task's zones, with labelled rules at the end of both trainings.
+def zone_layers(rows: pd.DataFrame, theme: Theme, axis: LengthAxis, emphasis: Zone | None = None) -> list[Any]:
+    """Tints and names of the main task's zones, a frame around one, and labelled rules at the end of both trainings.
 
     Nothing where there is no main task, or where main tasks do not agree on their zones.
     """
@@ -82,12 +85,18 @@ def zone_layers(rows: pd.DataFrame, theme: Theme, axis: LengthAxis) -> list[Any]
     transfer = None if pd.isna(bounds.transfer_length.iloc[0]) else int(bounds.transfer_length.iloc[0])
     lengths = rows.length.astype(int).tolist()
     zones = zone_table(lengths, main, transfer, theme)
+    place: dict[str, Any] = {
+        "x": axis("low"), "x2": "high:Q", "y": alt.value(0), "y2": alt.value("height")
+    }  # fmt: skip
     tint = alt.Chart(zones).mark_rect(tooltip=None)
+    framed = zones[zones.zone == emphasis]
+    frame = alt.Chart(framed).mark_rect(filled=False, stroke=theme.text, strokeWidth=2.5, cornerRadius=3, tooltip=None)
     name = alt.Chart(zones[zones["name"] != ""]).mark_text(
         baseline="bottom", fontSize=theme.size, color=theme.muted, dy=-4, tooltip=None
     )
     return [
-        tint.encode(x=axis("low"), x2="high:Q", y=alt.value(0), y2=alt.value("height"), color=colour()),
+        tint.encode(**place, color=colour()),
+        *([frame.encode(**place)] if len(framed) else []),
         name.encode(x=axis("middle"), y=alt.value(0), text="name:N"),
         *rule_layers(rule_table(lengths, main, transfer, other_role(rows), theme), theme, axis),
     ]

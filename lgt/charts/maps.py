@@ -29,7 +29,7 @@ PANEL_GAP = 1.0
 
 def ablation_maps(
     frame: pd.DataFrame, theme: Theme, *, tasks: Sequence[str] | None = None, maximum: float | None = None,
-    columns: int | None = None, title: str = "", subtitle: str = "",
+    columns: int | None = None, title: str = "", subtitle: str = "", chosen: str = "", selection: str = "",
 ) -> Any:  # fmt: skip
     """One map per task: the drop of exact match, in percentage points, when a head's output is its mean.
 
@@ -37,7 +37,8 @@ def ablation_maps(
     from 0, shown from 1, layer 1 at the bottom. ``tasks`` chooses and orders the panels (default: as they come),
     ``columns`` of them stand in a row (default: up to three, as many as leave room for the values). ``maximum``: the
     drop of the strongest colour (default: the largest drop shown, at least 10 points), the same for all panels; rises
-    of accuracy keep their value and have the colour of no drop.
+    of accuracy keep their value and have the colour of no drop. ``chosen`` names a head to mark in every panel (such as
+    ``L2·H1``), ``selection`` the selection that a click on a cell makes: its field ``name`` is the head's.
     """
     names = list(tasks) if tasks is not None else list(dict.fromkeys(frame.task))
     frame = frame[frame.task.isin(names)]
@@ -49,13 +50,15 @@ def ablation_maps(
     height = float(cells.y.max()) + ROW
     width = float(cells.x.max()) + 1
     scale = alt.Scale(domain=[0, width], nice=False, zero=False)
-    layers = [*cell_layers(cells, theme, top, scale, width), *name_layers(cells, theme, scale)]
+    layers = [*cell_layers(cells, theme, top, scale, width, selection), *name_layers(cells, theme, scale)]
+    if chosen:
+        layers.append(frame_layer(cells[cells["name"] == chosen], theme, scale))
     note = "Drop of exact match, percentage points, when the head's output is replaced by its mean."
     chart = alt.layer(*layers).properties(
         width="container", height=height, title=heading(theme, note, title, subtitle, offset=4),
         description=description(cells, title),
     )  # fmt: skip
-    return styled(chart, theme)
+    return styled(chart.resolve_scale(color="independent"), theme)  # cells have a ramp, texts their own colours
 
 
 def row_width(heads: int, columns: int) -> float:
@@ -84,7 +87,9 @@ def map_cells(frame: pd.DataFrame, names: Sequence[str], columns: int) -> pd.Dat
     )[["task", "title", "panel", "layer", "head", "name", "x", "y", "points"]].sort_values(["panel", "layer", "head"])
 
 
-def cell_layers(cells: pd.DataFrame, theme: Theme, top: float, scale: alt.Scale, width: float) -> list[Any]:
+def cell_layers(
+    cells: pd.DataFrame, theme: Theme, top: float, scale: alt.Scale, width: float, selection: str
+) -> list[Any]:
     """The cells with their values; without text where cells are too narrow for it, tooltips tell it then."""
     boxes = cells.assign(
         left=cells.x + 0.03, right=cells.x + 0.97, middle=cells.x + 0.5, bottom=cells.y + ROW - 2,
@@ -101,17 +106,29 @@ def cell_layers(cells: pd.DataFrame, theme: Theme, top: float, scale: alt.Scale,
         alt.Tooltip("name:N", title="head"),
         alt.Tooltip("points:Q", title="drop, points", format=".1f"),
     ]
-    rect = alt.Chart(boxes).mark_rect(cornerRadius=3)
-    layers = [rect.encode(
+    rect = alt.Chart(boxes).mark_rect(cornerRadius=3, cursor="pointer" if selection else "default").encode(
         x=alt.X("left:Q", scale=scale, axis=None), x2="right:Q", y=px("y", alt.Y), y2="bottom:Q",
         color=alt.Color("points:Q", scale=ramp, legend=legend), tooltip=tooltip,
-    )]  # fmt: skip
+    )  # fmt: skip
+    if selection:
+        rect = rect.add_params(alt.selection_point(name=selection, fields=["name"], on="click", toggle="false"))
+    layers = [rect]
     if NARROW / width >= READABLE:
         text = alt.Chart(boxes).mark_text(fontSize=theme.size - 1, tooltip=None)
         layers.append(text.encode(
             x=alt.X("middle:Q", scale=scale, axis=None), y=px("centre", alt.Y), text="text:N", color=colour("ink")
         ))  # fmt: skip
     return layers
+
+
+def frame_layer(cells: pd.DataFrame, theme: Theme, scale: alt.Scale) -> Any:
+    """A frame around the chosen head's cell in every panel."""
+    table = cells.assign(right=cells.x + 1, bottom=cells.y + ROW - 1, top=cells.y - 1)
+    mark = alt.Chart(table).mark_rect(
+        cornerRadius=4, fill=None, fillOpacity=0, stroke=theme.text, strokeWidth=2.5, tooltip=None
+    )
+    x = alt.X("x:Q", scale=scale, axis=None)
+    return mark.encode(x=x, x2="right:Q", y=px("top", alt.Y), y2="bottom:Q")
 
 
 def ink(share: float, theme: Theme) -> str:

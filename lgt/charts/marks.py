@@ -15,7 +15,7 @@ SAMPLE = 34
 KEY_CHARACTERS = 46
 """Where names in the key break, for a phone."""
 AXIS_ROOM = 58
-"""From the plot's lower edge to the first row of the key: axis labels and title, px."""
+"""From the plot's lower edge to the first row of the key at a text size of 12: axis labels and title, px."""
 
 
 def colour(field: str = "colour") -> alt.Color:
@@ -31,6 +31,11 @@ def grid_lines(values: list[float], theme: Theme, y: alt.Y) -> Any:
 def row_height(theme: Theme) -> int:
     """Height of one row of the key, px."""
     return theme.size + 8
+
+
+def axis_room(theme: Theme) -> int:
+    """From the plot's lower edge to the first row of the key, px; it grows with the axis labels and the title."""
+    return AXIS_ROOM + 3 * (theme.size - 12)
 
 
 def line_key(curves: pd.DataFrame, theme: Theme, height: int, rows: int = 0, markers: bool = True) -> list[Any]:
@@ -62,7 +67,7 @@ def line_key(curves: pd.DataFrame, theme: Theme, height: int, rows: int = 0, mar
         tooltip=None,
     )
     layers.append(text.encode(x=alt.value(SAMPLE + 8), y=px("y", alt.Y), text="text:N"))
-    layers.append(spacer(height + AXIS_ROOM + (rows - 1) * row_height(theme), theme))
+    layers.append(spacer(height + axis_room(theme) + (rows - 1) * row_height(theme), theme))
     return layers
 
 
@@ -76,7 +81,7 @@ def key_table(curves: pd.DataFrame, theme: Theme, height: int) -> pd.DataFrame:
     columns = [name for name in ("role", "colour", "fill", "shape", "series") if name in entries]
     return entries[columns].assign(
         text=["\n".join(texts) for texts in lines],
-        y=[height + AXIS_ROOM + y for y in above],
+        y=[height + axis_room(theme) + y for y in above],
         left=0,
         middle=SAMPLE / 2,
         right=SAMPLE,

@@ -11,7 +11,10 @@ from lgt.charts.maps import ink
 from lgt.charts.marks import colour
 from lgt.charts.palette import Theme, heading, message, styled, task_title
 
-ROW = 62
+ROW = 70
+"""Height of a row of cells, px."""
+INTERVAL_WIDTH = 98
+"""A cell at least so wide, px, has room for its interval."""
 
 
 def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
@@ -43,20 +46,27 @@ def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
         alt.Tooltip("gain_text:N", title="transfer gain"), alt.Tooltip("interval:N", title="95% t interval"),
         alt.Tooltip("n:Q", title="seeds"),
     ]  # fmt: skip
+    # A phone's cells have no room for the interval; there only the tooltip says it.
+    wide = alt.ExprRef(f"width / {cells.others_title.nunique()} > {INTERVAL_WIDTH} ? {theme.size - 1} : 0")
     base = alt.Chart(cells).encode(x=x, y=y)
     layers = [
         base.mark_rect(cornerRadius=4, stroke=theme.surface, strokeWidth=3).encode(
             color=alt.Color("gain:Q", scale=ramp, legend=None), tooltip=tooltip
         ),
-        base.mark_text(dy=-7, fontSize=theme.size + 3, fontWeight=600, tooltip=None).encode(
+        base.mark_text(dy=-15, fontSize=theme.size + 3, fontWeight=600, tooltip=None).encode(
             text="gain_text:N", color=colour("ink")
         ),
-        base.mark_text(dy=11, fontSize=theme.size - 1, tooltip=None).encode(text="n_text:N", color=colour("ink")),
+        base.mark_text(dy=3, fontSize=wide, tooltip=None).encode(text="interval:N", color=colour("ink")),
+        base.mark_text(dy=18, fontSize=theme.size - 1, tooltip=None).encode(text="n_text:N", color=colour("ink")),
     ]
     rows = cells.main_title.nunique()
-    note = "Transfer gain: exact match beyond the trained length, minus that of the main task alone for the same steps."
+    note = (
+        "Transfer gain: exact match beyond the trained length, minus that of the main task alone for the same steps. "
+        "Mean over n seeds and its 95% t interval."
+    )
     spoken = "; ".join(
-        f"{row.main_title} beside {row.others_title}: {row.gain_text}, {row.n} seeds" for row in cells.itertuples()
+        f"{row.main_title} beside {row.others_title}: {row.gain_text} ({row.interval}), {row.n} seeds"
+        for row in cells.itertuples()
     )  # fmt: skip
     chart = alt.layer(*layers).properties(
         width="container", height=ROW * rows, title=heading(theme, note, offset=12), description=f"{note} {spoken}."
@@ -66,4 +76,4 @@ def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
 
 def interval_text(low: float, high: float) -> str:
     """An interval in words."""
-    return "one seed has none" if pd.isna(low) else f"{low:+.2f} to {high:+.2f}".replace("-", "−")
+    return "no interval" if pd.isna(low) else f"{low:+.2f} to {high:+.2f}".replace("-", "−")

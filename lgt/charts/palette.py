@@ -48,8 +48,8 @@ LINE_CHARACTERS = 52
 class Theme:
     """Colours of everything that is not data. ``zones``: tints of trained, transfer region and beyond.
 
-    ``shared``, ``only_main`` and ``only_auxiliary`` name kinds of heads where no task colour can (``shared`` is the
-    accent). ``ramp`` runs from no drop to the largest. ``size`` is the text size in px: raise it for a projector.
+    ``shared`` is the accent, ``blue`` and ``amber`` are for what is no task. ``ramp`` runs from no drop to the largest.
+    ``size`` is the text size in px: raise it for a projector.
     """
 
     name: str
@@ -59,8 +59,8 @@ class Theme:
     surface: str
     zones: tuple[str, str, str]
     shared: str
-    only_main: str
-    only_auxiliary: str
+    blue: str
+    amber: str
     unused: str
     ramp: tuple[str, ...]
     size: int = 12
@@ -71,10 +71,10 @@ class Theme:
         return self.name == "dark"
 
 
-SHARED, ONLY_MAIN, ONLY_AUXILIARY = "#7A1FA2", "#2C51C6", "#B0780F"
+SHARED, BLUE, AMBER = "#7A1FA2", "#2C51C6", "#B0780F"
 LIGHT = Theme(
     "light", "#1D2733", "#5F6B7A", "#E6E9EE", "#FFFFFF", ("#F2F5FA", "#FFF9EA", "#FFFFFF"),
-    SHARED, ONLY_MAIN, ONLY_AUXILIARY, "#C3C9D1",
+    SHARED, BLUE, AMBER, "#C3C9D1",
     ("#F3F4F7", "#D9D3EA", "#B59AD6", "#8B55B8", "#5B1680"),
 )  # fmt: skip
 DARK = Theme(
@@ -118,6 +118,7 @@ def styled(chart: Any, theme: Theme) -> Any:
             background="transparent", font=FONT, padding={"left": 4, "right": 8, "top": 4, "bottom": 4},
         )
         .configure_view(stroke=None)
+        .configure_mark(aria=False)  # a screen reader gets the chart's description, not a list of nameless marks
         .configure_axis(
             labelColor=theme.muted, titleColor=theme.text, domainColor=theme.muted, tickColor=theme.muted,
             gridColor=theme.grid, labelFontSize=theme.size, titleFontSize=theme.size + 1, titleFontWeight="normal",

@@ -1,8 +1,9 @@
 """The head-sharing graph: which heads does each task lean on, and are they the same ones?
 
-The main task stands above, its auxiliaries below, the model's heads between them, layer by layer. A link says that
-ablating the head costs the task accuracy, its width how much. A head carries the colours of the tasks that need it,
-the main task's above and the auxiliaries' below, and the accent at its heart when it is shared.
+A bridge. The main task stands above, the tasks beside it below. A head stands where its users are: near the main task
+when only that needs it, near the other tasks when only those do, and on the bridge between them, in the accent colour,
+when both sides need it. Sharing is a place here, and can be seen before anything is read. A link says that ablating the
+head costs the task accuracy, its width how much.
 """
 
 from __future__ import annotations
@@ -14,294 +15,223 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
+from lgt.charts.bridge import (
+    ONLY_MAIN,
+    ONLY_OTHER,
+    RADIUS,
+    SHARED,
+    UNUSED,
+    head_nodes,
+    kind_rows,
+    link_curves,
+    slices,
+    task_nodes,
+)
 from lgt.charts.marks import colour, px, row_height, spacer
-from lgt.charts.palette import Theme, heading, message, styled, task_colour, task_title
+from lgt.charts.palette import Theme, heading, message, styled, task_title
 
-SHARED, ONLY_MAIN, ONLY_AUXILIARY, UNUSED = "shared", "main task only", "auxiliary only", "neither"
-CURVE_POINTS = 24
-LAYER_HEIGHT = 62
-"""From one layer of heads to the next, px."""
-TASK_ROOM = 118
-"""From a task's node to the nearest layer, with the node and its title, px."""
-NARROW = 300
-"""Width of the graph on a phone, px: heads that stay apart here stay apart everywhere."""
-LEFT = 0.14
-"""Share of the width that the layers' names take."""
 WIDEST_LINK = 10
 """Width of a link whose head costs all of the accuracy, px."""
+USUAL_SIZE = 12
+"""Of a theme's text, px."""
 
 
 def sharing_graph(
     frame: pd.DataFrame, theme: Theme, *, main: str, auxiliaries: Sequence[str], threshold: float, title: str = "",
-    subtitle: str = "", height: int | None = None,
+    subtitle: str = "", chosen: str = "", selection: str = "",
 ) -> Any:  # fmt: skip
     """The graph of one run.
 
-    ``frame``: one row per (task, layer, head) with ``accuracy_drop`` (a share of prompts), layers and heads counted
-    from 0, shown from 1. A link is drawn where the drop exceeds ``threshold``. Without ``auxiliaries`` only the main
-    task's links are there. ``height`` of the graph in px follows from the number of layers by default.
+    ``frame``: one row per (task, layer, head) with ``accuracy_drop`` (a share of prompts) and, where known, the task's
+    ``role``; layers and heads count from 0, shown from 1. A link is drawn where the drop exceeds ``threshold``. Without
+    ``auxiliaries`` only the main task's links are there. ``chosen`` names a head to mark (such as ``L2·H1``),
+    ``selection`` the selection that a click on a head makes: its field ``name`` is the head's.
     """
     frame = frame[frame.task.isin([main, *auxiliaries])]
     missing = [task_title(task) for task in (main, *auxiliaries) if not (frame.task == task).any()]
     if missing:
         return message(f"No ablation map of {' or '.join(missing)} at these lengths.", theme)
-    height = height or 2 * TASK_ROOM + LAYER_HEIGHT * int(frame.layer.max())
-    heads = head_nodes(frame, main, auxiliaries, threshold, height)
-    tasks = task_nodes(main, auxiliaries, theme, height)
-    axes = (alt.X("x:Q", scale=alt.Scale(domain=[0, 1]), axis=None),
-            alt.Y("y:Q", scale=alt.Scale(domain=[0, height], nice=False), axis=None))  # fmt: skip
-    radius = head_radius(heads)
+    heads, role = head_nodes(frame, main, auxiliaries, threshold), other_role(frame, auxiliaries)
+    rows = kind_rows(heads, len(auxiliaries))
+    tasks = task_nodes(main, auxiliaries, theme, rows)
+    grow = magnified(theme)
+    heads, tasks = heads.assign(y=grow * heads.y), tasks.assign(y=grow * tasks.y)
+    rows = rows.assign(y=grow * rows.y, end=grow * rows.end)
+    height = int(rows.end[UNUSED] + 14 * grow)
+    x = alt.X("x:Q", scale=alt.Scale(domain=[0, 1]), axis=None)
     layers = [
-        *link_layers(link_curves(frame, heads, tasks, threshold), axes),
-        *head_layers(heads, slices(frame, heads, tasks, threshold), radius, theme, axes),
-        *task_layers(tasks, theme, axes),
-        *key_layers(tasks, theme, height, threshold),
+        bridge_layer(rows, theme, bool(auxiliaries)),
+        *link_layers(link_curves(frame, heads, tasks, threshold), x),
+        *count_layers(count_table(rows, tasks, role, theme), theme),
+        *head_layers(heads, slices(frame, heads, tasks, threshold, theme), chosen, theme, x),
+        *task_layers(tasks, rows, theme, x),
+        target_layer(heads, role, selection, grow * RADIUS, x),
+        *width_key(theme, height + 18, threshold),
+        spacer(height + 18 + row_height(theme), theme),
     ]
     note = (
         f"A link: ablating the head lowers exact match by more than {100 * threshold:.0f} percentage points. One run."
     )
     chart = alt.layer(*layers).properties(
         width="container", height=height, title=heading(theme, note, title, subtitle, offset=4),
-        description=description(heads, main, auxiliaries, threshold),
+        description=description(heads, main, auxiliaries, role, threshold),
     )  # fmt: skip
     return styled(chart, theme)
 
 
-Axes = tuple[alt.X, alt.Y]
-
-# --- places -----------------------------------------------------------------------------------------------------
-
-
-def head_nodes(
-    frame: pd.DataFrame, main: str, auxiliaries: Sequence[str], threshold: float, height: int = 380
-) -> pd.DataFrame:
-    """One row per head: its place (x in [0, 1], y in px), its class (``kind``), its largest drop on either side."""
-    drops = frame.pivot_table(index=["layer", "head"], columns="task", values="accuracy_drop")
-    drops = drops.reindex(columns=[main, *auxiliaries]).fillna(0.0)
-    of_main = drops[main]
-    of_others = drops[list(auxiliaries)].max(axis=1) if auxiliaries else of_main * 0
-    nodes = drops.reset_index()[["layer", "head"]].assign(main_drop=of_main.values, auxiliary_drop=of_others.values)
-    uses_main, uses_other = nodes.main_drop > threshold, nodes.auxiliary_drop > threshold
-    nodes["kind"] = np.select(
-        [uses_main & uses_other, uses_main, uses_other], [SHARED, ONLY_MAIN, ONLY_AUXILIARY], UNUSED
-    )
-    layers, heads = int(nodes.layer.max()) + 1, int(nodes["head"].max()) + 1
-    # Every second layer is shifted by half a head, so that links to one layer pass between the heads of the next.
-    shift = np.where(nodes.layer % 2 == 0, -0.25, 0.25) if layers > 1 else 0.0
-    nodes["x"] = LEFT + (1 - LEFT) * (nodes["head"] + 0.5 + shift) / heads
-    free = height - 2 * TASK_ROOM
-    nodes["y"] = TASK_ROOM + (free * nodes.layer / (layers - 1) if layers > 1 else free / 2)
-    nodes["name"] = [f"L{layer + 1}·H{head + 1}" for layer, head in zip(nodes.layer, nodes["head"], strict=True)]
-    return nodes
+def magnified(theme: Theme) -> float:
+    """How much larger than usual the theme's text is: discs and gaps grow with it, for a projector."""
+    return theme.size / USUAL_SIZE
 
 
-def head_radius(heads: pd.DataFrame) -> float:
-    """Radius of a head's disc, px, so that discs of one layer do not touch on a phone."""
-    return min(19.0, 0.43 * (1 - LEFT) * NARROW / (int(heads["head"].max()) + 1))
+def other_role(frame: pd.DataFrame, auxiliaries: Sequence[str]) -> str:
+    """What the tasks beside the main task are called: ``auxiliary``, or ``control`` when all of them are one."""
+    roles = set(frame.role[frame.task.isin(auxiliaries)]) if "role" in frame else set()
+    return "control" if roles == {"control"} else "auxiliary"
 
 
-def task_nodes(main: str, auxiliaries: Sequence[str], theme: Theme, height: int) -> pd.DataFrame:
-    """One row per task: the main task top centre, the auxiliaries spread along the bottom."""
-    rows = [{"task": main, "x": (1 + LEFT) / 2, "y": height - 34, "side": "top"}]
-    count = len(auxiliaries)
-    rows += [
-        {"task": task, "x": LEFT + (1 - LEFT) * (i + 0.5) / count, "y": 34, "side": "bottom"}
-        for i, task in enumerate(auxiliaries)
-    ]
-    tasks = [str(row["task"]) for row in rows]
-    return pd.DataFrame(rows).assign(
-        title=[task_title(task) for task in tasks], colour=[task_colour(task, theme) for task in tasks]
-    )
-
-
-def link_curves(frame: pd.DataFrame, heads: pd.DataFrame, tasks: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """Points of one curve per (task, head) whose drop exceeds ``threshold``: a cubic that leaves both ends upright."""
-    linked = frame[frame.accuracy_drop > threshold].merge(
-        heads[["layer", "head", "x", "y", "name"]], on=["layer", "head"]
-    )
-    linked = linked.merge(tasks, on="task", suffixes=("_head", "_task"))
-    t = np.linspace(0.0, 1.0, CURVE_POINTS)
-    ease = 3 * t**2 - 2 * t**3  # horizontal way of a cubic Bézier curve with vertical tangents
-    rows = [
-        {"link": f"{link['task']} {link['name']}", "task": link["task"], "title": link["title"],
-         "colour": link["colour"], "name": link["name"], "point": step, "drop": link["accuracy_drop"],
-         "points": 100 * link["accuracy_drop"],
-         "x": link["x_task"] + (link["x_head"] - link["x_task"]) * ease[step],
-         "y": link["y_task"] + (link["y_head"] - link["y_task"]) * t[step]}
-        for link in linked.sort_values("accuracy_drop", ascending=False).to_dict(orient="records")
-        for step in range(CURVE_POINTS)
-    ]  # fmt: skip
-    return pd.DataFrame(rows)
-
-
-def slices(frame: pd.DataFrame, heads: pd.DataFrame, tasks: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """One row per (head, task that needs it): the slice of the disc in the task's colour, angles in radians.
-
-    Angles run clockwise from the top. A single task fills the disc; otherwise the main task has the upper half and
-    auxiliaries share what is left, in their order from left to right.
-    """
-    main = tasks.task.iloc[0]
-    colours = dict(zip(tasks.task, tasks.colour, strict=True))
-    users = (
-        frame[frame.accuracy_drop > threshold].groupby(["layer", "head"]).task.agg(set).rename("users").reset_index()
-    )
-    rows: list[dict[str, Any]] = []
-    for head in heads.merge(users, on=["layer", "head"]).to_dict(orient="records"):
-        others = [task for task in tasks.task.iloc[1:] if task in head["users"]]
-        spans = [(main, -np.pi / 2, np.pi / 2)] if main in head["users"] else []
-        left, room = (1.5 * np.pi, np.pi) if spans else (2 * np.pi, 2 * np.pi)
-        if not others:
-            spans = [(main, 0.0, 2 * np.pi)]
-        step = room / max(len(others), 1)
-        spans += [(task, left - (i + 1) * step, left - i * step) for i, task in enumerate(others)]
-        rows += [
-            {"name": head["name"], "kind": head["kind"], "task": task, "x": head["x"], "y": head["y"], "from": start,
-             "to": end, "colour": colours[task]}
-            for task, start, end in spans
-        ]  # fmt: skip
-    return pd.DataFrame(rows, columns=["name", "kind", "task", "x", "y", "from", "to", "colour"])
-
-
-def hearts(parts: pd.DataFrame, theme: Theme) -> pd.DataFrame:
-    """One row per used head: the colour of its middle (``fill``, empty for a single task's) and of its name."""
-    table = parts.groupby("name", sort=False).agg(
-        kind=("kind", "first"), x=("x", "first"), y=("y", "first"), tasks=("task", "size")
-    )
-    shared, single = table.kind == SHARED, table.tasks == 1
-    return table.reset_index().assign(
-        fill=np.select([shared, single], [theme.shared, "transparent"], theme.surface),
-        colour=np.where(shared | single, theme.surface, theme.text),
-    )
+def kind_words(kind: str, role: str) -> str:
+    """A kind of head in words, ``role`` being the other tasks'."""
+    return {SHARED: "shared", ONLY_MAIN: "main task only", ONLY_OTHER: f"{role} only", UNUSED: "neither"}[kind]
 
 
 # --- marks ------------------------------------------------------------------------------------------------------
 
+Y = px("y", alt.Y)
 
-def link_layers(links: pd.DataFrame, axes: Axes) -> list[Any]:
+
+def bridge_layer(rows: pd.DataFrame, theme: Theme, others: bool) -> Any:
+    """The bridge: a tinted strip behind the shared heads; an outline where there is nothing to share with."""
+    edge = 30 * magnified(theme)
+    table = pd.DataFrame([{"top": rows.y[SHARED] - edge, "bottom": rows.end[SHARED] + edge, "left": 0, "right": 1}])
+    look: dict[str, Any] = {"fill": theme.shared, "fillOpacity": 0.11 if others else 0.0}
+    if not others:
+        look |= {"stroke": theme.shared, "strokeOpacity": 0.45, "strokeDash": [4, 4]}
+    return alt.Chart(table).mark_rect(cornerRadius=12, tooltip=None, **look).encode(
+        x=alt.X("left:Q", scale=alt.Scale(domain=[0, 1]), axis=None), x2="right:Q", y=px("top", alt.Y), y2="bottom:Q"
+    )  # fmt: skip
+
+
+def link_layers(links: pd.DataFrame, x: alt.X) -> list[Any]:
     """The links, coloured by task, as wide as the drop; none when no head matters."""
     if links.empty:
         return []
-    mark = alt.Chart(links).mark_line(opacity=0.6, strokeCap="round")
     width = alt.StrokeWidth("drop:Q", scale=alt.Scale(domain=[0, 1], range=[0.5, WIDEST_LINK]), legend=None)
     tooltip = [
         alt.Tooltip("title:N", title="task"),
         alt.Tooltip("name:N", title="head"),
         alt.Tooltip("points:Q", title="drop of exact match, points", format=".0f"),
     ]
+    mark = alt.Chart(links).mark_line(opacity=0.62, strokeCap="round")
+    return [mark.encode(x=x, y=Y, detail="link:N", order="point:Q", color=colour(), strokeWidth=width, tooltip=tooltip)]
+
+
+def count_table(rows: pd.DataFrame, tasks: pd.DataFrame, role: str, theme: Theme) -> pd.DataFrame:
+    """What stands at the left: by kind its number of heads and whose they are, on two lines, beside its heads."""
+    others = tasks[tasks.side == "bottom"]
+    shades = {SHARED: theme.shared, ONLY_MAIN: tasks.colour.iloc[0], UNUSED: theme.muted,
+              ONLY_OTHER: others.colour.iloc[0] if len(others) == 1 else theme.text}  # fmt: skip
+    words = {kind: kind_words(kind, role).replace(" only", "\nonly") for kind in shades}
+    if others.empty:
+        words |= {ONLY_MAIN: "needed", SHARED: "", UNUSED: "not needed"}
+    return pd.DataFrame(
+        {"kind": kind, "number": str(rows["count"][kind]), "words": words[kind], "colour": shades[kind],
+         "y": (rows.y[kind] + rows.end[kind]) / 2}
+        for kind in shades if words[kind] and (len(others) or kind != ONLY_OTHER)
+    )  # fmt: skip
+
+
+def count_layers(table: pd.DataFrame, theme: Theme) -> list[Any]:
+    """The counts, large, with their words below."""
+    base = alt.Chart(table)
+    numbers = base.mark_text(align="left", baseline="bottom", dy=3, fontSize=theme.size + 9, fontWeight=700,
+                             tooltip=None)  # fmt: skip
+    words = base.mark_text(align="left", baseline="top", dy=4, fontSize=theme.size - 1, lineBreak="\n", tooltip=None,
+                           color=theme.muted)  # fmt: skip
     return [
-        mark.encode(
-            x=axes[0], y=axes[1], detail="link:N", order="point:Q", color=colour(), strokeWidth=width, tooltip=tooltip
-        )
+        numbers.encode(x=alt.value(8), y=Y, text="number:N", color=colour()),
+        words.encode(x=alt.value(8), y=Y, text="words:N"),
     ]
 
 
-def head_layers(heads: pd.DataFrame, parts: pd.DataFrame, radius: float, theme: Theme, axes: Axes) -> list[Any]:
-    """Layer names, unused heads as dots, used ones as discs with their names, and a disc-sized area for tooltips."""
-    names = heads.drop_duplicates("layer").assign(label=lambda f: [f"layer {layer + 1}" for layer in f.layer])
-    middles = hearts(parts, theme)
-    layers = [
-        alt.Chart(names).mark_text(align="left", color=theme.muted, fontSize=theme.size - 1, tooltip=None)
-        .encode(x=alt.value(0), y=axes[1], text="label:N"),
-        circles(heads[heads.kind == UNUSED], 0.34 * radius, axes, fill=theme.unused),
-        circles(middles, radius + 2, axes, fill=theme.surface),
-        arcs(parts, radius).encode(x=axes[0], y=axes[1]),
-        circles(middles, 0.74 * radius, axes).encode(fill=alt.Fill("fill:N", scale=None, legend=None)),
-    ]  # fmt: skip
-    if radius >= 16:
-        label = alt.Chart(middles).mark_text(fontSize=9.5, fontWeight=700, tooltip=None)
-        layers.append(label.encode(x=axes[0], y=axes[1], text="name:N", color=colour()))
+def head_layers(heads: pd.DataFrame, parts: pd.DataFrame, chosen: str, theme: Theme, x: alt.X) -> list[Any]:
+    """Unused heads as dots, used ones as discs with their names, a ring around the chosen one."""
+    used = parts.drop_duplicates("name")
+    radius = magnified(theme) * RADIUS
+    ring = radius + 4 if chosen in set(used["name"]) else 0.34 * radius + 4
+    label = alt.Chart(used).mark_text(
+        fontSize=9.5 * magnified(theme), fontWeight=700, color=theme.surface, tooltip=None
+    )
+    return [
+        circles(heads[heads.kind == UNUSED], 0.34 * radius, x, fill=theme.unused),
+        circles(used, radius + 2, x, fill=theme.surface),
+        arcs(parts, radius).encode(x=x, y=Y),
+        label.encode(x=x, y=Y, text="name:N"),
+        circles(heads[heads["name"] == chosen], ring, x, fill="transparent", stroke=theme.text, strokeWidth=2.5),
+    ]
+
+
+def target_layer(heads: pd.DataFrame, role: str, selection: str, radius: float, x: alt.X) -> Any:
+    """An invisible disc over each head, ``radius`` in px: it tells its numbers and takes the click."""
+    told = heads.assign(
+        main_points=100 * heads.main_drop, other_points=100 * heads.other_drop,
+        words=[kind_words(kind, role) for kind in heads.kind],
+    )  # fmt: skip
     tooltip = [
         alt.Tooltip("name:N", title="head"),
-        alt.Tooltip("kind:N", title="matters to"),
+        alt.Tooltip("words:N", title="matters to"),
         alt.Tooltip("main_points:Q", title="drop for the main task, points", format=".0f"),
-        alt.Tooltip("auxiliary_points:Q", title="largest for an auxiliary, points", format=".0f"),
+        alt.Tooltip("other_points:Q", title=f"largest for the {role} tasks, points", format=".0f"),
     ]
-    told = heads.assign(main_points=100 * heads.main_drop, auxiliary_points=100 * heads.auxiliary_drop)
-    return [*layers, circles(told, radius, axes, fill=theme.surface, opacity=0).encode(tooltip=tooltip)]
+    layer = circles(told, radius, x, fill="white", opacity=0, cursor="pointer" if selection else "default")
+    layer = layer.encode(tooltip=tooltip)
+    if not selection:
+        return layer
+    return layer.add_params(alt.selection_point(name=selection, fields=["name"], on="click", toggle="false"))
 
 
-def circles(rows: pd.DataFrame, radius: float, axes: Axes, **style: Any) -> Any:
+def circles(rows: pd.DataFrame, radius: float, x: alt.X, **style: Any) -> Any:
     """Discs of one ``radius`` in px."""
     mark = alt.Chart(rows).mark_point(shape="circle", **{"opacity": 1, "stroke": None, "size": 4 * radius**2, **style})
-    return mark.encode(x=axes[0], y=axes[1])
+    return mark.encode(x=x, y=Y)
 
 
 def arcs(parts: pd.DataFrame, radius: float) -> Any:
-    """Slices of discs, as :func:`slices` describes them."""
+    """Slices of discs of ``radius`` px, as :func:`slices` describes them."""
     return alt.Chart(parts).mark_arc(outerRadius=radius, tooltip=None).encode(
         theta=alt.Theta("from:Q", scale=None, stack=None), theta2="to:Q", color=colour()
     )  # fmt: skip
 
 
-def task_layers(tasks: pd.DataFrame, theme: Theme, axes: Axes) -> list[Any]:
+def task_layers(tasks: pd.DataFrame, rows: pd.DataFrame, theme: Theme, x: alt.X) -> list[Any]:
     """The tasks: a square in the task's colour with its title outside the graph; a remark where no other task is."""
-    square = alt.Chart(tasks).mark_point(shape="square", filled=True, size=300, opacity=1, tooltip=None)
-    layers = [square.encode(x=axes[0], y=axes[1], color=colour())]
+    grow = magnified(theme)
+    square = alt.Chart(tasks).mark_point(shape="square", filled=True, size=320 * grow**2, opacity=1, tooltip=None)
+    layers = [square.encode(x=x, y=Y, color=colour())]
     for side, shift in (("top", -20), ("bottom", 22)):
         titles = alt.Chart(tasks[tasks.side == side]).mark_text(
-            fontSize=theme.size + 1, fontWeight=600, color=theme.text, dy=shift, tooltip=None
+            fontSize=theme.size + 1, fontWeight=600, color=theme.text, dy=shift * grow, tooltip=None
         )
-        layers.append(titles.encode(x=axes[0], y=axes[1], text="title:N"))
+        layers.append(titles.encode(x=x, y=Y, text="title:N"))
     if len(tasks) == 1:
-        alone = alt.Chart(tasks.assign(y=34)).mark_text(
-            text="trained alone: no other task", color=theme.muted, fontSize=theme.size, tooltip=None
+        alone = alt.Chart(tasks.assign(y=rows.y[SHARED])).mark_text(
+            text="trained alone: no task to share with", color=theme.muted, fontSize=theme.size, tooltip=None
         )
-        layers.append(alone.encode(x=axes[0], y=axes[1]))
+        layers.append(alone.encode(x=x, y=Y))
     return layers
-
-
-KEY_COLUMNS = (9, 130)
-"""Where the key's two columns begin, px."""
-
-
-def key_layers(tasks: pd.DataFrame, theme: Theme, height: int, threshold: float) -> list[Any]:
-    """What discs and widths mean, below the graph; three rows whether or not there are auxiliaries."""
-    top, step = height + 24, row_height(theme) + 4
-    rows = key_table(tasks, theme, top, step)
-    kinds = rows.drop_duplicates("kind")
-    place: dict[str, Any] = {"x": px("x", alt.X), "y": px("y", alt.Y)}
-    heart = alt.Chart(kinds[kinds.kind == SHARED]).mark_point(
-        shape="circle", size=80, fill=theme.shared, stroke=None, opacity=1, tooltip=None
-    )
-    text = alt.Chart(kinds).mark_text(align="left", dx=15, fontSize=theme.size, color=theme.text, tooltip=None)
-    return [
-        arcs(rows, 8).encode(**place),
-        heart.encode(**place),
-        text.encode(**place, text="kind:N"),
-        *width_key(theme, float(rows.y.max()) + step, threshold),
-        spacer(top + 2 * step, theme),
-    ]
-
-
-def key_table(tasks: pd.DataFrame, theme: Theme, top: float, step: float) -> pd.DataFrame:
-    """The key's discs, slice by slice, in px."""
-    half, whole = np.pi / 2, 2 * np.pi
-    main = tasks.colour.iloc[0]
-    discs: list[tuple[str, list[tuple[float, float, str]]]] = [
-        (ONLY_MAIN, [(0, whole, main)]), (UNUSED, [(0, whole, theme.unused)])
-    ]  # fmt: skip
-    if len(tasks) > 1:
-        other = tasks.colour.iloc[1]
-        both = [(-half, half, main), (half, 3 * half, other)]
-        discs = [(SHARED, both), discs[0], (ONLY_AUXILIARY, [(0, whole, other)]), discs[1]]
-    return pd.DataFrame(
-        {"kind": kind, "from": start, "to": end, "colour": shade, "x": KEY_COLUMNS[i % 2], "y": top + step * (i // 2)}
-        for i, (kind, spans) in enumerate(discs)
-        for start, end, shade in spans
-    )
 
 
 def width_key(theme: Theme, y: float, threshold: float) -> list[Any]:
     """Three link widths with their drops in percentage points."""
-    drops = [max(threshold, 0.01), 0.5, 1.0]
-    rows = pd.DataFrame({"drop": drops, "x": [1, 98, 168], "right": [27, 124, 194], "y": y})
+    drops, left = [max(threshold, 0.01), 0.5, 1.0], magnified(theme) * np.array([9, 106, 176])
+    rows = pd.DataFrame({"drop": drops, "left": left, "right": left + 26, "y": y})
     rows["label"] = ["drop " + f"{100 * drops[0]:.0f}", "50", "100 points"]
     line = alt.Chart(rows).mark_rule(color=theme.muted, tooltip=None)
     text = alt.Chart(rows).mark_text(align="left", dx=6, fontSize=theme.size, color=theme.text, tooltip=None)
     width = alt.StrokeWidth("drop:Q", scale=alt.Scale(domain=[0, 1], range=[0.5, WIDEST_LINK]), legend=None)
     return [
-        line.encode(x=px("x", alt.X), x2="right:Q", y=px("y", alt.Y), strokeWidth=width),
-        text.encode(x=px("right", alt.X), y=px("y", alt.Y), text="label:N"),
+        line.encode(x=px("left", alt.X), x2="right:Q", y=Y, strokeWidth=width),
+        text.encode(x=px("right", alt.X), y=Y, text="label:N"),
     ]
 
 
@@ -319,16 +249,16 @@ def sharing_summary(frame: pd.DataFrame, main: str, auxiliaries: Sequence[str], 
     return {
         "shared": shared,
         "main": shared + int(counts.get(ONLY_MAIN, 0)),
-        "auxiliary": shared + int(counts.get(ONLY_AUXILIARY, 0)),
+        "auxiliary": shared + int(counts.get(ONLY_OTHER, 0)),
         "heads": len(nodes),
     }
 
 
-def description(heads: pd.DataFrame, main: str, auxiliaries: Sequence[str], threshold: float) -> str:
+def description(heads: pd.DataFrame, main: str, auxiliaries: Sequence[str], role: str, threshold: float) -> str:
     """The graph in words, for readers who do not see it."""
     parts = [
-        f"{kind} ({(heads.kind == kind).sum()}): {', '.join(heads.name[heads.kind == kind])}"
-        for kind in (SHARED, ONLY_MAIN, ONLY_AUXILIARY)
+        f"{kind_words(kind, role)} ({(heads.kind == kind).sum()}): {', '.join(heads['name'][heads.kind == kind])}"
+        for kind in (SHARED, ONLY_MAIN, ONLY_OTHER)
         if (heads.kind == kind).any()
     ]
     tasks = " and ".join(task_title(task) for task in [main, *auxiliaries])

@@ -168,13 +168,13 @@ def loss_curve(
     base = alt.Chart(rows)
     tooltip = [alt.Tooltip("model_seed:Q", title="seed"), alt.Tooltip("run_id:Q", title="run"),
                alt.Tooltip("step:Q", format=",d"), alt.Tooltip("loss:Q", format=".4f")]  # fmt: skip
-    raw = base.mark_line(
-        strokeWidth=1 if window else 1.6, opacity=0.25 if window else 0.8, color=theme.only_main
-    ).encode(x=STEP, y=y, detail="run_id:N", tooltip=tooltip)
+    raw = base.mark_line(strokeWidth=1 if window else 1.6, opacity=0.25 if window else 0.8, color=theme.blue).encode(
+        x=STEP, y=y, detail="run_id:N", tooltip=tooltip
+    )
     layers: list[Any] = [raw]
     if window:
         smooth = rows.assign(loss=smoothed(rows, window))
-        line = alt.Chart(smooth).mark_line(strokeWidth=2, color=theme.only_main)
+        line = alt.Chart(smooth).mark_line(strokeWidth=2, color=theme.blue)
         layers.append(line.encode(x=STEP, y=y, detail="run_id:N", tooltip=tooltip))
     chart = alt.layer(*layers).properties(
         width="container",

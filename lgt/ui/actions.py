@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+
+import streamlit as st
 
 from lgt.config import RunConfig
 from lgt.execution import local
 from lgt.labels import run_label
-from lgt.store import leases, queries, queue, writes
+from lgt.limits import read_only
+from lgt.store import leases, marks, queries, queue, writes
 from lgt.store.engine import database_url, open_store
+from lgt.store.errors import StoreError
 from lgt.store.schema import RunState
+from lgt.ui import data
 
+READY_SECONDS = local.IDLE_SECONDS - 30.0
+"""After so long a worker that was kept ready is about to leave, and another may be needed."""
 LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
 
 
@@ -43,9 +51,43 @@ def retry(run_id: int) -> bool:
     return again
 
 
+def retag(run_ids: Sequence[int], *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> list[int]:
+    """Add and remove tags (see :mod:`lgt.store.marks`); returns the ids of the runs that this changed."""
+    return marks.retag(open_store(database_url()), run_ids, add=add, remove=remove)
+
+
+def note(run_ids: Sequence[int], text: str) -> None:
+    """Replace the note of runs."""
+    marks.note(open_store(database_url()), run_ids, text)
+
+
+def delete(run_ids: Sequence[int]) -> int:
+    """Delete runs for good; returns how many there were."""
+    return writes.delete_runs(open_store(database_url()), run_ids)
+
+
 def start_workers(runs: int) -> int:
     """Start workers on this machine for so many waiting runs, as far as slots are free; returns how many."""
     return local.ensure_workers(database_url(), runs)
+
+
+def keep_worker_ready() -> None:
+    """See to it that a worker waits for the run that somebody is about to start: it has loaded torch by then.
+
+    Nothing happens without a store, where nothing may be started, or while a worker of the dashboard is there.
+    """
+    if not read_only() and data.exists():
+        _ready_worker(database_url())
+
+
+@st.cache_resource(ttl=READY_SECONDS, show_spinner=False, max_entries=16)
+def _ready_worker(url: str) -> int:
+    """How many workers were started; asked at most once in a while, however often pages are drawn."""
+    try:
+        return 0 if local.busy_slots(url) else local.ensure_workers(url, 1)
+    except StoreError as error:
+        logging.getLogger(__name__).warning("no worker is kept ready: %s", error)
+        return 0
 
 
 def workers() -> int:

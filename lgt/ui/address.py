@@ -11,11 +11,16 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 
-def select(label: str, options: Sequence[str], *, default: str, key: str, shown: Callable[[str], str]) -> str:
-    """A select box whose choice is ``?key=option`` in the address; the default leaves the address clean."""
+def select(
+    label: str, options: Sequence[str], *, default: str, key: str, shown: Callable[[str], str], place: str = ""
+) -> str:
+    """A select box whose choice is ``?key=option`` in the address; the default leaves the address clean.
+
+    ``place`` names what options and default belong to: elsewhere an untouched box starts at its own default.
+    """
     asked = st.query_params.get(key, default)
     start = options.index(asked if asked in options else default)
-    chosen = st.selectbox(label, options, index=start, format_func=shown, key=f"choice-{key}")
+    chosen = st.selectbox(label, options, index=start, format_func=shown, key=f"choice-{key}{place}")
     remember(key, "" if chosen == default else str(chosen))
     return str(chosen)
 

@@ -12,7 +12,8 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from lgt.claims import Judgement, all_judged
+from lgt.claims import all_judged, course_frame
+from lgt.judgements import Judgement
 from lgt.store import live, queries
 from lgt.store.comparisons import Comparison, Setting, comparisons
 from lgt.store.engine import Engine, database_file, database_url, migrate_if_older, open_store
@@ -48,8 +49,8 @@ def _head_scores(url: str, revision: str, run_ids: tuple[int, ...], step: querie
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _attention_differences(url: str, revision: str, run_ids: tuple[int, ...]) -> pd.DataFrame:
-    return queries.attention_differences(_engine(url), run_ids)
+def _attention_differences(url: str, revision: str, run_ids: tuple[int, ...], step: queries.Steps) -> pd.DataFrame:
+    return queries.attention_differences(_engine(url), run_ids, step)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
@@ -60,6 +61,26 @@ def _training_log(url: str, revision: str, run_ids: tuple[int, ...]) -> pd.DataF
 @st.cache_data(show_spinner=False, max_entries=16)
 def _runs(url: str, revision: str) -> pd.DataFrame:
     return queries.runs(_engine(url))
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _final_accuracy(url: str, revision: str) -> pd.DataFrame:
+    return queries.final_accuracy(_engine(url))
+
+
+@st.cache_data(show_spinner=False, max_entries=4)
+def _checkpoints(url: str, revision: str) -> pd.DataFrame:
+    return queries.checkpoints(_engine(url))
+
+
+def url() -> str:
+    """Address of the store that pages read."""
+    return database_url()
+
+
+def engine() -> Engine:
+    """The engine that pages read through; it cannot write."""
+    return _engine(database_url())
 
 
 def _current(read: Callable[..., T], *arguments: object) -> T:
@@ -82,14 +103,24 @@ def read_head_scores(run_ids: list[int], step: queries.Steps = "final") -> pd.Da
     return _current(_head_scores, tuple(run_ids), step)
 
 
-def read_attention_differences(run_ids: list[int]) -> pd.DataFrame:
+def read_attention_differences(run_ids: list[int], step: queries.Steps = "final") -> pd.DataFrame:
     """Attention-matrix differences of these runs (see :func:`lgt.store.queries.attention_differences`)."""
-    return _current(_attention_differences, tuple(run_ids))
+    return _current(_attention_differences, tuple(run_ids), step)
 
 
 def read_training_log(run_ids: list[int]) -> pd.DataFrame:
     """Losses of these runs (see :func:`lgt.store.queries.training_log`)."""
     return _current(_training_log, tuple(run_ids))
+
+
+def read_checkpoints() -> pd.DataFrame:
+    """Which runs have stored weights (see :func:`lgt.store.queries.checkpoints`); none while there is no store."""
+    return _current(_checkpoints) if exists() else pd.DataFrame(columns=["run_id", "step", "size", "sha256"])
+
+
+def read_final_accuracy() -> pd.DataFrame:
+    """Every finished run's final accuracy (see :func:`lgt.store.queries.final_accuracy`)."""
+    return _current(_final_accuracy)
 
 
 def read_runs() -> pd.DataFrame:
@@ -105,6 +136,11 @@ def _judgements(url: str, revision: str) -> list[Judgement]:
 def read_judgements() -> list[Judgement]:
     """The verdict on every figure that has an experiment (see :mod:`lgt.claims`); none while there is no store."""
     return _current(_judgements) if exists() else []
+
+
+def read_course(judgement: Judgement) -> pd.DataFrame:
+    """What happened between the checkpoints of a judged figure (see :func:`lgt.claims.course_frame`)."""
+    return course_frame(engine(), judgement)
 
 
 def read_live_runs() -> list[live.LiveRun]:

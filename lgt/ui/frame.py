@@ -7,6 +7,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pandas as pd
@@ -15,13 +16,24 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from lgt.charts.palette import DARK, LIGHT, Theme
 from lgt.store.errors import StoreError
+from lgt.ui import drawing, handout, look
 
 FIRST_COMMAND = ".venv/bin/python -m lgt train --group caprev --preset demo"
 
 
+PRESENTER_TEXT = 17
+"""Text size of charts in presenter mode, px."""
+
+
+def presenting() -> bool:
+    """Whether this view is for a projector: ``?present=1``."""
+    return st.query_params.get("present") == "1"
+
+
 def theme() -> Theme:
-    """Chart colours for the theme that the viewer's browser shows."""
-    return DARK if st.context.theme.type == "dark" else LIGHT
+    """Chart colours for the theme that the viewer's browser shows, with large text in presenter mode."""
+    shown = DARK if st.context.theme.type == "dark" else LIGHT
+    return replace(shown, size=PRESENTER_TEXT) if presenting() else shown
 
 
 def leave_pages_folder() -> None:
@@ -36,13 +48,25 @@ def leave_pages_folder() -> None:
 
 
 @contextmanager
-def page(title: str, lead: str) -> Iterator[None]:
-    """Heading and lead of a page, whose errors are :func:`told`."""
+def page(title: str, lead: str, name: str = "") -> Iterator[None]:
+    """Heading and lead (if any) of a page, whose errors are :func:`told`, with what a viewer can take along.
+
+    ``name`` begins the names of downloaded files (default: the title).
+    """
     leave_pages_folder()
-    st.title(title, anchor=False)
-    st.markdown(lead)
+    drawing.begin()
+    look.apply(dark=theme().dark, surface=theme().surface, muted=theme().muted, presenting=presenting())
+    with st.container(horizontal=True, vertical_alignment="center", key="page-head"):
+        st.title(title, anchor=False)
+        take = st.container(horizontal=True, key="quiet-take", width="content")
+    if lead:
+        st.markdown(lead)
     with told(title):
         yield
+        with take:
+            handout.share(key="share")
+            stem = f"lgt-{(name or title).lower().replace(' ', '-')}"
+            handout.downloads(stem=stem, background=theme().surface, key="download")
 
 
 @contextmanager
@@ -78,7 +102,7 @@ def empty_store() -> None:
         "No finished runs of a task pair yet. Train the first one, it takes about twenty seconds:",
         icon=":material/science:",
     )
-    st.code(FIRST_COMMAND, language="bash")
+    st.code(FIRST_COMMAND, language="bash", wrap_lines=True)
     st.caption("Then the same with `--main-only` for the comparison, and reload this page.")
 
 

@@ -12,11 +12,12 @@ from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph
 from lgt.charts.accuracy import BandChoice
 from lgt.config import Arm
 from lgt.groups import GROUPS
-from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION
+from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, Zone
 from lgt.store.comparisons import Comparison, Setting
 from lgt.summaries import SeedSummary, mean_map, transfer_by_seed
 from lgt.tasks import TASKS
 from lgt.ui import data, frame
+from lgt.ui.drawing import draw
 from lgt.ui.likeness import likeness_table, overlap_sentence
 
 THRESHOLDS = (2, 5, 10, 20, 50)
@@ -50,7 +51,7 @@ def setting_title(setting: Setting, comparison: Comparison) -> str:
 
 def first_choice(names: Mapping[str, Setting]) -> str:
     """Where the page opens: the setting of the best known group that has runs."""
-    unchanged = {name: setting for name, setting in names.items() if not setting.changes}
+    unchanged = {name: of for name, of in names.items() if not of.changes and of.position == "rope"}
     favourites = [name for group in FAVOURITES for name, setting in unchanged.items() if setting.group == group]
     return favourites[0] if favourites else next(iter(names))
 
@@ -104,37 +105,40 @@ def spread(summary: SeedSummary, style: str = ".0%") -> str:
     return f"mean of {summary.n} seeds, from {low:{style}} to {high:{style}}"
 
 
-def curve(accuracy: pd.DataFrame, *, key: str, band: BandChoice = "min-max", single_seeds: bool = False) -> None:
-    """Length-accuracy curve of one arm, all its seeds in one band."""
-    chart = length_accuracy(accuracy, frame.theme(), band_choice=band, single_seeds=single_seeds)
-    st.altair_chart(chart, key=key, theme=None, width="stretch")
+def curve(
+    accuracy: pd.DataFrame, *, key: str, band: BandChoice = "min-max", single_seeds: bool = False, height: int = 300,
+    emphasis: Zone | None = None, longest: int | None = None, name: str = "",
+) -> None:  # fmt: skip
+    """Length-accuracy curve of one arm, all its seeds in one band; ``name`` is what a viewer downloads it as."""
+    draw(
+        length_accuracy, accuracy, frame.theme(), band_choice=band, single_seeds=single_seeds, height=height,
+        emphasis=emphasis, longest=longest, key=key, name=name,
+    )  # fmt: skip
 
 
 def sharing(
-    comparison: Comparison, arm: Arm, seed: int | None, *, key: str, threshold: float, table: bool = False
-) -> None:
+    comparison: Comparison, arm: Arm, seed: int | None, *, key: str, threshold: float, table: bool = False,
+    accuracy: pd.DataFrame | None = None, name: str = "",
+) -> None:  # fmt: skip
     """Head-sharing graph of one run of ``arm``, and sentences that say which run it is and what is shared.
 
     Heads of different seeds are different heads, so a graph is always one run's; the closing sentence counts over the
     seeds that are mapped in the same zone. A run that has next to nothing to lose in the transfer region is mapped at
-    the trained lengths instead. ``table`` adds the measures of likeness of this run's maps and attention.
+    the trained lengths instead. ``table`` adds the measures of likeness of this run's maps and attention. ``accuracy``
+    holds the counts at another point of training than its end, one step a run: heads are then those of that step.
     """
     runs = comparison.runs[arm]
     seed = seed if seed in runs else min(runs)
-    main = comparison.config.main.task
-    others = [spec.task for spec in comparison.config.others] if arm == "co-trained" else []
-    scores = data.read_head_scores(comparison.ids(arm))
-    transfer = transfer_by_seed(data.read_accuracy(comparison.ids(arm)))
-    reached = transfer.values if transfer else {}
-    zones = {s: TRANSFER_REGION if reached.get(s, 0.0) > SOMETHING_TO_LOSE else IN_DISTRIBUTION for s in runs}
-    maps = {s: mean_map(scores[scores.run_id == i], comparison.config, zones[s]) for s, i in sorted(runs.items())}
+    main, others = tasks_of(comparison, arm)
+    zones, maps, reached = mapped(comparison, arm, accuracy)
     shown = maps[seed]
     if shown.empty:
-        st.info(f"Run {runs[seed]} has no ablation maps at these lengths.")
+        late = accuracy is not None and not data.read_head_scores([runs[seed]]).empty
+        when = " at this point of training, only at its end" if late else " at these lengths"
+        st.info(f"Run {runs[seed]} has no ablation maps{when}.")
         return
     st.caption(zone_sentence(zones[seed], shown, reached.get(seed)))
-    chart = sharing_graph(shown, frame.theme(), main=main, auxiliaries=others, threshold=threshold)
-    st.altair_chart(chart, key=key, theme=None, width="stretch")
+    draw(sharing_graph, shown, frame.theme(), main=main, auxiliaries=others, threshold=threshold, key=key, name=name)
     st.markdown(sharing_sentence(shown, main, others, threshold))
     same_zone = [maps[s] for s in maps if zones[s] == zones[seed] and not maps[s].empty]
     st.caption(
@@ -142,19 +146,60 @@ def sharing(
         f"{len(runs)} seeds are mapped in this zone. " + over_seeds(same_zone, main, others, threshold)
     )
     if table and others:
-        attention = data.read_attention_differences([runs[seed]])
-        same_lengths = attention[attention.length.isin(shown.attrs["lengths"])]
+        _, attention = heads_at(comparison.ids(arm), accuracy)
+        same_lengths = attention[(attention.run_id == runs[seed]) & attention.length.isin(shown.attrs["lengths"])]
         st.table(likeness_table(shown, same_lengths, main, others))
     if table:
-        st.altair_chart(ablation_maps(shown, frame.theme()), key=f"maps-{key}", theme=None, width="stretch")
+        draw(ablation_maps, shown, frame.theme(), key=f"maps-{key}", tasks=[main, *others])
+
+
+def tasks_of(comparison: Comparison, arm: Arm) -> tuple[str, list[str]]:
+    """The main task and the tasks beside it in runs of ``arm``."""
+    others = [spec.task for spec in comparison.config.others] if arm == "co-trained" else []
+    return comparison.config.main.task, others
+
+
+def heads_at(run_ids: list[int], accuracy: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Map entries and attention differences of these runs at their end, or at the steps that ``accuracy`` has."""
+    if accuracy is None:
+        return data.read_head_scores(run_ids), data.read_attention_differences(run_ids)
+    steps = accuracy.groupby("run_id").step.first()
+    found = data.read_head_scores(run_ids, "all"), data.read_attention_differences(run_ids, "all")
+    scores, attention = (frame[frame.step == frame.run_id.map(steps)] for frame in found)
+    return scores, attention
+
+
+def mapped(
+    comparison: Comparison, arm: Arm, accuracy: pd.DataFrame | None = None
+) -> tuple[dict[int, Zone], dict[int, pd.DataFrame], dict[int, float]]:
+    """By seed of ``arm``: the zone in which its heads are mapped, its map there, its transfer accuracy.
+
+    At the end of training, or at the steps of ``accuracy``.
+    """
+    scores, _ = heads_at(comparison.ids(arm), accuracy)
+    transfer = transfer_by_seed(data.read_accuracy(comparison.ids(arm)) if accuracy is None else accuracy)
+    reached = transfer.values if transfer else {}
+    runs = sorted(comparison.runs[arm].items())
+    zones: dict[int, Zone] = {
+        seed: TRANSFER_REGION if reached.get(seed, 0.0) > SOMETHING_TO_LOSE else IN_DISTRIBUTION for seed, _ in runs
+    }
+    maps = {seed: mean_map(scores[scores.run_id == run], comparison.config, zones[seed]) for seed, run in runs}
+    return zones, maps, reached
+
+
+def heads_sentence(comparison: Comparison, arm: Arm, seed: int | None, threshold: float) -> str:
+    """The sentence under the head-sharing graph of :func:`sharing`; empty without runs or maps."""
+    runs = comparison.runs[arm]
+    if not runs:
+        return ""
+    shown = mapped(comparison, arm)[1][seed if seed in runs else min(runs)]
+    return "" if shown.empty else sharing_sentence(shown, *tasks_of(comparison, arm), threshold)
 
 
 def training(accuracy: pd.DataFrame, run_ids: list[int], *, key: str) -> None:
     """Accuracy per zone over steps, and the loss, of one series."""
-    curves = training_curves(accuracy, frame.theme())
-    st.altair_chart(curves, key=f"training-{key}", theme=None, width="stretch")
-    loss = loss_curve(data.read_training_log(run_ids), frame.theme(), window=5)
-    st.altair_chart(loss, key=f"loss-{key}", theme=None, width="stretch")
+    draw(training_curves, accuracy, frame.theme(), key=f"training-{key}")
+    draw(loss_curve, data.read_training_log(run_ids), frame.theme(), window=5, key=f"loss-{key}")
 
 
 def zone_sentence(zone: str, heads: pd.DataFrame, transfer: float | None) -> str:
@@ -182,6 +227,7 @@ def sharing_sentence(heads: pd.DataFrame, main: str, others: list[str], threshol
     return f"{mattering}; **{counts['shared']} of them** also to {names}."
 
 
+@st.cache_data(show_spinner=False, max_entries=256)
 def over_seeds(maps: list[pd.DataFrame], main: str, others: list[str], threshold: float) -> str:
     """The same counts for every map (one a seed), and how alike the maps are against chance."""
     counts = [sharing_summary(heads, main, others, threshold) for heads in maps]

@@ -1,0 +1,116 @@
+"""A maze drawn as one: rooms, ways, start and target, the true way and the model's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from lgt.charts.marks import colour
+from lgt.charts.palette import Theme, heading, styled
+from lgt.charts.playground import WRONG
+
+HEIGHT = 360
+WAYS = {"truth": ([1, 0], -4), "model": ([7, 4], 4)}
+"""Dash of each way, and by how many px it is moved, so that both are seen where they agree."""
+
+
+def maze_picture(
+    nodes: pd.DataFrame, edges: pd.DataFrame, moves: pd.DataFrame, theme: Theme, *, grid: int, title: str = ""
+) -> Any:
+    """The maze on its ``grid`` x ``grid`` cells.
+
+    ``nodes``: ``node``, ``column``, ``row`` (from the top) and ``kind`` (``start``, ``target`` or empty). ``edges``:
+    ``x``, ``y``, ``x2``, ``y2`` in cells. ``moves``, in order: ``way`` (``truth`` or ``model``), ``number`` (from 1),
+    ``x``, ``y``, ``x2``, ``y2`` and ``open`` (whether the maze has that way).
+    """
+    ways = moves.assign(
+        colour=[move_colour(row, theme) for row in moves.to_dict(orient="records")],
+        what=[move_words(row) for row in moves.to_dict(orient="records")],
+    )  # fmt: skip
+    layers = [
+        alt.Chart(edges).mark_rule(strokeWidth=20, color=theme.grid, strokeCap="round", tooltip=None).encode(
+            x=x("x", grid), x2="x2:Q", y=y("y", grid), y2="y2:Q"
+        ),
+        *way_layers(ways, grid),
+        *node_layers(nodes, theme, grid),
+    ]  # fmt: skip
+    start, target = (nodes[nodes.kind == kind].node.iloc[0] for kind in ("start", "target"))
+    told = "; ".join(f"{way}: {said}" for way, said in said_moves(moves).items())
+    note = "Grey: the maze. Solid: the true way. Dashed: the model's, in red where the maze has no such way."
+    chart = alt.layer(*layers).properties(
+        width="container", height=HEIGHT, title=heading(theme, note, title),
+        description=f"Maze of {len(nodes)} nodes, from {start} to {target}. {told}.",
+    )  # fmt: skip
+    return styled(chart, theme)
+
+
+def x(field: str, grid: int) -> alt.X:
+    """Columns of the grid."""
+    return alt.X(f"{field}:Q", scale=alt.Scale(domain=[-0.5, grid - 0.5], nice=False, zero=False), axis=None)
+
+
+def y(field: str, grid: int) -> alt.Y:
+    """Rows of the grid, the first at the top."""
+    return alt.Y(f"{field}:Q", scale=alt.Scale(domain=[grid - 0.5, -0.5], nice=False, zero=False), axis=None)
+
+
+def move_colour(row: dict[Any, Any], theme: Theme) -> str:
+    """The true way is muted, the model's has the accent, and what the maze does not allow is wrong."""
+    if row["way"] == "truth":
+        return theme.muted
+    return theme.shared if row["open"] else WRONG[theme.dark]
+
+
+def move_words(row: dict[Any, Any]) -> str:
+    """A move for its tooltip."""
+    return f"{row['way']}, move {row['number']}" + ("" if row["open"] else ": no such way in the maze")
+
+
+def way_layers(ways: pd.DataFrame, grid: int) -> list[Any]:
+    """The two ways, apart by dash as well as by colour."""
+    layers = []
+    for way, (dash, aside) in WAYS.items():
+        some = ways[ways.way == way]
+        if some.empty:
+            continue
+        mark = alt.Chart(some).mark_rule(
+            strokeWidth=3.5, strokeDash=dash, xOffset=aside, x2Offset=aside, yOffset=aside, y2Offset=aside
+        )
+        layers.append(mark.encode(
+            x=x("x", grid), x2="x2:Q", y=y("y", grid), y2="y2:Q", color=colour(),
+            tooltip=alt.Tooltip("what:N", title="way"),
+        ))  # fmt: skip
+    return layers
+
+
+def node_layers(nodes: pd.DataFrame, theme: Theme, grid: int) -> list[Any]:
+    """The nodes with their numbers, start and target named."""
+    spots = nodes.assign(
+        fill=[theme.text if kind else theme.surface for kind in nodes.kind],
+        ink=[theme.surface if kind else theme.text for kind in nodes.kind],
+    )  # fmt: skip
+    size = max(260.0, 900.0 - 90.0 * grid)
+    style: dict[str, Any] = {"fontSize": theme.size + 2, "fontWeight": 600, "dy": -24, "tooltip": None}
+    base = alt.Chart(spots).encode(x=x("column", grid), y=y("row", grid))
+    named = alt.Chart(spots[spots.kind != ""]).encode(x=x("column", grid), y=y("row", grid))
+    disc = base.mark_point(size=size, filled=True, opacity=1, stroke=theme.muted, strokeWidth=1)
+    return [
+        disc.encode(
+            fill=alt.Fill("fill:N", scale=None, legend=None),
+            tooltip=[alt.Tooltip("node:Q"), alt.Tooltip("kind:N", title="is")],
+        ),
+        base.mark_text(fontSize=theme.size, baseline="middle", tooltip=None).encode(text="node:N", color=colour("ink")),
+        named.mark_text(**style, stroke=theme.surface, strokeWidth=5, color=theme.surface).encode(text="kind:N"),
+        named.mark_text(**style, color=theme.text).encode(text="kind:N"),
+    ]
+
+
+def said_moves(moves: pd.DataFrame) -> dict[str, str]:
+    """How many moves each way has, and how many of them the maze does not allow."""
+    return {
+        str(way): f"{len(rows)} moves"
+        + (f", {int((~rows.open).sum())} where there is no way" if not rows.open.all() else "")
+        for way, rows in moves.groupby("way", sort=False)
+    }

@@ -1,0 +1,51 @@
+"""Worked examples: a prompt and its answer as people read them, from the functions that draw training and tests."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from lgt.config import TaskOptions
+from lgt.tasks import task_named
+from lgt.tasks.base import draw_examples
+from lgt.vocabulary import decode
+
+SEED = 9  # an addition with carries and a string with both cases; any other would do
+NOTES = {
+    "reverse_add": "Digits are written from last to first, so this is {a} + {b}.",
+    "no_carry": "Each column's digit sum without its tens, last digit first.",
+    "carry_only": "For each column, whether a 1 is carried into it, last digit first.",
+    "reverse_subtract": "Digits are written from last to first, so this is {a} - {b}.",
+    "cot_multiply": "Partial products first, then their sum; all numbers are written from last digit to first.",
+    "copy_first_operand": "The first number again, with a 0 so that the answer is as long as a sum.",
+    "mqar": "Each queried letter, then the letter that follows it in the string; only the second ones are scored.",
+    "shortest_path": "Each cell with its neighbours, then start and goal; the answer is the way between them.",
+    "dfs_trace": "Each cell with its neighbours, then start and goal; the answer is the walk with its dead ends.",
+}
+
+
+def worked_example(name: str, length: int, options: TaskOptions) -> tuple[str, str]:
+    """Prompt and answer of task ``name`` at ``length``, as text without the task's tag and the end token.
+
+    Always the same ones, and tasks with the same body format have the same prompt. Raises ConfigError for an unknown
+    task or a length it cannot have.
+
+    >>> worked_example("capitalize_reverse", 4, TaskOptions())[0] == worked_example("reverse", 4, TaskOptions())[0]
+    True
+    """
+    task = task_named(name)
+    drawn = draw_examples(task, np.random.default_rng(SEED), np.array([length]), options, "equal")
+    start, end = int(drawn.prompt_length[0]), int(drawn.total_length[0])
+    return decode(drawn.tokens[0, 2:start]), decode(drawn.tokens[0, start : end - 1])
+
+
+def example_note(name: str, prompt: str) -> str:
+    """How to read the example, in one sentence; empty where it reads itself.
+
+    >>> example_note("reverse_add", "4721+8390=")
+    'Digits are written from last to first, so this is 1274 + 938.'
+    """
+    note = NOTES.get(name, "")
+    if "{a}" not in note:
+        return note
+    first, second = prompt.rstrip("=").replace("-", "+").split("+")
+    return note.format(a=int(first[::-1]), b=int(second[::-1]))

@@ -1,0 +1,75 @@
+"""Charts on pages. A chart is a pure function of its arguments, so its specification is kept and made only once.
+
+Every chart of a page is noted down as it is drawn, so that a viewer can take all of them along (:mod:`lgt.ui.handout`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+DRAWN = "lgt-drawn"
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A chart as it stands on the page: its ``name``, its Vega-Lite specification and the ``table`` it was made of."""
+
+    name: str
+    specification: dict[str, Any]
+    table: pd.DataFrame
+
+
+@st.cache_data(show_spinner=False, max_entries=512)
+def _specification(name: str, _chart: Callable[..., Any], arguments: Any, options: Any) -> dict[str, Any]:
+    drawn: dict[str, Any] = _chart(*arguments, **options).to_dict()
+    return drawn
+
+
+def specification(chart: Callable[..., Any], *arguments: Any, **options: Any) -> dict[str, Any]:
+    """The Vega-Lite specification of ``chart(*arguments, **options)``, a function of :mod:`lgt.charts`, or a partial.
+
+    Building and checking a chart takes longer than anything else on a page, 20 to 100 ms each.
+    """
+    if isinstance(chart, partial):
+        return specification(chart.func, *chart.args, *arguments, **(chart.keywords | options))
+    return _specification(f"{chart.__module__}.{chart.__qualname__}", chart, arguments, options)
+
+
+def begin() -> None:
+    """Forget what the page drew before. Called once, before a page draws anything."""
+    st.session_state[DRAWN] = {}
+
+
+def drawn() -> dict[str, Drawn]:
+    """The charts of this page so far, by key."""
+    found: dict[str, Drawn] = st.session_state.setdefault(DRAWN, {})
+    return found
+
+
+def draw(
+    chart: Callable[..., Any], *arguments: Any, key: str, name: str = "", on_select: Callable[[], None] | None = None,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Draw the chart of :func:`specification` across its container.
+
+    ``name``: what a viewer downloads it as (default: its key in words). ``on_select`` is called when the viewer
+    changes one of the chart's selections; they are in the session's state under ``key``.
+    """
+    made = specification(chart, *arguments, **options)
+    parts = (*chart.args, *arguments) if isinstance(chart, partial) else arguments
+    table = next((part for part in parts if isinstance(part, pd.DataFrame)), pd.DataFrame())
+    drawn()[key] = Drawn(name or key.replace("-", " ").capitalize(), made, table)
+    with st.container(key=place(key)):
+        st.vega_lite_chart(made, key=key, theme=None, width="stretch", on_select=on_select or "ignore")
+
+
+def place(key: str) -> str:
+    """Key of the container around the chart with ``key``: a chart has no class of its own that a browser could find."""
+    return "chart-" + re.sub(r"[^a-zA-Z0-9_-]", "-", key)

@@ -1,0 +1,96 @@
+"""How pages look beyond Streamlit's theme: spacing, headlines, presenter mode, the tour's spotlight. CSS lives here."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+import streamlit as st
+
+BASE = """
+[data-testid="stMainBlockContainer"] { padding-top: 4.25rem; padding-bottom: 4rem; max-width: 90rem; }
+[data-testid="stMainBlockContainer"] h1 { font-size: clamp(1.5rem, 2.4vw, 2.1rem); line-height: 1.15;
+  padding: 0.1rem 0 0.35rem; }
+.lgt-side { display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 0.75rem; line-height: 1.25; }
+.lgt-side h2 { flex: 1 0 100%; font-size: 1.2rem; font-weight: 650; margin: 0; padding: 0; }
+.lgt-side b { font-size: 2.3rem; font-weight: 700; line-height: 1.1; font-variant-numeric: tabular-nums; }
+.lgt-side span { font-size: 1rem; } .lgt-side small { font-size: 0.85rem; color: var(--lgt-muted); }
+.lgt-examples p { font-size: 0.95rem; line-height: 1.4; margin: 0 0 0.15rem; overflow-wrap: anywhere; }
+.lgt-examples code { font-size: 1.1em; white-space: pre-wrap; } .lgt-examples small { color: var(--lgt-muted); }
+[data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] :is(p, li, strong, em) {
+  color: var(--lgt-muted); opacity: 1; }
+[data-testid="stCode"] .token { color: inherit !important; }
+"""
+ON_ACCENT = """
+[data-testid^="stBaseButton-primary"], [data-testid^="stBaseButton-primary"]:is(:hover, :focus, :active),
+[data-testid="stLinkButton"] a[kind="primary"], [data-tag] :is(span, button) { color: #1D0B26; }
+"""
+"""Text on the dark theme's accent, which is light: white would have a contrast of 2.1, this has 9."""
+PRESENTING = """
+html { font-size: clamp(17px, 1.6vw, 30px) !important; }
+[data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stSidebar"], [data-testid="stExpander"],
+[data-testid="stElementToolbar"], [class*="st-key-quiet"] { display: none !important; }
+[data-testid="stMainBlockContainer"] { padding: 0.8rem 1.6rem 2rem; max-width: none; }
+[data-testid="stMainBlockContainer"] h1 { font-size: 1.9rem; }
+.lgt-side small { flex: 1 0 100%; }
+.st-key-leave { position: fixed; bottom: 0.5rem; right: 1rem; width: auto; z-index: 1000; opacity: 0.7; }
+.st-key-leave:is(:hover, :focus-within) { opacity: 1; }
+.st-key-leave button { background: var(--lgt-surface); padding: 0 0.5rem; }
+"""
+TOUR = """
+[data-testid="stLayoutWrapper"]:has(> .st-key-head) { position: sticky; top: %(top)s; z-index: 90; }
+.st-key-tour { background: var(--lgt-surface); border: 1px solid %(line)s; border-left: 0.35rem solid %(accent)s;
+  border-radius: 0.5rem; padding: 0.7rem 1rem 0.6rem; box-shadow: 0 0.3rem 1rem rgb(0 0 0 / 12%%); }
+.st-key-tour h3 { padding: 0 0 0.35rem; font-size: 1.15rem; }
+%(title)s
+.st-key-part-graphs { scroll-margin-top: 15rem; }
+[class*="st-key-part-"] [data-testid="stVegaLiteChart"] { transition: opacity 0.25s; }
+@media (prefers-reduced-motion: reduce) {
+  [class*="st-key-part-"] [data-testid="stVegaLiteChart"] { transition: none; } }
+"""
+
+
+DIMMED = """
+%(dim)s [data-testid="stVegaLiteChart"] { opacity: 0.22; }
+%(dim)s :is(h2, h3, b, p, span, strong, small, label) { color: var(--lgt-muted) !important; font-weight: 400; }
+"""
+
+
+def apply(*, dark: bool, surface: str, muted: str, presenting: bool) -> None:
+    """Put the house's style on this page, whose background is ``surface`` and whose small text is ``muted``.
+
+    Called once, before anything is drawn.
+    """
+    colours = f":root {{ --lgt-surface: {surface}; --lgt-muted: {muted}; }}{ON_ACCENT if dark else ''}"
+    st.html(f"<style>{BASE}{colours}{PRESENTING if presenting else ''}</style>")
+
+
+def tour_style(*, line: str, accent: str, presenting: bool) -> None:
+    """The tour's card, in a container with key ``head``, stays in sight at the top while the page scrolls below it."""
+    top = "0.4rem" if presenting else "3.9rem"
+    title = '[data-testid="stHeading"]:has(h1) { display: none; }' if presenting else ""  # the card has a title
+    values = {"line": line, "accent": accent, "top": top, "title": title}
+    st.html(f"<style>{TOUR % values}</style>")
+
+
+def spotlight(parts: Iterable[str], lit: Iterable[str]) -> None:
+    """Dim every container ``part-NAME`` of ``parts`` that is not in ``lit``: charts fade, text stays readable."""
+    dim = ", ".join(f".st-key-part-{part}" for part in parts if part not in set(lit))
+    if dim:
+        st.html(f"<style>{DIMMED % {'dim': f':is({dim})'}}</style>")
+
+
+def headline(title: str, number: str, what: str, spread: str) -> None:
+    """A side's title over its number: ``number`` large, ``what`` it counts, and its ``spread`` with n."""
+    texts = [html.escape(text) for text in (title, number, what, spread)]
+    st.html('<div class="lgt-side"><h2>{}</h2><b>{}</b><span>{}</span><small>{}</small></div>'.format(*texts))
+
+
+def examples(shown: Iterable[tuple[str, str, str, str]]) -> None:
+    """Worked examples (title, prompt, answer, note): what the model reads and what it should write."""
+    rows = [
+        "<p>{}: <code>{}</code> → <code><b>{}</b></code> <small>{}</small></p>".format(*map(html.escape, texts))
+        for texts in shown
+    ]
+    if rows:
+        st.html(f'<div class="lgt-examples">{"".join(rows)}</div>')

@@ -1,0 +1,80 @@
+"""Predict, then reveal: the viewer draws the curve they expect before they see the measured one."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from lgt.charts.guess import guess_curve
+from lgt.config import RunConfig
+from lgt.summaries import asked_lengths, guess_error, mean_curve
+from lgt.ui import address, frame
+from lgt.ui.drawing import draw
+from lgt.ui.story import guess_sentence
+
+STEP = 5
+UNDECIDED = 50
+"""Where every slider starts, percent: no hint."""
+
+
+def wanted() -> bool:
+    """Whether this view asks for a guess: ``?predict=1``."""
+    return st.query_params.get("predict") == "1"
+
+
+def begin() -> None:
+    """Ask for a guess. For a button."""
+    address.remember("predict", "1")
+
+
+def end() -> None:
+    """Show the page as usual. For a button."""
+    address.remember("predict", "")
+    address.remember("guess", "")
+
+
+def revealed(lengths: list[int]) -> dict[int, float] | None:
+    """The guess in the address (``?guess=100-60-20-0``, percent at ``lengths``); None while there is no valid one."""
+    parts = st.query_params.get("guess", "").split("-")
+    allowed = {str(percent) for percent in range(0, 101)}
+    if len(parts) != len(lengths) or not set(parts) <= allowed:
+        return None
+    return {length: int(part) / 100 for length, part in zip(lengths, parts, strict=True)}
+
+
+def hidden(accuracy: pd.DataFrame, config: RunConfig) -> bool:
+    """Whether the measured curve must not be seen yet, nor anything that gives it away."""
+    return wanted() and revealed(asked_lengths(config, mean_curve(accuracy))) is None
+
+
+def panel(accuracy: pd.DataFrame, config: RunConfig, unit: str, *, key: str, height: int) -> None:
+    """Sliders and the guess over the zones; after the reveal the measured curve and how far off the guess was."""
+    measured = mean_curve(accuracy)
+    lengths = asked_lengths(config, measured)
+    known = revealed(lengths)
+    if known:
+        st.markdown(f"**{guess_sentence(guess_error(known, measured), unit)}**")
+        with st.container(horizontal=True):
+            st.button("Guess again", key="guess-again", on_click=address.remember, args=("guess", ""))
+            leave_button()
+    guess = known or sliders(lengths, unit)
+    draw(guess_curve, accuracy, frame.theme(), guess, revealed=known is not None, height=height, key=key)
+
+
+def leave_button() -> None:
+    """Back to the page as it usually is."""
+    st.button("Back to the page", key="predict-end", type="tertiary", on_click=end)
+
+
+def sliders(lengths: list[int], unit: str) -> dict[int, float]:
+    """One slider a length, and the button that reveals; shares by length."""
+    columns = st.columns(len(lengths), gap="small")
+    guess = {
+        length: column.slider(f"{length} {unit}", 0, 100, UNDECIDED, STEP, format="%d%%", key=f"guess-{length}")
+        for length, column in zip(lengths, columns, strict=True)
+    }
+    with st.container(horizontal=True):
+        text = "-".join(str(percent) for percent in guess.values())
+        st.button("Reveal", key="reveal", type="primary", on_click=address.remember, args=("guess", text))
+        leave_button()
+    return {length: percent / 100 for length, percent in guess.items()}

@@ -1,0 +1,120 @@
+"""The fields in which a prompt is typed or drawn; the address names it, so that a link shows the same one."""
+
+from __future__ import annotations
+
+import random
+
+import streamlit as st
+
+from lgt.checks import ConfigError
+from lgt.config import RunConfig
+from lgt.prompts import LONGEST, Prompt, drawn, longest, operands_of, typed_letters, typed_numbers
+from lgt.tasks.base import Task
+from lgt.ui import address, frame
+from lgt.ui.playground import UNITS
+from lgt.vocabulary import decode
+
+OF_PROMPT = ("a", "b", "text", "step")
+"""What the address says about one prompt; it goes when another prompt is drawn."""
+FIELDS = {"arithmetic": ("a", "b"), "strings": ("text",)}
+DRAWS = 10_000
+
+
+def forget(*names: str) -> None:
+    """Take these out of the address."""
+    for name in names:
+        address.remember(name, "")
+
+
+def whole(name: str, low: int, high: int, default: int) -> int:
+    """A whole number of the address within bounds."""
+    text = st.query_params.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 and low <= int(text) <= high else default
+
+
+def choose_length(config: RunConfig, task: Task) -> int:
+    """The length at which prompts are drawn; by default the end of the transfer region."""
+    low, high = task.minimum_length, longest(task, config.options)
+    default = min(config.transfer_length or config.main.training_length, high)
+    key = f"length-{task.name}-{default}-{high}"
+    st.session_state.setdefault(key, whole("length", low, high, default))
+    length = int(st.slider(
+        f"Length to draw ({UNITS[task.family]})", low, high, key=key, on_change=forget, args=OF_PROMPT
+    ))  # fmt: skip
+    address.remember("length", "" if length == default else str(length))
+    return length
+
+
+def draw_another() -> None:
+    """The button: another random prompt, which the address names."""
+    forget(*OF_PROMPT)
+    st.query_params["draw"] = str(random.randrange(1, DRAWS))
+
+
+def field(label: str, name: str, drawn_text: str, key: str) -> str:
+    """A text field that holds the drawn prompt until somebody types; then the address holds what was typed."""
+    st.session_state.setdefault(key, st.query_params.get(name, drawn_text)[: 4 * LONGEST])
+    text = st.text_input(label, key=key, max_chars=4 * LONGEST, on_change=forget, args=("step",))
+    address.remember(name, "" if text == drawn_text else text)
+    return str(text)
+
+
+def refused(error: ConfigError) -> None:
+    """What is wrong with a field, right below it."""
+    st.error(frame.plain(error))
+
+
+def choose_prompt(config: RunConfig, task: Task) -> Prompt | None:
+    """The prompt, typed or drawn; ``None`` when what was typed is none."""
+    fields, slider, button = st.columns([6, 4, 2], vertical_alignment="bottom", gap="medium")
+    with slider:
+        length = choose_length(config, task)
+    button.button("Draw one", icon=":material/casino:", key="another", on_click=draw_another, width="stretch")
+    forget(*FIELDS["arithmetic" if task.family == "strings" else "strings"])
+    draw = whole("draw", 0, DRAWS, 0)
+    prompt = drawn(task.name, length, draw, config.options)
+    place = f"{task.name}-{length}-{draw}"
+    with fields:
+        if task.family == "arithmetic":
+            return choose_numbers(config, task, prompt, place)
+        if task.family == "strings":
+            return choose_letters(config, task, prompt, place, draw)
+        st.markdown(f"A maze of **{length} nodes**, drawn at random. The model reads it as a list of neighbours.")
+        return prompt
+
+
+def choose_numbers(config: RunConfig, task: Task, prompt: Prompt, place: str) -> Prompt | None:
+    """Two numbers, written the normal way."""
+    first, second = operands_of(prompt) or ("", "")
+    left, right = st.columns(2)
+    with left:
+        a = field("First number", "a", first, f"a-{place}")
+    with right:
+        b = field("Second number", "b", second, f"b-{place}")
+    try:
+        return typed_numbers(task.name, a, b, config.options)
+    except ConfigError as error:
+        with left if error.field_name.startswith("first") else right:
+            refused(error)
+        return None
+
+
+def choose_letters(config: RunConfig, task: Task, prompt: Prompt, place: str, draw: int) -> Prompt | None:
+    """A string of letters. As long as nobody types, the drawn prompt stays, with its questions in their order."""
+    letters = decode(prompt.body[:-1])
+    text = field("Letters", "text", letters, f"text-{place}")
+    if text == letters:
+        return prompt
+    try:
+        return typed_letters(task.name, text, draw, config.options)
+    except ConfigError as error:
+        refused(error)
+        return None
+
+
+def look_at(length: int, seed: int) -> None:
+    """The button that brings the failing example to the top of the page."""
+    forget(*OF_PROMPT)
+    st.query_params["length"], st.query_params["draw"] = str(length), str(seed)
+    for key in [key for key in st.session_state if str(key).startswith("length-")]:
+        del st.session_state[key]

@@ -1,0 +1,76 @@
+"""The guided tour: which step the address asks for, its card with buttons and keys, and the light on its part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from lgt.groups import GROUPS
+from lgt.store.comparisons import Setting
+from lgt.ui import address, frame, keyboard, look, panels
+from lgt.ui.story import STEPS, Step
+
+PARTS = ("alone", "together", "gain", "graphs")
+"""Parts of the page that a step may light; each is a container with key ``part-NAME``."""
+KEYS = {
+    " ": "tour-next", "ArrowRight": "tour-next", "PageDown": "tour-next",
+    "ArrowLeft": "tour-back", "PageUp": "tour-back", "Escape": "tour-end",
+}  # fmt: skip
+"""Page keys are what presenters' remote controls send."""
+
+
+def current() -> int:
+    """The step that ``?tour=`` asks for, from 1; 0 without a tour."""
+    asked = st.query_params.get("tour", "")
+    return int(asked) if asked in {str(step) for step in range(1, STEPS + 1)} else 0
+
+
+def go(step: int) -> None:
+    """Go to a step, or end the tour with 0. For buttons."""
+    address.remember("tour", str(step) if step else "")
+
+
+def start_button(*, key: str = "tour-start") -> None:
+    """The button that begins the tour."""
+    st.button("Guided tour", icon=":material/tour:", key=key, on_click=go, args=(1,))
+
+
+def card(steps: Sequence[Step], number: int, setting: Setting) -> None:
+    """Step ``number``, from 1, with its buttons; also lights its part of the page and listens to the keys."""
+    step, theme = steps[number - 1], frame.theme()
+    look.tour_style(line=theme.grid, accent=theme.shared, presenting=frame.presenting())
+    if not step.closing:
+        look.spotlight(PARTS, step.parts)
+    with st.container(key="tour", gap="xsmall"):
+        st.markdown(f"### {step.title}")
+        st.markdown(step.text)
+        with st.container(gap="xsmall"):  # always there, so that the buttons below keep their place from step to step
+            look.examples(step.examples)
+            if step.closing:
+                links(setting)
+        buttons(number)
+    below = [part for part in step.parts if part == "graphs"]
+    keyboard.listen(KEYS, key="tour-keys", part=f"part-{below[0]}" if below else "", place=str(number))
+
+
+def links(setting: Setting) -> None:
+    """Where a viewer goes on with this pair."""
+    name = panels.setting_key(setting)
+    series = {"series": ",".join(f"{name}.{arm}" for arm in ("co-trained", "alone-same-steps"))}
+    launch = {"group": setting.group, "preset": setting.preset} if setting.group in GROUPS else {}
+    with st.container(horizontal=True):
+        st.page_link("pages/explore.py", label="Explore its runs", icon=":material/stacked_line_chart:",
+                     query_params=series)  # fmt: skip
+        st.page_link("pages/launch.py", label="Train it yourself", icon=":material/play_circle:", query_params=launch)
+
+
+def buttons(number: int) -> None:
+    """Back, next, where one stands, end."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button("Back", key="tour-back", icon=":material/arrow_back:", disabled=number == 1, on_click=go,
+                  args=(number - 1,))  # fmt: skip
+        st.button("Next", key="tour-next", icon=":material/arrow_forward:", icon_position="right", type="primary",
+                  disabled=number == STEPS, on_click=go, args=(number + 1,), help="Space or right arrow")  # fmt: skip
+        st.caption(f"Step {number} of {STEPS}")
+        st.button("End tour", key="tour-end", type="tertiary", on_click=go, args=(0,), help="Escape")

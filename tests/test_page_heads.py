@@ -1,0 +1,120 @@
+"""The page Heads: on an empty store, on the shipped one, beside a failed run, with and without stored weights."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import pytest
+
+from lgt.presets import group_config
+from lgt.store import leases, queries, writes
+from lgt.store.comparisons import Setting, comparisons
+from lgt.store.engine import open_store
+from tests.conftest import ROOT
+from tests.test_pages import opened, words
+from tests.test_store_damage import newer
+
+PAGE = "pages/heads.py"
+CHARTS_AT_FIRST = 2
+
+
+def charts(app) -> int:
+    return len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart"))
+
+
+def test_an_empty_store_says_how_to_fill_it(tmp_path, monkeypatch):
+    app = opened(PAGE, tmp_path / "empty.db", monkeypatch, head="1.1")
+    assert not app.exception and not app.error and not (tmp_path / "empty.db").exists()
+    assert "No finished runs of a task pair yet" in words(app)
+
+
+def test_a_failed_run_alone_is_no_result(tmp_path, monkeypatch):
+    engine = open_store(str(tmp_path / "failed.db"))
+    run_id = writes.create_run(engine, group_config("caprev", "demo"))
+    leases.finish_run(engine, run_id, leases.start_run(engine, run_id, "test", "cpu"), "failed", "out of memory")
+    app = opened(PAGE, tmp_path / "failed.db", monkeypatch)
+    assert not app.exception and "No finished runs of a task pair yet" in words(app)
+
+
+def test_a_store_of_newer_code_is_one_message(tmp_path, monkeypatch):
+    newer(tmp_path / "odd.db")
+    app = opened(PAGE, tmp_path / "odd.db", monkeypatch)
+    assert not app.exception and len(app.error) == 1 and "odd.db" in app.error[0].value
+
+
+def test_the_first_view_shows_graph_and_maps_and_imports_no_torch(shipped):
+    check = (
+        "import sys; from streamlit.testing.v1 import AppTest;"
+        "app = AppTest.from_file('pages/heads.py').run(timeout=60);"
+        "assert not app.exception and not app.error and 'heads matter' in ' '.join(m.value for m in app.markdown);"
+        "sys.exit('torch' in sys.modules)"
+    )
+    environment = {"LGT_DATABASE_URL": str(shipped), "PATH": "/usr/bin:/bin"}
+    assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, env=environment, check=False).returncode == 0
+
+
+def test_a_chosen_head_shows_where_it_looks_and_what_is_lost(shipped, monkeypatch):
+    app = opened(PAGE, shipped, monkeypatch, pair="caprev.demo", head="2.2")
+    assert not app.exception and not app.error
+    assert "Head L2·H2: head 2 of layer 2" in words(app)
+    assert charts(app) == CHARTS_AT_FIRST + 2 * 3, "curve and pattern of each of three tasks"
+    app.selectbox(key="head").set_value("1.3").run()
+    assert not app.exception and "Head L1·H3" in words(app)
+    app.selectbox(key="head").set_value("").run()
+    assert not app.exception and charts(app) == CHARTS_AT_FIRST
+
+
+@pytest.mark.parametrize("head", ["9.9", "0.1", "1", "x.y", "", "<b>", "1.1.1", "1e9.2"])
+def test_a_head_that_is_not_there_is_no_head(head, shipped, monkeypatch):
+    app = opened(PAGE, shipped, monkeypatch, head=head, seed="77", side="nobody", zone="nowhere", length="x", k="9")
+    assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST
+
+
+def test_another_pair_takes_no_head_or_length_from_the_last(shipped, monkeypatch):
+    app = opened(PAGE, shipped, monkeypatch, pair="add-carry.small", head="3.4", length="12")
+    assert "Head L3·H4" in words(app)
+    app.selectbox(key="choice-pair").set_value("caprev.demo").run()
+    assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST, "its models have two layers"
+    app.selectbox(key="head").set_value("1.1").run()
+    app.select_slider(key="length").set_value(16).run()
+    app.selectbox(key="choice-pair").set_value("add-carry.small").run()
+    assert not app.exception and not app.error, "its lengths end at 12"
+
+
+def test_a_run_without_weights_shows_its_maps_and_says_where_weights_are(shipped, monkeypatch):
+    address = {"pair": "caprev.demo", "side": "alone-steps", "seed": "1", "head": "1.1"}
+    app = opened(PAGE, shipped, monkeypatch, **address)
+    assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST
+    assert "run 10 are not in the store" in words(app) and "Seed 0 of this side has" in words(app)
+    assert not app.button, "there is no other task whose heads could be tested"
+
+
+def test_the_zone_is_where_the_run_has_something_to_lose_until_one_is_asked_for(shipped, monkeypatch):
+    with_transfer = opened(PAGE, shipped, monkeypatch, pair="caprev.demo")
+    assert "Heads in the transfer region" in words(with_transfer)
+    without = opened(PAGE, shipped, monkeypatch, pair="control-copy.demo")
+    assert "no head has much to cost it there" in words(without)
+    asked = opened(PAGE, shipped, monkeypatch, pair="caprev.demo", zone="trained")
+    assert "Heads at the trained lengths**, lengths" in words(asked) and "to cost it there" not in words(asked)
+
+
+def test_the_knock_out_test_tells_the_stored_accuracy_and_an_exact_p(shipped, monkeypatch):
+    app = opened(PAGE, shipped, monkeypatch, pair="caprev.demo", k="1")
+    assert "at least as much" not in words(app), "nothing is computed before it is asked for"
+    app.button(key="test").click().run(timeout=240)
+    assert not app.exception and not app.error
+    said = re.search(
+        r"falls from (\d+)% to \*\*(\d+)%\*\* exact match at lengths 9–16\. Of the 3 other choices .* "
+        r"\*\*(\d)\*\* hurt at least as much \(p = (\d\.?\d*)\)",
+        words(app),
+    )
+    intact, without, as_bad, p = (float(number) for number in said.groups())
+    engine = open_store(str(shipped))
+    found = comparisons(engine)[Setting("caprev", "demo", "rope")]
+    counts = queries.accuracy(engine, [found.runs["co-trained"][2]])  # seed 2 is the median one
+    region = counts[(counts.role == "main") & counts.length.between(9, 16)]
+    assert intact == pytest.approx(100 * (region.correct / region.total).mean(), abs=4), "128 of 256 prompts"
+    assert without < intact and p == pytest.approx((1 + as_bad) / 4, abs=0.006)
+    assert "lgt train --group caprev" in app.caption[-1].value

@@ -1,0 +1,181 @@
+"""The Runs page and what it may change: found, marked, put away, brought back, compared, opened."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lgt import runtable
+from lgt.config import TaskSpec
+from lgt.presets import custom_config, group_config
+from lgt.store import leases, marks, queries, writes
+from lgt.store.comparisons import comparisons
+from lgt.store.engine import open_store
+from lgt.summaries import transfer_by_seed
+from lgt.ui import actions
+from tests.conftest import ROOT
+
+
+def opened(store, monkeypatch, **asked: str) -> AppTest:
+    monkeypatch.setenv("LGT_DATABASE_URL", str(store))
+    app = AppTest.from_file(str(ROOT / "pages/runs.py"), default_timeout=60)
+    for key, value in asked.items():
+        app.query_params[key] = value
+    return app.run()
+
+
+def words(app: AppTest) -> str:
+    found = [*app.subheader, *app.markdown, *app.caption, *app.info, *app.error, *app.warning, *app.code]
+    return "\n".join(str(element.value) for element in found)
+
+
+def rows_of(store) -> pd.DataFrame:
+    engine = open_store(str(store))
+    return runtable.table(queries.runs(engine), queries.final_accuracy(engine))
+
+
+def test_the_table_has_the_numbers_of_the_curves(shipped):
+    engine, rows = open_store(str(shipped)), rows_of(shipped).set_index("run_id")
+    for comparison in comparisons(engine).values():
+        for arm in ("co-trained", "alone-same-steps"):
+            ids = comparison.ids(arm)
+            summary = transfer_by_seed(queries.accuracy(engine, ids)) if ids else None
+            if summary and not comparison.setting.changes:
+                found = {seed: rows.transfer[run_id] for seed, run_id in comparison.runs[arm].items()}
+                assert found == pytest.approx(summary.values)
+    assert rows.index.is_monotonic_decreasing and rows.trained.between(0, 1).all()
+
+
+def test_every_word_and_every_facet_narrows_the_table(shipped):
+    rows = rows_of(shipped)
+    assert runtable.chosen(rows, "", {}).equals(rows)
+    narrowed = runtable.chosen(rows, "CAPREV nope", {"seed": [], "side": ["with auxiliary"]})
+    assert len(narrowed) == 0, "positions are called none"
+    narrowed = runtable.chosen(rows, "flip case 8 ← 16", {"preset": ["demo"], "side": ["with auxiliary"]})
+    assert len(narrowed) and set(narrowed.preset) == {"demo"} and narrowed.pair.str.contains("Flip case").all()
+    assert runtable.chosen(rows, "[(*", {}).empty, "a search is letters, not a pattern"
+
+
+def test_marks_decide_where_a_run_is_shown(shipped):
+    engine = open_store(str(shipped))
+    assert marks.retag(engine, [1, 2], add=["star", "for, talk"]) == [1, 2]
+    assert marks.retag(engine, [1, 2], add=["star"]) == [], "nothing to undo"
+    marks.retag(engine, [2], add=["archived"])
+    marks.retag(engine, [3], add=["deleted"])
+    marks.note(engine, [1], "look at *this*")
+    rows = rows_of(shipped)
+    where = {show: set(runtable.chosen(rows, "", {}, show=show).run_id) for show in ("starred", "archived", "deleted")}
+    assert where == {"starred": {1, 2}, "archived": {2}, "deleted": {3}}
+    assert {1, 2, 3} & set(runtable.chosen(rows, "", {}).run_id) == {1}
+    assert rows.set_index("run_id").tags[1] == "for, talk".replace(",", " ").replace("  ", " ")
+    assert set(runtable.chosen(rows, "this*", {}).run_id) == {1}
+
+
+def test_a_deleted_run_is_out_of_comparisons_until_it_is_brought_back(tmp_path):
+    store = open_store(str(tmp_path / "a.db"))
+    config = group_config("caprev", "demo")
+    run_id = writes.create_run(store, config)
+    leases.finish_run(store, run_id, leases.start_run(store, run_id, "w", "cpu"), "done")
+    assert len(comparisons(store)) == 1 and queries.finished_seeds(store) == [0]
+    marks.retag(store, [run_id], add=["deleted"])
+    assert comparisons(store) == {} and queries.finished_by_hash(store) == {} and queries.finished_seeds(store) == []
+    assert queries.existing_with_hash(store, config.hash(), ["done"]) is None, "it may be made again"
+    marks.retag(store, [run_id], add=["undeleted"], remove=["deleted"])
+    assert len(comparisons(store)) == 1, "only the very tag counts"
+
+
+def test_the_page_shows_all_runs_and_one_of_them(shipped, monkeypatch):
+    app = opened(shipped, monkeypatch)
+    total = len(queries.runs(open_store(str(shipped))))
+    assert not app.exception and not app.error and f"{total} of {total} runs." in words(app)
+    app.text_input(key="search").set_value("control").run()
+    assert not app.exception and f"of {total} runs." in words(app) and f"{total} of {total}" not in words(app)
+    app = opened(shipped, monkeypatch, run="1")
+    assert not app.exception and "Run 1 · caprev 8 ← 16 with auxiliary, seed 0" in words(app).replace("\\", "")
+    assert "lgt train --group caprev --preset demo --seed 0" in words(app)
+    app.button(key="back").click().run()
+    assert not app.exception and f"{total} of {total} runs." in words(app)
+
+
+@pytest.mark.parametrize("asked", ["x", "-1", "99999", "1" * 50, "²", "<b>"])
+def test_a_run_that_is_not_there_is_one_line(asked, shipped, monkeypatch):
+    app = opened(shipped, monkeypatch, run=asked)
+    assert not app.exception and not app.error and "is not in this store" in app.warning[0].value
+
+
+def test_an_empty_store_and_a_failed_run(tmp_path, monkeypatch):
+    app = opened(tmp_path / "none.db", monkeypatch)
+    assert not app.exception and "No finished runs" in words(app) and not (tmp_path / "none.db").exists()
+    store = open_store(str(tmp_path / "failed.db"))
+    run_id = writes.create_run(store, group_config("caprev", "demo"), label="<b>odd</b>")
+    attempt = leases.start_run(store, run_id, "w", "cpu")
+    leases.finish_run(store, run_id, attempt, "failed", "loss is *nan*", log_tail="line one\nline two")
+    app = opened(tmp_path / "failed.db", monkeypatch)
+    assert not app.exception and "1 of 1 runs." in words(app)
+    app = opened(tmp_path / "failed.db", monkeypatch, run=str(run_id))
+    assert not app.exception and "Nothing has been measured yet." in words(app)
+    assert r"loss is \*nan\*" in words(app) and "line one\nline two" in words(app) and r"\<b\>odd" in words(app)
+
+
+def test_actions_change_marks_and_refuse_when_read_only(shipped, monkeypatch):
+    from lgt.store.errors import StoreError
+
+    monkeypatch.setenv("LGT_DATABASE_URL", str(shipped))
+    assert actions.retag([1, 99999], add=["star"]) == [1]
+    actions.note([1], "seen")
+    record = queries.run(open_store(str(shipped)), 1)
+    assert record.tags == ("star",) and record.notes == "seen"
+    assert actions.delete([1]) == 1 and 1 not in set(rows_of(shipped).run_id)
+    monkeypatch.setenv("LGT_READ_ONLY", "1")
+    for refused in (
+        lambda: actions.retag([2], add=["star"]),
+        lambda: actions.note([2], "x"),
+        lambda: actions.delete([2]),
+    ):
+        with pytest.raises(StoreError, match="LGT_READ_ONLY"):
+            refused()
+    app = opened(shipped, monkeypatch)
+    assert not app.exception and "read-only" in words(app) and app.button(key="delete").disabled
+
+
+def test_a_command_makes_exactly_its_run():
+    from lgt.cli_runs import chosen_config
+
+    free = custom_config(
+        [TaskSpec("reverse_add", "main", 4), TaskSpec("no_carry", "auxiliary", 9)], "demo", "arithmetic"
+    )
+    configs = [group_config("caprev", "demo", seed=3), group_config("caprev", "small", arm="alone-same-examples"),
+               group_config("add-carry", "demo", arm="alone-same-steps", position="nope"), free,
+               replace(free, training=replace(free.training, steps=77))]  # fmt: skip
+    for config in configs:
+        parts = runtable.command(config).split(" train ")[1].split()
+        flags = {"--main-only": False, "--same-examples": False}
+        values: dict[str, list[str]] = {}
+        while parts:
+            name = parts.pop(0)
+            if name in flags:
+                flags[name] = True
+            else:
+                values.setdefault(name, []).append(parts.pop(0))
+        made = chosen_config(
+            values.get("--group", [None])[0], values.get("--main", [None])[0], values.get("--aux", []),
+            values["--preset"][0], int(values["--seed"][0]), values.get("--position", ["rope"])[0],
+            flags["--main-only"], flags["--same-examples"], values.get("--set", []),
+        )  # fmt: skip
+        assert made.hash() == config.hash()
+    assert runtable.command(replace(configs[0], data_seed=5)) is None, "no option says that"
+    assert runtable.command(replace(free, tasks=free.tasks[:1], arm="alone-same-steps")) is None
+
+
+def test_differences_name_the_settings_that_differ_and_no_others():
+    one, other = group_config("caprev", "demo"), group_config("caprev", "demo", position="nope", seed=2)
+    found = runtable.config_differences({"run 4": one, "run 9": other})
+    assert found.setting.tolist() == ["model.position", "model_seed"]
+    assert found["run 4"].tolist() == ["rope", "0"] and found["run 9"].tolist() == ["nope", "2"]
+    assert runtable.config_differences({"run 1": one, "run 2": one}).empty
+    settings = runtable.settings_frame(replace(one, training=replace(one.training, steps=9))).set_index("setting")
+    assert settings.changed[settings.changed != ""].index.tolist() == ["training.steps"]
+    assert settings.preset["training.steps"] == "1000" and settings.value["training.steps"] == "9"
