@@ -14,7 +14,20 @@ from playwright.sync_api import sync_playwright
 HERE = Path(__file__).parent
 PORT = 8597
 READY = '[data-testid="stApp"][data-test-script-state="notRunning"]'
-SHOTS = {"overview.png": ("/", "light", 1280), "explore.png": ("/explore", "light", 1280)}
+SHOTS = {
+    "overview.png": ("/", "light", 1280, 1420),
+    "overview-dark.png": ("/?tour=6", "dark", 1280, 1180),
+    "overview-phone.png": ("/?pair=caprev.demo", "light", 400, 900),
+    "explore.png": ("/explore", "light", 1280, 1500),
+    "heads.png": ("/heads?pair=caprev.demo&head=1.2", "light", 1280, 1900),
+    "matrix.png": ("/matrix?preset=demo", "light", 1280, 1700),
+    "claims.png": ("/claims", "light", 1280, 1300),
+    "launch.png": ("/launch?seeds=7", "light", 1280, 760),
+    "runs.png": ("/runs", "light", 1280, 860),
+    "run.png": ("/runs?run=1", "dark", 1280, 1000),
+    "playground.png": ("/playground", "light", 1280, 1560),
+}
+"""File to (address, colour scheme, width and height of the window in px)."""
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
 
 
@@ -26,17 +39,15 @@ def main() -> None:
         wait_until_up()
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=ARGUMENTS)
-            for name, (path, scheme, width) in SHOTS.items():
-                page = browser.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
+            for name, (path, scheme, width, height) in SHOTS.items():
+                page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
                 page.goto(f"http://127.0.0.1:{PORT}{path}")
-                page.wait_for_selector(READY)
-                page.wait_for_selector('[data-testid="stVegaLiteChart"] .marks')
-                page.wait_for_timeout(1500)
-                height = page.evaluate("document.querySelector('[data-testid=stMain]').scrollHeight")
-                page.set_viewport_size({"width": width, "height": height})
-                page.wait_for_timeout(1500)
+                page.wait_for_selector(READY, timeout=120_000)
+                page.wait_for_timeout(4000)  # charts, tables and live models come after the script's first end
+                page.wait_for_selector(READY, timeout=120_000)
                 page.screenshot(path=HERE / name)
                 print(HERE / name)
+                page.close()
             browser.close()
     finally:
         server.terminate()
