@@ -67,7 +67,7 @@ def tab(chromium):
 
 def test_overview_draws_two_curves_and_two_graphs_without_a_complaint(server, tab):
     page = tab(server)
-    assert page.locator('[data-testid="stVegaLiteChart"]').count() == 4
+    page.wait_for_function("document.querySelectorAll('[data-testid=\"stVegaLiteChart\"] .marks').length === 4")
     for place in range(4):  # one picture with its description each, not a list of nameless marks
         chart = page.locator('[data-testid="stVegaLiteChart"][role="graphics-document"]').nth(place)
         assert len(chart.get_attribute("aria-label")) > 80

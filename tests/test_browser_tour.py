@@ -142,7 +142,7 @@ def test_a_guess_is_drawn_and_revealed_beside_the_curve(server, tab):  # noqa: F
     page = tab(f"{server}/?pair=caprev.demo&predict=1")
     page.get_by_text("Gain and heads are shown after the reveal.").wait_for(timeout=ANSWER)
     page.wait_for_selector(READY)
-    assert page.locator(CHARTS).count() == 2
+    page.wait_for_function(f"document.querySelectorAll('{CHARTS} svg').length === 2", timeout=ANSWER)
     page.get_by_role("button", name="Reveal").click()
     page.wait_for_url("**guess=50-50-50-50**", timeout=ANSWER)
     page.get_by_text("Your guess was").wait_for(timeout=ANSWER)

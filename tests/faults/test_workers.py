@@ -101,10 +101,17 @@ def wait_until(answer, seconds: float = 60.0) -> None:
         time.sleep(0.02)
 
 
+def stopped(number: int) -> bool:
+    """Whether every thread of a process has come to rest after SIGSTOP."""
+    threads = Path(f"/proc/{number}/task").glob("*/stat")
+    return all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
+
+
 def stop_outside_a_transaction(number: int, path: str) -> None:
     """SIGSTOP a process; one that holds SQLite's lock would hold it for ever, which is another story."""
     while True:
         os.kill(number, signal.SIGSTOP)
+        wait_until(lambda: stopped(number))  # a thread within the kernel may still take a lock before it stops
         try:
             with closing(sqlite3.connect(path, timeout=0.1, isolation_level=None)) as connection:
                 connection.execute("BEGIN EXCLUSIVE")
@@ -124,6 +131,8 @@ def test_r5_a_worker_that_slept_past_its_lease_is_fenced(tmp_path: Path) -> None
     wait_until(lambda: queue.requeue_expired(store) == [run_id])
     assert queue.claim(store, "the next", "cpu") == (run_id, 2)
     leases.start_over(store, run_id, 2)
+    with write_transaction(store) as connection:  # alive for the whole test; the sleeper calls 0.2 s of silence late
+        connection.execute(text("UPDATE runs SET heartbeat_at = heartbeat_at + 600, lease_until = lease_until + 600"))
     os.kill(sleeper.pid, signal.SIGCONT)
     assert ended(sleeper) == 0, "it finds out and goes on with other runs"
     record = queries.run(store, run_id)
