@@ -140,16 +140,15 @@ def _circuits(
     name: str, group: str, preset: str, figures: str, pair: str, maps: Rule = "tracks", attention: Rule = "tracks"
 ) -> list[Experiment]:
     """The two entries of a pair for claim 8: whether the gap follows the ablation maps, and the attention patterns."""
-    verbs = {"tracks": "follows", "does not track": "does not follow"}
     series = {TOGETHER: followed(group, preset)}
     return [
         Experiment(
-            f"{name}-maps", 8, figures, preset, f"The gap {verbs[maps]} the difference of the ablation maps ({pair}).",
+            f"{name}-maps", 8, figures, preset, f"Ablation-map difference {maps} the gap: {pair}.",
             series, maps, 3,
         ),
         Experiment(
             f"{name}-attention", 8, figures, preset,
-            f"The gap {verbs[attention]} the difference of the attention patterns ({pair}).",
+            f"Attention difference {attention} the gap: {pair}.",
             series, attention, 3, "attention_difference",
         ),
     ]  # fmt: skip
@@ -178,29 +177,29 @@ EXPERIMENTS: dict[str, Experiment] = {
                    three_arms("control-add", "small"), rule="no gain"),
         Experiment("fig8-copy", 2, "8", "demo", "A longer unrelated reversal does not lift copying.",
                    three_arms("control-copy", "demo"), rule="no gain"),
-        Experiment("fig12-strings", 5, "12, 13", "demo", "Rotary positions transfer better than none (caprev).",
+        Experiment("fig12-strings", 5, "12, 13", "demo", "Rotary positions beat none: flipping and reversing.",
                    {"rope": _of_group("caprev", "demo", "co-trained", "rope"),
                     "nope": _of_group("caprev", "demo", "co-trained", "nope")}, rule="more"),
-        Experiment("fig12-arithmetic", 5, "12, 13", "small", "Rotary positions transfer better than none (add-carry).",
+        Experiment("fig12-arithmetic", 5, "12, 13", "small", "Rotary positions beat none: addition.",
                    {"rope": _of_group("add-carry", "small", "co-trained", "rope"),
                     "nope": _of_group("add-carry", "small", "co-trained", "nope")}, rule="more"),
-        Experiment("fig14-caprev-both", 3, "14", "demo", "Two auxiliaries beat the better one (reverse) for caprev.",
+        Experiment("fig14-caprev-both", 3, "14", "demo", "Two auxiliaries beat one: flipping case and reversing.",
                    {"both": _of_group("caprev", "demo", "co-trained", "rope"),
                     "reverse only": one_auxiliary("caprev", "demo", "reverse")}, rule="more", seeds=3),
-        Experiment("fig14-caprev-closer", 3, "14", "demo", "Reverse helps caprev more than flipping case does.",
+        Experiment("fig14-caprev-closer", 3, "14", "demo", "Reversing helps both together more than flipping.",
                    {"reverse only": one_auxiliary("caprev", "demo", "reverse"),
                     "capitalize only": one_auxiliary("caprev", "demo", "capitalize")}, rule="more", seeds=3),
-        Experiment("fig14-add-both", 3, "14", "small", "Two auxiliaries beat the better one (digit sums) for addition.",
+        Experiment("fig14-add-both", 3, "14", "small", "Two auxiliaries beat one: digit sums and carries.",
                    {"both": _of_group("add-carry", "small", "co-trained", "rope"),
                     "no_carry only": one_auxiliary("add-carry", "small", "no_carry")}, rule="more", seeds=3),
         Experiment("fig14-add-closer", 3, "14", "small", "Digit sums help addition more than carries do.",
                    {"no_carry only": one_auxiliary("add-carry", "small", "no_carry"),
                     "carry_only only": one_auxiliary("add-carry", "small", "carry_only")}, rule="more", seeds=3),
-        Experiment("fig10", 6, "10", "demo", "The gap is smallest where the lengths are like each other (caprev).",
+        Experiment("fig10", 6, "10", "demo", "The gap is smallest where training lengths are alike.",
                    _grid(), rule="ratio", seeds=3),
-        Experiment("fig11-seeds", 7, "11", "small", "Transfer differs from seed to seed (add-carry).",
+        Experiment("fig11-seeds", 7, "11", "small", "Transfer differs from seed to seed: addition.",
                    {"together": followed("add-carry", "small")}, rule="unstable over seeds"),
-        Experiment("fig11-steps", 7, "11", "small", "Transfer comes and goes during training (add-carry).",
+        Experiment("fig11-steps", 7, "11", "small", "Transfer comes and goes during training: addition.",
                    {"together": followed("add-carry", "small")}, rule="unstable over steps"),
         *_circuits("fig11", "add-carry", "small", "11, 17", "addition beside digit sums and carries"),
         *_circuits("fig17", "add-subtract", "demo", "17", "addition beside subtraction"),

@@ -46,7 +46,7 @@ def overviews(tried: pd.DataFrame, theme: Theme) -> Iterator[Chart]:
     :func:`lgt.judgements.differences_frame`."""
     differences, correlations = tried[~tried.correlation.astype(bool)], tried[tried.correlation.astype(bool)]
     if not differences.empty:
-        yield partial(charts.verdict_chart, differences, theme)
+        yield partial(charts.verdict_chart, differences, theme, title="Figures about accuracy")
     if not correlations.empty:
         yield partial(
             charts.verdict_chart,
@@ -54,7 +54,7 @@ def overviews(tried: pd.DataFrame, theme: Theme) -> Iterator[Chart]:
             theme,
             quantity="Spearman's rho over checkpoints",
             smallest=SMALLEST_CORRELATION,
-            lowest=-1.0,
+            title="Figures about circuits",
         )
 
 

@@ -128,14 +128,15 @@ def differences_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
     quantities a row has, a correlation or a difference of accuracies."""
     rows = [
         {
-            "figure": one.experiment.name, "outcome": one.outcome, "seed": seed, "difference": difference,
+            "figure": one.experiment.name, "statement": f"{one.experiment.figures} · {one.experiment.statement}",
+            "outcome": one.outcome, "seed": seed, "difference": difference,
             "correlation": one.experiment.rule in CORRELATIONS,
             "mean": one.interval.mean, "low": one.interval.low, "high": one.interval.high,
         }
         for one in judgements if one.interval is not None
         for seed, difference in one.differences.items()
     ]  # fmt: skip
-    columns = ["figure", "outcome", "seed", "difference", "correlation", "mean", "low", "high"]
+    columns = ["figure", "statement", "outcome", "seed", "difference", "correlation", "mean", "low", "high"]
     return pd.DataFrame(rows, columns=columns).astype({"low": float, "high": float})
 
 

@@ -29,7 +29,6 @@ h1 { font-size: 2rem; line-height: 1.2; } h2 { margin-top: 3rem; } h3 { margin: 
 .note { color: #5f6b7a; font-size: 0.92rem; } code { font-size: 0.9em; }
 .verdict { display: inline-block; border: 1px solid; border-radius: 0.4rem; padding: 0 0.5rem; margin-right: 0.4rem;
   font-weight: 600; font-size: 0.9rem; }
-.reproduced { color: #7a1fa2; } .not-reproduced { color: #8a5d08; } .other { color: #5f6b7a; }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; } .charts figure { margin: 0; }
 svg { max-width: 100%; height: auto; }
 """
@@ -82,8 +81,9 @@ def page(engine: Engine) -> Iterator[str]:
 def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
     """One figure: verdict, numbers, a curve for each series, where they come from."""
     experiment = judgement.experiment
-    kind = judgement.outcome.replace(" ", "-") if "reproduced" in judgement.outcome else "other"
-    yield f'<h3><span class="verdict {kind}">{judgement.outcome}</span> Figure {html.escape(experiment.figures)}: '
+    colour = LIGHT.verdict(judgement.outcome)
+    yield f'<h3><span class="verdict" style="color: {colour}">{judgement.outcome}</span> '
+    yield f"Figure {html.escape(experiment.figures)}: "
     yield f"{html.escape(experiment.statement)}</h3>"
     yield f"<p>{html.escape(judgement.sentence())}.</p>"
     if judgement.runs:

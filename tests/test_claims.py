@@ -203,11 +203,12 @@ def test_the_matrix_and_the_verdicts_are_drawn_with_their_numbers(theme):
     drawn = svg(transfer_matrix(cells, theme), 600)
     for text in ("−0.06", "+0.84", "n = 5", "n = 1", "Flip case + Reverse", "Associative recall"):
         assert text in drawn
-    row = {"figure": "fig3a", "outcome": "reproduced", "mean": 0.6, "low": 0.5, "high": 0.7}
+    row = {"figure": "fig3a", "statement": "3a · Sums lift", "outcome": "reproduced"}
+    row |= {"mean": 0.6, "low": 0.5, "high": 0.7}
     rows = pd.DataFrame([row | {"seed": seed, "difference": 0.5 + seed / 10} for seed in range(3)])
     drawn = svg(verdict_chart(rows, theme), 600)
     seeds = re.search(r'<g class="mark-symbol role-mark[^>]*>((?:<path[^>]*/>){3,})</g>', drawn)
-    assert "fig3a" in drawn and "95% t interval" in drawn and seeds
+    assert "3a · Sums lift" in drawn and "reproduced, n = 3" in drawn and "95% t interval" in drawn and seeds
     for empty in (transfer_matrix(cells[:0], theme), verdict_chart(pd.DataFrame(), theme)):
         assert "yet" in svg(empty, 600)
 

@@ -35,6 +35,13 @@ TASK_COLOURS: dict[str, tuple[str, str]] = {
 SPARE_COLOURS = (("#3E7C4F", "#7FC48F"), ("#7A5C3E", "#C9A27C"), ("#4A6FA5", "#93B4E3"), ("#8A4F6D", "#D89ABB"))
 """For tasks that the table does not name yet; which one is a function of the name alone."""
 
+VERDICT_COLOURS: dict[str, tuple[str, str]] = {
+    "reproduced": ("#177A4B", "#4CC38A"),
+    "not reproduced": ("#BD3124", "#FF8A7A"),
+    "premise not met": ("#9A5B00", "#F2A33A"),
+}
+"""(light, dark) shade of each verdict that says something; the same hues as the badges of the pages."""
+
 ROLE_DASHES = {"main": [1, 0], "auxiliary": [7, 4], "control": [2, 3]}
 ROLE_WIDTHS = {"main": 3.0, "auxiliary": 2.0, "control": 2.0}
 ROLES = tuple(ROLE_DASHES)
@@ -69,6 +76,11 @@ class Theme:
     def dark(self) -> bool:
         """Whether this is a dark theme."""
         return self.name == "dark"
+
+    def verdict(self, outcome: str) -> str:
+        """The colour of a verdict's words and marks; what decides nothing is grey."""
+        shades = VERDICT_COLOURS.get(outcome)
+        return shades[self.dark] if shades else self.muted
 
 
 SHARED, BLUE, AMBER = "#7A1FA2", "#2C51C6", "#B0780F"

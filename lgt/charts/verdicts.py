@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
 from lgt.charts.palette import Theme, heading, message, styled
 from lgt.verdicts import SMALLEST_EFFECT
 
-ROW = 34
+ROW = 44
+TEXT_AT, STRIP_AT = 0.2, 0.66
+"""Where in a row of the verdicts its words and its numbers stand, as shares of the row."""
+STRIP_ROW = 34
 SHAPES = {
     "reproduced": "circle",
     "not reproduced": "cross",
@@ -21,60 +25,67 @@ SHAPES = {
 
 def verdict_chart(
     frame: pd.DataFrame, theme: Theme, *, quantity: str = "Difference in accuracy", smallest: float = SMALLEST_EFFECT,
-    lowest: float = -0.5,
+    title: str = "",
 ) -> Any:  # fmt: skip
-    """One row per figure: a point for every seed, a bar for the 95 % interval of their mean, a tick for the mean.
+    """One row per figure, its statement above its numbers: a point for every seed, a bar for the 95 % interval of their
+    mean, a tick for the mean, the verdict in words at the right.
 
-    ``frame`` has the columns ``figure`` (the row's name), ``outcome``, ``seed``, ``difference``, ``mean``, ``low`` and
-    ``high`` (missing below two seeds), one row per seed. ``quantity`` names the axis, which runs from ``lowest``
-    to 1. Dotted lines: nothing, and ``smallest``, from where on it counts.
+    ``frame`` has the columns ``figure``, ``statement``, ``outcome``, ``seed``, ``difference``, ``mean``, ``low`` and
+    ``high`` (missing below two seeds), one row per seed. ``quantity`` names the axis, which ends at 1. Dotted lines:
+    nothing, and ``smallest``, from where on it counts.
     """
     if frame.empty:
         return message("No finished seed of any figure yet.", theme)
     order = list(dict.fromkeys(frame.figure))
-    y = alt.Y("figure:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False))
+    lowest = min(-0.5, float(np.floor(2 * frame.difference.min()) / 2))
     scale = alt.Scale(domain=[lowest, 1], clamp=True, nice=False)
-    axis = alt.Axis(title=quantity, format="+.2f", values=[-1, -0.5, 0, 0.5, 1])
+    axis = alt.Axis(title=quantity, format="+.2f", values=[at for at in (-1, -0.5, 0, 0.5, 1) if at >= lowest])
 
     def x(field: str) -> alt.X:
         return alt.X(f"{field}:Q", scale=scale, axis=axis)
 
-    colours = {
-        "reproduced": theme.shared, "not reproduced": theme.amber, "too few seeds": theme.muted,
-        "premise not met": theme.muted,
-    }  # fmt: skip
-    colour = alt.Color(
-        "outcome:N",
-        scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-        legend=alt.Legend(title=None, orient="top", columns=2),
-    )
-    shape = alt.Shape("outcome:N", scale=alt.Scale(domain=list(SHAPES), range=list(SHAPES.values())))
-    means = frame.drop_duplicates("figure")
-    bands = alt.Chart(means[means.low.notna()])
-    lines = pd.DataFrame({"at": [0.0, smallest]})
+    def y(within: float) -> alt.Y:
+        return alt.Y("figure:N", sort=order, title=None, axis=None, bandPosition=within)
+
+    hues = {outcome: theme.verdict(outcome) for outcome in SHAPES}
+    colour = alt.Color("outcome:N", scale=alt.Scale(domain=list(hues), range=list(hues.values())), legend=None)
+    shape = alt.Shape("outcome:N", scale=alt.Scale(domain=list(SHAPES), range=list(SHAPES.values())), legend=None)
+    means = frame.drop_duplicates("figure").assign(n=frame.groupby("figure").size().reindex(order).to_numpy())
+    means = means.assign(said=[f"{row.outcome}, n = {row.n}" for row in means.itertuples()])
+    lines = pd.DataFrame([(name, at) for name in order for at in (0.0, smallest)], columns=["figure", "at"])
     tooltip = [
-        alt.Tooltip("figure:N"), alt.Tooltip("outcome:N"), alt.Tooltip("seed:Q"),
+        alt.Tooltip("statement:N"), alt.Tooltip("outcome:N"), alt.Tooltip("seed:Q"),
         alt.Tooltip("difference:Q", format="+.2f"),
     ]  # fmt: skip
+    texts: dict[str, Any] = {"baseline": "middle", "fontSize": theme.size, "tooltip": None}
+    rows = alt.Chart(means)
+    verdict_width = 10 * theme.size  # px for the words at the right
     layers = [
-        alt.Chart(lines).mark_rule(strokeDash=[2, 3], color=theme.muted, tooltip=None).encode(x=x("at")),
-        bands.mark_rule(strokeWidth=9, opacity=0.25, tooltip=None, clip=True).encode(
-            y=y, x=x("low"), x2="high:Q", color=colour
+        rows.mark_text(align="left", limit=alt.ExprRef(f"width - {verdict_width + 10}"), **texts, color=theme.text)
+        .encode(y=y(TEXT_AT), x=alt.value(0), text="statement:N"),
+        rows.mark_text(align="right", limit=verdict_width, fontWeight=600, **texts)
+        .encode(y=y(TEXT_AT), x=alt.value("width"), text="said:N", color=colour),
+        alt.Chart(lines).mark_rule(strokeDash=[2, 3], color=theme.muted, tooltip=None).encode(
+            y=y(STRIP_AT - 0.25), y2=alt.Y2("figure", bandPosition=STRIP_AT + 0.25), x=x("at")
         ),
-        alt.Chart(means).mark_tick(thickness=3, size=18, tooltip=None).encode(y=y, x=x("mean"), color=colour),
+        alt.Chart(means[means.low.notna()]).mark_rule(strokeWidth=9, opacity=0.25, tooltip=None, clip=True).encode(
+            y=y(STRIP_AT), x=x("low"), x2="high:Q", color=colour
+        ),
+        rows.mark_rule(strokeWidth=3, tooltip=None).encode(
+            y=y(STRIP_AT - 0.2), y2=alt.Y2("figure", bandPosition=STRIP_AT + 0.2), x=x("mean"), color=colour
+        ),
         alt.Chart(frame)
         .mark_point(size=46, filled=True, opacity=0.75)
-        .encode(y=y, x=x("difference"), color=colour, shape=shape, tooltip=tooltip),
-    ]
+        .encode(y=y(STRIP_AT), x=x("difference"), color=colour, shape=shape, tooltip=tooltip),
+    ]  # fmt: skip
     note = (
-        "Points: single seeds. Tick and bar: their mean and its 95% t interval. "
+        "Marks: single seeds. Tick and bar: their mean and its 95% t interval. "
         f"Dotted: nothing, and {smallest:.2f}, the smallest that counts."
     )
-    counts = means.outcome.value_counts()
-    description = "; ".join(f"{number} {outcome}" for outcome, number in counts.items())
+    spoken = "; ".join(f"{row.statement} {row.outcome}" for row in means.itertuples())
     chart = alt.layer(*layers).properties(
-        width="container", height=ROW * len(order), title=heading(theme, note),
-        description=f"{quantity} by figure: {description}.",
+        width="container", height=ROW * len(order), title=heading(theme, note, title),
+        description=f"{quantity} by figure. {note} {spoken}.",
     )  # fmt: skip
     return styled(chart, theme)
 
@@ -111,6 +122,6 @@ def seed_strip(frame: pd.DataFrame, theme: Theme) -> Any:
     if failed:
         note += f" Crosses: {failed} of {len(frame)} runs are below 95% at trained lengths."
     chart = alt.layer(*layers).properties(
-        width="container", height=ROW * len(order), title=heading(theme, note), description=note
+        width="container", height=STRIP_ROW * len(order), title=heading(theme, note), description=note
     )
     return styled(chart, theme)
