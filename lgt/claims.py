@@ -10,16 +10,25 @@ from functools import partial
 import pandas as pd
 from sqlalchemy import Engine
 
-from lgt.dynamics import course, falls, nearness, rank_correlation, scatter_over_seeds, tracking, tracking_of_changes
+from lgt.dynamics import (
+    course,
+    falls,
+    learned_steps,
+    nearness,
+    rank_correlation,
+    scatter_over_seeds,
+    tracking,
+    tracking_of_changes,
+)
 from lgt.experiments import EXPERIMENTS, SAME_EXAMPLES, SAME_STEPS, TOGETHER, Experiment, Rule, grid_lengths
 from lgt.judgements import CORRELATIONS, Judgement
 from lgt.statistics import Correlation, generalization_gap, transfer_accuracy
 from lgt.store import queries
 from lgt.summaries import curve
-from lgt.verdicts import LEARNED, SMALLEST_CORRELATION, Outcome, absence, effect, t_interval
+from lgt.verdicts import LEARNED, SMALLEST_CORRELATION, Outcome, absence, effect, t_interval, unrelated
 
 CLAIMS = {
-    1: "A related longer auxiliary lifts the main task in the transfer region; alone it does not get there.",
+    1: "A related longer auxiliary lifts the main task in the transfer region, further than it gets alone.",
     2: "Unrelated auxiliaries do not.",
     3: "Two auxiliaries beat one, and the closer one beats the other.",
     4: "It also holds with main and auxiliary swapped on mazes.",
@@ -65,9 +74,10 @@ class _Evidence:
 
 def judged(engine: Engine, experiment: Experiment, known: dict[int, pd.DataFrame] | None = None) -> Judgement:
     """What the finished runs of ``experiment`` in the store say. ``known`` keeps courses by run from call to call."""
-    done, seeds = queries.finished_by_hash(engine), queries.finished_seeds(engine)
-    found = {seed: _finished(experiment, seed, done) for seed in seeds}
-    whole = {seed: runs for seed, runs in found.items() if runs}
+    done, given_up = queries.finished_by_hash(engine), queries.given_up_by_hash(engine)
+    found = {seed: _finished(experiment, seed, done) for seed in queries.ended_seeds(engine)}
+    whole = {seed: runs for seed, runs in found.items() if len(runs) == len(experiment.series)}
+    left_out = {seed: _missing(experiment, seed, runs, given_up) for seed, runs in found.items() if seed not in whole}
     ids = sorted({run_id for of in whole.values() for run_id in of.values()})
     accuracy = {int(str(i)): rows for i, rows in queries.accuracy(engine, ids).groupby("run_id")}
     numbers = RULES[experiment.rule](_Evidence(engine, experiment, whole, accuracy, {} if known is None else known))
@@ -76,19 +86,24 @@ def judged(engine: Engine, experiment: Experiment, known: dict[int, pd.DataFrame
     return Judgement(
         experiment, _outcome(experiment, numbers), list(whole), numbers.series, numbers.differences, interval,
         numbers.learned, ids, by_series, _trained_by_series(experiment, whole, accuracy), numbers.correlations,
-        numbers.of_changes, numbers.beyond,
+        numbers.of_changes, numbers.beyond, numbers.of_learned,
+        {seed: why for seed, why in left_out.items() if why},
     )  # fmt: skip
 
 
 def _finished(experiment: Experiment, seed: int, done: Mapping[str, int]) -> dict[str, int]:
-    """Run ids by series; empty as soon as one series has none, because configs of a hundred seeds take a while."""
-    runs: dict[str, int] = {}
-    for name, make in experiment.series.items():
-        run_id = done.get(make(seed).hash())
-        if run_id is None:
-            return {}
-        runs[name] = run_id
-    return runs
+    """Run ids by series, of the series whose run of this seed has finished."""
+    runs = {name: done.get(make(seed).hash()) for name, make in experiment.series.items()}
+    return {name: run_id for name, run_id in runs.items() if run_id is not None}
+
+
+def _missing(experiment: Experiment, seed: int, runs: Mapping[str, int], given_up: Mapping[str, str]) -> str:
+    """Why a seed does not count, such as ``together: run 12 failed``; empty when nothing of it was ever begun.
+
+    A seed of which only some series were run without any trouble is one that another figure needed.
+    """
+    absent = {name: given_up.get(make(seed).hash()) for name, make in experiment.series.items() if name not in runs}
+    return ", ".join(f"{name}: {why}" for name, why in absent.items() if why)
 
 
 @dataclass(frozen=True)
@@ -99,11 +114,21 @@ class _Numbers:
     correlations: dict[int, Correlation] = field(default_factory=dict)
     of_changes: dict[int, float | None] = field(default_factory=dict)
     beyond: dict[int, float | None] = field(default_factory=dict)
+    of_learned: dict[int, float | None] = field(default_factory=dict)
 
 
 def _gain(evidence: _Evidence) -> _Numbers:
+    return _over_baselines(evidence, max)
+
+
+def _gain_of_a_control(evidence: _Evidence) -> _Numbers:
+    return _over_baselines(evidence, min)
+
+
+def _over_baselines(evidence: _Evidence, choose: Callable[[float, float], float]) -> _Numbers:
+    """What training together adds to the baseline that ``choose`` takes of the two: the one that makes it harder."""
     series = evidence.transfer()
-    over = {s: max(series[SAME_STEPS][s], series[SAME_EXAMPLES][s]) for s in evidence.runs}
+    over = {s: choose(series[SAME_STEPS][s], series[SAME_EXAMPLES][s]) for s in evidence.runs}
     return _Numbers(series, {s: series[TOGETHER][s] - over[s] for s in evidence.runs}, _learned(evidence))
 
 
@@ -111,6 +136,13 @@ def _more(evidence: _Evidence) -> _Numbers:
     series = evidence.transfer()
     first, second = series.values()
     return _Numbers(series, {s: first[s] - second[s] for s in evidence.runs}, _learned(evidence))
+
+
+def _more_gain(evidence: _Evidence) -> _Numbers:
+    series = evidence.transfer()
+    first, second, alone_first, alone_second = series.values()
+    gains = {s: (first[s] - alone_first[s]) - (second[s] - alone_second[s]) for s in evidence.runs}
+    return _Numbers(series, gains, _learned(evidence))
 
 
 def _over_seeds(evidence: _Evidence) -> _Numbers:
@@ -131,8 +163,9 @@ def _tracked(evidence: _Evidence) -> _Numbers:
     changes = {seed: tracking_of_changes(of, measure) for seed, of in steps.items()}
     maps = measure == "map_difference"
     beyond = {seed: rank_correlation(of, "map_difference_beyond") for seed, of in steps.items()} if maps else {}
+    learned = {seed: rank_correlation(learned_steps(of), measure) for seed, of in steps.items()}
     rhos = {seed: of.rho for seed, of in found.items() if of.rho is not None}
-    return _Numbers(evidence.transfer(), rhos, _learned(evidence), found, changes, beyond)
+    return _Numbers(evidence.transfer(), rhos, _learned(evidence), found, changes, beyond, learned)
 
 
 def _ratio(evidence: _Evidence) -> _Numbers:
@@ -149,8 +182,9 @@ def _none(evidence: _Evidence) -> _Numbers:
 
 
 RULES: Mapping[Rule, Callable[[_Evidence], _Numbers]] = {
-    "gain": _gain, "no gain": _gain, "more": _more, "unstable over seeds": _over_seeds,
-    "unstable over steps": _over_steps, "tracks": _tracked, "does not track": _tracked, "ratio": _ratio, "none": _none,
+    "gain": _gain, "no gain": _gain_of_a_control, "more": _more, "more gain": _more_gain,
+    "unstable over seeds": _over_seeds, "unstable over steps": _over_steps, "tracks": _tracked,
+    "does not track": _tracked, "ratio": _ratio, "none": _none,
 }  # fmt: skip
 
 
@@ -201,20 +235,22 @@ def _gap(rows: pd.DataFrame) -> float:
 
 
 def _learned(evidence: _Evidence) -> dict[str, float]:
-    """Accuracy of every task where it was trained: mean over the runs of one shape, the smallest over shapes."""
-    premise = {of[name] for of in evidence.runs.values() for name in of if name != SAME_EXAMPLES}
-    found: dict[tuple[str, str], list[float]] = {}
-    for rows in (rows for run_id, rows in evidence.accuracy.items() if run_id in premise):
-        shape = "+".join(sorted(rows.task.unique()))
-        for task, share in _where_trained(rows).items():
-            found.setdefault((task, shape), []).append(share)
-    means = {key: sum(values) / len(values) for key, values in found.items()}
-    return {task: min(v for (name, _), v in means.items() if name == task) for task, _ in means}
+    """Accuracy of every task where it was trained: mean over the seeds of a series, the smallest over series."""
+    least: dict[str, float] = {}
+    for name in evidence.experiment.series:
+        if name != SAME_EXAMPLES:
+            for task, share in _mean_where_trained([evidence.accuracy[of[name]] for of in evidence.runs.values()]):
+                least[task] = min(share, least.get(task, 1.0))
+    return least
 
 
 def _cell_learned(runs: list[pd.DataFrame]) -> float:
-    by_task = pd.DataFrame([_where_trained(rows) for rows in runs]).mean()
-    return float(by_task.min()) if len(by_task) else 0.0
+    return min((share for _, share in _mean_where_trained(runs)), default=0.0)
+
+
+def _mean_where_trained(runs: list[pd.DataFrame]) -> list[tuple[str, float]]:
+    means = pd.DataFrame([_where_trained(rows) for rows in runs]).mean()
+    return [(str(task), float(share)) for task, share in means.items()]
 
 
 def _where_trained(rows: pd.DataFrame) -> dict[str, float]:
@@ -236,16 +272,17 @@ def _outcome(experiment: Experiment, numbers: _Numbers) -> Outcome:
             return "premise not met"
     elif min(numbers.learned.values(), default=0.0) < LEARNED:
         return "premise not met"
-    judge = absence if experiment.rule in ("no gain", "does not track") else effect
-    if experiment.rule in CORRELATIONS:
-        judge = partial(judge, smallest=SMALLEST_CORRELATION)
-    return judge(numbers.differences, experiment.seeds)
+    return JUDGES.get(experiment.rule, effect)(numbers.differences, experiment.seeds)
+
+
+JUDGES: Mapping[Rule, Callable[[Mapping[int, float], int], Outcome]] = {
+    "no gain": absence, "tracks": partial(effect, smallest=SMALLEST_CORRELATION), "does not track": unrelated,
+}  # fmt: skip
 
 
 def of_claim(judgements: list[Judgement], claim: int) -> dict[str, int]:
-    """How many of the claim's figures have which verdict; figures without a finished seed are not run yet."""
-    found = [one for one in judgements if one.experiment.claim == claim]
-    counts: Counter[str] = Counter(one.outcome if one.seeds else "not run yet" for one in found)
+    """How many of the claim's figures have which verdict."""
+    counts = Counter(one.verdict for one in judgements if one.experiment.claim == claim)
     return dict(counts.most_common())
 
 

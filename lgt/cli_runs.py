@@ -163,7 +163,7 @@ def claims(as_json: AsJson = False, database: Database = None) -> None:
         for judgement in (one for one in found if one.experiment.claim == number):
             entry = judgement.experiment
             where = f"{entry.name} (figure {entry.figures}, preset {entry.preset})"
-            print(f"   {judgement.outcome:<16} {where}: {entry.statement}")
+            print(f"   {judgement.verdict:<16} {where}: {entry.statement}")
             print(f"   {'':<16} {judgement.sentence()}")
 
 

@@ -22,6 +22,7 @@ from lgt.statistics import (
     transfer_accuracy,
     zone_lengths,
 )
+from lgt.verdicts import LEARNED
 
 
 def course(
@@ -98,6 +99,14 @@ def rank_correlation(steps: pd.DataFrame, measure: str) -> float | None:
     return _rho(_pairs(steps, measure))
 
 
+def learned_steps(steps: pd.DataFrame) -> pd.DataFrame:
+    """The checkpoints at which the main task is learned where it was trained (:data:`lgt.verdicts.LEARNED`).
+
+    Before that its map has nothing to lose and its gap is small because everything fails: both rise together.
+    """
+    return steps[steps.trained >= LEARNED]
+
+
 def _pairs(steps: pd.DataFrame, measure: str) -> Floats:
     return steps.dropna(subset=[measure]).sort_values("step")[["gap", measure]].to_numpy(dtype=float)
 
@@ -142,11 +151,28 @@ def _away(values: Mapping[int, float], seed: int) -> float:
     return abs(values[seed] - float(np.mean([value for other, value in values.items() if other != seed])))
 
 
+def relative_gap(gap: float, main_length: int, auxiliary_length: int) -> float:
+    """``gap`` as a share of what it is when every task works at its own trained lengths and nowhere else.
+
+    That is 1 - min/max: it grows with the ratio of the lengths by arithmetic alone, whatever transfers [D]. 0: the same
+    curve; 1: no transfer; slightly above 1 where a task also fails at its own lengths. Raises ValueError for two equal
+    lengths, where there is nothing to transfer.
+
+    >>> relative_gap(0.5, 8, 16), relative_gap(0.375, 4, 16)
+    (1.0, 0.5)
+    """
+    if main_length == auxiliary_length:
+        raise ValueError("a relative gap needs two different lengths")
+    return gap / (1 - min(main_length, auxiliary_length) / max(main_length, auxiliary_length))
+
+
 def nearness(gaps: Mapping[tuple[int, int], float]) -> float | None:
-    """Mean gap of the cells (Lm, La) further apart than a factor of two, minus that of the cells a factor of two apart.
+    """Mean relative gap of the cells (Lm, La) further apart than a factor of two, minus that of the cells a factor of
+    two apart (see :func:`relative_gap`).
 
     Cells on the diagonal are left out: there is nothing to transfer. ``None`` without a cell on either side.
     """
-    near = [gap for (main, other), gap in gaps.items() if main != other and max(main, other) <= 2 * min(main, other)]
-    far = [gap for (main, other), gap in gaps.items() if max(main, other) > 2 * min(main, other)]
+    shares = {(main, other): relative_gap(gap, main, other) for (main, other), gap in gaps.items() if main != other}
+    near = [share for lengths, share in shares.items() if max(lengths) <= 2 * min(lengths)]
+    far = [share for lengths, share in shares.items() if max(lengths) > 2 * min(lengths)]
     return float(np.mean(far) - np.mean(near)) if near and far else None

@@ -14,11 +14,11 @@ from lgt.verdicts import LEARNED, Interval, Outcome
 
 CORRELATIONS: tuple[Rule, ...] = ("tracks", "does not track")
 QUANTITIES: Mapping[Rule, str] = {
-    "gain": "difference", "no gain": "difference", "more": "difference",
+    "gain": "difference", "no gain": "difference", "more": "difference", "more gain": "difference of gains",
     "unstable over seeds": "distance from the other seeds beyond that at trained lengths",
     "unstable over steps": "fall beyond that at trained lengths",
     "tracks": "Spearman's rho", "does not track": "Spearman's rho",
-    "ratio": "gap further apart minus gap a factor of two apart",
+    "ratio": "relative gap further apart minus that a factor of two apart",
 }  # fmt: skip
 """What a rule's number per seed is."""
 
@@ -33,7 +33,9 @@ class Judgement:
     its longest), mean over seeds and smallest over series; without the baseline that sees fewer examples. For the grid
     by cell, the smallest over tasks. ``trained``: the main task's accuracy at trained lengths by series and seed.
     ``correlations``: of a rule about tracking, each seed's with its interval; ``of_changes`` its rho for the
-    differences between neighbouring checkpoints, ``beyond`` for maps at lengths of the transfer region.
+    differences between neighbouring checkpoints, ``beyond`` for maps at lengths of the transfer region, ``of_learned``
+    over those checkpoints at which the main task is learned where it was trained. ``left_out``: seeds that do not count
+    because a run of theirs was given up, with the reason.
     """
 
     experiment: Experiment
@@ -49,6 +51,13 @@ class Judgement:
     correlations: dict[int, Correlation] = field(default_factory=dict)
     of_changes: dict[int, float | None] = field(default_factory=dict)
     beyond: dict[int, float | None] = field(default_factory=dict)
+    of_learned: dict[int, float | None] = field(default_factory=dict)
+    left_out: dict[int, str] = field(default_factory=dict)
+
+    @property
+    def verdict(self) -> str:
+        """The outcome, or that there is nothing to judge yet."""
+        return self.outcome if self.seeds else "not run yet"
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
@@ -56,11 +65,12 @@ class Judgement:
         plain = {name: getattr(entry, name) for name in ("name", "claim", "figures", "preset", "statement", "rule")}
         interval = self.interval and {"mean": self.interval.mean, "low": self.interval.low, "high": self.interval.high}
         return plain | {
-            "outcome": self.outcome, "seeds": self.seeds, "series": self.series, "differences": self.differences,
+            "outcome": self.verdict, "seeds": self.seeds, "series": self.series, "differences": self.differences,
             "interval": interval, "learned": self.learned, "trained": self.trained, "runs": self.runs,
             "sentence": self.sentence(),
             "correlations": {seed: asdict(found) for seed, found in self.correlations.items()},
-            "of_changes": self.of_changes, "beyond": self.beyond,
+            "of_changes": self.of_changes, "beyond": self.beyond, "of_learned": self.of_learned,
+            "left_out": self.left_out,
         }  # fmt: skip
 
     def headline(self) -> str:
@@ -73,17 +83,20 @@ class Judgement:
     def sentence(self) -> str:
         """The numbers behind the outcome, with n and interval."""
         if not self.seeds:
-            return "no finished seed yet"
+            return "; ".join(part for part in ("no finished seed yet", self._left_out_text()) if part)
         parts = [self._series_text(), self._interval_text() + f", n = {len(self.differences)} "
                  f"seed{'s' * (len(self.differences) != 1)}"]  # fmt: skip
         if self.correlations:
             parts.append("; ".join(f"seed {seed}: {in_words(of)}" for seed, of in self.correlations.items()))
-            others = {"of the changes between checkpoints": self.of_changes, "at lengths beyond": self.beyond}
+            others = {
+                "of the changes between checkpoints": self.of_changes, "at lengths beyond": self.beyond,
+                "where the main task is learned (not part of the rule)": self.of_learned,
+            }  # fmt: skip
             for name, found in others.items():
                 rhos = [rho for rho in found.values() if rho is not None]
                 if rhos:
                     parts.append(f"{name} {sum(rhos) / len(rhos):+.2f} on average")
-        parts += [self._premise_text(), self._failed_text()]
+        parts += [self._premise_text(), self._failed_text(), self._left_out_text()]
         return "; ".join(part for part in parts if part)
 
     def _series_text(self) -> str:
@@ -106,6 +119,10 @@ class Judgement:
         if low and self.experiment.rule == "ratio":
             return f"{len(low)} of {len(self.learned)} cells left out, where a task is not learned: " + ", ".join(low)
         return "not learned where trained: " + ", ".join(f"{n} {v:.2f}" for n, v in low.items()) if low else ""
+
+    def _left_out_text(self) -> str:
+        reasons = "; ".join(f"seed {seed} ({why})" for seed, why in self.left_out.items())
+        return f"left out, as a run of theirs was given up: {reasons}" if reasons else ""
 
     def _failed_text(self) -> str:
         values = [share for name, of in self.trained.items() if name != SAME_EXAMPLES for share in of.values()]

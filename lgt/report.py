@@ -81,8 +81,8 @@ def page(engine: Engine) -> Iterator[str]:
 def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
     """One figure: verdict, numbers, a curve for each series, where they come from."""
     experiment = judgement.experiment
-    colour = LIGHT.verdict(judgement.outcome)
-    yield f'<h3><span class="verdict" style="color: {colour}">{judgement.outcome}</span> '
+    colour = LIGHT.verdict(judgement.verdict)
+    yield f'<h3><span class="verdict" style="color: {colour}">{judgement.verdict}</span> '
     yield f"Figure {html.escape(experiment.figures)}: "
     yield f"{html.escape(experiment.statement)}</h3>"
     yield f"<p>{html.escape(judgement.sentence())}.</p>"

@@ -83,3 +83,21 @@ def absence(differences: Mapping[int, float], needed: int, smallest: float = SMA
     reverse: dict[Outcome, Outcome] = {"reproduced": "not reproduced", "not reproduced": "reproduced"}
     found = effect(differences, needed, smallest)
     return reverse.get(found, found)
+
+
+def unrelated(correlations: Mapping[int, float], needed: int, smallest: float = SMALLEST_CORRELATION) -> Outcome:
+    """Whether two quantities do *not* follow each other in either direction, as the claim about controls says.
+
+    So when the whole interval lies within ``smallest`` of zero; not so when the mean is at least ``smallest`` away and
+    the interval does not hold zero.
+
+    >>> unrelated({0: 0.1, 1: -0.1, 2: 0.0}, needed=3)
+    'reproduced'
+    >>> unrelated({0: -0.8, 1: -0.7, 2: -0.9}, needed=3)
+    'not reproduced'
+    """
+    up = effect(correlations, needed, smallest)
+    down = effect({seed: -rho for seed, rho in correlations.items()}, needed, smallest)
+    if "reproduced" in (up, down):
+        return "not reproduced"
+    return "reproduced" if up == down == "not reproduced" else "too few seeds"

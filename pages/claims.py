@@ -42,7 +42,7 @@ def badge(outcome: str) -> str:
 def entry(judgement: Judgement) -> None:
     """One figure: verdict, statement and numbers; opened, its runs drawn and how to repeat them."""
     experiment = judgement.experiment
-    verdict = badge(judgement.outcome if judgement.seeds else "not run yet")
+    verdict = badge(judgement.verdict)
     label = f"{verdict} **{experiment.statement}** {judgement.headline()} · figure {experiment.figures}"
     with st.expander(label, key=experiment.name, bind="query-params") as box:
         if not box.open:

@@ -240,7 +240,8 @@ def show_curves(view: View, heads: tuple[Head, ...], name: str) -> None:
 
 def show_patterns(view: View, head: Head) -> None:
     """The head's mean attention pattern for each task at a chosen length."""
-    lengths = list(range(1, view.config.transfer_length or view.config.evaluation.maximum_length + 1))
+    shortest = min(TASKS[spec.task].minimum_length for spec in view.config.tasks)
+    lengths = list(range(shortest, view.config.evaluation.maximum_length + 1))
     mapped = view.maps.attrs["lengths"]
     st.markdown("**Where it looks.** A row is a token that is read; strong colours are what the head looks at from it.")
     length = st.select_slider(

@@ -6,7 +6,6 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import fields
-from itertools import product
 
 import streamlit as st
 
@@ -30,6 +29,9 @@ REFRESH_SECONDS = 2.0
 CHARTS = 2
 LATELY_SECONDS = 900  # so long the curve of a finished run stays beside those of running ones
 ENDED = 8
+USUAL_SEEDS = "usual-seeds"
+"""Where the session keeps the seeds that the form proposed last; nothing after a start, so that a second click on the
+button finds the first one's runs instead of the next seed's."""
 
 
 def choose() -> list[RunConfig]:
@@ -46,13 +48,27 @@ def choose() -> list[RunConfig]:
         "Sides", list(ARM_TITLES), default=["co-trained", "alone-same-steps"], selection_mode="multi", key="sides",
         format_func=lambda arm: ARM_TITLES[arm],
     )  # fmt: skip
-    seeds = middle.text_input("Seeds", "0", key="seeds", max_chars=50, help="Such as 0-4 or 0,2,5.")
     if len(specs) < 2:
         raise ConfigError("Trained beside", "nothing", "at least one task beside the main task")
-    return [
-        baseline(pair_form.config_of(group, specs, preset, position, seed), arm)
-        for seed, arm in product(parse_seeds(seeds), sides)
-    ]
+
+    def of_seed(seed: int) -> list[RunConfig]:
+        together = pair_form.config_of(group, specs, preset, position, seed)
+        return [baseline(together, arm) for arm in sides]
+
+    with middle:
+        seeds = choose_seeds(of_seed)
+    return [config for seed in seeds for config in of_seed(seed)]
+
+
+def choose_seeds(of_seed: Callable[[int], list[RunConfig]]) -> list[int]:
+    """Model seeds, ``?seeds=`` in the address; untouched, the first one whose runs the store does not have yet."""
+    usual = str(actions.unused_seed(of_seed))
+    if st.session_state.get("seeds") in (None, st.session_state.get(USUAL_SEEDS)):
+        st.session_state["seeds"] = st.query_params.get("seeds", usual)
+        st.session_state[USUAL_SEEDS] = usual
+    seeds = st.text_input("Seeds", key="seeds", max_chars=50, help="Such as 0-4 or 0,2,5.")
+    address.remember("seeds", "" if seeds == usual else seeds)
+    return parse_seeds(seeds)
 
 
 def preset_help() -> str:
@@ -97,10 +113,21 @@ def start(configs: list[RunConfig]) -> None:
     if missing:
         st.caption(estimate(missing) + ".")
     token = st.session_state.setdefault("token", uuid.uuid4().hex)
-    if st.button("Start", type="primary", disabled=not missing or read_only(), key="start") and missing:
+    with st.container(horizontal=True):
+        wanted = st.button("Start", type="primary", disabled=not missing or read_only(), key="start")
+        if not missing:
+            st.button("Take another seed", key="reseed", on_click=take_another_seed)
+    if wanted and missing:
+        st.session_state[USUAL_SEEDS] = ""
         actions.submit(missing, token)
         st.session_state.token = uuid.uuid4().hex
         st.rerun()
+
+
+def take_another_seed() -> None:
+    """Propose a seed whose runs the store does not have yet. For a button."""
+    st.session_state.pop("seeds", None)
+    address.remember("seeds", "")
 
 
 def board() -> None:

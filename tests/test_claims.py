@@ -20,6 +20,8 @@ from lgt.report import svg
 from lgt.store import leases, queries, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
+from lgt.store.marks import DELETED, retag
+from lgt.store.transfer import merge
 from lgt.summaries import gain_row
 from lgt.verdicts import absence, effect, t_interval
 from tests.conftest import ROOT
@@ -131,9 +133,53 @@ def test_a_seed_counts_where_every_series_has_finished(store):
     assert judged(store, MORE).outcome == "reproduced"
 
 
+def test_a_seed_whose_run_was_given_up_is_named_with_the_reason(store):
+    fill(store, MORE, (0.9, 0.2), seeds=(0, 1, 2, 4))
+    finished(store, MORE.series["reverse"](3), 1.0, 0.0)
+    lost = writes.create_run(store, MORE.series["capitalize"](3))
+    leases.finish_run(store, lost, leases.start_run(store, lost, "w", "cpu"), "failed", error="disk full")
+    found = judged(store, MORE)
+    assert found.seeds == [0, 1, 2, 4] and found.left_out == {3: f"capitalize: run {lost} failed"}
+    assert f"left out, as a run of theirs was given up: seed 3 (capitalize: run {lost} failed)" in found.sentence()
+    retag(store, [queries.finished_by_hash(store)[MORE.series["reverse"](4).hash()]], add=[DELETED])
+    assert set(judged(store, MORE).left_out) == {3, 4}, "a run that somebody deleted does not vanish either"
+
+
+def test_a_control_is_judged_by_the_baseline_that_makes_it_harder(store):
+    fill(store, CONTROL, (0.4, 0.0, 0.35))
+    assert judged(store, CONTROL).differences == pytest.approx(dict.fromkeys(range(3), 0.4))
+    assert judged(store, CONTROL).outcome == "not reproduced"
+
+
+def test_positions_are_compared_by_what_each_gains(store):
+    positions = replace(EXPERIMENTS["fig12-strings"], seeds=3)
+    fill(store, positions, (0.8, 0.6, 0.65, 0.0))
+    found = judged(store, positions)
+    assert found.differences == pytest.approx(dict.fromkeys(range(3), 0.15 - 0.6))
+    assert found.outcome == "not reproduced" and "difference of gains -0.45" in found.sentence()
+
+
+def test_the_premise_is_asked_of_every_series_for_itself(store):
+    for seed in range(3):
+        for (_, make), right in zip(MORE.series.items(), (1.0, 0.91), strict=True):
+            finished(store, make(seed), right, 0.5)
+    found = judged(store, MORE)
+    assert found.learned["capitalize_reverse"] == pytest.approx(0.91) and found.outcome == "premise not met"
+
+
+def test_the_newest_run_is_the_one_that_finished_last_also_after_a_merge(store, tmp_path):
+    older = open_store(str(tmp_path / "older.db"))
+    fill(older, CONTROL, (0.9, 0.0, 0.0))
+    fill(store, CONTROL, (0.0, 0.0, 0.0))
+    merge(store, str(tmp_path / "older.db"))
+    assert judged(store, CONTROL).outcome == "reproduced"
+    together = next(iter(comparisons(store).values())).runs["co-trained"]
+    assert set(together.values()) < set(judged(store, CONTROL).runs)
+
+
 def test_an_empty_store_has_no_verdict_and_every_experiment_makes_its_runs(store):
     found = all_judged(store)
-    assert {one.outcome for one in found} == {"too few seeds"} and found[0].sentence() == "no finished seed yet"
+    assert {one.verdict for one in found} == {"not run yet"} and found[0].sentence() == "no finished seed yet"
     for experiment in EXPERIMENTS.values():
         runs = experiment.runs([0, 1])
         assert len(runs) == len({config.hash() for config in runs}) and len(runs) >= len(experiment.series)

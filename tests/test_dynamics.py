@@ -16,6 +16,7 @@ from lgt.dynamics import (
     course,
     falls,
     largest_fall,
+    learned_steps,
     nearness,
     rank_correlation,
     scatter_over_seeds,
@@ -110,8 +111,15 @@ def test_tracking_is_the_rank_correlation_and_of_changes_that_of_differences():
 
 def test_nearness_compares_pairs_a_factor_of_two_apart_with_the_rest():
     gaps = {(4, 4): 9.0, (4, 8): 0.2, (8, 4): 0.0, (4, 16): 0.8, (16, 4): 0.4, (4, 32): 0.9}
-    assert nearness(gaps) == pytest.approx((0.8 + 0.4 + 0.9) / 3 - 0.1)
+    assert nearness(gaps) == pytest.approx((0.8 / 0.75 + 0.4 / 0.75 + 0.9 / 0.875) / 3 - 0.1 / 0.5)
     assert nearness({(4, 4): 0.0, (4, 8): 0.2}) is None
+    nothing = {(m, a): 1 - min(m, a) / max(m, a) for m in (2, 4, 8, 16) for a in (2, 4, 8, 16)}
+    assert nearness(nothing) == pytest.approx(0.0), "gaps that arithmetic alone makes say nothing"
+
+
+def test_checkpoints_before_the_main_task_is_learned_can_be_left_aside():
+    steps = pd.DataFrame({"trained": [0.0, 0.5, 1.0, 0.96], "gap": [0.0, 0.2, 0.5, 0.4]})
+    assert learned_steps(steps).gap.tolist() == [0.5, 0.4]
 
 
 def test_the_papers_grid_is_symmetric_in_its_lengths_and_zero_on_its_diagonal():
@@ -169,7 +177,8 @@ def test_a_circuit_is_judged_by_the_correlation_of_its_seeds(store, drop_of, tra
     assert found.outcome == tracks and found.differences == pytest.approx(dict.fromkeys(range(3), sign * 1.0))
     assert found.correlations[0].n == 10 and "10 checkpoints" in found.sentence()
     control = replace(MAPS, rule="does not track")
-    assert judged(store, control).outcome == {"reproduced": "not reproduced"}.get(tracks, "reproduced")
+    assert judged(store, control).outcome == "not reproduced", "a control follows in neither direction"
+    assert found.of_learned == pytest.approx(dict.fromkeys(range(3), sign * 1.0))
     assert judged(store, EXPERIMENTS["fig18-attention"]).outcome == "too few seeds", "no attention was recorded"
     assert course_frame(store, found).seed.unique().tolist() == [0, 1, 2]
 
@@ -214,9 +223,11 @@ def test_the_grid_is_judged_by_its_ratios_and_leaves_out_what_was_not_learned(st
     fill_grid(store, lambda main, auxiliary: 0.4 if auxiliary > 2 * main else 0.0)
     found = judged(store, GRID)
     assert found.outcome == "reproduced" and found.seeds == [0, 1, 2]
-    assert found.differences[0] == pytest.approx(0.4 * 6 / 12, abs=0.01), "six of the twelve far cells have a gap"
-    fill_grid(store, lambda main, auxiliary: 0.0)
-    assert judged(store, GRID).outcome == "not reproduced"
+    shares = 3 * 0.4 / 0.75 + 2 * 0.4 / 0.875 + 0.4 / 0.9375  # six of the twelve far cells have a gap
+    assert found.differences[0] == pytest.approx(shares / 12, abs=0.01)
+    for share in (0.0, 0.5, 1.0):  # of what the gap is when nothing transfers, at every pair of lengths
+        fill_grid(store, lambda main, auxiliary, share=share: share * max(0.0, 1 - main / auxiliary))
+        assert judged(store, GRID).outcome == "not reproduced"
     fill_grid(store, lambda main, auxiliary: 0.4 if auxiliary > 2 * main else 0.0, lambda main, other: other != 32)
     some = judged(store, GRID)
     assert "5 of 25 cells left out" in some.sentence() and not grid_frame(some).learned.all()

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lgt.presets import group_config
-from lgt.store import leases, writes
+from lgt.store import leases, queries, writes
 from lgt.store.engine import open_store
 from tests.conftest import ROOT
 from tests.test_store_damage import foreign, newer
@@ -67,8 +67,13 @@ def test_launch_on_an_empty_store_makes_nothing_by_being_looked_at(tmp_path, mon
 
 def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped, monkeypatch):
     app = opened("pages/launch.py", shipped, monkeypatch)
+    free = app.text_input(key="seeds").value
+    assert not app.button(key="start").disabled and "asked for before" not in words(app)
+    app.text_input(key="seeds").set_value("0").run()
     assert "2 of 2 have been asked for before: [run 1](runs?run=1), [run 2](runs?run=2)." in words(app)
-    assert app.button(key="start").disabled
+    assert app.button(key="start").disabled and app.query_params["seeds"] in ("0", ["0"])
+    app.button(key="reseed").click().run()
+    assert app.text_input(key="seeds").value == free and "seeds" not in app.query_params
     app.text_input(key="seeds").set_value("0,77").run()
     assert "2 of 4 have been asked for before" in words(app) and re.search(
         r"2 runs, about \d+ s on \d worker", words(app)
@@ -95,6 +100,16 @@ def asked(app, monkeypatch):
     app.button(key="start").click().run()
     assert not app.exception
     return found
+
+
+def test_a_second_click_on_start_finds_the_first_ones_runs(shipped, monkeypatch):
+    monkeypatch.setattr("lgt.execution.local.ensure_workers", lambda *arguments: 0)
+    app = opened("pages/launch.py", shipped, monkeypatch)
+    seed, before = app.text_input(key="seeds").value, len(queries.runs(open_store(str(shipped))))
+    for _ in range(2):
+        app.button(key="start").click().run()
+    assert len(queries.runs(open_store(str(shipped)))) == before + 2
+    assert app.text_input(key="seeds").value == seed and "2 of 2 have been asked for before" in words(app)
 
 
 def test_launch_queues_a_pair_of_ones_own_at_chosen_lengths(shipped, monkeypatch):

@@ -60,7 +60,7 @@ def circuit_chart(frame: pd.DataFrame, measure: str, rhos: dict[int, float | Non
     if frame.empty:
         return message("These tasks' sequences do not line up position by position: not comparable.", theme)
     scale = 100 if measure == "map_difference" else 1
-    seeds = sorted(frame.seed.unique())[: 2 * PANELS]
+    seeds = sorted(frame.seed.unique())
     columns = min(PANELS, len(seeds))
     top = float(frame[measure].max()) * scale or 1.0
     high = next(high for high in (0.25, 0.5, 1.0) if frame.gap.max() <= high)

@@ -58,7 +58,9 @@ def comparisons(engine: Engine) -> dict[Setting, Comparison]:
     way. Runs of another recipe are another setting, so that one curve never mixes two. Pairs without a transfer region
     (no auxiliary is longer than the main task) have nothing to compare.
     """
-    statement = select(Run.id, Run.config).where(Run.state == RunState.DONE, present()).order_by(Run.id)
+    statement = (
+        select(Run.id, Run.config).where(Run.state == RunState.DONE, present()).order_by(Run.finished_at, Run.id)
+    )
     with read_connection(engine) as connection:
         rows = connection.execute(statement).all()
     alone: dict[str, int] = {}

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
-from sqlalchemy import Double, Engine, Select, and_, case, func, select, tuple_, type_coerce
+from sqlalchemy import Double, Engine, Select, and_, case, func, not_, or_, select, tuple_, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from lgt.checks import ConfigError
@@ -200,16 +200,27 @@ def existing_with_hash(engine: Engine, config_hash: str, states: Iterable[str]) 
 
 
 def finished_by_hash(engine: Engine) -> dict[str, int]:
-    """The newest finished run of every config that has one, by the config's hash."""
-    done = select(Run.config_hash, func.max(Run.id)).where(Run.state == RunState.DONE, present())
-    statement = done.group_by(Run.config_hash)
+    """The newest finished run of every config that has one, by the config's hash; a merged run is as old as it was."""
+    done = select(Run.config_hash, Run.id).where(Run.state == RunState.DONE, present())
     with read_connection(engine) as connection:
-        return {config_hash: run_id for config_hash, run_id in connection.execute(statement)}
+        rows = connection.execute(done.order_by(Run.finished_at, Run.id))
+        return {config_hash: run_id for config_hash, run_id in rows}
 
 
-def finished_seeds(engine: Engine) -> list[int]:
-    """The model seeds of finished runs, in order."""
-    statement = select(Run.model_seed).where(Run.state == RunState.DONE, present()).distinct().order_by(Run.model_seed)
+def given_up_by_hash(engine: Engine) -> dict[str, str]:
+    """Of every config with a failed, cancelled or deleted run what became of the newest one, such as ``run 3 failed``,
+    by the config's hash."""
+    bad = or_(Run.state.in_((RunState.FAILED, RunState.CANCELLED)), not_(present()))
+    statement = select(Run.config_hash, Run.id, Run.state, present().label("present")).where(bad).order_by(Run.id)
+    with read_connection(engine) as connection:
+        rows = connection.execute(statement).all()
+    return {row.config_hash: f"run {row.id} {row.state if row.present else 'deleted'}" for row in rows}
+
+
+def ended_seeds(engine: Engine) -> list[int]:
+    """The model seeds of runs that have ended, however they did, in order."""
+    ended = Run.state.in_((RunState.DONE, RunState.FAILED, RunState.CANCELLED))
+    statement = select(Run.model_seed).where(ended).distinct().order_by(Run.model_seed)
     with read_connection(engine) as connection:
         return list(connection.scalars(statement))
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from lgt.checks import ConfigError
 from lgt.config import RunConfig
 from lgt.execution import local
 from lgt.labels import run_label
@@ -19,6 +20,7 @@ from lgt.ui import data
 
 READY_SECONDS = local.IDLE_SECONDS - 30.0
 """After so long a worker that was kept ready is about to leave, and another may be needed."""
+MOST_SEEDS = 1000
 LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
 
 
@@ -26,6 +28,17 @@ def known_runs(configs: Sequence[RunConfig]) -> list[int | None]:
     """For each config the newest run of it that is waiting, running or done, if any."""
     engine = open_store(database_url(), read_only=True)
     return [queries.existing_with_hash(engine, config.hash(), LIVE) for config in configs]
+
+
+def unused_seed(runs_of: Callable[[int], Sequence[RunConfig]]) -> int:
+    """The first model seed of whose runs the store lacks one; 0 where they cannot be made or all seeds are taken."""
+    runs = data.read_runs()
+    known = set() if runs.empty else set(runs[runs.state.isin(LIVE)].config_hash)
+    seeds = (seed for seed in range(MOST_SEEDS) if not known.issuperset(config.hash() for config in runs_of(seed)))
+    try:
+        return next(seeds, 0)
+    except ConfigError:
+        return 0
 
 
 def submit(configs: Sequence[RunConfig], token: str) -> list[int]:
