@@ -15,6 +15,8 @@ MEASURES = {
     "attention_difference": "attention-matrix difference",
 }
 PANELS = 3
+WIDE, TALL = 1.18, 1.54
+"""Distance of neighbouring panels of a circuit chart, in panels."""
 
 
 def stability_chart(frame: pd.DataFrame, theme: Theme, *, height: int = 260) -> Any:
@@ -54,7 +56,8 @@ def stability_chart(frame: pd.DataFrame, theme: Theme, *, height: int = 260) -> 
 def circuit_chart(frame: pd.DataFrame, measure: str, rhos: dict[int, float | None], theme: Theme) -> Any:
     """A panel per seed: the gap against ``measure`` (a column of :func:`lgt.dynamics.course`) at every checkpoint.
 
-    The line joins checkpoints in order, from light (early) to strong (late). ``rhos``: Spearman's rho by seed.
+    The line joins checkpoints in order, from light (early) to strong (late). ``rhos``: Spearman's rho by seed. Below
+    it stands the final transfer accuracy: a gap of 0 can also mean that everything fails.
     """
     frame = frame.dropna(subset=[measure]).sort_values(["seed", "step"])
     if frame.empty:
@@ -68,12 +71,12 @@ def circuit_chart(frame: pd.DataFrame, measure: str, rhos: dict[int, float | Non
     places = {seed: i for i, seed in enumerate(seeds)}
     rows = rows.assign(
         value=rows[measure] * scale,
-        x=[1.18 * (places[s] % columns) + v * scale / top for s, v in zip(rows.seed, rows[measure], strict=True)],
-        y=[-1.42 * (places[s] // columns) + g / high for s, g in zip(rows.seed, rows.gap, strict=True)],
+        x=[WIDE * (places[s] % columns) + v * scale / top for s, v in zip(rows.seed, rows[measure], strict=True)],
+        y=[-TALL * (places[s] // columns) + g / high for s, g in zip(rows.seed, rows.gap, strict=True)],
     )
     lines = -(-len(seeds) // columns)
-    x = alt.X("x:Q", scale=alt.Scale(domain=[-0.02, 1.18 * columns - 0.14], nice=False), axis=None)
-    upright = alt.Scale(domain=[-1.42 * (lines - 1) - 0.04, 1.22], nice=False)
+    x = alt.X("x:Q", scale=alt.Scale(domain=[-0.02, WIDE * columns - 0.14], nice=False), axis=None)
+    upright = alt.Scale(domain=[-TALL * (lines - 1) - 0.04, 1.34], nice=False)
     y = alt.Y("y:Q", scale=upright, axis=None)
     legend = alt.Legend(
         title="optimizer steps", orient="bottom", gradientLength=140, gradientThickness=9, tickCount=3, format=",d"
@@ -85,7 +88,7 @@ def circuit_chart(frame: pd.DataFrame, measure: str, rhos: dict[int, float | Non
     ]  # fmt: skip
     base = alt.Chart(rows).encode(x=x, y=y)
     layers = [
-        *_frames(places, columns, rhos, theme, x, upright),
+        *_frames(places, columns, rhos, rows.groupby("seed").transfer.last(), theme, x, upright),
         base.mark_line(color=theme.unused, strokeWidth=1, tooltip=None).encode(order="step:Q", detail="seed:N"),
         base.mark_point(size=42, filled=True, opacity=1).encode(color=late, tooltip=tooltip),
     ]
@@ -105,26 +108,31 @@ def _rho(value: float | None) -> str:
 
 
 def _frames(
-    places: dict[int, int], columns: int, rhos: dict[int, float | None], theme: Theme, x: alt.X, upright: alt.Scale
-) -> list[Any]:
-    """Axes and heading of every panel."""
+    places: dict[int, int], columns: int, rhos: dict[int, float | None], transfer: pd.Series, theme: Theme, x: alt.X,
+    upright: alt.Scale,
+) -> list[Any]:  # fmt: skip
+    """Axes and heading of every panel; ``transfer`` by seed."""
     corners = pd.DataFrame(
-        {"seed": seed, "x": 1.18 * (i % columns), "right": 1.18 * (i % columns) + 1.0, "y": -1.42 * (i // columns),
-         "top": -1.42 * (i // columns) + 1.0, "heading": -1.42 * (i // columns) + 1.1,
-         "text": f"seed {seed}: ρ = {_rho(rhos.get(seed))}"}
+        {"seed": seed, "x": WIDE * (i % columns), "right": WIDE * (i % columns) + 1.0, "y": -TALL * (i // columns),
+         "top": -TALL * (i // columns) + 1.0, "heading": -TALL * (i // columns) + 1.24,
+         "below": -TALL * (i // columns) + 1.08,
+         "text": f"seed {seed}: ρ = {_rho(rhos.get(seed))}", "reached": f"transfer {transfer[seed]:.0%}"}
         for seed, i in places.items()
     )  # fmt: skip
     base, y = alt.Chart(corners), alt.Y("y:Q", scale=upright, axis=None)
     style: dict[str, Any] = {"color": theme.muted, "strokeWidth": 1, "tooltip": None}
     text: dict[str, Any] = {
         "align": "left",
-        "color": theme.text,
         "fontSize": theme.size,
-        "fontWeight": 600,
         "tooltip": None,
     }
     return [
         base.mark_rule(**style).encode(x=x, x2="right:Q", y=y),
         base.mark_rule(**style).encode(x=x, y=y, y2="top:Q"),
-        base.mark_text(**text).encode(x=x, y=alt.Y("heading:Q", scale=upright, axis=None), text="text:N"),
+        base.mark_text(**text, color=theme.text, fontWeight=600).encode(
+            x=x, y=alt.Y("heading:Q", scale=upright, axis=None), text="text:N"
+        ),
+        base.mark_text(**text, color=theme.muted).encode(
+            x=x, y=alt.Y("below:Q", scale=upright, axis=None), text="reached:N"
+        ),
     ]
