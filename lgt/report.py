@@ -61,8 +61,8 @@ def page(engine: Engine) -> Iterator[str]:
     yield (
         "<p>Cai, Lee, Schwarzschild, Oymak, Papailiopoulos, <cite>Extrapolation by Association: Length Generalization "
         "Transfer in Transformers</cite>, arXiv 2506.09251, figure by figure. Models, lengths and training time are "
-        "smaller than the paper's; the preset stands with each figure. The rules of the verdicts are in docs/CLAIMS.md "
-        "and were written before the runs.</p>"
+        "smaller than the paper's; the preset stands with each figure. The rules of the verdicts, and which of "
+        "them came before their runs, are in docs/CLAIMS.md.</p>"
     )
     yield f'<p class="note">From {html.escape(store_name(engine.url))}, {now}.</p>'
     tried = differences_frame(judgements)

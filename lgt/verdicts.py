@@ -1,4 +1,4 @@
-"""When a claim counts as reproduced. Written before the runs, applied by code, the same for every figure [D].
+"""When a claim counts as reproduced. Applied by code, the same for every figure [D].
 
 The unit is the seed: ``values`` are one number per seed, differences of transfer accuracy in [-1, 1]. The interval is
 Student's t for the mean over seeds, which at five seeds is honest about how little five seeds say. ``docs/CLAIMS.md``

@@ -8,6 +8,7 @@ import streamlit as st
 from lgt.charts import transfer_matrix
 from lgt.figures import figure
 from lgt.groups import GROUPS
+from lgt.presets import PRESETS
 from lgt.store.comparisons import Comparison
 from lgt.summaries import gain_row
 from lgt.ui import address, data, frame
@@ -22,17 +23,30 @@ NO_COURSE = pd.DataFrame(columns=["seed"])
 
 
 def rows_of(preset: str, position: str) -> pd.DataFrame:
-    """One row per pair of this preset that has a finished baseline."""
+    """One row per pair of this preset that has a finished baseline, at the preset's lengths of the main task.
+
+    A group's own runs stand before free pairs of the same tasks.
+    """
     rows = []
-    for setting, comparison in data.read_comparisons().items():
-        if (setting.preset, setting.position) == (preset, position) and not setting.changes:
+    for setting, comparison in sorted(data.read_comparisons().items(), key=lambda pair: pair[0].group not in GROUPS):
+        same = (setting.preset, setting.position, setting.changes) == (preset, position, ())
+        if same and usual_lengths(comparison, preset):
             row = gain_row(
                 comparison.config, accuracy(comparison, "co-trained"), accuracy(comparison, "alone-same-steps")
             )
             if row is not None:
                 rows.append(row)
-    found = pd.DataFrame(rows, columns=["main", "others", "gain", "low", "high", "n"])
+    found = pd.DataFrame(rows, columns=["main", "others", "gain", "low", "high", "n"]).drop_duplicates(
+        ["main", "others"]
+    )
     return found.astype({"low": float, "high": float}).sort_values(["main", "others"], ignore_index=True)
+
+
+def usual_lengths(comparison: Comparison, preset: str) -> bool:
+    """Whether a pair is trained at lengths that the preset has for a group with its main task."""
+    lengths = PRESETS[preset].lengths if preset in PRESETS else {}
+    usual = {lengths[key] for key, group in GROUPS.items() if group.main == comparison.config.main.task}
+    return (comparison.config.main.training_length, comparison.config.transfer_length) in usual
 
 
 def accuracy(comparison: Comparison, arm: str) -> pd.DataFrame:

@@ -133,12 +133,24 @@ def frame_layer(cells: pd.DataFrame, theme: Theme, scale: alt.Scale) -> Any:
 
 def ink(share: float, theme: Theme) -> str:
     """Which of the theme's text and page colours reads better on the ramp's colour at ``share`` of its way."""
-    stops = np.array([[int(stop[i : i + 2], 16) / 255 for i in (1, 3, 5)] for stop in theme.ramp])
+    stops = np.array([_channels(stop) for stop in theme.ramp])
     place = min(max(share, 0.0), 1.0) * (len(stops) - 1)
-    shade = [float(np.interp(place, range(len(stops)), stops[:, channel])) for channel in range(3)]
-    light = sum(weight * value**2.2 for weight, value in zip((0.2126, 0.7152, 0.0722), shade, strict=True))
-    on_light, on_dark = (theme.surface, theme.text) if theme.dark else (theme.text, theme.surface)
-    return on_light if light > 0.18 else on_dark  # where black and white have the same contrast
+    behind = _light([float(np.interp(place, range(len(stops)), stops[:, channel])) for channel in range(3)])
+
+    def contrast(colour: str) -> float:
+        lights = sorted((behind, _light(_channels(colour))))
+        return (lights[1] + 0.05) / (lights[0] + 0.05)
+
+    return max((theme.text, theme.surface), key=contrast)
+
+
+def _channels(colour: str) -> list[float]:
+    return [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+
+
+def _light(channels: list[float]) -> float:
+    """Relative luminance in [0, 1], with sRGB's curve as a power of 2.2."""
+    return float(sum(weight * value**2.2 for weight, value in zip((0.2126, 0.7152, 0.0722), channels, strict=True)))
 
 
 def name_layers(cells: pd.DataFrame, theme: Theme, scale: alt.Scale) -> list[Any]:

@@ -21,7 +21,7 @@ def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
     """Main tasks down, what was trained beside them across; a cell is the mean transfer gain over seeds.
 
     ``frame`` has one row per cell: ``main``, ``others`` (task names joined by ``+``), ``gain`` (mean over seeds, -1 to
-    1), ``low`` and ``high`` (95 % t interval, missing below two seeds) and ``n`` (seeds). Pairs not run stay empty.
+    1), ``low`` and ``high`` (95 % t interval, missing below two seeds) and ``n`` (seeds). Pairs not run stay frames.
     """
     if frame.empty:
         return message("No pair with a finished baseline yet.", theme)
@@ -49,7 +49,14 @@ def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
     # A phone's cells have no room for the interval; there only the tooltip says it.
     wide = alt.ExprRef(f"width / {cells.others_title.nunique()} > {INTERVAL_WIDTH} ? {theme.size - 1} : 0")
     base = alt.Chart(cells).encode(x=x, y=y)
+    places = pd.DataFrame(
+        [(main, beside) for main in cells.main_title.unique() for beside in order],
+        columns=["main_title", "others_title"],
+    )
     layers = [
+        alt.Chart(places)
+        .mark_rect(cornerRadius=4, filled=False, stroke=theme.grid, strokeDash=[3, 3], tooltip=None)
+        .encode(x=x, y=y),
         base.mark_rect(cornerRadius=4, stroke=theme.surface, strokeWidth=3).encode(
             color=alt.Color("gain:Q", scale=ramp, legend=None), tooltip=tooltip
         ),
