@@ -100,7 +100,8 @@ def gains(comparison: Comparison, told: Facts, left: Any, middle: Any) -> None:
     if told.gain and told.together:
         left.metric("Transfer gain", f"{100 * told.gain.mean:+.0f} points")
         without = told.together.n - told.gain.n
-        left.caption(panels.spread(told.gain) + (f"; {without} without a partner" if without else ""))
+        spread = panels.spread(told.gain, "+.0%").replace("%", "")
+        left.caption(spread + (f"; {without} without a partner" if without else ""))
     gap = gap_by_seed(data.read_accuracy(comparison.ids("co-trained")))
     if gap:
         middle.metric(
@@ -146,7 +147,9 @@ def leave_presenting(found: dict[Setting, Comparison]) -> None:
 
 
 def main() -> None:
-    found = data.read_comparisons()
+    every = data.read_comparisons()
+    two_sided = {setting: one for setting, one in every.items() if one.ids(*BASELINES.values())}
+    found = two_sided or every
     if not found:
         st.markdown(FINDING)
         frame.empty_store()

@@ -13,7 +13,9 @@ import pandas as pd
 import streamlit as st
 
 from lgt.claims import all_judged, course_frame
+from lgt.groups import GROUPS
 from lgt.judgements import Judgement
+from lgt.presets import PRESETS
 from lgt.store import live, queries
 from lgt.store.comparisons import Comparison, Setting, comparisons
 from lgt.store.engine import Engine, database_file, database_url, migrate_if_older, open_store
@@ -35,7 +37,15 @@ def exists() -> bool:
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _comparisons(url: str, revision: str) -> dict[Setting, Comparison]:
-    return comparisons(_engine(url))
+    return dict(sorted(comparisons(_engine(url)).items(), key=lambda pair: _order(pair[0])))
+
+
+def _order(setting: Setting) -> tuple[object, ...]:
+    """Where a setting stands in a list: the paper's groups in its order first, what was changed by hand last."""
+    groups, presets = list(GROUPS), list(PRESETS)
+    place = groups.index(setting.group) if setting.group in groups else len(groups)
+    size = presets.index(setting.preset) if setting.preset in presets else len(presets)
+    return bool(setting.changes), place, setting.position != "rope", size, setting
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
@@ -89,7 +99,7 @@ def _current(read: Callable[..., T], *arguments: object) -> T:
 
 
 def read_comparisons() -> dict[Setting, Comparison]:
-    """Every comparison of the store (see :mod:`lgt.store.comparisons`); none while there is no store."""
+    """Every comparison of the store (see :mod:`lgt.store.comparisons`), in the order of lists; none without a store."""
     return _current(_comparisons) if exists() else {}
 
 
