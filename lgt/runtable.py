@@ -56,6 +56,12 @@ def pair_title(group: str, main: str, others: Any, main_length: Any, transfer_le
     return title(main) + (f" beside {' and '.join(beside)}" if beside else "") + f" ({lengths})"
 
 
+def run_title(run: Any) -> str:
+    """A row of :func:`lgt.store.queries.runs` in words, such as ``Copy (8), alone, same steps, seed 0``."""
+    pair = pair_title(run.task_group, run.main_task, run.others, run.main_length, run.transfer_length)
+    return f"{pair}, {ARM_TITLES.get(run.arm, run.arm)}, seed {run.model_seed}"
+
+
 def title(task: str) -> str:
     """A task's title, or its name when this code does not know it."""
     return TASKS[task].title if task in TASKS else str(task)

@@ -9,6 +9,7 @@ from dataclasses import fields
 
 import streamlit as st
 
+from lgt import runtable
 from lgt.checks import ConfigError
 from lgt.config import Position, RunConfig
 from lgt.experiments import parse_seeds
@@ -145,24 +146,25 @@ def draw_runs() -> None:
     if bool(live) != st.session_state["watching"]:
         st.rerun()  # the first one has come or the last one ended: the page starts its timer, or stops it
     running = [run for run in live if run.state == "running"]
+    names = titles()
     waiting = [run for run in live if run.state == "queued"]
     if live:
         workers_line(len(running), len(waiting), any(run.stale for run in running))
     for run in running[: limits().workers + 8]:
-        card(run)
+        card(run, names)
     for run in waiting[:5]:
         row, button = st.columns([6, 1], vertical_alignment="center")
-        row.caption(f"run {run.id} · {titled(run.label)} · waiting")
+        row.caption(f"run {run.id} · {names.get(run.id, run.label)} · waiting")
         cancel_button(run.id, button)
     if len(waiting) > 5:
         st.caption(f"and {len(waiting) - 5} more waiting")
-    charts(running)
-    ended()
+    charts(running, names)
+    ended(names)
 
 
-def titled(label: object) -> str:
-    """A run's label as a page shows it."""
-    return frame.plain(str(label).replace("<-", " ← "))
+def titles() -> dict[int, str]:
+    """The runs of the store in words, by id."""
+    return {int(row.id): frame.plain(runtable.run_title(row)) for row in data.read_runs().itertuples()}
 
 
 def workers_line(running: int, waiting: int, late: bool) -> None:
@@ -173,7 +175,7 @@ def workers_line(running: int, waiting: int, late: bool) -> None:
         st.button("Start workers", key="workers", on_click=attempt, args=(actions.start_workers, waiting + late))
 
 
-def card(run: LiveRun) -> None:
+def card(run: LiveRun, names: dict[int, str]) -> None:
     """One running run: how far, how fast, how long still."""
     with st.container(border=True):
         name, button = st.columns([6, 1], vertical_alignment="center")
@@ -182,7 +184,7 @@ def card(run: LiveRun) -> None:
             if run.stale
             else ""
         )
-        name.markdown(f"**run {run.id}** · {stale}{titled(run.label)}")
+        name.markdown(f"**run {run.id}** · {stale}{names.get(run.id, run.label)}")
         cancel_button(run.id, button)
         facts = [f"step {run.step:,} of {run.total_steps:,}"]
         if run.loss is not None:
@@ -211,18 +213,17 @@ def attempt(action: Callable[[int], object], argument: int) -> None:
         st.session_state["refusal"] = str(error)
 
 
-def charts(running: list[LiveRun]) -> None:
+def charts(running: list[LiveRun], names: dict[int, str]) -> None:
     """The curves of the newest runs that run or have lately finished, side by side and in order of their ids."""
     ids = [run.id for run in running[-CHARTS:]]
     runs = data.read_runs()
     if not runs.empty:
         lately = runs[(runs.state == "done") & (runs.finished_at > time.time() - LATELY_SECONDS)]
         ids += lately.sort_values("finished_at").id.tolist()[::-1][: CHARTS - len(ids)]
-    labels = dict(zip(runs.id, runs.label, strict=True)) if not runs.empty else {}
     for run_id, column in zip(sorted(ids), st.columns(CHARTS, gap="large"), strict=False):
         with column:
             accuracy = data.read_accuracy([run_id])
-            name = f"**run {run_id}** · {titled(labels.get(run_id, ''))}"
+            name = f"**run {run_id}** · {names.get(run_id, '')}"
             if accuracy.empty:
                 st.caption(f"{name}: its first measurement is on its way.")
                 continue
@@ -230,7 +231,7 @@ def charts(running: list[LiveRun]) -> None:
             panels.curve(accuracy, key=f"live-{run_id}")
 
 
-def ended() -> None:
+def ended(names: dict[int, str]) -> None:
     """The runs that ended last, with the reason where they did not end well."""
     runs = data.read_runs()
     runs = runs[runs.state.isin(["done", "failed", "cancelled"])] if not runs.empty else runs
@@ -240,7 +241,7 @@ def ended() -> None:
     for row in runs.sort_values("finished_at", ascending=False).head(ENDED).itertuples():
         text, button = st.columns([6, 1], vertical_alignment="center")
         reason = f": {frame.plain(row.error)}" if isinstance(row.error, str) else ""
-        name = f"[run {row.id}](runs?run={row.id}) · {titled(row.label)}"
+        name = f"[run {row.id}](runs?run={row.id}) · {names[int(row.id)]}"
         text.caption(f"{name} · **{row.state}**{reason} · {duration(row.seconds)}")
         if row.state in ("failed", "cancelled"):
             number = int(row.id)

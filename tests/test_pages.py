@@ -148,12 +148,13 @@ def test_launch_says_in_one_line_which_lengths_do_not_go(values, words_said, shi
 def test_launch_shows_a_failed_run_with_its_log_and_offers_to_retry(tmp_path, monkeypatch):
     store = tmp_path / "failed.db"
     engine = open_store(str(store))
-    run_id = writes.create_run(engine, group_config("caprev", "demo"), label="<b>odd</b> *name*")
+    run_id = writes.create_run(engine, group_config("caprev", "demo"))
     attempt = leases.start_run(engine, run_id, "test", "cpu")
-    leases.finish_run(engine, run_id, attempt, "failed", "out of memory", log_tail="line one\nline two")
+    leases.finish_run(engine, run_id, attempt, "failed", "<b>odd</b> *error*", log_tail="line one\nline two")
     app = opened("pages/launch.py", store, monkeypatch)
     assert not app.exception and app.code[0].value == "line one\nline two"
-    assert r"\<b\>odd\</b\> \*name\*" in words(app) and "**failed**: out of memory" in words(app)
+    assert r"**failed**: \<b\>odd\</b\> \*error\*" in words(app)
+    assert "Flip case and reverse, helped by each alone (8 ← 16)" in words(app).replace("\\", "")
     monkeypatch.setattr("lgt.execution.local.ensure_workers", lambda url, runs: runs)
     app.button(key=f"retry-{run_id}").click().run()
     assert not app.exception and "0 running, 1 waiting" in words(app)
