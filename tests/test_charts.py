@@ -208,7 +208,11 @@ def test_zones_that_differ_between_main_tasks_are_not_drawn():
 
 def test_one_run_gets_a_wilson_interval_by_name_and_never_a_band_over_seeds():
     spec = length_accuracy(frames.accuracy(seeds=1), LIGHT).to_dict()
-    assert heading(spec) == "Line: one run, 50 prompts per point and run. Band: 95% Wilson interval of a single run."
+    assert (
+        heading(spec)
+        == "Line: one run, 50 prompts per point and run. Band: 95% Wilson interval of a single run (main task)."
+    )
+    assert {row["role"] for row in drawn(spec, "area")} == {"main"}, "three such bands hide each other"
     point = points(spec)[0]
     assert point["mean"] == 1 and point["low"] == pytest.approx(50 / (50 + 1.96**2), abs=1e-4)
     assert point["high"] == pytest.approx(1)
@@ -274,10 +278,13 @@ def test_of_several_steps_each_runs_last_counts():
 @THEMES
 def test_colour_is_the_task_and_dash_is_the_role(theme):
     spec = length_accuracy(frames.accuracy(), theme).to_dict()
-    auxiliary, main = marked(spec, "line", "mean")
-    assert {row["task"]: row["colour"] for row in rows_of(spec, auxiliary)} == {
+    *auxiliaries, main = marked(spec, "line", "mean")
+    assert {row["task"]: row["colour"] for unit in auxiliaries for row in rows_of(spec, unit)} == {
         task: task_colour(task, theme) for task in OTHERS
     }
+    lower, auxiliary = auxiliaries
+    assert lower["mark"]["strokeDash"] == auxiliary["mark"]["strokeDash"]
+    assert lower["mark"]["strokeDashOffset"] != auxiliary["mark"]["strokeDashOffset"], "both show where they coincide"
     assert {row["colour"] for row in rows_of(spec, main)} == {task_colour(MAIN, theme)}
     assert main["mark"]["strokeDash"] == [1, 0] != auxiliary["mark"]["strokeDash"]
     assert main["mark"]["strokeWidth"] > auxiliary["mark"]["strokeWidth"]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lgt.charts.marks import colour, grid_lines, line_key, text_width
 from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled
-from lgt.charts.series import BandChoice, band_note, labelled, latest, summarised
+from lgt.charts.series import WILSON, BandChoice, band_note, labelled, latest, summarised
 from lgt.statistics import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONES, Zone, zone_lengths
 from lgt.tasks import TASKS
 
@@ -23,6 +23,8 @@ NARROW = 280
 
 LengthAxis = Callable[[str], alt.X]
 SCALE = alt.Scale(domain=[0, 1])
+POINT = 26
+"""Area of a point, px²."""
 AXIS = alt.Axis(title="Exact match", format="%", values=[0, 0.25, 0.5, 0.75, 1], grid=False, domain=False, ticks=False)
 
 
@@ -43,7 +45,7 @@ def length_accuracy(
     if frame.empty:
         return message("No evaluated lengths yet: they appear after a run's first snapshot.", theme)
     rows = labelled(latest(frame), theme)
-    curves = summarised(rows, band_choice)
+    curves = stacked(summarised(rows, band_choice))
     axis = length_axis(rows, longest)
     note = band_note(curves) + (" Thin lines: single runs of the main task." if single_seeds else "")
     grid = grid_lines([0.25, 0.5, 0.75, 1], theme, alt.Y("at:Q", axis=AXIS, scale=SCALE))
@@ -156,9 +158,9 @@ def rule_layers(rules: pd.DataFrame, theme: Theme, axis: LengthAxis) -> list[Any
 
 
 def band_layer(curves: pd.DataFrame, axis: LengthAxis) -> Any:
-    """The bands, one area per curve."""
+    """The bands, one area per curve; of single runs only the main task's, because three of them hide each other."""
     return (
-        alt.Chart(curves[curves.low.notna()])
+        alt.Chart(curves[curves.low.notna() & ((curves.role == "main") | (curves.band != WILSON))])
         .mark_area(opacity=0.18, tooltip=None)
         .encode(
             x=axis("length"), y=alt.Y("low:Q", axis=AXIS, scale=SCALE), y2="high:Q", color=colour(),
@@ -168,16 +170,30 @@ def band_layer(curves: pd.DataFrame, axis: LengthAxis) -> Any:
 
 
 def line_layers(curves: pd.DataFrame, axis: LengthAxis) -> list[Any]:
-    """The means, one layer per role; auxiliaries first, so that the main task's line lies on top."""
+    """The means, auxiliaries first, so that the main task's line lies on top."""
     layers: list[Any] = []
     for role in ("control", "auxiliary", "main"):
         rows = curves[curves.role == role]
-        if not rows.empty:
-            mark = alt.Chart(rows).mark_line(strokeWidth=ROLE_WIDTHS[role], strokeDash=ROLE_DASHES[role], tooltip=None)
+        for under in sorted(rows.under.unique(), reverse=True):
+            mark = alt.Chart(rows[rows.under == under]).mark_line(
+                strokeWidth=ROLE_WIDTHS[role], strokeDash=ROLE_DASHES[role],
+                strokeDashOffset=float(under) * sum(ROLE_DASHES[role]) / 2, tooltip=None,
+            )  # fmt: skip
             layers.append(mark.encode(
                 x=axis("length"), y=alt.Y("mean:Q", axis=AXIS, scale=SCALE), color=colour(), detail="series:N"
             ))  # fmt: skip
     return layers
+
+
+def stacked(curves: pd.DataFrame) -> pd.DataFrame:
+    """``curves`` with ``under``, how many curves of auxiliaries are drawn over each, and the ``size`` of its points.
+
+    Where two coincide the lower one shows in the gaps of the other's dashes, and around its points.
+    """
+    others = curves[curves.role != "main"].sort_values("order", kind="stable").series.drop_duplicates()
+    places = {series: place for place, series in enumerate(reversed(others.tolist()))}
+    under = curves.series.map(places).fillna(0).astype(int)
+    return curves.assign(under=under, size=POINT * (1 + under))
 
 
 def point_layers(curves: pd.DataFrame, axis: LengthAxis) -> list[Any]:
@@ -194,8 +210,8 @@ def point_layers(curves: pd.DataFrame, axis: LengthAxis) -> list[Any]:
         alt.Tooltip("runs:Q", title="seeds"),
         alt.Tooltip("prompts:Q", title="test prompts, all seeds", format=","),
     ]
-    shown = points.mark_point(size=26, opacity=1, strokeWidth=1.5, tooltip=None).encode(
-        **place, shape=alt.Shape("shape:N", scale=None, legend=None),
+    shown = points.mark_point(opacity=1, strokeWidth=1.5, tooltip=None).encode(
+        **place, size=alt.Size("size:Q", scale=None, legend=None), shape=alt.Shape("shape:N", scale=None, legend=None),
         fill=alt.Fill("fill:N", scale=None, legend=None), stroke=alt.Stroke("colour:N", scale=None, legend=None),
     )  # fmt: skip
     return [shown, points.mark_circle(size=260, opacity=0).encode(**place, color=colour(), tooltip=tooltip)]

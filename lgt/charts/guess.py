@@ -8,7 +8,17 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from lgt.charts.accuracy import AXIS, SCALE, LengthAxis, band_layer, length_axis, line_layers, point_layers, zone_layers
+from lgt.charts.accuracy import (
+    AXIS,
+    SCALE,
+    LengthAxis,
+    band_layer,
+    length_axis,
+    line_layers,
+    point_layers,
+    stacked,
+    zone_layers,
+)
 from lgt.charts.marks import axis_room, grid_lines, line_key, row_height
 from lgt.charts.palette import Theme, heading, message, styled
 from lgt.charts.series import band_note, labelled, latest, summarised
@@ -34,7 +44,7 @@ def guess_curve(
     layers = [*zone_layers(rows, theme, axis), grid]
     note = "The measured curve is hidden until you reveal it."
     if revealed:
-        curves = summarised(rows, "min-max")
+        curves = stacked(summarised(rows, "min-max"))
         note = band_note(curves)
         layers += [band_layer(curves, axis), *line_layers(curves, axis), *point_layers(curves, axis)]
         layers += line_key(curves, theme, height, key_rows)

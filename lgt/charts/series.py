@@ -137,6 +137,7 @@ def band_note(curves: pd.DataFrame) -> str:
         line = "mean over seeds, n = " + (str(runs[0]) if len(runs) == 1 else f"{runs[0]} to {runs[-1]}")
     per_run = (curves.prompts / curves.runs).astype(int)
     prompts = f"{per_run.min():,}" + (f" to {per_run.max():,}" if per_run.min() < per_run.max() else "")
-    names = [name for name in curves.band.unique() if name]
+    of_main = " (main task)" if curves.series.nunique() > 1 else ""
+    names = [name + of_main * (name == WILSON) for name in curves.band.unique() if name]
     note = f"Line: {line}, {prompts} prompts per point and run."
     return note + (f" Band: {'; '.join(names)}." if names else "")
