@@ -39,7 +39,7 @@ class Recipe:
 class Preset:
     """A named scale. ``lengths`` maps a group's key to (Lm, La), ``recipes`` a family to its recipe.
 
-    ``steps`` maps the key of a group to its own number of steps, where its auxiliary takes longer than the family's.
+    ``steps`` and ``layers`` map the key of a group to its own number, where its auxiliary takes more than the family's.
     """
 
     name: str
@@ -47,12 +47,16 @@ class Preset:
     lengths: Mapping[str, tuple[int, int]]
     recipes: Mapping[str, Recipe]
     steps: Mapping[str, int] = field(default_factory=dict)
+    layers: Mapping[str, int] = field(default_factory=dict)
 
     def recipe(self, group: TaskGroup) -> Recipe:
         """The recipe of ``group``."""
         recipe = self.recipes[group.family]
         steps = self.steps.get(group.key, recipe.training.steps)
-        return replace(recipe, training=replace(recipe.training, steps=steps))
+        layers = self.layers.get(group.key, recipe.model.layers)
+        return replace(
+            recipe, model=replace(recipe.model, layers=layers), training=replace(recipe.training, steps=steps)
+        )
 
 
 _TWO_LAYERS = ModelConfig(layers=2, heads=4, width=64, hidden=176, rope_theta=1000.0, qk_norm=True)
@@ -105,6 +109,7 @@ PRESETS: dict[str, Preset] = {
         _SCALED_LENGTHS | {key: (12, 24) for key in ("copy-mqar", "caprev", "control-copy")},
         _scaled(2, _SMALL_MEASURES),
         {"add-multiply": 6000, "add-subtract": 10_000, "dfs-path": 8000},
+        {"dfs-path": 4},
     ),
     "paper": Preset(
         "paper",
