@@ -47,6 +47,11 @@ class Experiment:
     seeds: int = 5
     measure: Measure = "map_difference"
 
+    @property
+    def main(self) -> str:
+        """The main task's name."""
+        return next(iter(self.series.values()))(0).main.task
+
     def runs(self, seeds: Sequence[int]) -> list[RunConfig]:
         """Every run it needs, seeds outermost so that each finished seed completes a comparison.
 

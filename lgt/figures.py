@@ -30,7 +30,7 @@ def figure(judgement: Judgement, accuracy: pd.DataFrame, course: pd.DataFrame, t
         yield partial(charts.gap_grid, ours, theme, title="Ours")
         yield partial(charts.gap_grid, paper, theme, title="The paper's")
     elif rule in ("unstable over seeds", "unstable over steps"):
-        yield partial(charts.stability_chart, course, theme)
+        yield partial(charts.stability_chart, course, theme, main=judgement.experiment.main)
         yield partial(charts.seed_strip, seeds_frame(judgement), theme)
     elif rule in ("tracks", "does not track"):
         rhos = {seed: found.rho for seed, found in judgement.correlations.items()}

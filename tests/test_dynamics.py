@@ -248,10 +248,10 @@ def test_charts_carry_their_numbers(store, theme):
     assert "seed 2: ρ = +1.00" in svg(panels(), 600)
     steady = judged(store, replace(MAPS, rule="unstable over steps"))
     lines, strip = (svg(c(), 600) for c in figure(steady, pd.DataFrame(), course_frame(store, steady), theme))
-    assert "One line a seed (3), 10 checkpoints each" in lines and "all seeds shown (3)" in strip
+    assert "a panel is a seed (3), 10" in lines and "all seeds shown (3)" in strip
     nothing = pd.DataFrame(columns=["seed", "step", "map_difference"])
     none = grid_frame(found)[:0].astype({"learned": bool})
-    empty = (gap_grid(none, theme), gap_by_ratio(none, paper_grid(), theme), stability_chart(nothing, theme),
+    empty = (gap_grid(none, theme), gap_by_ratio(none, paper_grid(), theme), stability_chart(nothing, theme, main="reverse_add"),
              seed_strip(seeds_frame(found)[:0], theme))  # fmt: skip
     assert all("yet" in svg(chart, 600) for chart in empty)
     assert "not comparable" in svg(circuit_chart(nothing, "map_difference", {}, theme), 600)

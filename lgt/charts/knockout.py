@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from lgt.charts.accuracy import AXIS, SCALE, length_axis, zone_layers
+from lgt.charts.accuracy import AXIS, SCALE, LengthAxis, length_axis, rule_layers, zone_layers, zone_table
 from lgt.charts.marks import AXIS_ROOM, colour, grid_lines, line_key, px, row_height, spacer
 from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled, task_colour, task_title
 from lgt.statistics import wilson_interval
@@ -27,7 +27,8 @@ def knocked_out_curve(frame: pd.DataFrame, theme: Theme, *, task: str, without: 
 
     ``frame``: one row per (task, length, heads) of one run with the columns ``task``, ``role``, ``training_length``,
     ``transfer_length``, ``length``, ``heads`` (empty: none is knocked out), ``correct`` and ``total``. All its tasks
-    decide the length axis, its main task the zones. ``without`` names the heads for readers.
+    decide the length axis. Zones are the task's own: of the main task the pair's, of another one what it was trained on
+    and what lies beyond. ``without`` names the heads for readers.
     """
     rows = frame[frame.task == task]
     if rows.empty:
@@ -39,7 +40,7 @@ def knocked_out_curve(frame: pd.DataFrame, theme: Theme, *, task: str, without: 
     role = str(rows.role.iloc[0])
     line = alt.Chart(points).mark_line(strokeWidth=ROLE_WIDTHS[role], strokeDash=ROLE_DASHES[role], tooltip=None)
     layers = [
-        *zone_layers(frame, theme, axis),
+        *(zone_layers(frame, theme, axis) if role == "main" else own_zones(rows, theme, axis)),
         grid_lines([0.25, 0.5, 0.75, 1], theme, alt.Y("at:Q", axis=AXIS, scale=SCALE)),
         alt.Chart(both).mark_area(opacity=0.16, tooltip=None).encode(
             x=axis("length"), y=y, y2="without:Q", color=colour()
@@ -51,12 +52,33 @@ def knocked_out_curve(frame: pd.DataFrame, theme: Theme, *, task: str, without: 
         point_layer(points, axis("length"), y),
         *line_key(points, theme, height, 2),
     ]  # fmt: skip
-    note = f"One run, {prompt_words(rows)} a length. Bars: 95% Wilson interval."
+    note = f"One run, {prompt_words(rows)} a length. Shaded: what is lost. Bars: 95% Wilson interval."
     chart = alt.layer(*layers).properties(
         width="container", height=height, title=heading(theme, note, task_title(task)),
         description=curve_words(points, task, note),
     )  # fmt: skip
     return styled(chart, theme)
+
+
+def own_zones(rows: pd.DataFrame, theme: Theme, axis: LengthAxis) -> list[Any]:
+    """Tints and names of the zones of a task beside the main one, and a labelled rule at the end of its training.
+
+    The label has the height that it has in the main task's chart, so that the plots stand side by side.
+    """
+    trained, lengths = int(rows.training_length.iloc[0]), sorted(set(rows.length.astype(int)))
+    zones = zone_table(lengths, trained, None, theme)
+    end = {"x": trained + 0.5, "label": f"trained to {trained}", "align": "right", "row": 1}
+    rules = pd.DataFrame([end] if lengths[0] <= trained <= lengths[-1] else [])
+    name = alt.Chart(zones[zones["name"] != ""]).mark_text(
+        baseline="bottom", fontSize=theme.size, color=theme.muted, dy=-4, tooltip=None
+    )
+    return [
+        alt.Chart(zones).mark_rect(tooltip=None).encode(
+            x=axis("low"), x2="high:Q", y=alt.value(0), y2=alt.value("height"), color=colour()
+        ),
+        name.encode(x=axis("middle"), y=alt.value(0), text="name:N"),
+        *rule_layers(rules, theme, axis),
+    ]  # fmt: skip
 
 
 def marked_points(rows: pd.DataFrame, theme: Theme, without: str) -> pd.DataFrame:
@@ -110,8 +132,8 @@ def knock_out_strip(
     others: Sequence[float], chosen: float, intact: float, theme: Theme, *, main: str, other: str, names: str,
     height: int = 130,
 ) -> Any:  # fmt: skip
-    """The main task's exact match without the heads that ``other`` needs most (``chosen``), beside as many other heads
-    of the same layers (``others``, a dot each) and the whole model (``intact``). ``names``: the chosen heads."""
+    """The main task's exact match without the heads that come first for ``other`` (``chosen``), beside as many other
+    heads of the same layers (``others``, a dot each) and the whole model (``intact``). ``names``: the chosen heads."""
     dots = stacked(others).assign(colour=theme.muted)
     x = alt.X("x:Q", scale=alt.Scale(domain=[-0.02, 1.02], nice=False), axis=alt.Axis(
         title=f"Exact match of {task_title(main)} without the heads", format="%", values=[0, 0.25, 0.5, 0.75, 1],
@@ -153,7 +175,7 @@ def stacked(values: Sequence[float]) -> pd.DataFrame:
 def strip_key(theme: Theme, height: int, chosen: str, intact: str, count: int, other: str, names: str) -> list[Any]:
     """What diamond, dots and line are, below the axis."""
     top, step = height + AXIS_ROOM, row_height(theme)
-    entries = [("diamond", chosen, f"without the heads {other} needs most: {names}"),
+    entries = [("diamond", chosen, f"without {names} (first for {other})"),
                ("circle", theme.muted, f"without as many others of the same layers ({count})"),
                (UPRIGHT, intact, INTACT)]  # fmt: skip
     rows = pd.DataFrame(
