@@ -153,6 +153,7 @@ def experiment(
 def claims(as_json: AsJson = False, database: Database = None) -> None:
     """Print the verdict on every figure of the paper that has an experiment, from the finished runs of the store."""
     from lgt.claims import CLAIMS, all_judged, of_claim
+    from lgt.experiments import scale_sentence
 
     found = all_judged(open_database(database, read_only=True))
     if as_json:
@@ -165,6 +166,7 @@ def claims(as_json: AsJson = False, database: Database = None) -> None:
             where = f"{entry.name} (figure {entry.figures}, preset {entry.preset})"
             print(f"   {judgement.verdict:<16} {where}: {entry.statement}")
             print(f"   {'':<16} {judgement.sentence()}")
+            print(f"   {'':<16} {scale_sentence(entry)}")
 
 
 def counted(verdicts: Mapping[str, int]) -> str:

@@ -13,7 +13,8 @@ from typing import Literal
 from lgt.checks import ConfigError
 from lgt.config import Arm, Position, RunConfig, TaskSpec
 from lgt.groups import GROUPS
-from lgt.presets import custom_config, group_config, preset_named
+from lgt.paper import GRID_LENGTHS as PAPER_LENGTHS
+from lgt.presets import PRESETS, custom_config, group_config, preset_named
 from lgt.tasks import task_named
 
 Maker = Callable[[int], RunConfig]
@@ -227,6 +228,27 @@ def experiment_named(name: str) -> Experiment:
     if name not in EXPERIMENTS:
         raise ConfigError("experiment", name, "one of " + ", ".join(EXPERIMENTS))
     return EXPERIMENTS[name]
+
+
+def scale_sentence(experiment: Experiment) -> str:
+    """At which lengths and with which network a figure is judged here, and which the paper has."""
+    configs = [make(0) for make in experiment.series.values()]
+    ours, paper = configs[0], PRESETS["paper"]
+    group = GROUPS.get(ours.group) or next(of for of in GROUPS.values() if of.main == ours.main.task)
+    lengths = f"{ours.main.training_length} ← {ours.transfer_length}"
+    theirs = f"{group.main_length} ← {group.auxiliary_length}"
+    if experiment.rule == "ratio":
+        lengths = f"{GRID_LENGTHS[0]} to {GRID_LENGTHS[-1]}"
+        theirs = f"{PAPER_LENGTHS[0]} to {PAPER_LENGTHS[-1]}"
+    normed = ", normed queries and keys" if ours.model.qk_norm else ""
+    optimizer = {"muon": "Muon", "adamw": "AdamW"}[ours.training.optimizer]
+    network = paper.recipe(group).model
+    return (
+        f"Here (preset {experiment.preset}): lengths {lengths}, {ours.model.layers} layers of {ours.model.heads} "
+        f"heads, width {ours.model.width}{normed}, {ours.training.steps:,} steps with {optimizer}. "
+        f"The paper: lengths {theirs}, {network.layers} layers of {network.heads} heads, "
+        f"width {network.width}, AdamW"
+    )
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -77,27 +77,33 @@ class Judgement:
         """The number that decides, with its interval and n; for a heading."""
         if self.interval is None:
             return ""
-        reach = "" if self.interval.low is None else f" ({self.interval.low:+.2f} to {self.interval.high:+.2f})"
-        return f"{self.interval.mean:+.2f}{reach}, n = {self.interval.n}".replace("-", "−")
+        low, high = self.interval.low, self.interval.high
+        reach = "" if low is None or high is None else f" ({signed(low)} to {signed(high)})"
+        return f"{signed(self.interval.mean)}{reach}, n = {self.interval.n}"
 
     def sentence(self) -> str:
         """The numbers behind the outcome, with n and interval."""
         if not self.seeds:
-            return "; ".join(part for part in ("no finished seed yet", self._left_out_text()) if part)
+            return "; ".join(part for part in ("No finished seed yet", self._left_out_text()) if part)
         parts = [self._series_text(), self._interval_text() + f", n = {len(self.differences)} "
                  f"seed{'s' * (len(self.differences) != 1)}"]  # fmt: skip
         if self.correlations:
-            parts.append("; ".join(f"seed {seed}: {in_words(of)}" for seed, of in self.correlations.items()))
-            others = {
-                "of the changes between checkpoints": self.of_changes, "at lengths beyond": self.beyond,
-                "where the main task is learned (not part of the rule)": self.of_learned,
-            }  # fmt: skip
-            for name, found in others.items():
+            checkpoints = sorted({of.n for of in self.correlations.values()})
+            parts.append(f"each over {' or '.join(map(str, checkpoints))} checkpoints")
+            for name, found in self.besides().items():
                 rhos = [rho for rho in found.values() if rho is not None]
                 if rhos:
-                    parts.append(f"{name} {sum(rhos) / len(rhos):+.2f} on average")
+                    parts.append(f"{name} {signed(sum(rhos) / len(rhos))} on average")
         parts += [self._premise_text(), self._failed_text(), self._left_out_text()]
-        return "; ".join(part for part in parts if part)
+        text = "; ".join(part for part in parts if part)
+        return text[:1].upper() + text[1:]
+
+    def besides(self) -> dict[str, dict[int, float | None]]:
+        """Correlations that stand beside the judged one and decide nothing, by what they are of and by seed."""
+        return {
+            "of the changes between checkpoints": self.of_changes, "at lengths beyond": self.beyond,
+            "where the main task is learned": self.of_learned,
+        }  # fmt: skip
 
     def _series_text(self) -> str:
         if self.experiment.rule == "ratio":
@@ -109,9 +115,9 @@ class Judgement:
         name = QUANTITIES[self.experiment.rule]
         if self.interval is None:
             return f"{name} not defined"
-        text = f"{name} {self.interval.mean:+.2f}"
-        if self.interval.low is not None:
-            text += f" (95% t interval {self.interval.low:+.2f} to {self.interval.high:+.2f})"
+        text = f"{name} {signed(self.interval.mean)}"
+        if self.interval.low is not None and self.interval.high is not None:
+            text += f" (95% t interval {signed(self.interval.low)} to {signed(self.interval.high)})"
         return text
 
     def _premise_text(self) -> str:
@@ -132,12 +138,24 @@ class Judgement:
         return f"{failed} of {len(values)} runs count though they did not learn the main task where it was trained"
 
 
-def in_words(found: Correlation) -> str:
-    """A correlation with its interval, p and n."""
-    if found.rho is None or found.low is None or found.high is None or found.p is None:
-        return f"not defined (n = {found.n})"
-    p = "p < 0.001" if found.p < 0.001 else f"p = {found.p:.3f}"
-    return f"{found.rho:+.2f} (95% bootstrap {found.low:+.2f} to {found.high:+.2f}, {p}, {found.n} checkpoints)"
+def signed(value: float | None) -> str:
+    """A number with two places, its sign and a real minus; a dash for none."""
+    return "–" if value is None else f"{value:+.2f}".replace("-", "−")
+
+
+def correlation_frame(judgement: Judgement) -> pd.DataFrame:
+    """One row per seed of a judgement about tracking, in words: rho, its bootstrap interval, permutation p, number of
+    checkpoints, and the correlations that stand :meth:`Judgement.besides`."""
+    rows = []
+    for seed, found in judgement.correlations.items():
+        p = "–" if found.p is None else "< 0.001" if found.p < 0.001 else f"{found.p:.3f}"
+        rows.append(
+            {"seed": str(seed), "rho": signed(found.rho),
+             "95% bootstrap interval": f"{signed(found.low)} to {signed(found.high)}", "permutation p": p,
+             "checkpoints": str(found.n)}
+            | {name: signed(of[seed]) for name, of in judgement.besides().items() if of.get(seed) is not None}
+        )  # fmt: skip
+    return pd.DataFrame(rows).fillna("–")
 
 
 def differences_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:

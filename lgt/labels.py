@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from lgt.config import Arm, RunConfig
 
 ARM_TITLES: dict[Arm, str] = {
@@ -9,6 +11,21 @@ ARM_TITLES: dict[Arm, str] = {
     "alone-same-steps": "alone, same steps",
     "alone-same-examples": "alone, same main-task examples",
 }
+
+
+def id_ranges(ids: Iterable[int]) -> str:
+    """Numbers in words, neighbours as a range.
+
+    >>> id_ranges([3, 1, 2, 7, 9, 10])
+    '1–3, 7, 9–10'
+    """
+    ranges: list[list[int]] = []
+    for number in sorted(set(ids)):
+        if ranges and number == ranges[-1][1] + 1:
+            ranges[-1][1] = number
+        else:
+            ranges.append([number, number])
+    return ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in ranges)
 
 
 def run_label(config: RunConfig) -> str:

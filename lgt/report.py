@@ -16,8 +16,10 @@ from sqlalchemy import Engine
 from lgt.charts import LIGHT
 from lgt.charts.vector import vector
 from lgt.claims import CLAIMS, all_judged, course_frame, of_claim
+from lgt.experiments import scale_sentence
 from lgt.figures import figure, overviews
-from lgt.judgements import Judgement, differences_frame
+from lgt.judgements import Judgement, correlation_frame, differences_frame
+from lgt.labels import id_ranges
 from lgt.store import queries
 from lgt.store.errors import StoreError, store_name
 
@@ -30,6 +32,8 @@ h1 { font-size: 2rem; line-height: 1.2; } h2 { margin-top: 3rem; } h3 { margin: 
 .verdict { display: inline-block; border: 1px solid; border-radius: 0.4rem; padding: 0 0.5rem; margin-right: 0.4rem;
   font-weight: 600; font-size: 0.9rem; }
 .charts { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; } .charts figure { margin: 0; }
+table { border-collapse: collapse; font-size: 0.9rem; margin: 0.5rem 0; }
+th, td { text-align: left; padding: 0.15rem 0.9rem 0.15rem 0; font-weight: normal; } th { color: #5f6b7a; }
 svg { max-width: 100%; height: auto; }
 """
 
@@ -86,6 +90,9 @@ def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
     yield f"Figure {html.escape(experiment.figures)}: "
     yield f"{html.escape(experiment.statement)}</h3>"
     yield f"<p>{html.escape(judgement.sentence())}.</p>"
+    yield f'<p class="note">{html.escape(scale_sentence(experiment))}.</p>'
+    if judgement.correlations:
+        yield correlation_frame(judgement).to_html(index=False, border=0)
     if judgement.runs:
         accuracy, course = queries.accuracy(engine, judgement.runs), course_frame(engine, judgement)
         yield '<div class="charts">'
@@ -94,12 +101,12 @@ def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
         yield "</div>"
         yield f'<p class="note">{html.escape(provenance(queries.runs(engine, ids=judgement.runs)))}</p>'
     command = f".venv/bin/python -m lgt experiment {experiment.name} --database mine.db"
-    yield f'<p class="note">Preset {html.escape(experiment.preset)}. Repeat with <code>{command}</code></p>'
+    yield f'<p class="note">Repeat with <code>{command}</code></p>'
 
 
 def provenance(runs: pd.DataFrame) -> str:
     """Which runs, on what, from which code."""
-    ids, devices = ", ".join(map(str, runs.id)), "; ".join(sorted(set(runs.device.dropna())))
+    ids, devices = id_ranges(runs.id), "; ".join(sorted(set(runs.device.dropna())))
     return f"Runs {ids}; on {devices}; code {', '.join(sorted(set(runs.code_version)))}."
 
 

@@ -105,7 +105,8 @@ def paired_gain(together: SeedSummary | None, alone: SeedSummary | None) -> Seed
 
 
 def gain_row(config: RunConfig, together: pd.DataFrame, alone: pd.DataFrame) -> dict[str, object] | None:
-    """A cell of the transfer matrix: main task, what was beside it, mean gain over seeds with its t interval and n.
+    """A cell of the transfer matrix: main task, what was beside it and whether that is a ``control``, mean gain over
+    seeds with its t interval and n.
 
     ``None`` where no seed has both sides.
     """
@@ -114,7 +115,8 @@ def gain_row(config: RunConfig, together: pd.DataFrame, alone: pd.DataFrame) -> 
         return None
     interval = t_interval(gain.values)
     others = "+".join(spec.task for spec in config.others)
-    return {"main": config.main.task, "others": others, "gain": interval.mean, "low": interval.low,
+    control = any(spec.role == "control" for spec in config.others)
+    return {"main": config.main.task, "others": others, "control": control, "gain": interval.mean, "low": interval.low,
             "high": interval.high, "n": interval.n}  # fmt: skip
 
 

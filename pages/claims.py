@@ -7,16 +7,18 @@ from collections import Counter
 import streamlit as st
 
 from lgt.claims import CLAIMS, of_claim
+from lgt.experiments import scale_sentence
 from lgt.figures import figure, overviews
-from lgt.judgements import Judgement, differences_frame
+from lgt.judgements import Judgement, correlation_frame, differences_frame
+from lgt.labels import id_ranges
 from lgt.ui import data, frame
 from lgt.ui.drawing import draw
+from lgt.ui.frame import badge
 
 LEAD = (
-    "Every figure that has been tried, with the verdict of a written rule that code applies. A figure that does not "
-    "reproduce here is shown as such: these models are far smaller than the paper's."
+    "The paper's figures as tests, each with the verdict of a written rule that code applies. What does not reproduce "
+    "here is shown as such: these models are far smaller than the paper's."
 )
-BADGES = {"reproduced": "green", "not reproduced": "red", "premise not met": "orange"}
 OUTCOMES = ("reproduced", "not reproduced", "premise not met", "too few seeds")
 RULES = """
 Most rules were written before their runs; figures 3a, 4c and 8 (addition) had theirs already, and
@@ -38,11 +40,6 @@ trained lengths. Claim 8: Spearman's rho over checkpoints; "does not track" mean
 """
 
 
-def badge(outcome: str) -> str:
-    """A verdict as a coloured word."""
-    return f":{BADGES.get(outcome, 'gray')}-badge[{outcome}]"
-
-
 def entry(judgement: Judgement) -> None:
     """One figure: verdict, statement and numbers; opened, its runs drawn and how to repeat them."""
     experiment = judgement.experiment
@@ -51,13 +48,25 @@ def entry(judgement: Judgement) -> None:
     with st.expander(label, key=experiment.name, bind="query-params") as box:
         if not box.open:
             return
-        st.markdown(f"{judgement.sentence()}. Preset `{experiment.preset}`.")
+        st.markdown(f"{judgement.sentence()}.")
+        st.caption(f"{scale_sentence(experiment)}.")
         if judgement.runs:
             charts(judgement)
+            if judgement.correlations:
+                st.table(correlation_frame(judgement).set_index("seed"))
+            st.caption(provenance(judgement))
         st.caption("Make these runs yourself:")
         st.code(
             f".venv/bin/python -m lgt experiment {experiment.name} --database mine.db", language="bash", wrap_lines=True
         )
+
+
+def provenance(judgement: Judgement) -> str:
+    """Which runs stand behind a figure, on what they ran and with which code."""
+    runs = data.read_runs()
+    shown = runs[runs.id.isin(judgement.runs)]
+    devices, versions = "; ".join(sorted(set(shown.device.dropna()))), ", ".join(sorted(set(shown.code_version)))
+    return f"Runs {id_ranges(judgement.runs)}; on {devices}; code {versions}."
 
 
 def charts(judgement: Judgement) -> None:
@@ -78,7 +87,7 @@ def main() -> None:
         return
     counts = Counter(one.outcome for one in tried)
     shown = " · ".join(f"{badge(outcome)} **{counts[outcome]}**" for outcome in OUTCOMES if counts[outcome])
-    st.markdown(f"{len(tried)} of {len(judgements)} figures have runs here: {shown}")
+    st.markdown(f"{len(tried)} of {len(judgements)} tests have runs here: {shown}")
     for place, chart in enumerate(overviews(differences_frame(tried), frame.theme())):
         draw(chart, key=f"verdicts-{place}", name=f"All verdicts {place + 1}")
     for number, statement in CLAIMS.items():
@@ -87,6 +96,9 @@ def main() -> None:
         st.markdown("So far: " + " · ".join(verdicts))
         for judgement in (one for one in judgements if one.experiment.claim == number):
             entry(judgement)
+    st.caption(
+        "Not tried here: pretrained language models (figures 9 and 15), the size of model and data, mixing many tasks."
+    )
     with st.expander("How a verdict is reached"):
         st.markdown(RULES)
 

@@ -9,7 +9,6 @@ import streamlit as st
 
 from lgt.charts.accuracy import BandChoice
 from lgt.config import Arm
-from lgt.labels import ARM_TITLES
 from lgt.runtable import config_differences
 from lgt.store.comparisons import Comparison
 from lgt.summaries import transfer_by_seed
@@ -41,9 +40,7 @@ def all_series() -> dict[str, Series]:
 def series_title(series: Series) -> str:
     """A series in words."""
     comparison, arm = series
-    setting = comparison.setting
-    position = [] if setting.position == "rope" else [setting.position]
-    return " · ".join([setting.group, setting.preset, *position, *setting.changes, ARM_TITLES[arm]])
+    return panels.series_title(comparison.setting, comparison, arm)
 
 
 def choose(series: dict[str, Series]) -> list[str]:
@@ -122,7 +119,10 @@ def panel(series: Series, accuracy: pd.DataFrame, share: int, look: Look, key: s
         rows, key=f"curve-{key}", band=look.band, single_seeds=look.single_seeds, longest=longest,
         name=f"Curve {series_title(series)}",
     )  # fmt: skip
-    seed = st.selectbox("Heads of seed", sorted(comparison.runs[arm]), key=f"seed-{key}", width=160)
+    seeds = sorted(comparison.runs[arm])
+    final = transfer_by_seed(data.read_accuracy(comparison.ids(arm)))
+    usual = seeds.index(final.middle_seed()) if final else 0
+    seed = st.selectbox("Heads of seed", seeds, index=usual, key=f"seed-{key}", width=160)
     panels.sharing(
         comparison, arm, seed, key=f"graph-{key}", threshold=look.threshold, table=True,
         accuracy=rows if share < 100 else None, name=f"Heads {series_title(series)}",
@@ -170,6 +170,10 @@ def main() -> None:
             st.markdown(f"**{series_title(series[name])}**")
             panels.training(accuracy[accuracy.run_id.isin(comparison.ids(arm))], comparison.ids(arm), key=name)
     panels.method()
+    runs, shown = data.read_runs(), [series[name] for name in names]
+    commands = (panels.train_command(one, arm, min(one.runs[arm])) for one, arm in shown)
+    repeat = ", ".join(f"`{command}`" for command in commands)
+    frame.provenance(runs[runs.id.isin(ids)], f"One run of each series is repeated by {repeat}.")
 
 
 with frame.page("Explore", LEAD):

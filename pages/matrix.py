@@ -25,7 +25,7 @@ NO_COURSE = pd.DataFrame(columns=["seed"])
 def rows_of(preset: str, position: str) -> pd.DataFrame:
     """One row per pair of this preset that has a finished baseline, at the preset's lengths of the main task.
 
-    A group's own runs stand before free pairs of the same tasks.
+    In the order of the groups, controls last; a group's own runs stand before free pairs of the same tasks.
     """
     rows = []
     for setting, comparison in sorted(data.read_comparisons().items(), key=lambda pair: pair[0].group not in GROUPS):
@@ -36,10 +36,10 @@ def rows_of(preset: str, position: str) -> pd.DataFrame:
             )
             if row is not None:
                 rows.append(row)
-    found = pd.DataFrame(rows, columns=["main", "others", "gain", "low", "high", "n"]).drop_duplicates(
+    found = pd.DataFrame(rows, columns=["main", "others", "control", "gain", "low", "high", "n"]).drop_duplicates(
         ["main", "others"]
     )
-    return found.astype({"low": float, "high": float}).sort_values(["main", "others"], ignore_index=True)
+    return found.astype({"low": float, "high": float}).sort_values("control", kind="stable", ignore_index=True)
 
 
 def usual_lengths(comparison: Comparison, preset: str) -> bool:
@@ -99,9 +99,10 @@ def main() -> None:
         frame.empty_store()
         return
     presets = sorted({setting.preset for setting in found})
+    usual = next(iter(found)).preset
     left, right = st.columns([1, 3])
     with left:
-        preset = address.segments("Preset", presets, default=presets[0], key="preset")
+        preset = address.segments("Preset", presets, default=usual, key="preset")
     with right:
         position = POSITIONS[
             address.segments("Positional encoding", list(POSITIONS), default="rotary", key="position")

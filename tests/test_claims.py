@@ -156,7 +156,7 @@ def test_positions_are_compared_by_what_each_gains(store):
     fill(store, positions, (0.8, 0.6, 0.65, 0.0))
     found = judged(store, positions)
     assert found.differences == pytest.approx(dict.fromkeys(range(3), 0.15 - 0.6))
-    assert found.outcome == "not reproduced" and "difference of gains -0.45" in found.sentence()
+    assert found.outcome == "not reproduced" and "difference of gains −0.45" in found.sentence()
 
 
 def test_the_premise_is_asked_of_every_series_for_itself(store):
@@ -179,7 +179,7 @@ def test_the_newest_run_is_the_one_that_finished_last_also_after_a_merge(store, 
 
 def test_an_empty_store_has_no_verdict_and_every_experiment_makes_its_runs(store):
     found = all_judged(store)
-    assert {one.verdict for one in found} == {"not run yet"} and found[0].sentence() == "no finished seed yet"
+    assert {one.verdict for one in found} == {"not run yet"} and found[0].sentence() == "No finished seed yet"
     for experiment in EXPERIMENTS.values():
         runs = experiment.runs([0, 1])
         assert len(runs) == len({config.hash() for config in runs}) and len(runs) >= len(experiment.series)
@@ -235,10 +235,11 @@ def test_the_claims_page_shows_verdicts_and_an_empty_store_how_to_begin(tmp_path
 def test_the_matrix_and_the_verdicts_are_drawn_with_their_numbers(theme):
     cells = pd.DataFrame(
         [
-            {"main": "string_copy", "others": "mqar", "gain": -0.06, "low": -0.1, "high": 0.0, "n": 5},
+            {"main": "string_copy", "others": "mqar", "control": True, "gain": -0.06, "low": -0.1, "high": 0.0, "n": 5},
             {
                 "main": "capitalize_reverse",
                 "others": "capitalize+reverse",
+                "control": False,
                 "gain": 0.84,
                 "low": nan,
                 "high": nan,
@@ -247,7 +248,7 @@ def test_the_matrix_and_the_verdicts_are_drawn_with_their_numbers(theme):
         ]
     )
     drawn = svg(transfer_matrix(cells, theme), 600)
-    for text in ("−0.06", "+0.84", "n = 5", "n = 1", "Flip case + Reverse", "Associative recall"):
+    for text in ("−0.06", "+0.84", "n = 5", "n = 1", "Flip case + Reverse", "Associative recall (unrelated)"):
         assert text in drawn
     row = {"figure": "fig3a", "statement": "3a · Sums lift", "outcome": "reproduced"}
     row |= {"mean": 0.6, "low": 0.5, "high": 0.7}

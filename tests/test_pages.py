@@ -228,7 +228,7 @@ def test_the_other_baseline_and_threshold_can_be_chosen(shipped, monkeypatch):
 
 def test_explore_shows_chosen_series_single_seeds_and_earlier_steps(shipped, monkeypatch):
     app = opened("pages/explore.py", shipped, monkeypatch, series="caprev.demo.co-trained,caprev.demo.alone-same-steps")
-    assert not app.exception and "caprev · demo · with auxiliary" in words(app)
+    assert not app.exception and "Flip case and reverse + Flip case + Reverse · demo · with auxiliary" in words(app)
     app.toggle(key="seeds").set_value(True).run()
     assert not app.exception
     slider = app.select_slider(key="at")

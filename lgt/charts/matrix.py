@@ -20,14 +20,18 @@ INTERVAL_WIDTH = 98
 def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
     """Main tasks down, what was trained beside them across; a cell is the mean transfer gain over seeds.
 
-    ``frame`` has one row per cell: ``main``, ``others`` (task names joined by ``+``), ``gain`` (mean over seeds, -1 to
-    1), ``low`` and ``high`` (95 % t interval, missing below two seeds) and ``n`` (seeds). Pairs not run stay frames.
+    ``frame`` has one row per cell: ``main``, ``others`` (task names joined by ``+``), ``control`` (whether they are
+    unrelated), ``gain`` (mean over seeds, -1 to 1), ``low`` and ``high`` (95 % t interval, missing below two seeds) and
+    ``n`` (seeds). Pairs not run stay frames.
     """
     if frame.empty:
         return message("No pair with a finished baseline yet.", theme)
     cells = frame.assign(
         main_title=[task_title(task) for task in frame.main],
-        others_title=[" + ".join(map(task_title, names.split("+"))) for names in frame.others],
+        others_title=[
+            " + ".join(map(task_title, names.split("+"))) + " (unrelated)" * bool(control)
+            for names, control in zip(frame.others, frame.control, strict=True)
+        ],
         gain_text=[f"{gain:+.2f}".replace("-", "−") for gain in frame.gain],
         n_text=[f"n = {n}" for n in frame.n],
         interval=[interval_text(low, high) for low, high in zip(frame.low, frame.high, strict=True)],

@@ -14,7 +14,6 @@ from lgt.verdicts import SMALLEST_EFFECT
 ROW = 44
 TEXT_AT, STRIP_AT = 0.2, 0.66
 """Where in a row of the verdicts its words and its numbers stand, as shares of the row."""
-STRIP_ROW = 34
 SHAPES = {
     "reproduced": "circle",
     "not reproduced": "cross",
@@ -101,27 +100,37 @@ def seed_strip(frame: pd.DataFrame, theme: Theme) -> Any:
     order = list(dict.fromkeys(frame.series))
     kinds = {True: "learned at trained lengths", False: "not learned at trained lengths"}
     rows = frame.assign(kind=frame.learned.map(kinds))
-    y = alt.Y("series:N", sort=order, title=None, axis=alt.Axis(labelLimit=220, ticks=False, domain=False))
-    x = alt.X("transfer:Q", scale=alt.Scale(domain=[0, 1], nice=False),
-              axis=alt.Axis(title="Transfer accuracy", format="%", tickCount=5))  # fmt: skip
-    shape = alt.Shape("kind:N", scale=alt.Scale(domain=list(kinds.values()), range=["circle", "cross"]),
-                      legend=alt.Legend(title=None, orient="top", columns=2))  # fmt: skip
+
+    def y(within: float) -> alt.Y:
+        return alt.Y("series:N", sort=order, title=None, axis=None, bandPosition=within)
+
+    x = alt.X("transfer:Q", scale=alt.Scale(domain=[-0.01, 1.01], nice=False),
+              axis=alt.Axis(title="Transfer accuracy", format="%", values=[0, 0.25, 0.5, 0.75, 1]))  # fmt: skip
+    legend = None if rows.learned.all() else alt.Legend(title=None, orient="top", columns=1)
+    marks = alt.Scale(domain=list(kinds.values()), range=["circle", "cross"])
+    shape = alt.Shape("kind:N", scale=marks, legend=legend)
     means = rows.groupby("series", as_index=False, sort=False).agg(transfer=("transfer", "mean"))
     tooltip = [
         alt.Tooltip("series:N"), alt.Tooltip("seed:Q"), alt.Tooltip("transfer:Q", format=".1%"),
         alt.Tooltip("trained:Q", title="at trained lengths", format=".1%"),
     ]  # fmt: skip
+    name = alt.Chart(means).mark_text(
+        align="left", baseline="middle", fontSize=theme.size, color=theme.text, tooltip=None
+    )
     layers = [
-        alt.Chart(means).mark_tick(thickness=3, size=22, color=theme.muted, tooltip=None).encode(x=x, y=y),
+        name.encode(x=alt.value(0), y=y(TEXT_AT), text="series:N"),
+        alt.Chart(means)
+        .mark_rule(strokeWidth=3, color=theme.muted, tooltip=None)
+        .encode(x=x, y=y(STRIP_AT - 0.2), y2=alt.Y2("series", bandPosition=STRIP_AT + 0.2)),
         alt.Chart(rows)
-        .mark_point(size=60, filled=True, opacity=0.7, color=theme.shared)
-        .encode(x=x, y=y, shape=shape, tooltip=tooltip),
+        .mark_point(size=60, filled=True, opacity=0.7, color=theme.blue)
+        .encode(x=x, y=y(STRIP_AT), shape=shape, tooltip=tooltip),
     ]
     failed = int((~frame.learned).sum())
     note = f"A mark is a run, all seeds shown ({frame.seed.nunique()}); the tick is their mean."
     if failed:
         note += f" Crosses: {failed} of {len(frame)} runs are below 95% at trained lengths."
     chart = alt.layer(*layers).properties(
-        width="container", height=STRIP_ROW * len(order), title=heading(theme, note), description=note
+        width="container", height=ROW * len(order), title=heading(theme, note), description=note
     )
     return styled(chart, theme)

@@ -12,6 +12,7 @@ from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph
 from lgt.charts.accuracy import BandChoice
 from lgt.config import Arm
 from lgt.groups import GROUPS
+from lgt.labels import ARM_TITLES
 from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, Zone
 from lgt.store.comparisons import Comparison, Setting
 from lgt.summaries import SeedSummary, mean_map, transfer_by_seed
@@ -47,6 +48,15 @@ def setting_title(setting: Setting, comparison: Comparison) -> str:
     position = "" if setting.position == "rope" else ", no positional encoding"
     changes = "".join(f", {change}" for change in setting.changes)
     return f"{name} ({lengths}, preset {setting.preset}{position}{changes})"
+
+
+def series_title(setting: Setting, comparison: Comparison, arm: Arm) -> str:
+    """One side of a setting in few words, such as ``Addition + Digit sums + Carries · small · with auxiliary``."""
+    tasks = " + ".join(TASKS[spec.task].title for spec in comparison.config.tasks)
+    main = comparison.config.main
+    free = [] if setting.group in GROUPS else [f"{main.training_length} ← {comparison.config.transfer_length}"]
+    position = [] if setting.position == "rope" else ["no positions"]
+    return " · ".join([tasks, *free, setting.preset, *position, *setting.changes, ARM_TITLES[arm]])
 
 
 def first_choice(names: Mapping[str, Setting]) -> str:
@@ -142,15 +152,21 @@ def sharing(
     st.markdown(sharing_sentence(shown, main, others, threshold))
     same_zone = [maps[s] for s in maps if zones[s] == zones[seed] and not maps[s].empty]
     st.caption(
-        f"Graph: run {runs[seed]}, seed {seed}, {int(shown.examples.iloc[0])} prompts a task. {len(same_zone)} of "
-        f"{len(runs)} seeds are mapped in this zone. " + over_seeds(same_zone, main, others, threshold)
+        f"Graph: run {runs[seed]}, seed {seed}{typical(seed, reached)}, {int(shown.examples.iloc[0])} prompts a task. "
+        f"Heads of another run are other heads. {len(same_zone)} of {len(runs)} seeds are mapped in this zone. "
+        + over_seeds(same_zone, main, others, threshold)
     )
     if table and others:
         _, attention = heads_at(comparison.ids(arm), accuracy)
         same_lengths = attention[(attention.run_id == runs[seed]) & attention.length.isin(shown.attrs["lengths"])]
         st.table(likeness_table(shown, same_lengths, main, others))
     if table:
-        draw(ablation_maps, shown, frame.theme(), key=f"maps-{key}", tasks=[main, *others])
+        draw(ablation_maps, shown, frame.theme(), key=f"maps-{key}", tasks=[main, *others], maximum=1.0)
+
+
+def typical(seed: int, reached: Mapping[int, float]) -> str:
+    """Says of the seed with the median transfer accuracy (of an even number the lower one) that it is that."""
+    return " (the median in transfer accuracy)" if reached and SeedSummary(dict(reached)).middle_seed() == seed else ""
 
 
 def tasks_of(comparison: Comparison, arm: Arm) -> tuple[str, list[str]]:
