@@ -150,12 +150,24 @@ def experiment(
         raise typer.Exit(1)
 
 
-def claims(as_json: AsJson = False, database: Database = None) -> None:
+def claims(
+    as_json: AsJson = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+    database: Database = None,
+) -> None:
     """Print the verdict on every figure of the paper that has an experiment, from the finished runs of the store."""
     from lgt.claims import CLAIMS, all_judged, of_claim
     from lgt.experiments import scale_sentence
 
-    found = all_judged(open_database(database, read_only=True))
+    engine = open_database(database, read_only=True)
+    found = all_judged(engine)
+    if as_markdown:
+        from lgt.judgements import markdown_table
+        from lgt.store import queries
+
+        runs = queries.runs(engine)
+        print("\n".join(markdown_table(found, dict(zip(runs.id, runs.seconds, strict=True)))))
+        return
     if as_json:
         print(json.dumps([judgement.as_dict() for judgement in found], indent=2, ensure_ascii=False))
         return

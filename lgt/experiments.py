@@ -14,7 +14,7 @@ from lgt.checks import ConfigError
 from lgt.config import Arm, Position, RunConfig, TaskSpec
 from lgt.groups import GROUPS
 from lgt.paper import GRID_LENGTHS as PAPER_LENGTHS
-from lgt.presets import PRESETS, custom_config, group_config, preset_named
+from lgt.presets import PRESETS, baseline, custom_config, group_config, preset_named
 from lgt.tasks import task_named
 
 Maker = Callable[[int], RunConfig]
@@ -24,6 +24,9 @@ Rule = Literal[
 ]  # fmt: skip
 Measure = Literal["map_difference", "attention_difference"]
 TOGETHER, SAME_STEPS, SAME_EXAMPLES = "together", "alone, same steps", "alone, same main-task examples"
+ARMS: dict[str, Arm] = {
+    TOGETHER: "co-trained", SAME_STEPS: "alone-same-steps", SAME_EXAMPLES: "alone-same-examples",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -65,10 +68,21 @@ class Experiment:
 
 def three_arms(group: str, preset: str, position: Position = "rope", prefix: str = "") -> dict[str, Maker]:
     """A task group and its two baselines."""
-    arms: dict[str, Arm] = {
-        TOGETHER: "co-trained", SAME_STEPS: "alone-same-steps", SAME_EXAMPLES: "alone-same-examples",
-    }  # fmt: skip
-    return {prefix + name: _of_group(group, preset, arm, position) for name, arm in arms.items()}
+    return {prefix + name: _of_group(group, preset, arm, position) for name, arm in ARMS.items()}
+
+
+def longer(arms: Mapping[str, Maker], steps: int) -> dict[str, Maker]:
+    """``arms`` of :func:`three_arms` trained for ``steps`` instead, the baselines matched to that."""
+
+    def of(name: str) -> Maker:
+        def make(seed: int) -> RunConfig:
+            together = arms[TOGETHER](seed)
+            whole = replace(together, training=replace(together.training, steps=steps))
+            return baseline(whole, ARMS[name])
+
+        return make
+
+    return {name: of(name) for name in arms}
 
 
 def _of_group(group: str, preset: str, arm: Arm, position: Position) -> Maker:
@@ -174,12 +188,18 @@ EXPERIMENTS: dict[str, Experiment] = {
                    three_arms("add-carry", "small")),
         Experiment("fig3b", 1, "3b, 3d", "demo", "Longer subtraction lifts addition.",
                    three_arms("add-subtract", "demo") | {TOGETHER: followed("add-subtract", "demo")}),
+        Experiment("fig3b-small", 1, "3b, 3d", "small", "Longer subtraction lifts addition, in twice the steps.",
+                   three_arms("add-subtract", "small") | {TOGETHER: followed("add-subtract", "small")}),
         Experiment("fig3c", 1, "3c, 3d", "demo", "Longer multiplication lifts addition.",
                    three_arms("add-multiply", "demo")),
+        Experiment("fig3c-small", 1, "3c, 3d", "small", "Longer multiplication lifts addition, in twice the steps.",
+                   three_arms("add-multiply", "small")),
         Experiment("fig4a", 1, "4a, 4b", "demo", "Longer associative recall lifts copying.",
                    three_arms("copy-mqar", "demo")),
         Experiment("fig4a-small", 1, "4a, 4b", "small", "Longer associative recall lifts copying, at greater lengths.",
                    three_arms("copy-mqar", "small")),
+        Experiment("fig4a-long", 1, "4a, 4b", "demo", "Longer associative recall lifts copying, in 3,000 steps.",
+                   longer(three_arms("copy-mqar", "demo"), 3000)),
         Experiment("fig4c", 1, "4c, 4d", "demo", "Flipping case and reversing, each longer, lift both together.",
                    three_arms("caprev", "demo")),
         Experiment("fig6", 1, "6", "small", "Longer shortest paths lift maze walks.",
@@ -214,6 +234,7 @@ EXPERIMENTS: dict[str, Experiment] = {
                    {"together": followed("add-carry", "small")}, rule="unstable over steps"),
         *_circuits("fig11", "add-carry", "small", "11", "addition beside digit sums and carries"),
         *_circuits("fig17", "add-subtract", "demo", "17", "addition beside subtraction"),
+        *_circuits("fig17-small", "add-subtract", "small", "17", "addition beside subtraction, longer"),
         *_circuits("fig18", "caprev", "demo", "18", "flipping case and reversing", attention="does not track"),
         *_circuits("fig19", "control-add", "small", "19", "the unrelated copy beside addition", "does not track",
                    "does not track"),

@@ -105,6 +105,10 @@ class Judgement:
             "where the main task is learned": self.of_learned,
         }  # fmt: skip
 
+    def _parts(self) -> list[str]:
+        parts = (self._series_text(), self._interval_text(), self._premise_text())
+        return [part for part in parts if part]
+
     def _series_text(self) -> str:
         if self.experiment.rule == "ratio":
             return ""
@@ -156,6 +160,24 @@ def correlation_frame(judgement: Judgement) -> pd.DataFrame:
             | {name: signed(of[seed]) for name, of in judgement.besides().items() if of.get(seed) is not None}
         )  # fmt: skip
     return pd.DataFrame(rows).fillna("–")
+
+
+def markdown_table(judgements: Sequence[Judgement], seconds: Mapping[int, float]) -> list[str]:
+    """The lines of a Markdown table, a row per figure: command, preset, measured, verdict, what its runs cost.
+
+    ``seconds``: what each run took on one core, by id. A run that several figures share counts for each of them.
+    """
+    lines = [
+        "| figure | `lgt experiment` | preset | measured | n | verdict | core minutes |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for one in judgements:
+        entry, minutes = one.experiment, sum(seconds[run_id] for run_id in one.runs) / 60
+        measured = "; ".join(one._parts()).removeprefix("transfer accuracy: ") if one.seeds else ""
+        cells = (entry.figures, f"`{entry.name}`", f"`{entry.preset}`", measured, str(len(one.differences) or ""),
+                 one.verdict, f"{minutes:.0f}" if one.runs else "")  # fmt: skip
+        lines.append("| " + " | ".join(cells) + " |")
+    return lines
 
 
 def differences_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
