@@ -1,0 +1,44 @@
+"""Numbers in the documents are those of the shipped store, and its commands exist."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lgt.claims import all_judged
+from lgt.cli import app
+from lgt.experiments import EXPERIMENTS
+from lgt.judgements import markdown_table
+from lgt.store import queries
+from lgt.store.comparisons import Setting, comparisons
+from lgt.store.engine import open_store
+from lgt.summaries import transfer_by_seed
+from tests.conftest import ROOT
+
+DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/REPRODUCTION.md", "docs/CLAIMS.md")
+
+
+def test_the_table_of_verdicts_is_what_the_shipped_store_says(shipped):
+    engine = open_store(str(shipped), read_only=True)
+    runs = queries.runs(engine)
+    table = markdown_table(all_judged(engine), dict(zip(runs.id, runs.seconds, strict=True)))
+    text = (ROOT / "docs/REPRODUCTION.md").read_text()
+    assert "\n".join(table) in text, "paste what `lgt claims --markdown` prints"
+
+
+@pytest.mark.parametrize(("group", "preset"), [("add-carry", "small"), ("caprev", "demo"), ("control-add", "small")])
+def test_the_readme_says_what_the_shipped_store_says(shipped, group, preset):
+    engine = open_store(str(shipped), read_only=True)
+    found = comparisons(engine)[Setting(group, preset, "rope")]
+    sides = [transfer_by_seed(queries.accuracy(engine, found.ids(arm))) for arm in found.runs]
+    row = " | ".join(side.text() for side in sides if side is not None)
+    assert f"| {row} |" in (ROOT / "README.md").read_text()
+
+
+def test_every_command_and_experiment_that_a_document_names_exists():
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands}
+    for name in DOCUMENTS:
+        text = (ROOT / name).read_text()
+        assert set(re.findall(r"-m lgt ([a-z]+)", text)) <= commands, name
+        assert set(re.findall(r"lgt experiment ([a-z][\w-]+)", text)) <= set(EXPERIMENTS), name
