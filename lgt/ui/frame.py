@@ -19,7 +19,8 @@ from lgt.store.errors import StoreError
 from lgt.ui import drawing, handout, look
 
 FIRST_COMMAND = ".venv/bin/python -m lgt train --group caprev --preset demo"
-
+FIRST_PAIR = {"group": "caprev", "preset": "demo"}
+BADGES = {"reproduced": "green", "not reproduced": "red", "premise not met": "orange"}
 
 PRESENTER_TEXT = 17
 """Text size of charts in presenter mode, px."""
@@ -96,12 +97,20 @@ def plain(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", " ".join(str(text).split()))
 
 
+def badge(outcome: str) -> str:
+    """A verdict as a coloured word, for Markdown."""
+    return f":{BADGES.get(outcome, 'gray')}-badge[{outcome}]"
+
+
 def empty_store() -> None:
-    """What a page shows while the store has no finished comparison."""
+    """What a page shows while the store has no finished comparison: the way to its first one."""
     st.info(
-        "No finished runs of a task pair yet. Train the first one, it takes about twenty seconds:",
+        "No finished runs of a task pair yet. Train the first one, it takes about a minute.",
         icon=":material/science:",
     )
+    if st.button("Train the first pair", type="primary", icon=":material/play_circle:", key="first-pair"):
+        st.switch_page("pages/launch.py", query_params=FIRST_PAIR)
+    st.caption("Or in a terminal:")
     st.code(FIRST_COMMAND, language="bash", wrap_lines=True)
     st.caption("Then the same with `--main-only` for the comparison, and reload this page.")
 
