@@ -14,11 +14,13 @@ from lgt.ui.story import Facts
 
 TITLE = "Length generalization transfers between related tasks"
 FINDING = (
-    "Trained beside a **longer related task**, a small transformer can solve a **short task** at lengths it never saw; "
-    "when that happens, the two tend to use the **same attention heads** (Cai et al., 2025)."
+    "Trained beside a **longer related task**, a small transformer can get further with a **short task**, at lengths "
+    "it never saw. When that happens, the paper reports, the two use the **same attention heads** "
+    "([Cai et al., 2025](https://arxiv.org/abs/2506.09251); [what our runs say](claims))."
 )
 BASELINES: dict[str, Arm] = {"optimizer steps": "alone-same-steps", "main-task examples": "alone-same-examples"}
 PLOT_HEIGHT = 225  # of the curves, px: both are whole in a window of 1280 x 800
+PRESENTER_HEIGHT = 240  # before it is magnified (lgt.ui.look): two fifths of a projector's window
 
 
 def choose_pair(found: dict[Setting, Comparison]) -> Comparison:
@@ -76,8 +78,24 @@ def alone_side(comparison: Comparison, arm: Arm, told: Facts, zone: Any) -> None
         st.code("\n".join(panels.train_command(comparison, arm, s) for s in missing), language="bash", wrap_lines=True)
         return
     accuracy = data.read_accuracy(comparison.ids(arm))
-    panels.curve(accuracy, key="curve-alone", height=PLOT_HEIGHT, emphasis=zone)
+    panels.curve(accuracy, key="curve-alone", height=plot_height(), emphasis=zone)
     st.markdown(story.alone_sentence(told))
+
+
+def plot_height() -> int:
+    """Height of the curves, px."""
+    return PRESENTER_HEIGHT if frame.presenting() else PLOT_HEIGHT
+
+
+def waiting_side(comparison: Comparison, told: Facts, zone: Any) -> None:
+    """The right side while the tour keeps its answer: the same chart without the main task beyond its lengths."""
+    accuracy = data.read_accuracy(comparison.ids("co-trained"))
+    known = accuracy[(accuracy.role != "main") | (accuracy.length <= accuracy.training_length)]
+    look.headline(
+        panels.together_title(comparison), "?", f"exact match at {told.region}", f"shown in step {story.REVEAL}"
+    )
+    panels.curve(known, key="curve-together", height=plot_height(), emphasis=zone)
+    st.markdown(story.waiting_sentence(told))
 
 
 def together_side(comparison: Comparison, told: Facts, zone: Any, predicting: bool) -> None:
@@ -89,16 +107,21 @@ def together_side(comparison: Comparison, told: Facts, zone: Any, predicting: bo
         number, spread = f"{told.together.mean:.0%}", panels.spread(told.together)
         look.headline(title, number, f"exact match at {told.region}", spread)
     if predicting:
-        prediction.panel(accuracy, comparison.config, told.unit, key="curve-guess", height=PLOT_HEIGHT)
+        prediction.panel(accuracy, comparison.config, told.unit, key="curve-guess", height=plot_height())
         return
-    panels.curve(accuracy, key="curve-together", height=PLOT_HEIGHT, emphasis=zone)
+    panels.curve(accuracy, key="curve-together", height=plot_height(), emphasis=zone)
     st.markdown(story.together_sentence(told))
 
 
-def gains(comparison: Comparison, told: Facts, left: Any, middle: Any) -> None:
-    """What training together adds, seed by seed, and how near the curves are to each other."""
+def gains(comparison: Comparison, told: Facts, left: Any, middle: Any) -> Any:
+    """What training together adds, seed by seed, and how near the curves are to each other.
+
+    Returns the place for the verdict on the gain.
+    """
+    verdict_place = None
     if told.gain and told.together:
         left.metric("Transfer gain", f"{100 * told.gain.mean:+.0f} points")
+        verdict_place = left.empty()
         without = told.together.n - told.gain.n
         spread = panels.spread(told.gain, "+.0%").replace("%", "")
         left.caption(spread + (f"; {without} without a partner" if without else ""))
@@ -110,14 +133,28 @@ def gains(comparison: Comparison, told: Facts, left: Any, middle: Any) -> None:
             "0 is the same curve, also when both fail, so read it beside the exact match.",
         )  # fmt: skip
         middle.caption(f"to the curves of {panels.beside(comparison)}; {panels.spread(gap, '.2f')}")
+    return verdict_place
+
+
+def verdict(comparison: Comparison, place: Any) -> None:
+    """The verdict of the figure that these runs answer, if there is one, with the way to it."""
+    experiment = facts.figure_of(comparison)
+    judgement = data.read_judgement(experiment.name) if experiment and place is not None else None
+    if judgement is not None and judgement.seeds:
+        asked = "no gain" if judgement.experiment.rule == "no gain" else "gain"
+        place.markdown(
+            f"{frame.badge(judgement.verdict)} [{asked}, figure {judgement.experiment.figures}]"
+            f"(claims?{judgement.experiment.name}=true)"
+        )
 
 
 def graphs(comparison: Comparison, baseline: Arm, seed: int | None, threshold: float) -> None:
     """Which heads the tasks of one typical run lean on, on both sides."""
     for column, arm in zip(st.columns(2, gap="large"), (baseline, "co-trained"), strict=True):
         if comparison.ids(arm):
-            name = "Heads together" if arm == "co-trained" else "Heads alone"
-            with column:
+            side = "together" if arm == "co-trained" else "alone"
+            name = f"Heads {side}"
+            with column.container(key=f"part-heads-{side}"):
                 panels.sharing(comparison, arm, seed, key=f"graph-{arm}", threshold=threshold, name=name)
 
 
@@ -139,11 +176,15 @@ def closing(comparison: Comparison, baseline: Arm) -> None:
 
 
 def leave_presenting(found: dict[Setting, Comparison]) -> None:
-    """Presenter mode's choices, at the foot of the page, and the way out: a quiet button in the corner, or Escape."""
+    """Presenter mode's choices, at the foot of the page, and the way out: a quiet button in the margin, or Escape.
+
+    During the tour Escape belongs to the tour.
+    """
     bar(found)
     st.button("Leave", key="leave", type="tertiary", icon=":material/close:", on_click=present, args=("",),
               help="Leave presenter mode (Escape)")  # fmt: skip
-    keyboard.listen({"Escape": "leave"}, key="presenter-keys")
+    if not tour.current():
+        keyboard.listen({"Escape": "leave"}, key="presenter-keys")
 
 
 def main() -> None:
@@ -155,14 +196,14 @@ def main() -> None:
         frame.empty_store()
         return
     head, curves = st.container(key="head"), st.columns(2, gap="large")
-    row, below = st.container(key="part-gain"), st.container(key="part-graphs")
+    row, below = st.container(key="part-gain"), st.container(key="graphs")
     with head:
         comparison = top(found)
     left, middle, right = row.columns([3, 4, 4], gap="medium")
     with right.container(key="quiet-baseline"):
         baseline = choose_baseline()
     heading, slider = below.columns([7, 4], gap="medium", vertical_alignment="bottom")
-    heading.subheader("The attention heads behind it", anchor=False)
+    heading.container(key="part-heads").subheader("Which heads each task needs", anchor=False)
     with slider.container(key="quiet-threshold"):
         threshold = panels.choose_threshold()
     draw(found, comparison, baseline, threshold, (head, *curves, left, middle, below))
@@ -175,23 +216,29 @@ def draw(
     head, left, right, *numbers, below = places
     told = facts.gather(found, comparison, baseline)
     seed = told.together.middle_seed() if told.together else None
-    step, zone = tour.current(), None
+    step, zones = tour.current(), {}
     predicting = prediction.wanted() and not step
     if step:
         steps = story.steps(told, panels.heads_sentence(comparison, "co-trained", seed, threshold))
-        zone = steps[step - 1].zone
+        zones = dict.fromkeys(steps[step - 1].parts, steps[step - 1].zone)
         with head:
             tour.card(steps, step, comparison.setting)
     with left.container(key="part-alone"):
-        alone_side(comparison, baseline, told, zone if not step or "alone" in steps[step - 1].parts else None)
+        alone_side(comparison, baseline, told, zones.get("alone"))
     with right.container(key="part-together"):
-        together_side(comparison, told, zone, predicting)
-    if predicting and prediction.hidden(data.read_accuracy(comparison.ids("co-trained")), comparison.config):
+        if tour.waiting():
+            waiting_side(comparison, told, zones.get("together"))
+        else:
+            together_side(comparison, told, zones.get("together"), predicting)
+    if tour.waiting():
+        below.caption(f"Gain and heads are shown from step {story.REVEAL} on.")
+    elif predicting and prediction.hidden(data.read_accuracy(comparison.ids("co-trained")), comparison.config):
         below.caption("Gain and heads are shown after the reveal.")
     else:
-        gains(comparison, told, *numbers)
+        place = gains(comparison, told, *numbers)
         with below:
             graphs(comparison, baseline, seed, threshold)
+        verdict(comparison, place)
     if frame.presenting():
         leave_presenting(found)
     closing(comparison, baseline)

@@ -6,13 +6,17 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 
 import pandas as pd
 import pytest
 
 from lgt.charts import DARK, LIGHT, length_accuracy
 from lgt.charts.guess import guess_curve
+from lgt.claims import judged
 from lgt.config import TaskOptions
+from lgt.experiments import EXPERIMENTS
+from lgt.groups import GROUPS
 from lgt.presets import group_config
 from lgt.store import leases, queries, writes
 from lgt.store.comparisons import Setting, comparisons
@@ -28,11 +32,15 @@ from lgt.summaries import (
 from lgt.tasks import TASKS
 from lgt.tasks.examples import example_note, worked_example
 from lgt.ui import handout, look, story
-from lgt.ui.drawing import Drawn
+from lgt.ui.drawing import DRAWN, Drawn
+from lgt.ui.facts import course, figure_of
+from lgt.ui.panels import setting_key
 from tests import frames
+from tests.conftest import ROOT
 from tests.test_pages import opened, words
 
 PAGE = "pages/overview.py"
+SAME_STEPS = "alone-same-steps"
 DASHBOARD = "app.py"  # the last step links to other pages, which only the whole dashboard has
 
 
@@ -133,13 +141,40 @@ def told(**changes) -> story.Facts:
 
 
 def test_the_tour_tells_the_numbers_of_its_pair():
-    steps = story.steps(told(control=("Reverse", SeedSummary({0: 0.05}))), "3 heads.")
+    control = story.Control("Reverse", SeedSummary({0: 0.05}), "control.demo")
+    steps = story.steps(told(control=control, course={9: 0.95, 16: 0.4}), "3 heads.")
     assert len(steps) == story.STEPS and [step.closing for step in steps] == [False] * 6 + [True]
     assert "100% (each of 2 seeds)" in steps[1].text and "15% (mean of 2 seeds, 10% to 20%)" in steps[2].text
     assert steps[2].title == "Alone, it fails beyond" and "9–16 characters" in steps[2].text
     assert len(steps[3].examples) == 2 and "related" in steps[3].title
     assert "+55 points (mean of 2 seeds, +40 to +70)" in steps[4].text and "further" in steps[4].title
-    assert "3 heads." in steps[5].text and "(**Reverse**) it is right on 5% (1 seed)" in steps[6].text
+    assert "70% (mean of 2 seeds, 60% to 80%): 95% at 9, 40% at 16." in steps[4].text
+    assert steps[5].text.startswith("An **attention head** is a part of the network") and "3 heads." in steps[5].text
+    assert "(**Reverse**, [its curves](?pair=control.demo))" in steps[6].text
+    assert "is right on 5% (1 seed) at 9–16 characters; alone 15% and beside" in steps[6].text
+
+
+def test_the_tour_says_how_large_the_model_is_and_that_a_control_is_missing():
+    config = group_config("add-carry", "small")
+    steps = story.steps(told(config=config), "")
+    assert f"{config.model.layers} layers of {config.model.heads} attention heads" in steps[0].text
+    assert "whether that helps too stays open" in steps[6].text
+    assert "stays open" not in story.steps(told(gain=SeedSummary({0: 0.0})), "")[6].text
+
+
+def test_a_sentence_says_the_course_as_well_as_the_mean():
+    assert "70% at 9–16 characters: 95% at 9, 40% at 16." in story.together_sentence(told(course={16: 0.4, 9: 0.95}))
+    assert "70% at 9–16 characters. Difference" in story.together_sentence(told(course={9: 0.95}))
+    assert course(frames.accuracy(), group_config("caprev", "demo")) == pytest.approx(
+        {length: mean_curve(frames.accuracy())[length] for length in (9, 16)}
+    )
+
+
+def test_lengths_begin_where_the_task_does():
+    facts = told(config=group_config("path-dfs", "demo"))
+    said = [step.text for step in story.steps(facts, "")] + [story.alone_sentence(facts)]
+    assert any("inputs of 2 to 6 nodes" in text for text in said) and any("on 2–6 nodes" in text for text in said)
+    assert not any("1 to 6" in text or "1–6" in text for text in said)
 
 
 def test_the_tour_claims_nothing_that_the_numbers_do_not_say():
@@ -181,6 +216,70 @@ def test_the_tour_shows_the_stores_numbers_and_goes_on_and_back(shipped, monkeyp
     assert "Step 1 of 7" in words(app) and not app.exception
 
 
+def charts(app) -> list[dict]:
+    """The specifications of the page's charts."""
+    return [json.loads(chart.proto.spec) for chart in app.get("arrow_vega_lite_chart") or app.get("vega_lite_chart")]
+
+
+def beyond(app, key: str, length: int) -> int:
+    """How many rows of a chart's data are about the main task at longer inputs than these."""
+    drawn = app.session_state[DRAWN][key]
+    points = [row for rows in drawn.specification["datasets"].values() for row in rows if "mean" in row]
+    assert points and len(drawn.table)
+    table = drawn.table[(drawn.table.role == "main") & (drawn.table.length > length)]
+    return len(table) + sum(row["role"] == "main" and row["length"] > length for row in points)
+
+
+@pytest.mark.parametrize("step", range(1, story.STEPS + 1))
+def test_the_answer_is_kept_until_its_step(step, shipped, monkeypatch):
+    number = re.findall(r"<b>(\d+%)</b>", texts(opened(PAGE, shipped, monkeypatch, pair="caprev.demo")))[1]
+    app = opened(DASHBOARD, shipped, monkeypatch, pair="caprev.demo", tour=str(step))
+    drawn = len(charts(app))
+    assert beyond(app, "curve-alone", 8)
+    if step < story.REVEAL:
+        assert "<b>?</b>" in texts(app) and number not in texts(app) and not app.metric and drawn == 2
+        assert not beyond(app, "curve-together", 8)
+    else:
+        assert "<b>?</b>" not in texts(app) and number in texts(app) and app.metric and drawn == 4
+        assert beyond(app, "curve-together", 8)
+
+
+@pytest.mark.parametrize(
+    ("pair", "figure"), [("add-carry.small", "fig3a"), ("control-add.small", "fig8-add"), ("path-dfs.demo", "fig7")]
+)
+def test_a_gain_carries_the_verdict_of_its_figure(pair, figure, shipped, monkeypatch):
+    judgement = judged(open_store(str(shipped)), EXPERIMENTS[figure])
+    app = opened(PAGE, shipped, monkeypatch, pair=pair)
+    asked = "no gain" if judgement.experiment.rule == "no gain" else "gain"
+    link = f"[{asked}, figure {judgement.experiment.figures}](claims?{figure}=true)"
+    assert f"-badge[{judgement.verdict}] {link}" in words(app) and words(app).count("claims?") == 1
+
+
+def test_only_a_pair_that_a_figure_asks_about_has_a_verdict(shipped, monkeypatch):
+    found = comparisons(open_store(str(shipped)))
+    named = {setting: figure_of(one) for setting, one in found.items()}
+    assert all(one is None for setting, one in named.items() if setting.group not in GROUPS)
+    assert {s: one.name for s, one in named.items() if one and s.group == "caprev"} == {
+        Setting("caprev", "demo", "rope"): "fig4c"
+    }
+    one = found[Setting("caprev", "demo", "rope")]
+    steps = replace(one.config, training=replace(one.config.training, steps=7))
+    assert figure_of(replace(one, config=steps)) is None
+    free = next(setting for setting, figure in named.items() if figure is None and found[setting].ids(SAME_STEPS))
+    app = opened(PAGE, shipped, monkeypatch, pair=setting_key(free))
+    assert app.metric and "claims?" not in words(app)
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("[!l]*.py")), ids=lambda path: path.stem)
+def test_every_page_without_results_leads_to_the_launch_page(path, tmp_path, monkeypatch):
+    switches = []
+    monkeypatch.setattr("streamlit.switch_page", lambda page, query_params: switches.append((page, query_params)))
+    app = opened(f"pages/{path.name}", tmp_path / "empty.db", monkeypatch)
+    assert "No finished runs of a task pair yet" in words(app) and not switches
+    app.button(key="first-pair").click().run()
+    assert not app.exception and switches == [("pages/launch.py", {"group": "caprev", "preset": "demo"})]
+
+
 @pytest.mark.parametrize("value", ["", "0", "8", "-1", "two", "1e0", "٣", "x" * 3000])
 def test_an_odd_tour_or_guess_is_the_plain_page(value, shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, tour=value, present=value, predict=value, guess=value)
@@ -202,8 +301,9 @@ def test_without_results_every_mode_says_how_to_get_some(address, store, tmp_pat
 
 def test_presenter_mode_has_large_charts_a_way_out_and_no_share(shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, present="1")
-    specs = [json.loads(chart.proto.spec) for chart in app.get("arrow_vega_lite_chart") or app.get("vega_lite_chart")]
+    specs = charts(app)
     assert {spec["config"]["axis"]["labelFontSize"] for spec in specs if "config" in spec} == {17}
+    assert [spec["height"] for spec in specs][:2] == [240, 240]
     assert "leave" in keys(app) and "present" not in keys(app)
     app.button(key="leave").click().run()
     assert "present" not in app.query_params and "leave" not in keys(app) and not app.exception

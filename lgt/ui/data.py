@@ -12,7 +12,8 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from lgt.claims import all_judged, course_frame
+from lgt.claims import all_judged, course_frame, judged
+from lgt.experiments import experiment_named
 from lgt.groups import GROUPS
 from lgt.judgements import Judgement
 from lgt.presets import PRESETS
@@ -141,6 +142,16 @@ def read_runs() -> pd.DataFrame:
 @st.cache_resource(show_spinner=False, max_entries=4)  # a judgement holds functions, which are not copied
 def _judgements(url: str, revision: str) -> list[Judgement]:
     return all_judged(_engine(url))
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _judgement(url: str, revision: str, name: str) -> Judgement:
+    return judged(_engine(url), experiment_named(name))
+
+
+def read_judgement(name: str) -> Judgement:
+    """The verdict on one figure, without judging the others; ``name`` is its experiment's."""
+    return _current(_judgement, name)
 
 
 def read_judgements() -> list[Judgement]:

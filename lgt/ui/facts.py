@@ -1,12 +1,17 @@
-"""Reads what the sentences of :mod:`lgt.ui.story` are about."""
+"""Reads what the sentences of :mod:`lgt.ui.story` are about, and which figure of the paper they belong to."""
 
 from __future__ import annotations
 
-from lgt.config import Arm
+from dataclasses import replace
+
+import pandas as pd
+
+from lgt.config import Arm, RunConfig
+from lgt.experiments import EXPERIMENTS, TOGETHER, Experiment
 from lgt.store.comparisons import Comparison, Setting
-from lgt.summaries import SeedSummary, beside_by_seed, paired_gain, trained_by_seed, transfer_by_seed
+from lgt.summaries import beside_by_seed, mean_curve, paired_gain, trained_by_seed, transfer_by_seed
 from lgt.ui import data, panels
-from lgt.ui.story import Facts
+from lgt.ui.story import Control, Facts
 
 
 def gather(found: dict[Setting, Comparison], comparison: Comparison, baseline: Arm) -> Facts:
@@ -22,11 +27,26 @@ def gather(found: dict[Setting, Comparison], comparison: Comparison, baseline: A
         together_trained=trained_by_seed(together),
         others=beside_by_seed(together),
         gain=paired_gain(sides[1], sides[0]),
+        course=course(together, comparison.config),
         control=control(found, comparison),
     )
 
 
-def control(found: dict[Setting, Comparison], comparison: Comparison) -> tuple[str, SeedSummary] | None:
+def course(together: pd.DataFrame, config: RunConfig) -> dict[int, float]:
+    """The main task's exact match at the first and the last length of its transfer region, mean over runs."""
+    means = mean_curve(together)
+    ends = {config.main.training_length + 1, config.transfer_length}
+    return {length: share for length, share in means.items() if length in ends}
+
+
+def figure_of(comparison: Comparison) -> Experiment | None:
+    """The figure of the paper that asks whether this very pair gains something; None for any other pair."""
+    asked = replace(comparison.config, model_seed=0).result_hash()
+    about_gain = (experiment for experiment in EXPERIMENTS.values() if experiment.rule in ("gain", "no gain"))
+    return next((one for one in about_gain if one.series[TOGETHER](0).result_hash() == asked), None)
+
+
+def control(found: dict[Setting, Comparison], comparison: Comparison) -> Control | None:
     """Transfer of the same main task beside an unrelated task, with the same lengths and preset."""
     for setting, other in found.items():
         alike = (setting.preset, setting.position, setting.changes) == (
@@ -36,5 +56,5 @@ def control(found: dict[Setting, Comparison], comparison: Comparison) -> tuple[s
         unrelated = any(spec.role == "control" for spec in other.config.others)
         if alike and same_task and unrelated and other.config.transfer_length == comparison.config.transfer_length:
             summary = transfer_by_seed(data.read_accuracy(other.ids("co-trained")))
-            return (panels.beside(other), summary) if summary else None
+            return Control(panels.beside(other), summary, panels.setting_key(setting)) if summary else None
     return None

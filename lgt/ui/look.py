@@ -27,33 +27,67 @@ ON_ACCENT = """
 """
 """Text on the dark theme's accent, which is light: white would have a contrast of 2.1, this has 9."""
 PRESENTING = """
+:root { --lgt-magnify: 1; --lgt-magnify-graphs: 1; }
 html { font-size: clamp(17px, 1.6vw, 30px) !important; }
 [data-testid="stHeader"], [data-testid="stToolbar"], [data-testid="stSidebar"], [data-testid="stExpander"],
 [data-testid="stElementToolbar"], [class*="st-key-quiet"] { display: none !important; }
-[data-testid="stMainBlockContainer"] { padding: 0.8rem 1.6rem 2rem; max-width: none; }
-[data-testid="stMainBlockContainer"] h1 { font-size: 1.9rem; }
+[data-testid="stMainBlockContainer"] { padding: 0.5rem 2.2rem 2rem 1.6rem; max-width: none; }
+[data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] { gap: 0.5rem; }
+[data-testid="stMainBlockContainer"] h1 { font-size: 1.8rem; padding: 0; }
 .lgt-side small { flex: 1 0 100%; }
-.st-key-leave { position: fixed; bottom: 0.5rem; right: 1rem; width: auto; z-index: 1000; opacity: 0.7; }
+.lgt-side b { line-height: 1; }
+[class*="st-key-chart-"] { --z: var(--lgt-magnify); }
+[class*="st-key-chart-graph-"] { --z: var(--lgt-magnify-graphs); }
+[class*="st-key-chart-"] [data-testid="stVegaLiteChart"] { width: calc(100% / var(--z)) !important; }
+[class*="st-key-chart-"] svg.marks { width: calc(100% * var(--z)); height: auto; }
+.st-key-leave { position: fixed; bottom: 0.5rem; right: 0.1rem; width: auto; z-index: 1000; opacity: 0.7; }
 .st-key-leave:is(:hover, :focus-within) { opacity: 1; }
-.st-key-leave button { background: var(--lgt-surface); padding: 0 0.5rem; }
+.st-key-leave button { writing-mode: vertical-rl; padding: 0.4rem 0; min-height: 0; }
 """
+"""Charts are laid out as for a small window and drawn magnified, so that no label meets another. The way out stands in
+the margin, where it covers no text."""
 TOUR = """
 [data-testid="stLayoutWrapper"]:has(> .st-key-head) { position: sticky; top: %(top)s; z-index: 90; }
+[data-testid="stLayoutWrapper"]:has(> .st-key-head)::before { content: ""; position: absolute; inset: -0.4rem 0 0 0;
+  background: linear-gradient(var(--lgt-surface) calc(100%% - 0.5rem), transparent); bottom: -0.5rem; z-index: -1; }
+.st-key-head { gap: 0; }
 .st-key-tour { background: var(--lgt-surface); border: 1px solid %(line)s; border-left: 0.35rem solid %(accent)s;
   border-radius: 0.5rem; padding: 0.7rem 1rem 0.6rem; box-shadow: 0 0.3rem 1rem rgb(0 0 0 / 12%%); }
-.st-key-tour h3 { padding: 0 0 0.35rem; font-size: 1.15rem; }
+.st-key-tour h3 { padding: 0; font-size: 1.15rem; }
+.st-key-tour p:not(button p, a p) { line-height: 1.4; }
+.st-key-tour-head { row-gap: 0.35rem; }
+.st-key-tour-head > :first-child { flex: 1 1 14rem; }
+.st-key-tour-head [data-testid="stMarkdownContainer"] { margin-bottom: 0; }
+%(smaller)s
 %(title)s
-.st-key-part-graphs { scroll-margin-top: 15rem; }
 [class*="st-key-part-"] [data-testid="stVegaLiteChart"] { transition: opacity 0.25s; }
 @media (prefers-reduced-motion: reduce) {
   [class*="st-key-part-"] [data-testid="stVegaLiteChart"] { transition: none; } }
 """
 
 
+SMALLER = """
+[class*="st-key-chart-"] { --z: max(1, 0.92 * var(--lgt-magnify)); }
+[class*="st-key-chart-graph-"] { --z: calc(0.95 * var(--lgt-magnify-graphs)); }
+.st-key-tour button { min-height: 2rem; padding-block: 0; }
+.lgt-examples:has(p + p) { display: flex; flex-wrap: wrap; column-gap: 2.5rem; }
+.lgt-examples:has(p + p) small { display: none; }
+"""
+"""On a projector, card and chart share a window of 1280 x 720: a lecturer explains several examples better."""
 DIMMED = """
 %(dim)s [data-testid="stVegaLiteChart"] { opacity: 0.22; }
 %(dim)s :is(h2, h3, b, p, span, strong, small, label) { color: var(--lgt-muted) !important; font-weight: 400; }
 """
+
+
+def magnified() -> str:
+    """Charts grow with a projector's window, whose 1280 x 720 have text of about 20 px and 1920 x 1080 of about 30."""
+    steps = ((width, width * 9 // 16 - 60, width / 1280) for width in range(1280, 3841, 128))
+    return "".join(
+        f"@media (min-width: {width}px) and (min-height: {height}px) {{ :root {{ --lgt-magnify: {1.2 * grown:.2f}; "
+        f"--lgt-magnify-graphs: {grown:.2f}; }} }}\n"
+        for width, height, grown in steps
+    )
 
 
 def apply(*, dark: bool, surface: str, muted: str, presenting: bool) -> None:
@@ -62,14 +96,14 @@ def apply(*, dark: bool, surface: str, muted: str, presenting: bool) -> None:
     Called once, before anything is drawn.
     """
     colours = f":root {{ --lgt-surface: {surface}; --lgt-muted: {muted}; }}{ON_ACCENT if dark else ''}"
-    st.html(f"<style>{BASE}{colours}{PRESENTING if presenting else ''}</style>")
+    st.html(f"<style>{BASE}{colours}{PRESENTING + magnified() if presenting else ''}</style>")
 
 
 def tour_style(*, line: str, accent: str, presenting: bool) -> None:
     """The tour's card, in a container with key ``head``, stays in sight at the top while the page scrolls below it."""
     top = "0.4rem" if presenting else "3.9rem"
     title = '[data-testid="stHeading"]:has(h1) { display: none; }' if presenting else ""  # the card has a title
-    values = {"line": line, "accent": accent, "top": top, "title": title}
+    values = {"line": line, "accent": accent, "top": top, "title": title, "smaller": SMALLER if presenting else ""}
     st.html(f"<style>{TOUR % values}</style>")
 
 

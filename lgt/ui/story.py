@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from lgt.config import RunConfig
 from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, Zone
@@ -12,13 +13,28 @@ from lgt.tasks.examples import example_note, worked_example
 from lgt.verdicts import SMALLEST_EFFECT
 
 STEPS = 7
+REVEAL = 5
+"""The step of the tour that answers the question which the steps before it put."""
 EXAMPLE_LENGTH = 4
 
 
 @dataclass(frozen=True)
+class Control:
+    """The same main task beside an unrelated one: that one's ``name``, the ``transfer`` accuracy, and the ``key`` of
+    these runs' setting in addresses."""
+
+    name: str
+    transfer: SeedSummary
+    key: str
+
+
+@dataclass(frozen=True)
 class Facts:
-    """What the sentences are made of; a side that was not run is None. ``control``: transfer of the same main task
-    beside an unrelated one, with that task's name, if the store has such runs in this preset."""
+    """What the sentences are made of; a side that was not run is None.
+
+    ``course``: exact match of the co-trained main task at the first and the last length of the transfer region, mean
+    over seeds. ``control``: if the store has such runs with these lengths in this preset.
+    """
 
     config: RunConfig
     alone: SeedSummary | None
@@ -27,7 +43,8 @@ class Facts:
     together_trained: SeedSummary | None
     others: SeedSummary | None
     gain: SeedSummary | None
-    control: tuple[str, SeedSummary] | None = None
+    course: Mapping[int, float] = field(default_factory=dict)
+    control: Control | None = None
 
     @property
     def main(self) -> str:
@@ -48,6 +65,11 @@ class Facts:
     @property
     def trained_to(self) -> int:
         return self.config.main.training_length
+
+    @property
+    def trained_from(self) -> int:
+        """The shortest length that the main task has."""
+        return TASKS[self.config.main.task].minimum_length
 
     @property
     def region(self) -> str:
@@ -96,8 +118,9 @@ def alone_sentence(facts: Facts) -> str:
     if facts.alone is None or facts.alone_trained is None:
         return ""
     return (
-        f"Trained on 1–{facts.trained_to} {facts.unit}, **{facts.main}** alone gets {facts.alone_trained.mean:.0%} of "
-        f"the answers right at these lengths and {facts.alone.mean:.0%} at {facts.region}."
+        f"Trained on {facts.trained_from}–{facts.trained_to} {facts.unit}, **{facts.main}** alone gets "
+        f"{facts.alone_trained.mean:.0%} of the answers right at these lengths and {facts.alone.mean:.0%} at "
+        f"{facts.region}."
     )
 
 
@@ -109,7 +132,22 @@ def together_sentence(facts: Facts) -> str:
     return (
         f"Beside **{facts.beside}**, trained to {facts.config.transfer_length} {facts.unit}, it gets "
         f"{facts.together_trained.mean:.0%} right at its own trained lengths and {facts.together.mean:.0%} at "
-        f"{facts.region}.{gain}"
+        f"{facts.region}{course_words(facts)}.{gain}"
+    )
+
+
+def course_words(facts: Facts) -> str:
+    """From where to where a mean over the transfer region falls, such as ``: 100% at 7, 26% at 12``; else nothing."""
+    if len(facts.course) < 2:
+        return ""
+    return ": " + ", ".join(f"{share:.0%} at {length}" for length, share in sorted(facts.course.items()))
+
+
+def waiting_sentence(facts: Facts) -> str:
+    """Under the co-trained curves while the main task's own part of the transfer region is not shown yet."""
+    return (
+        f"How many answers of **{facts.main}** are right beyond {facts.trained_to} {facts.unit}, where it was not "
+        f"trained, is shown in step {REVEAL}."
     )
 
 
@@ -127,8 +165,7 @@ def guess_sentence(error: GuessError, unit: str) -> str:
 def steps(facts: Facts, heads: str) -> list[Step]:
     """The seven steps of the tour; ``heads`` is the sentence under the head-sharing graph of the co-trained run."""
     return [
-        _task(facts), _trained(facts), _fails(facts), _longer(facts), _together(facts),
-        Step("The heads", f"A link says that the task gets worse without that attention head. {heads}", ("graphs",)),
+        _task(facts), _trained(facts), _fails(facts), _longer(facts), _together(facts), _heads(heads),
         _your_turn(facts),
     ]  # fmt: skip
 
@@ -141,8 +178,10 @@ def _example(task: str, config: RunConfig) -> tuple[str, str, str, str]:
 
 def _task(facts: Facts) -> Step:
     task = TASKS[facts.config.main.task]
+    model = facts.config.model
     text = (
-        f"**{task.title}**: {task.summary} A small transformer reads the prompt and writes the answer token by token."
+        f"**{task.title}**: {task.summary} A small transformer, {model.layers} layers of {model.heads} attention "
+        "heads, reads the prompt and writes the answer token by token."
     )
     return Step("The task", text, examples=(_example(task.name, facts.config),))
 
@@ -152,7 +191,7 @@ def _trained(facts: Facts) -> Step:
     score = "It has not been trained alone yet." if known is None else (
         f"There it gets new prompts right: {over(known)}."
     )  # fmt: skip
-    text = f"In training it only sees inputs of 1 to {facts.trained_to} {facts.unit}. {score}"
+    text = f"In training it only sees inputs of {facts.trained_from} to {facts.trained_to} {facts.unit}. {score}"
     return Step("The lengths it is trained on", text, ("alone",), IN_DISTRIBUTION)
 
 
@@ -166,21 +205,20 @@ def _fails(facts: Facts) -> Step:
 
 def _longer(facts: Facts) -> Step:
     kind = "unrelated" if facts.unrelated else "related"
-    score = "" if facts.others is None else f" There it gets {over(facts.others)} right at {facts.region}."
+    score = "" if facts.others is None else f": at {facts.region} it gets {over(facts.others)} right"
     text = (
-        f"The same network now also trains on **{facts.beside}**, up to {facts.config.transfer_length} {facts.unit}."
-        f"{score}"
+        f"The same network also trains on **{facts.beside}**, up to {facts.config.transfer_length} {facts.unit}{score}."
     )
     examples = tuple(_example(spec.task, facts.config) for spec in facts.config.others)
-    return Step(f"A longer, {kind} task beside it", text, ("together",), examples=examples)
+    return Step(f"A longer, {kind} task beside it", text, ("together",), TRANSFER_REGION, examples)
 
 
 def _together(facts: Facts) -> Step:
     if facts.together is None:
         return Step("Together", "This side has not been run yet.", ("together",), TRANSFER_REGION)
     text = (
-        f"**{facts.main}** is still trained on 1 to {facts.trained_to} {facts.unit} only. At {facts.region} it is now "
-        f"right on {over(facts.together)}."
+        f"**{facts.main}** is still trained on {facts.trained_from} to {facts.trained_to} {facts.unit} only. At "
+        f"{facts.region} it is now right on {over(facts.together)}{course_words(facts)}."
     )
     title = "Together"
     if facts.gain is not None:
@@ -190,11 +228,31 @@ def _together(facts: Facts) -> Step:
     return Step(title, text, ("together", "gain"), TRANSFER_REGION)
 
 
+def _heads(sentence: str) -> Step:
+    text = (
+        "An **attention head** is a part of the network that moves information from one position to another. A link "
+        f"says that a task gets worse without that head. {sentence}"
+    )
+    return Step("The heads", text, ("heads-together", "heads"))
+
+
 def _your_turn(facts: Facts) -> Step:
     text = "Compare seeds, presets and other pairs, or train a pair yourself."
-    if facts.control is not None and not facts.unrelated:
-        name, summary = facts.control
-        text = f"Beside an unrelated task of the same length (**{name}**) it is right on {over(summary)}. {text}"
-    elif facts.unrelated:
-        text = f"This pair is a control: the longer task has nothing to reuse. {text}"
+    if facts.unrelated:
+        return Step("Your turn", f"This pair is a control: the longer task has nothing to reuse. {text}", closing=True)
+    if facts.control is not None:
+        return Step("A control, and your turn", _control_words(facts, facts.control), closing=True)
+    if facts.gain is not None and facts.gain.mean >= SMALLEST_EFFECT:
+        doubt = "No runs here have it beside an unrelated task of the same length: whether that helps too stays open."
+        text = f"{doubt} {text}"
     return Step("Your turn", text, closing=True)
+
+
+def _control_words(facts: Facts, control: Control) -> str:
+    sides = {"alone": facts.alone, f"beside {facts.beside}": facts.together}
+    known = " and ".join(f"{name} {side.mean:.0%}" for name, side in sides.items() if side is not None)
+    return (
+        f"Would any longer task do? Beside an unrelated one of the same length (**{control.name}**, "
+        f"[its curves](?pair={control.key})), **{facts.main}** is right on {over(control.transfer)} at "
+        f"{facts.region}; {known}."
+    )

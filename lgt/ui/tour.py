@@ -9,9 +9,9 @@ import streamlit as st
 from lgt.groups import GROUPS
 from lgt.store.comparisons import Setting
 from lgt.ui import address, frame, keyboard, look, panels
-from lgt.ui.story import STEPS, Step
+from lgt.ui.story import REVEAL, STEPS, Step
 
-PARTS = ("alone", "together", "gain", "graphs")
+PARTS = ("alone", "together", "gain", "heads", "heads-alone", "heads-together")
 """Parts of the page that a step may light; each is a container with key ``part-NAME``."""
 KEYS = {
     " ": "tour-next", "ArrowRight": "tour-next", "PageDown": "tour-next",
@@ -36,6 +36,11 @@ def start_button(*, key: str = "tour-start") -> None:
     st.button("Guided tour", icon=":material/tour:", key=key, on_click=go, args=(1,))
 
 
+def waiting() -> bool:
+    """Whether the tour has put its question and not answered it yet: the page keeps the answer to itself."""
+    return 0 < current() < REVEAL
+
+
 def card(steps: Sequence[Step], number: int, setting: Setting) -> None:
     """Step ``number``, from 1, with its buttons; also lights its part of the page and listens to the keys."""
     step, theme = steps[number - 1], frame.theme()
@@ -43,15 +48,15 @@ def card(steps: Sequence[Step], number: int, setting: Setting) -> None:
     if not step.closing:
         look.spotlight(PARTS, step.parts)
     with st.container(key="tour", gap="xsmall"):
-        st.markdown(f"### {step.title}")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tour-head"):
+            st.markdown(f"### {step.title}")
+            buttons(number)  # above the text, so that they keep their place from step to step
         st.markdown(step.text)
-        with st.container(gap="xsmall"):  # always there, so that the buttons below keep their place from step to step
-            look.examples(step.examples)
-            if step.closing:
-                links(setting)
-        buttons(number)
-    below = [part for part in step.parts if part == "graphs"]
-    keyboard.listen(KEYS, key="tour-keys", part=f"part-{below[0]}" if below else "", place=str(number))
+        look.examples(step.examples)
+        if step.closing:
+            links(setting)
+    part = f"part-{step.parts[0]}" if step.parts else ""
+    keyboard.listen(KEYS, key="tour-keys", part=part, place=str(number))
 
 
 def links(setting: Setting) -> None:
@@ -67,7 +72,7 @@ def links(setting: Setting) -> None:
 
 def buttons(number: int) -> None:
     """Back, next, where one stands, end."""
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", width="content"):
         st.button("Back", key="tour-back", icon=":material/arrow_back:", disabled=number == 1, on_click=go,
                   args=(number - 1,))  # fmt: skip
         st.button("Next", key="tour-next", icon=":material/arrow_forward:", icon_position="right", type="primary",
