@@ -7,31 +7,28 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from lgt.attribution.sharing import Head, top_k
-from lgt.charts import ablation_maps, attention_pattern, knock_out_strip, knocked_out_curve, sharing_graph
+from lgt.attribution.sharing import Head
+from lgt.charts import ablation_maps, attention_pattern, knock_out_strip, sharing_graph
 from lgt.charts.bridge import head_name
 from lgt.config import Arm, RunConfig
 from lgt.labels import ARM_TITLES
+from lgt.runtable import SIDES
 from lgt.statistics import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION
 from lgt.store.comparisons import Comparison
-from lgt.summaries import KnockOutTest, knock_out_test, mean_map, transfer_by_seed
+from lgt.summaries import mean_map, transfer_by_seed
 from lgt.tasks import TASKS
 from lgt.ui import address, data, frame, knockouts, panels
 from lgt.ui.drawing import draw
-from lgt.ui.likeness import grid, likeness_table
+from lgt.ui.likeness import explained, grid, likeness_table, show_course
 
 LEAD = (
     "An attention head is a part of the network that moves information from one position to another. Which heads does "
     "each task need? **Click a head** to see where it looks, and what both tasks lose without it."
 )
-SIDES: dict[str, Arm] = {
-    "together": "co-trained",
-    "alone-steps": "alone-same-steps",
-    "alone-examples": "alone-same-examples",
-}
 ZONES = {"trained": IN_DISTRIBUTION, "transfer region": TRANSFER_REGION, "beyond": OUT_OF_DISTRIBUTION}
 AUTOMATIC = "automatic"
 CHARTS = ("graph", "maps")
+ONE_HEAD = "one-head"  # the anchor of what is shown of the chosen head
 HEAD = "head"  # the selection in charts, and the choice in the address
 
 
@@ -175,6 +172,8 @@ def show_heads(view: View) -> Head | None:
     left, right = st.columns([6, 5], gap="large")
     with right:
         head = choose_head(view)
+        if head:
+            st.markdown(lost_sentence(view, head))
     chosen = head_name(*head) if head else ""
     with left:
         draw(
@@ -188,15 +187,25 @@ def show_heads(view: View) -> Head | None:
             ablation_maps, view.maps, frame.theme(), tasks=[view.main, *view.others], chosen=chosen, selection=HEAD,
             key=chart_key("maps"), name="Ablation maps", on_select=lambda: clicked("maps"),
         )  # fmt: skip
-        if view.others:
-            attention = data.read_attention_differences([view.run_id])
-            same = attention[attention.length.isin(view.maps.attrs["lengths"])]
-            st.table(likeness_table(view.maps, same, view.main, view.others))
         st.caption(
             f"Run {view.run_id}, seed {view.seed}, {int(view.maps.examples.iloc[0])} prompts a task. Heads of another "
             "seed are other heads: head 1 of one run has nothing to do with head 1 of the next."
         )
+    if view.others:
+        attention = data.read_attention_differences([view.run_id])
+        same = attention[attention.length.isin(view.maps.attrs["lengths"])]
+        st.table(explained(likeness_table(view.maps, same, view.main, view.others)))
     return head
+
+
+def lost_sentence(view: View, head: Head) -> str:
+    """What each task loses without a head, from the stored maps, and where there is more of it."""
+    drops = {task: round(100 * grid(view.maps, task, "accuracy_drop")[head]) for task in (view.main, *view.others)}
+    signs = {task: "−" if drop > 0 else "+" if drop < 0 else "" for task, drop in drops.items()}
+    points = [f"{TASKS[task].title} **{signs[task]}{abs(drop)}**" for task, drop in drops.items()]
+    lengths = ", ".join(map(str, view.maps.attrs["lengths"]))
+    more = "Curves and attention" if knockouts.weights(view.run_id) else "More"
+    return f"Without it, at lengths {lengths}: {', '.join(points)} points of exact match. [{more} below](#{ONE_HEAD})."
 
 
 def no_weights(view: View) -> None:
@@ -213,29 +222,18 @@ def no_weights(view: View) -> None:
 def show_head(view: View, head: Head) -> None:
     """Where one head looks, for each task, and what the tasks lose without it."""
     name = head_name(*head)
-    st.subheader(f"Head {name}: head {head[1] + 1} of layer {head[0] + 1}", anchor=False)
+    st.subheader(f"Head {name}: head {head[1] + 1} of layer {head[0] + 1}", anchor=ONE_HEAD)
     if not knockouts.weights(view.run_id):
         no_weights(view)
         return
     st.markdown(f"**Without it.** Exact match of each task with the whole model, and with {name} knocked out.")
-    show_curves(view, (head,), name)
+    knockouts.show_curves(view.run_id, view.config, (head,), name)
     st.caption(
         "Knocked out: the head's output is replaced by its mean over the test prompts of the length, position by "
         "position, so that it says the same whatever the prompt. Computed now, from the stored weights. Another head "
         "may stand in for it; then nothing is lost, although the head does something."
     )
     show_patterns(view, head)
-
-
-def show_curves(view: View, heads: tuple[Head, ...], name: str) -> None:
-    """Each task's curve with and without heads, side by side."""
-    with st.spinner(f"Answering every test prompt with and without {name} …"):
-        counts = knockouts.curves(view.run_id, view.config, heads)
-    tasks = [spec.task for spec in view.config.tasks]
-    for task, column in zip(tasks, st.columns(max(2, len(tasks)), gap="medium"), strict=False):
-        with column:
-            draw(knocked_out_curve, counts, frame.theme(), task=task, without=name, key=f"without-{len(heads)}-{task}",
-                 name=f"{TASKS[task].title} without {name}")  # fmt: skip
 
 
 def show_patterns(view: View, head: Head) -> None:
@@ -247,18 +245,27 @@ def show_patterns(view: View, head: Head) -> None:
     length = st.select_slider(
         "Length", lengths, value=mapped[len(mapped) // 2], key="length", bind="query-params", width=320
     )
-    columns = st.columns(max(2, len(view.config.tasks)), gap="medium")
-    for spec, column in zip(view.config.tasks, columns, strict=False):
-        found = knockouts.patterns(view.run_id, spec.task, int(length))
-        if found is None:
-            column.info(f"There is no test prompt of {TASKS[spec.task].title} of this length.")
-            continue
-        with column:
-            draw(attention_pattern, found.values[head], found.tokens, found.prompt, found.used, frame.theme(),
-                 task=spec.task, head=head_name(*head), key=f"pattern-{spec.task}")  # fmt: skip
-        if found.used < found.drawn:
-            column.caption(f"{found.used} of {found.drawn} prompts: those of the commonest layout.")
-    st.caption("Labels are the tokens of one of the prompts: ● the start, ■ the task's tag, then prompt and answer.")
+    specs = view.config.tasks
+    for start in range(0, len(specs), 2):  # two beside each other, so that tokens have room for their names
+        for spec, column in zip(specs[start : start + 2], st.columns(2, gap="medium"), strict=False):
+            with column:
+                show_pattern(view, head, spec.task, int(length))
+    st.caption(
+        "Labels, where there is room for them, are the tokens of one of the prompts: ● the start, ■ the task's tag, "
+        "then prompt and answer."
+    )
+
+
+def show_pattern(view: View, head: Head, task: str, length: int) -> None:
+    """The head's mean attention pattern for one task, over the prompts of the commonest layout."""
+    found = knockouts.patterns(view.run_id, task, length)
+    if found is None:
+        st.info(f"There is no test prompt of {TASKS[task].title} of this length.")
+        return
+    draw(attention_pattern, found.values[head], found.tokens, found.prompt, found.used, frame.theme(), task=task,
+         head=head_name(*head), key=f"pattern-{task}")  # fmt: skip
+    if found.used < found.drawn:
+        st.caption(f"{found.used} of {found.drawn} prompts: those of the commonest layout.")
 
 
 # --- from correlation to cause ----------------------------------------------------------------------------------
@@ -281,46 +288,29 @@ def show_test(view: View) -> None:
         )
     most = min(4, view.config.model.layers * view.config.model.heads - 1)
     count = int(middle.select_slider("How many", range(1, most + 1), value=2, key="k", bind="query-params"))
-    ranked = grid(view.maps, other, "loss_rise")
-    heads = tuple(sorted(top_k(ranked, count)))
-    asked = (view.run_id, view.zone, heads)
+    first = knockouts.first_heads(view.maps, other, count, view.threshold)
+    asked = (view.run_id, view.zone, first.heads)
     right.button("Test it", type="primary", key="test", on_click=lambda: st.session_state.update(asked=asked))
-    st.caption(
-        f"{TASKS[other].title} needs {knockouts.names(heads)} most: ablating {'one of them' if count > 1 else 'it'} "
-        f"raises its loss more than ablating any other head, at lengths "
-        f"{', '.join(map(str, view.maps.attrs['lengths']))}."
-    )
+    st.caption(knockouts.first_sentence(first, view.maps.attrs["lengths"]))
     if st.session_state.get("asked") == asked:
-        show_result(view, other, heads)
+        show_result(view, first)
 
 
-def show_result(view: View, other: str, heads: tuple[Head, ...]) -> None:
+def show_result(view: View, first: knockouts.First) -> None:
     """Run the test, draw it and say what it shows."""
-    choices, every = knockouts.other_choices(heads, view.config)
-    lengths = knockouts.lengths(view.config, view.zone)
-    found = run_test(view, lengths, heads, choices)
+    choices, every = knockouts.other_choices(first.heads, view.config)
+    lengths, named = knockouts.lengths(view.config, view.zone), knockouts.names(first.heads)
+    found = knockouts.run_test(view.run_id, view.config, lengths, first.heads, choices)
     if found.intact <= panels.SOMETHING_TO_LOSE:
         st.info(f"The whole model has {found.intact:.0%} exact match at these lengths: there is nothing to lose here.")
         return
     left, right = st.columns([5, 4], gap="large")
     with left:
-        draw(knock_out_strip, found.others, found.chosen, found.intact, frame.theme(), main=view.main, other=other,
-             names=knockouts.names(heads), key="strip", name="Knock-out test")  # fmt: skip
-    right.markdown(knockouts.sentence(found, view.main, other, heads, lengths, every))
+        draw(knock_out_strip, found.others, found.chosen, found.intact, frame.theme(), main=view.main,
+             other=first.task, names=named, key="strip", name="Knock-out test")  # fmt: skip
+    right.markdown(knockouts.sentence(found, view.main, first, lengths, every))
     right.caption(knockouts.CAUTION)
-    show_curves(view, heads, knockouts.names(heads))
-
-
-def run_test(view: View, lengths: list[int], heads: tuple[Head, ...], choices: list[tuple[Head, ...]]) -> KnockOutTest:
-    """The main task's exact match without each choice, a few choices at a time, with progress."""
-    asked = [(), heads, *choices]
-    step, parts = 8, []
-    bar = st.progress(0.0, text=f"{len(asked)} models, {len(lengths)} lengths, {knockouts.PROMPTS} prompts each …")
-    for start in range(0, len(asked), step):
-        parts.append(knockouts.main_task_counts(view.run_id, view.config, lengths, tuple(asked[start : start + step])))
-        bar.progress(min(1.0, (start + step) / len(asked)))
-    bar.empty()
-    return knock_out_test(pd.concat(parts), knockouts.names(heads))
+    knockouts.show_curves(view.run_id, view.config, first.heads, named)
 
 
 def main() -> None:
@@ -336,6 +326,7 @@ def main() -> None:
     if head:
         show_head(view, head)
     if view.others:
+        show_course(view.run_id, view.config)
         show_test(view)
     panels.method()
     runs = data.read_runs()

@@ -13,10 +13,12 @@ from lgt.attribution.attention import aligned, mean_patterns
 from lgt.batches import Batch, test_set
 from lgt.charts import ablation_maps, attention_pattern, knock_out_strip, knocked_out_curve
 from lgt.charts.palette import DARK, LIGHT, task_colour
+from lgt.charts.pattern import HEIGHTS
 from lgt.presets import group_config
-from lgt.statistics import wilson_interval
+from lgt.statistics import Correlation, wilson_interval
 from lgt.summaries import knock_out_test
-from lgt.ui.knockouts import sentence
+from lgt.ui.knockouts import First, first_heads, first_sentence, sentence
+from lgt.ui.likeness import READING, course_sentence, explained, likeness_table, tracked
 from tests import frames
 from tests.test_charts import drawn, heading, marked, rows_of, texts
 
@@ -79,6 +81,21 @@ def test_the_curves_are_with_and_without_on_the_axes_of_all_tasks():
     other = every_chart(LIGHT)["other"]
     lines = [marked(one, "line")[0]["mark"]["strokeDash"] for one in (spec, other)]
     assert lines[0] != lines[1], "dash is the role"
+    assert "Shaded: what is lost." in heading(spec)
+
+
+def test_zones_are_those_of_the_chart_s_own_task():
+    main, other = every_chart(LIGHT)["curve"], every_chart(LIGHT)["other"]
+    tints = [
+        [(row["zone"], row["low"], row["high"]) for row in drawn(spec, "rect") if "zone" in row]
+        for spec in (main, other)
+    ]
+    assert tints[0] == [("in-distribution", 0.5, 2.5), ("transfer region", 2.5, 4.5)]
+    assert tints[1] == [("in-distribution", 0.5, 4.5)]
+    assert {"main trained to 2", "auxiliary trained to 4", "transfer region"} <= texts(main)
+    assert {"trained to 4", "trained"} <= texts(other) and "transfer region" not in texts(other)
+    beyond = counts().assign(training_length=3)
+    assert {"trained to 3"} <= texts(knocked_out_curve(beyond, LIGHT, task=OTHER, without="L1·H1").to_dict())
 
 
 def test_the_strip_has_a_dot_for_every_other_choice_and_no_two_lie_on_each_other():
@@ -94,9 +111,23 @@ def test_a_pattern_shows_what_can_be_seen_with_its_tokens():
     assert len(cells) == 6 * 7 / 2
     assert all(cell["weight"] == pytest.approx(weights[cell["row"], cell["column"]]) for cell in cells)
     axis = marked(spec, "rect")[0]["encoding"]["x"]["axis"]
-    assert axis["labelExpr"] == '["●", "■", "a", "B", "=", "B"][floor(datum.value)]' and len(axis["values"]) == 6
+    assert '["●", "■", "a", "B", "=", "B"][floor(datum.value)]' in axis["labelExpr"] and len(axis["values"]) == 6
+    assert axis["labelFontSize"] >= 11, "no smaller than that: where there is no room there are no labels"
     assert marked(spec, "rect")[0]["encoding"]["y"]["scale"]["domain"] == [6, 0], "read from above to below"
-    assert {"prompt", "answer"} <= texts(spec) and "128 prompts" in heading(spec)
+    assert "prompt" in texts(spec) and "128 prompts" in heading(spec)
+    assert marked(spec, "rect")[0]["encoding"]["color"]["legend"]["format"] == "%"
+    assert " with 100%" in spec["description"], "the first row sees only itself"
+
+
+def test_long_patterns_are_higher_and_name_parts_where_rows_are_too_low_for_tokens():
+    tokens = ["<bos>", "<reverse>", *"a" * 40, "=", *"a" * 40]
+    spec = attention_pattern(pattern(len(tokens)), tokens, 43, 128, LIGHT, task=OTHER, head="L1·H1").to_dict()
+    y = marked(spec, "rect")[0]["encoding"]["y"]["axis"]
+    assert spec["height"] == HEIGHTS[1] and y["labelExpr"].startswith("false ?")
+    assert {"prompt", "answer"} <= texts(spec)
+    short = every_chart(LIGHT)["pattern"]
+    assert short["height"] == HEIGHTS[0] < HEIGHTS[1]
+    assert marked(short, "rect")[0]["encoding"]["y"]["axis"]["labelExpr"].startswith("true ?")
 
 
 def test_a_click_in_the_maps_tells_the_head_and_the_chosen_one_is_framed():
@@ -126,8 +157,9 @@ def test_the_knock_out_test_by_hand():
 
 def test_the_sentence_claims_no_more_than_p_shows():
 
-    def said(shares: list[float], every: bool = True) -> str:
-        return sentence(knock_out_test(choices(shares), "0"), MAIN, OTHER, ((0, 0),), [9, 16], every)
+    def said(shares: list[float], every: bool = True, needed: bool = True) -> str:
+        first = First(OTHER, ((0, 0),), ((0, 0),) if needed else (), others=False, threshold=0.1)
+        return sentence(knock_out_test(choices(shares), "0"), MAIN, first, [9, 16], every)
 
     assert "one run cannot decide" in said([0.0, 0.6, 0.6, 0.6]) and "p = 0.25" in said([0.0, 0.6, 0.6, 0.6])
     assert "does not set these apart" in said([0.0, 0.0, *[0.6] * 20]) and "**1** hurt" in said([0.0, 0.0, *[0.6] * 20])
@@ -138,6 +170,59 @@ def test_the_sentence_claims_no_more_than_p_shows():
         and "p = 0.024" in many
     )
     assert "no other choice" in said([0.0])
+    unneeded = said([0.0, *[0.6] * 40], needed=False)
+    assert "that is no sign of sharing" in unneeded and "first for Reverse by its loss" in unneeded
+    assert "needs most" in many and "needs most" not in unneeded
+
+
+def test_which_heads_come_first_and_whether_their_task_needs_them():
+    maps = frames.heads({MAIN: {(0, 0): 0.9}, OTHER: {(0, 1): 0.5, (1, 2): 0.04}})
+    maps = maps.assign(loss_rise=maps.accuracy_drop)
+    both, one, none = (first_heads(maps, OTHER, 2, threshold) for threshold in (0.02, 0.1, 0.6))
+    assert both.heads == one.heads == ((0, 1), (1, 2)) and none.needed == ()
+    assert first_sentence(both, [4]).startswith("Reverse needs L1·H2, L2·H3 most: ablating one of them raises")
+    assert "Of these only L1·H2 costs Reverse more than 10 points of exact match, at lengths 4." in first_sentence(
+        one, [4]
+    )
+    assert first_sentence(none, [4, 8]) == (
+        "No head costs Reverse more than 60 points of exact match, at lengths 4, 8. Ranked by the rise of its loss, "
+        "L1·H2, L2·H3 come first."
+    )
+
+
+def test_every_measure_of_likeness_says_how_it_is_read():
+    maps = frames.heads({MAIN: {(0, 0): 0.9}, OTHER: {(0, 1): 0.5}})
+    attention = pd.DataFrame({"task_b": [OTHER], "difference": [3.0]})
+    table = likeness_table(maps.assign(loss_rise=maps.accuracy_drop), attention, MAIN, [OTHER])
+    shown = explained(table)
+    assert list(shown.index) == list(table.columns) == list(READING)
+    assert (shown["how to read it"].str.contains("0:")).all() and shown.loc["attention difference", "Reverse"] == "3.00"
+
+
+@pytest.mark.parametrize("count", [2, 20])
+def test_a_course_needs_three_checkpoints(count):
+    config = group_config("control-copy", "demo")
+    names, lengths = [spec.task for spec in config.tasks], range(1, 21)
+    accuracy = pd.DataFrame(
+        {"step": step, "task": task, "length": length, "correct": min(step, 60) if length < 9 else step, "total": 100}
+        for step in range(count) for task in names for length in lengths
+    )  # fmt: skip
+    maps = pd.concat(
+        frames.heads({names[0]: {(0, 0): 0.5}, names[1]: {(0, 0): 0.5 - step / 50}}).assign(step=step, length=4)
+        for step in range(count)
+    )
+    nothing = pd.DataFrame(columns=["step", "length", "difference"])
+    steps, found = tracked(accuracy, maps, nothing, config)
+    assert len(steps) == count and set(found) == ({"map_difference"} if count > 2 else set())
+    assert tracked(accuracy[:0], maps, nothing, config)[1] == {}
+
+
+def test_a_correlation_that_is_not_defined_says_why():
+    said = course_sentence("map difference", Correlation(None, None, None, None, 5), None)
+    assert "not defined" in said and "5 checkpoints" in said
+    said = course_sentence("map difference", Correlation(-0.5, -0.8, 0.1, 0.04, 20), 0.25)
+    assert "**−0.50** (95% bootstrap interval −0.80 to +0.10, permutation p = 0.04, 20 checkpoints)" in said
+    assert said.endswith("changes between checkpoints: +0.25.")
 
 
 def choices(shares: list[float]) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from lgt.dynamics import course, tracking
 from lgt.presets import group_config
 from lgt.store import leases, queries, writes
 from lgt.store.comparisons import Setting, comparisons
@@ -18,10 +19,20 @@ from tests.test_store_damage import newer
 
 PAGE = "pages/heads.py"
 CHARTS_AT_FIRST = 2
+COURSE = 2
+"""Charts of what the gap follows while a run was trained: its maps and its attention patterns."""
 
 
 def charts(app) -> int:
     return len(app.get("vega_lite_chart") or app.get("arrow_vega_lite_chart"))
+
+
+def runs_of(store, group: str, preset: str, arm: str = "co-trained") -> tuple[dict[int, int], dict[int, int]]:
+    """Run ids by seed of one side of a pair: those whose weights are stored, and the others."""
+    engine = open_store(str(store))
+    kept = set(queries.checkpoints(engine).run_id)
+    runs = sorted(comparisons(engine)[Setting(group, preset, "rope")].runs[arm].items())
+    return {seed: i for seed, i in runs if i in kept}, {seed: i for seed, i in runs if i not in kept}
 
 
 def test_an_empty_store_says_how_to_fill_it(tmp_path, monkeypatch):
@@ -59,24 +70,25 @@ def test_a_chosen_head_shows_where_it_looks_and_what_is_lost(shipped, monkeypatc
     app = opened(PAGE, shipped, monkeypatch, pair="caprev.demo", head="2.2")
     assert not app.exception and not app.error
     assert "Head L2·H2: head 2 of layer 2" in words(app)
-    assert charts(app) == CHARTS_AT_FIRST + 2 * 3, "curve and pattern of each of three tasks"
+    assert charts(app) == CHARTS_AT_FIRST + 2 * 3 + COURSE, "curve and pattern of each of three tasks"
     app.selectbox(key="head").set_value("1.3").run()
     assert not app.exception and "Head L1·H3" in words(app)
     app.selectbox(key="head").set_value("").run()
-    assert not app.exception and charts(app) == CHARTS_AT_FIRST
+    assert not app.exception and charts(app) == CHARTS_AT_FIRST + COURSE
 
 
 @pytest.mark.parametrize("head", ["9.9", "0.1", "1", "x.y", "", "<b>", "1.1.1", "1e9.2"])
 def test_a_head_that_is_not_there_is_no_head(head, shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, head=head, seed="77", side="nobody", zone="nowhere", length="x", k="9")
-    assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST
+    assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST + COURSE
 
 
 def test_another_pair_takes_no_head_or_length_from_the_last(shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, pair="add-carry.small", head="3.4", length="12")
     assert "Head L3·H4" in words(app)
     app.selectbox(key="choice-pair").set_value("caprev.demo").run()
-    assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST, "its models have two layers"
+    assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST + COURSE, "two layers"
+    app.selectbox(key="choice-seed").set_value(str(next(iter(runs_of(shipped, "caprev", "demo")[0])))).run()
     app.selectbox(key="head").set_value("1.1").run()
     app.select_slider(key="length").set_value(16).run()
     app.selectbox(key="choice-pair").set_value("add-carry.small").run()
@@ -84,11 +96,60 @@ def test_another_pair_takes_no_head_or_length_from_the_last(shipped, monkeypatch
 
 
 def test_a_run_without_weights_shows_its_maps_and_says_where_weights_are(shipped, monkeypatch):
-    address = {"pair": "caprev.demo", "side": "alone-steps", "seed": "1", "head": "1.1"}
+    others, lacking = runs_of(shipped, "add-carry", "small", "alone-same-steps")
+    seed, run_id = next(iter(lacking.items()))
+    address = {"pair": "add-carry.small", "side": "alone-steps", "seed": str(seed), "head": "1.1"}
     app = opened(PAGE, shipped, monkeypatch, **address)
     assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST
-    assert "run 10 are not in the store" in words(app) and "Seed 0 of this side has" in words(app)
+    assert f"run {run_id} are not in the store" in words(app)
+    assert others and f"Seed {', '.join(map(str, others))} of this side has" in words(app)
     assert not app.button, "there is no other task whose heads could be tested"
+    assert "While it was trained" not in words(app)
+
+
+def test_the_line_below_the_head_box_tells_the_maps(shipped, monkeypatch):
+    app = opened(PAGE, shipped, monkeypatch, pair="caprev.demo", head="2.2", zone="trained")
+    said = next(one.value for one in app.markdown if one.value.startswith("Without it, at lengths"))
+    engine = open_store(str(shipped))
+    run_id = comparisons(engine)[Setting("caprev", "demo", "rope")].runs["co-trained"][int(app.selectbox[2].value)]
+    scores = queries.head_scores(engine, [run_id])
+    here = scores[(scores.layer == 1) & (scores["head"] == 1) & (scores.length <= 8)]
+    for task, title in (("capitalize_reverse", "Flip case and reverse"), ("reverse", "Reverse")):
+        points = round(100 * here[here.task == task].accuracy_drop.mean())
+        assert f"{title} **{'−' if points > 0 else '+' if points < 0 else ''}{abs(points)}**" in said
+    assert said.endswith("[Curves and attention below](#one-head).")
+
+
+def test_every_head_opens_at_every_zone_of_lengths(shipped, monkeypatch):
+    """Lengths beyond the transfer region are mapped where the page's own slider begins, once one too far."""
+    for zone in ("trained", "transfer region", "beyond"):
+        app = opened(PAGE, shipped, monkeypatch, pair="caprev.demo", zone=zone, head="1.1")
+        assert not app.exception and not app.error and "Head L1·H1" in words(app)
+        assert app.select_slider(key="length").value in range(1, 21)
+
+
+def test_a_run_measured_on_its_way_shows_what_the_gap_follows(shipped, monkeypatch):
+    app = opened(PAGE, shipped, monkeypatch, pair="caprev.demo")
+    assert "While it was trained" in words(app) and "Neighbouring checkpoints are not independent" in words(app)
+    engine = open_store(str(shipped))
+    run_id = comparisons(engine)[Setting("caprev", "demo", "rope")].runs["co-trained"][int(app.selectbox[2].value)]
+    read = queries.accuracy, queries.head_scores, queries.attention_differences
+    steps = course(*(one(engine, [run_id], "all") for one in read), queries.run(engine, run_id).config)
+    found = tracking(steps, "map_difference")
+    assert f"ablation-map difference: **{found.rho:+.2f}**".replace("-0", "−0") in words(app)
+    assert f"p = {found.p:.2g}, {found.n} checkpoints" in words(app) and found.n == 20
+
+
+def test_a_run_measured_once_says_that_its_course_is_not_known(shipped, monkeypatch):
+    app = opened(PAGE, shipped, monkeypatch, pair="path-dfs.demo")
+    assert not app.exception and charts(app) == CHARTS_AT_FIRST
+    assert "mapped at 1 checkpoint;" in words(app) and "Spearman" not in words(app)
+
+
+def test_heads_that_a_task_does_not_need_are_not_said_to_be_needed(shipped, monkeypatch):
+    app = opened(PAGE, shipped, monkeypatch, pair="control-add.small", threshold="50")
+    assert not app.exception and "No head costs Copy the first operand more than 50 points" in words(app)
+    assert "Copy the first operand needs" not in words(app)
 
 
 def test_the_zone_is_where_the_run_has_something_to_lose_until_one_is_asked_for(shipped, monkeypatch):

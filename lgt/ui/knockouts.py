@@ -12,13 +12,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from lgt.attribution.sharing import Head
+from lgt.attribution.sharing import Head, top_k
+from lgt.charts import knocked_out_curve
 from lgt.charts.bridge import head_name
 from lgt.config import RunConfig
 from lgt.statistics import zone_lengths
-from lgt.summaries import KnockOutTest
+from lgt.summaries import KnockOutTest, knock_out_test
 from lgt.tasks import TASKS, evaluation_lengths, task_named
-from lgt.ui import data, models
+from lgt.ui import data, frame, models
+from lgt.ui.drawing import draw
+from lgt.ui.likeness import grid
 
 PROMPTS = 128
 """Test prompts of each length, or all there are; as everywhere the first of a fixed test set."""
@@ -87,6 +90,29 @@ def _counts(
     )
 
 
+def show_curves(run_id: int, config: RunConfig, heads: Heads, name: str) -> None:
+    """Each task's curve with and without ``heads``, side by side."""
+    with st.spinner(f"Answering every test prompt with and without {name} …"):
+        counts = curves(run_id, config, heads)
+    tasks = [spec.task for spec in config.tasks]
+    for task, column in zip(tasks, st.columns(max(2, len(tasks)), gap="medium"), strict=False):
+        with column:
+            draw(knocked_out_curve, counts, frame.theme(), task=task, without=name, key=f"without-{len(heads)}-{task}",
+                 name=f"{TASKS[task].title} without {name}")  # fmt: skip
+
+
+def run_test(run_id: int, config: RunConfig, at: list[int], heads: Heads, choices: list[Heads]) -> KnockOutTest:
+    """The main task's exact match without each choice, a few choices at a time, with progress."""
+    asked: list[Heads] = [(), heads, *choices]
+    step, parts = 8, []
+    bar = st.progress(0.0, text=f"{len(asked)} models, {len(at)} lengths, {PROMPTS} prompts each …")
+    for start in range(0, len(asked), step):
+        parts.append(main_task_counts(run_id, config, at, tuple(asked[start : start + step])))
+        bar.progress(min(1.0, (start + step) / len(asked)))
+    bar.empty()
+    return knock_out_test(pd.concat(parts), names(heads))
+
+
 def other_choices(heads: Heads, config: RunConfig) -> tuple[list[Heads], bool]:
     """Other choices of as many heads in the same layers, from a fixed seed, and whether these are all there are."""
     from lgt.interventions import matched_choices
@@ -135,12 +161,61 @@ CAUTION = (
 )
 
 
-def sentence(found: KnockOutTest, main: str, other: str, heads: Heads, at: list[int], every: bool) -> str:
+@dataclass(frozen=True)
+class First:
+    """The ``heads`` whose ablation raises the loss of ``task`` most; ``needed`` are those of them that cost it more
+    exact match than ``threshold``, a share, and ``others`` tells whether any head beside them does."""
+
+    task: str
+    heads: Heads
+    needed: Heads
+    others: bool
+    threshold: float
+
+    @property
+    def title(self) -> str:
+        """The task's title."""
+        return TASKS[self.task].title
+
+
+def first_heads(maps: pd.DataFrame, task: str, count: int, threshold: float) -> First:
+    """The first ``count`` heads of ``task`` by the rise of its loss. ``maps``: see :func:`lgt.summaries.mean_map`."""
+    heads = tuple(sorted(top_k(grid(maps, task, "loss_rise"), count)))
+    drops = grid(maps, task, "accuracy_drop")
+    needed = tuple(head for head in heads if drops[head] > threshold)
+    return First(task, heads, needed, bool((drops > threshold).sum() > len(needed)), threshold)
+
+
+def first_sentence(first: First, at: Iterable[int]) -> str:
+    """Which heads are tested, and whether their task needs them, at the lengths ``at``."""
+    where, named = f"at lengths {', '.join(map(str, at))}", names(first.heads)
+    ranked = f"Ranked by the rise of its loss, {named} come{'s' * (len(first.heads) == 1)} first."
+    if first.needed == first.heads:
+        which = "one of them" if len(first.heads) > 1 else "it"
+        return (
+            f"{first.title} needs {named} most: ablating {which} raises its loss more than ablating any other head, "
+            f"{where}."
+        )
+    if first.needed:
+        costs = "cost" if len(first.needed) > 1 else "costs"
+        return f"{ranked} Of these only {names(first.needed)} {costs} {first.title} more than {limit(first)}, {where}."
+    rest = "None of these heads" if first.others else "No head"
+    return f"{rest} costs {first.title} more than {limit(first)}, {where}. {ranked}"
+
+
+def limit(first: First) -> str:
+    """The threshold in words."""
+    return f"{100 * first.threshold:.0f} points of exact match"
+
+
+def sentence(found: KnockOutTest, main: str, first: First, at: list[int], every: bool) -> str:
     """The test's result in words that claim no more than it shows. ``every``: the others are all there are."""
-    title, count = TASKS[main].title, len(found.others)
+    title, count, heads = TASKS[main].title, len(found.others), first.heads
     kind = "head" if len(heads) == 1 else f"{len(heads)} heads"
+    which = f"that {first.title} needs most" if first.needed == heads else f"first for {first.title} by its loss"
+    change = "falls" if found.chosen < found.intact else "goes"
     text = (
-        f"Without {names(heads)}, the {kind} that {TASKS[other].title} needs most, **{title}** falls from "
+        f"Without {names(heads)}, the {kind} {which}, **{title}** {change} from "
         f"{found.intact:.0%} to **{found.chosen:.0%}** exact match at lengths {at[0]}–{at[-1]}. "
     )
     if not count:
@@ -148,8 +223,18 @@ def sentence(found: KnockOutTest, main: str, other: str, heads: Heads, at: list[
     drawn = f"the {count} other choices there are" if every else f"{count} other choices, drawn at random,"
     text += f"Of {drawn} of as many heads in the same layers, **{found.as_bad}** hurt at least as much "
     text += f"(p = {found.p:.2g}). "
-    if found.p <= 0.05:
-        return text + "In this run the main task depends on the other task's heads more than on most other choices."
-    if not found.as_bad:
-        return text + "No other choice hurts as much, but so few cannot give a smaller p: one run cannot decide."
-    return text + "In this run other heads are needed as much, so the test does not set these apart."
+    return text + meaning(found, first)
+
+
+def meaning(found: KnockOutTest, first: First) -> str:
+    """What the comparison with other choices says of one run."""
+    if found.p > 0.05 and found.as_bad:
+        return "In this run other heads are needed as much, so the test does not set these apart."
+    if found.p > 0.05:
+        return "No other choice hurts as much, but so few cannot give a smaller p: one run cannot decide."
+    if not first.needed:
+        return (
+            "In this run the main task depends on these heads more than on most other choices, but "
+            f"{first.title} hardly needs them: that is no sign of sharing."
+        )
+    return "In this run the main task depends on the other task's heads more than on most other choices."

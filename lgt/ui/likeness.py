@@ -1,4 +1,4 @@
-"""How alike two tasks' heads are, in numbers beside chance. Pure functions of DataFrames; no Streamlit here."""
+"""How alike two tasks' heads are, in numbers beside chance, and whether the gap follows that during training."""
 
 from __future__ import annotations
 
@@ -6,12 +6,33 @@ from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+import streamlit as st
 
 from lgt.attribution.sharing import HeadSharing, head_sharing, map_difference
+from lgt.charts import circuit_chart
+from lgt.config import RunConfig
+from lgt.dynamics import course, tracking, tracking_of_changes
+from lgt.statistics import Correlation
 from lgt.tasks import TASKS
+from lgt.ui import data, frame
+from lgt.ui.drawing import draw
 
 TOP_HEADS = 3
 PERMUTATIONS = 500
+READING = {
+    "map difference": "How far apart both tasks' drops of exact match are, mean over heads, as a share. 0: every head "
+    "costs both the same; 1: every head costs one all and the other nothing.",
+    "rank correlation": "Of the heads by how much their ablation raises the loss. +1: the same order for both tasks; "
+    "0: no relation; −1: the reverse order.",
+    f"top-{TOP_HEADS} overlap": f"Of the {TOP_HEADS} heads whose ablation raises each task's loss most. 0: none is the "
+    "same; 1: all are.",
+    "attention difference": "Between both tasks' patterns of a head, summed over all pairs of tokens, mean over heads. "
+    "0: heads look at the same places; at most 2 for every token that is read.",
+}
+"""How to read each column of :func:`likeness_table`."""
+FEWEST = 3
+"""Checkpoints below which nothing can rise and fall together."""
+COURSES = {"map_difference": "ablation-map difference", "attention_difference": "attention-matrix difference"}
 
 
 def grid(heads: pd.DataFrame, task: str, measure: str) -> np.ndarray:
@@ -66,3 +87,74 @@ def likeness_table(heads: pd.DataFrame, attention: pd.DataFrame, main: str, othe
             }
         )
     return pd.DataFrame(rows).set_index("task")
+
+
+def explained(table: pd.DataFrame) -> pd.DataFrame:
+    """A :func:`likeness_table` with a row for each measure, a column for each task, and how to read it."""
+    return table.T.rename_axis("measure").assign(**{"how to read it": [READING[name] for name in table.columns]})
+
+
+# --- while a run was trained ------------------------------------------------------------------------------------
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def tracked(
+    accuracy: pd.DataFrame, heads: pd.DataFrame, attention: pd.DataFrame, _config: RunConfig
+) -> tuple[pd.DataFrame, dict[str, tuple[Correlation, float | None]]]:
+    """One run's :func:`lgt.dynamics.course`, and by measure how the gap follows it: over the checkpoints, and the rho
+    of the changes between them. Only measures that at least :data:`FEWEST` checkpoints have. Frames: of all steps."""
+    if accuracy.empty or heads.empty:
+        return pd.DataFrame(columns=["step", *COURSES]), {}
+    steps = course(accuracy, heads, attention, _config)
+    enough = [name for name in COURSES if steps[name].notna().sum() >= FEWEST]
+    return steps, {name: (tracking(steps, name), tracking_of_changes(steps, name)) for name in enough}
+
+
+def show_course(run_id: int, config: RunConfig) -> None:
+    """The gap against what the heads do over the checkpoints of one co-trained run, if it was measured often enough."""
+    ids = [run_id]
+    steps, found = tracked(
+        data.read_accuracy(ids, "all"), data.read_head_scores(ids, "all"), data.read_attention_differences(ids, "all"),
+        config,
+    )  # fmt: skip
+    st.subheader("While it was trained", anchor=False)
+    if "map_difference" not in found:
+        times = int(steps.map_difference.notna().sum())
+        st.caption(
+            f"The heads of run {run_id} were mapped at {times} checkpoint{'s' * (times != 1)}; whether they and the "
+            f"curves change together needs {FEWEST} or more. [Claim 8](claims) has runs with 20."
+        )
+        return
+    st.markdown(
+        "The gap between the main task's curve and the others', against how differently the tasks use the heads at the "
+        "trained lengths. If transfer came with shared heads, both would shrink together, towards the lower left."
+    )
+    for (name, (over, changes)), column in zip(found.items(), st.columns(2, gap="large"), strict=False):
+        with column:
+            rows = steps.assign(seed=config.model_seed)
+            draw(circuit_chart, rows, name, {config.model_seed: over.rho}, frame.theme(), key=f"course-{name}",
+                 name=f"Gap and {COURSES[name]}")  # fmt: skip
+            st.markdown(course_sentence(COURSES[name], over, changes))
+    if steps.attention_difference.isna().all():
+        st.caption("Attention patterns of these tasks do not line up position by position: not comparable.")
+    st.caption(
+        "One run. Neighbouring checkpoints are not independent of each other, so the interval is too narrow and p too "
+        "small; two quantities that both drift during training correlate anyway, their changes need not. "
+        "[Claims](claims) judges over seeds."
+    )
+
+
+def course_sentence(measure: str, over: Correlation, changes: float | None) -> str:
+    """How the gap follows ``measure`` over the checkpoints, and their ``changes``, in words."""
+    if over.rho is None or over.low is None or over.high is None or over.p is None:
+        return f"Spearman's ρ of gap and {measure} is not defined: one of them stays the same ({over.n} checkpoints)."
+    text = (
+        f"Spearman's ρ of gap and {measure}: **{signed(over.rho)}** (95% bootstrap interval {signed(over.low)} to "
+        f"{signed(over.high)}, permutation p = {over.p:.2g}, {over.n} checkpoints)"
+    )
+    return text + ("." if changes is None else f"; of the changes between checkpoints: {signed(changes)}.")
+
+
+def signed(value: float) -> str:
+    """A correlation with its sign, such as ``+0.50`` or ``−0.31``."""
+    return f"{value:+.2f}".replace("-", "−")
