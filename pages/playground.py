@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from lgt.charts import answer_row, attention_map, maze_picture
+from lgt.charts.accuracy import UNITS
 from lgt.config import RunConfig
 from lgt.prompts import Prompt, drawn, longest
-from lgt.statistics import wilson_interval
 from lgt.store.queries import RunRecord
 from lgt.summaries import first_failure, strongest_head
 from lgt.tasks import TASKS
@@ -18,6 +19,9 @@ from lgt.ui import address, data, frame, panels, prompt_fields
 from lgt.ui import playground as play
 from lgt.ui.drawing import draw
 from lgt.vocabulary import decode
+
+if TYPE_CHECKING:
+    from lgt.playground import Answer
 
 LEAD = (
     "Give a trained model **one prompt** and watch it answer, token by token. Look at what a head attends to, switch "
@@ -65,13 +69,15 @@ def as_read(scene: Scene) -> None:
     st.markdown(play.zone_words(scene.config, scene.task.name, scene.prompt.length) + known)
 
 
-def outcome(prompt: Prompt, answer: object) -> str:
-    """Whether an answer is right, or where it first goes wrong."""
-    wrong = play.first_wrong(prompt, answer)  # type: ignore[arg-type]
-    count = len(prompt.answer)
+def outcome(prompt: Prompt, answer: Answer) -> str:
+    """Whether an answer is right, or where it first goes wrong; queries that are given do not count."""
+    wrong, asked, count = play.first_wrong(prompt, answer), len(play.asked_places(prompt)), len(prompt.answer)
+    given = count - asked
+    if wrong is None and given:
+        return f"all {asked} asked tokens are right ({given} queries were given)"
     if wrong is None:
         return f"all {count} tokens are right"
-    return f"the first wrong token is number {wrong} of {count}"
+    return f"the first wrong token is number {wrong} of {count}" + (f", of which {given} are given" if given else "")
 
 
 def move(key: str, by: int, asked: list[int]) -> None:
@@ -189,6 +195,7 @@ def look_inside(scene: Scene, live: play.Live, step: int, off: tuple[tuple[int, 
         attention_map, table, frame.theme(), step=min(step, written), hidden=hidden,
         title=f"Layer {layer + 1}, head {head + 1}", note=note, key="attention",
     )  # fmt: skip
+    st.caption(play.look_words(table, min(step, written)))
 
 
 def where_it_breaks(scene: Scene) -> None:
@@ -196,7 +203,7 @@ def where_it_breaks(scene: Scene) -> None:
     st.subheader("Where it breaks", anchor=False)
     accuracy = data.read_accuracy([scene.run.id])
     rows = accuracy[accuracy.task == scene.task.name]
-    unit = play.UNITS[scene.task.family]
+    unit = UNITS[scene.task.family]
     if rows.empty:
         st.caption("This run has no measured accuracy of this task.")
         return
@@ -208,11 +215,7 @@ def where_it_breaks(scene: Scene) -> None:
         )
         panels.curve(accuracy, key="curve")
         return
-    low, high = wilson_interval(failure.correct, failure.total)
-    st.markdown(
-        f"At **{failure.length} {unit}** it first fails on more than half of the test prompts: {failure.correct:,} of "
-        f"{failure.total:,} right, {failure.correct / failure.total:.0%} (95% Wilson interval {low:.0%} to {high:.0%})."
-    )
+    st.markdown(play.break_words(failure, unit))
     panels.curve(accuracy, key="curve")
     if failure.length <= longest(scene.task, scene.config.options):
         worked_example(scene, failure.length)

@@ -119,6 +119,21 @@ def test_steps_pass_by_the_questions_of_a_task(shipped, monkeypatch):
     assert "Token 8: the model writes" in words(app)
 
 
+def test_only_asked_tokens_are_counted(shipped, monkeypatch):
+    app = opened(shipped, monkeypatch, run=str(playable(shipped, "copy-mqar")), task="mqar", text="abcde")
+    assert not app.exception and re.search(r"all 4 asked tokens are right \(4 queries were given\)", words(app))
+    assert "all 8" not in words(app)
+
+
+def test_an_interval_that_reaches_one_half_is_said_to():
+    from lgt.summaries import Failure
+    from lgt.ui.playground import break_words
+
+    close, clear = break_words(Failure(12, 115, 256), "digits"), break_words(Failure(12, 10, 256), "digits")
+    assert "115 of 256, 45% (95% Wilson interval 39% to 51%). The interval reaches one half" in close
+    assert "reaches one half" not in clear and "**12 digits** is the first length" in clear
+
+
 def test_heads_are_switched_off_by_the_address_and_the_board(shipped, monkeypatch):
     app = opened(shipped, monkeypatch, a="1274", b="938", off="1.2,2.1,9.9,x")
     assert not app.exception and "With L1·H2 and L2·H1 off" in words(app)
@@ -135,10 +150,10 @@ def test_what_is_hidden_is_not_told(shipped, monkeypatch):
     assert "all 6 tokens are right" not in words(app) and "Token 1:" in words(app)
 
 
-def playable(store, group: str) -> int:
-    """The newest run of the pair ``group``, model seed 0, that has weights."""
+def playable(store, group: str, preset: str = "demo") -> int:
+    """The newest run of the pair ``group`` that has weights."""
     kept = queries.checkpoints(open_store(str(store)))
-    chosen = kept[(kept.task_group == group) & (kept.arm == "co-trained") & (kept.model_seed == 0)]
+    chosen = kept[(kept.task_group == group) & (kept.arm == "co-trained") & (kept.preset == preset)]
     return int(chosen[chosen.position == "rope"].run_id.max())
 
 
@@ -169,10 +184,10 @@ def test_where_it_breaks_says_what_the_store_counted(shipped, monkeypatch):
     rows = queries.accuracy(open_store(str(shipped)), [run_id])
     rows = rows[(rows.task == "capitalize_reverse") & (2 * rows.correct < rows.total)].sort_values("length")
     first = rows.iloc[0]
-    assert f"At **{first.length} letters**" in words(app)
-    assert f"{first.correct:,} of {first.total:,} right" in words(app)
+    assert f"**{first.length} characters** is the first length at which fewer than half" in words(app)
+    assert f"{first.correct:,} of {first.total:,}, {first.correct / first.total:.0%}" in words(app)
     app.button(key="look").click().run()
-    assert f"{first.length} letters: beyond" in words(app) and "the first wrong token is" in words(app)
+    assert f"**{first.length} characters: " in words(app) and "the first wrong token is" in words(app)
 
 
 def test_damaged_weights_are_one_message(shipped, monkeypatch):

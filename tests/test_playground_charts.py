@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 
 from lgt.charts import answer_row, attention_map, maze_picture
+from lgt.charts.attention import room_beside_larger
 from lgt.charts.palette import DARK, LIGHT
+from lgt.charts.pattern import part_names
 from lgt.charts.playground import COLUMNS, WRONG, answer_cells
 from lgt.config import TaskOptions
 from lgt.playground import Answer, Step
@@ -149,6 +151,30 @@ def test_a_hidden_rest_is_not_drawn_and_the_picture_keeps_its_size():
     assert len([row for row in drawn_rows(hidden, "text") if "token" in row and "ink" in row]) == 12
 
 
+def test_numbers_above_bars_leave_room_for_each_other():
+    here = pd.DataFrame({"position": [0, 1, 5, 6], "weight": [0.36, 0.53, 0.05, 0.06]})
+    alone, largest, small, beside = room_beside_larger(here)
+    assert (alone, small, beside) == (1, 1, 5) and largest > 30, "nothing is larger than the largest"
+
+
+def test_parts_of_a_sequence_are_named_and_names_have_a_place():
+    frame = play.attention_frame(SUM, wrote("21220<eos>"), 1, 2)
+    spec = attention_map(frame, LIGHT, step=1).to_dict()
+    named = {row["name"]: (row["start"], row["end"]) for row in drawn_rows(spec, "text") if "name" in row}
+    assert named == {"first number": (2, 6), "second number": (7, 10), "answer": (11, 16)}
+    assert part_names(["<bos>", "<dfs_trace>", "[1]", "[2]", "|", "#", "[1]", ">", "[2]", "=", "[1]"], 10)[2:] == [
+        *["maze"] * 3, *["question"] * 5, "answer",
+    ]  # fmt: skip
+
+
+def test_a_sentence_tells_where_the_head_looks():
+    frame = play.attention_frame(SUM, wrote("21220<eos>"), 1, 2)
+    assert play.look_words(frame, 1) == (
+        "While token 1 (2) is written, it looks most at **7** in the first number (over 99.9%)."
+    )
+    assert play.look_words(frame, 99) == ""
+
+
 MAZE = drawn("shortest_path", 12, 4, OPTIONS)
 
 
@@ -178,6 +204,19 @@ def test_a_maze_has_its_ways_and_marks_moves_that_it_does_not_have(theme):
     assert len(play.maze_frames(MAZE, answer, 4, 1, True)[2]) == 0
 
 
+def test_a_walk_back_is_drawn_beside_the_walk_there_and_moves_are_numbered():
+    """There and back along one way: 1 right and back, which the model does twice."""
+    rows = [("truth", 1, 0, 1), ("truth", 2, 1, 0), ("model", 1, 0, 1), ("model", 2, 1, 0), ("model", 3, 0, 1)]
+    moves = pd.DataFrame([{"way": way, "number": n, "open": True, **play.line(a, b, 4)} for way, n, a, b in rows])
+    nodes = pd.DataFrame({"node": [0, 1], "column": [0, 1], "row": 0, "kind": ["start", "target"]})
+    edges = pd.DataFrame([play.line(0, 1, 4)])
+    spec = maze_picture(nodes, edges, moves, LIGHT, grid=4).to_dict()
+    lines = [row for row in drawn_rows(spec, "rule") if row.get("way") == "model"]
+    assert [row["below"] for row in lines] == [1, -1, 1] and not any(row["right"] for row in lines)
+    texts = {(row["way"], row["x"]): row["text"] for row in drawn_rows(spec, "text") if "middle_x" in row}
+    assert texts == {("model", 0): "1, 3", ("model", 1): "2", ("truth", 0): "1"}, "equal numbers are written once"
+
+
 def test_sentences_about_one_token():
     said = play.step_words(SUM, wrote("21320<eos>"), 3)
     assert said.startswith("Token 3: the model writes **3** (75.0%), the truth is **2**. Next likely: ")
@@ -192,15 +231,15 @@ def test_sentences_about_one_token():
 def test_zones_in_words():
     together, alone = group_config("caprev", "demo"), group_config("caprev", "demo", arm="alone-same-steps")
     main = "capitalize_reverse"
-    assert "**8 letters: trained.**" in play.zone_words(together, main, 8)
-    assert "**9 letters: transfer region.**" in play.zone_words(together, main, 9)
+    assert "**8 characters: trained.**" in play.zone_words(together, main, 8)
+    assert "**9 characters: transfer region.**" in play.zone_words(together, main, 9)
     assert "the longer task beside it goes up to 16" in play.zone_words(together, main, 16)
-    assert "**17 letters: beyond what was trained.**" in play.zone_words(together, main, 17)
-    assert "**16 letters: trained.**" in play.zone_words(together, "reverse", 16)
-    assert "**17 letters: beyond" in play.zone_words(together, "reverse", 17)
+    assert "**17 characters: beyond what was trained.**" in play.zone_words(together, main, 17)
+    assert "**16 characters: trained.**" in play.zone_words(together, "reverse", 16)
+    assert "**17 characters: beyond" in play.zone_words(together, "reverse", 17)
     assert (
         play.zone_words(alone, main, 1)
-    ) == "**1 letter: trained.** This run was trained on flip case and reverse, its only task, up to 8 letters."
+    ) == "**1 character: trained.** This run was trained on flip case and reverse, its only task, up to 8 characters."
     assert "a longer task of the pair it is compared with" in play.zone_words(alone, main, 12)
 
 

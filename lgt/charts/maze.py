@@ -12,8 +12,11 @@ from lgt.charts.palette import Theme, heading, styled
 from lgt.charts.playground import WRONG
 
 HEIGHT = 360
-WAYS = {"truth": ([1, 0], -4), "model": ([7, 4], 4)}
-"""Dash of each way, and by how many px it is moved, so that both are seen where they agree."""
+WAYS = {"truth": ([1, 0], 3), "model": ([7, 4], 8)}
+"""Dash of each way, and by how many px it keeps to the right of its direction: so both are seen where they agree, and
+a step back is seen beside the step that it takes back."""
+NUMBER = 18
+"""How far the numbers of moves keep to the right, px."""
 
 
 def maze_picture(
@@ -28,6 +31,7 @@ def maze_picture(
     ways = moves.assign(
         colour=[move_colour(row, theme) for row in moves.to_dict(orient="records")],
         what=[move_words(row) for row in moves.to_dict(orient="records")],
+        right=(moves.y - moves.y2).clip(-1, 1), below=(moves.x2 - moves.x).clip(-1, 1),
     )  # fmt: skip
     layers = [
         alt.Chart(edges).mark_rule(strokeWidth=20, color=theme.grid, strokeCap="round", tooltip=None).encode(
@@ -35,10 +39,14 @@ def maze_picture(
         ),
         *way_layers(ways, grid),
         *node_layers(nodes, theme, grid),
+        number_layer(numbers(ways), theme, grid),
     ]  # fmt: skip
     start, target = (nodes[nodes.kind == kind].node.iloc[0] for kind in ("start", "target"))
     told = "; ".join(f"{way}: {said}" for way, said in said_moves(moves).items())
-    note = "Grey: the maze. Solid: the true way. Dashed: the model's, in red where the maze has no such way."
+    note = (
+        "Grey: the maze. Solid: the true way. Dashed: the model's, in red where the maze has no such way. Numbers: the "
+        "order of the moves; each keeps to the right of its direction."
+    )
     chart = alt.layer(*layers).properties(
         width="container", height=HEIGHT, title=heading(theme, note, title),
         description=f"Maze of {len(nodes)} nodes, from {start} to {target}. {told}.",
@@ -75,14 +83,42 @@ def way_layers(ways: pd.DataFrame, grid: int) -> list[Any]:
         some = ways[ways.way == way]
         if some.empty:
             continue
+        right, below = (alt.ExprRef(expr=f"{aside} * datum.{side}") for side in ("right", "below"))
         mark = alt.Chart(some).mark_rule(
-            strokeWidth=3.5, strokeDash=dash, xOffset=aside, x2Offset=aside, yOffset=aside, y2Offset=aside
+            strokeWidth=3, strokeDash=dash, xOffset=right, x2Offset=right, yOffset=below, y2Offset=below
         )
         layers.append(mark.encode(
             x=x("x", grid), x2="x2:Q", y=y("y", grid), y2="y2:Q", color=colour(),
             tooltip=alt.Tooltip("what:N", title="way"),
         ))  # fmt: skip
     return layers
+
+
+def numbers(ways: pd.DataFrame) -> pd.DataFrame:
+    """One row per way from cell to cell that is walked: the ``text`` of its moves' numbers, and where it stands.
+
+    The true way's numbers are left out where the model's are the same; where they differ, both stand apart.
+    """
+    place = ["x", "y", "x2", "y2", "right", "below"]
+    texts = ways.assign(text=ways.number.astype(str)).groupby(["way", *place], as_index=False, sort=False).agg(
+        text=("text", ", ".join), colour=("colour", "first")
+    )  # fmt: skip
+    texts = texts.sort_values("way").drop_duplicates([*place, "text"])  # the model's come first and stay
+    apart = texts.duplicated(place, keep=False)
+    share = pd.Series(0.5, index=texts.index).mask(apart & (texts.way == "truth"), 0.3)
+    share = share.mask(apart & (texts.way == "model"), 0.7)
+    return texts.assign(
+        middle_x=texts.x + share * (texts.x2 - texts.x), middle_y=texts.y + share * (texts.y2 - texts.y)
+    )
+
+
+def number_layer(texts: pd.DataFrame, theme: Theme, grid: int) -> Any:
+    """The numbers of the moves, beside their lines."""
+    mark = alt.Chart(texts).mark_text(
+        fontSize=theme.size - 1, fontWeight=600, baseline="middle", tooltip=None,
+        xOffset=alt.ExprRef(expr=f"{NUMBER} * datum.right"), yOffset=alt.ExprRef(expr=f"{NUMBER} * datum.below"),
+    )  # fmt: skip
+    return mark.encode(x=x("middle_x", grid), y=y("middle_y", grid), text="text:N", color=colour())
 
 
 def node_layers(nodes: pd.DataFrame, theme: Theme, grid: int) -> list[Any]:

@@ -12,22 +12,26 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
+from lgt.charts.accuracy import UNITS
+from lgt.charts.pattern import part_names
 from lgt.config import RunConfig, TaskSpec
 from lgt.groups import GROUPS
 from lgt.labels import ARM_TITLES
-from lgt.prompts import Prompt, alike, drawn, maze_of, operands_of, working
-from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, zone
-from lgt.summaries import transfer_by_seed
+from lgt.prompts import Prompt, alike, drawn, maze_of, working
+from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, wilson_interval, zone
+from lgt.summaries import Failure, transfer_by_seed
 from lgt.tasks import TASKS
-from lgt.tasks.base import BODY_START
 from lgt.ui import data, models, panels
 from lgt.vocabulary import FIRST_NODE, NODES, TOKENS
 
 if TYPE_CHECKING:
     from lgt.playground import Answer, Head
 
-UNITS = {"arithmetic": "digits", "strings": "letters", "mazes": "nodes"}
 SHORT = {"<eos>": "end", "<bos>": "begin"}
+SHORT_NAMES = ("begin", "task")
+"""Tokens before the prompt, which say themselves where they stand."""
+WORTH_NAMING = 0.01
+"""Attention below this share is not told in sentences."""
 EXAMPLES_TRIED = 16
 
 
@@ -190,7 +194,8 @@ def attention_frame(prompt: Prompt, answer: Answer, layer: int, head: int) -> pd
     """Rows for :func:`lgt.charts.attention_map`: one head's attention at every step of an answer
     at which the model was asked for a token."""
     tokens = [*prompt.tokens[: prompt.prompt_length], *answer.tokens[:-1]]
-    pattern, parts = answer.patterns[layer, head], parts_of(prompt, len(tokens))
+    pattern = answer.patterns[layer, head]
+    parts = part_names([TOKENS[token] for token in tokens], prompt.prompt_length)
     return pd.DataFrame(
         {"step": place + 1, "written": shown(step.token), "position": position, "token": shown(tokens[position]),
          "part": parts[position], "weight": float(pattern[place, position])}
@@ -200,15 +205,16 @@ def attention_frame(prompt: Prompt, answer: Answer, layer: int, head: int) -> pd
     )  # fmt: skip
 
 
-def parts_of(prompt: Prompt, width: int) -> list[str]:
-    """To which part of the sequence each of ``width`` tokens belongs."""
-    parts = ["begin token", "task tag", *["prompt"] * (prompt.prompt_length - BODY_START)]
-    operands = operands_of(prompt)
-    if operands is not None:
-        middle, end = BODY_START + len(operands[0]), prompt.prompt_length - 1
-        parts[BODY_START:middle] = ["first number"] * (middle - BODY_START)
-        parts[middle + 1 : end] = ["second number"] * (end - middle - 1)
-    return parts + ["answer"] * (width - len(parts))
+def look_words(table: pd.DataFrame, step: int) -> str:
+    """What a head looks at most while token ``step`` is written, in a sentence. ``table``: :func:`attention_frame`."""
+    here = table[table.step == step].sort_values("weight", ascending=False, kind="stable").head(3)
+    if here.empty:
+        return ""
+    here = here[here.weight >= min(WORTH_NAMING, here.weight.max())]
+    places = zip(here.token.astype(str), here.part.astype(str), strict=True)
+    names = [f"**{token}**" + ("" if token in SHORT_NAMES else f" in the {part}") for token, part in places]
+    shares = [f"{name} ({percent(weight)})" for name, weight in zip(names, here.weight, strict=True)]
+    return f"While token {step} ({here.written.iloc[0]}) is written, it looks most at {', '.join(shares)}."
 
 
 def maze_frames(prompt: Prompt, answer: Answer, grid: int, step: int, hidden: bool = False) -> tuple[pd.DataFrame, ...]:
@@ -254,6 +260,17 @@ def mistake_words(prompt: Prompt, answer: Answer, wrong: int) -> str:
     step = answer.steps[wrong - 1]
     return (
         f"at {where} the model writes **{shown(step.token)}** ({percent(step.probability)}), the truth is **{truth}**."
+    )
+
+
+def break_words(failure: Failure, unit: str) -> str:
+    """Where a run breaks, with its counts and how sure that is."""
+    low, high = wilson_interval(failure.correct, failure.total)
+    sure = " The interval reaches one half: other test prompts might put this a length further." if high >= 0.5 else ""
+    return (
+        f"**{failure.length} {unit}** is the first length at which fewer than half of the test prompts are right: "
+        f"{failure.correct:,} of {failure.total:,}, {failure.correct / failure.total:.0%} (95% Wilson interval "
+        f"{low:.0%} to {high:.0%}).{sure}"
     )
 
 

@@ -6,12 +6,12 @@ import random
 
 import streamlit as st
 
+from lgt.charts.accuracy import UNITS
 from lgt.checks import ConfigError
 from lgt.config import RunConfig
 from lgt.prompts import LONGEST, Prompt, drawn, longest, operands_of, typed_letters, typed_numbers
 from lgt.tasks.base import Task
 from lgt.ui import address, frame
-from lgt.ui.playground import UNITS
 from lgt.vocabulary import decode
 
 OF_PROMPT = ("a", "b", "text", "step")
