@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lgt.config import LABELS, RunConfig
+from lgt.config import LABELS, Arm, RunConfig
 from lgt.groups import GROUPS
 from lgt.labels import ARM_TITLES
 from lgt.presets import PRESETS, custom_config, group_config
@@ -21,6 +21,14 @@ COLUMNS = (
     "finished", "tags", "notes",
 )  # fmt: skip
 POSITIONS = {"rope": "rotary", "nope": "none"}
+SIDES: dict[str, Arm] = {
+    "together": "co-trained",
+    "alone-steps": "alone-same-steps",
+    "alone-examples": "alone-same-examples",
+}
+"""How addresses call a comparison's sides."""
+NOT_THERE = "–"
+"""What a comparison of settings shows for a task that a run does not have."""
 MARKS = (STAR, ARCHIVED, DELETED)
 
 
@@ -93,11 +101,12 @@ def chosen(
 
 
 def flat(config: RunConfig) -> dict[str, Any]:
-    """Every setting of a config by its path, such as ``training.steps``; tasks as ``reverse:16 (auxiliary)``."""
+    """Every setting of a config by its path, such as ``training.steps``; each task as ``tasks.reverse``: ``auxiliary,
+    trained to 16``."""
     found: dict[str, Any] = {}
     for name, value in config.as_dict().items():
         if name == "tasks":
-            found["tasks"] = ", ".join(f"{t['task']}:{t['training_length']} ({t['role']})" for t in value)
+            found |= {f"tasks.{t['task']}": f"{t['role']}, trained to {t['training_length']}" for t in value}
         elif isinstance(value, dict):
             found |= {f"{name}.{inner}": of for inner, of in value.items()}
         else:
@@ -107,9 +116,17 @@ def flat(config: RunConfig) -> dict[str, Any]:
 
 def config_differences(configs: Mapping[str, RunConfig]) -> pd.DataFrame:
     """The settings in which configs differ, one row each, one column per config; empty where they do not."""
-    frame = pd.DataFrame({name: flat(config) for name, config in configs.items()}).astype(str)
-    differing = frame[frame.nunique(axis=1) > 1]
-    return differing.rename_axis("setting").reset_index()
+    every = {name: flat(config) for name, config in configs.items()}
+    settings = list(dict.fromkeys(setting for found in every.values() for setting in found))
+    frame = pd.DataFrame(
+        {name: [str(found.get(setting, NOT_THERE)) for setting in settings] for name, found in every.items()},
+        index=pd.Index(settings, name="setting"),
+    )
+    return frame[frame.nunique(axis=1) > 1].sort_index(key=_tasks_first, kind="stable").reset_index()
+
+
+def _tasks_first(settings: pd.Index) -> pd.Index:
+    return pd.Index([not str(setting).startswith("tasks.") for setting in settings])
 
 
 def settings_frame(config: RunConfig) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from lgt import runtable
 from lgt.checks import ConfigError
-from lgt.config import Position, RunConfig
+from lgt.config import Arm, RunConfig
 from lgt.experiments import parse_seeds
 from lgt.labels import ARM_TITLES
 from lgt.limits import Limits, limits, read_only, variable
@@ -25,7 +25,6 @@ LEAD = (
     "Train a pair here and watch its curve grow. Runs are executed by worker processes of their own: close this page "
     "whenever you like."
 )
-POSITIONS: dict[str, Position] = {"rotary": "rope", "none": "nope"}
 REFRESH_SECONDS = 2.0
 CHARTS = 2
 LATELY_SECONDS = 900  # so long the curve of a finished run stays beside those of running ones
@@ -42,13 +41,12 @@ def choose() -> list[RunConfig]:
         group = pair_form.choose_group(panels.FAVOURITES[-1])
     preset = middle.selectbox("Preset", list(PRESETS), key="preset", bind="query-params", help=preset_help())
     with right:
-        position = POSITIONS[address.segments("Positional encoding", list(POSITIONS), default="rotary", key="position")]
+        positions = pair_form.POSITIONS
+        position = positions[address.segments("Positional encoding", list(positions), default="rotary", key="position")]
     with left:
         specs = pair_form.choose_specs(group, preset)
-    sides = left.pills(
-        "Sides", list(ARM_TITLES), default=["co-trained", "alone-same-steps"], selection_mode="multi", key="sides",
-        format_func=lambda arm: ARM_TITLES[arm],
-    )  # fmt: skip
+    with left:
+        sides = choose_sides()
     if len(specs) < 2:
         raise ConfigError("Trained beside", "nothing", "at least one task beside the main task")
 
@@ -59,6 +57,19 @@ def choose() -> list[RunConfig]:
     with middle:
         seeds = choose_seeds(of_seed)
     return [config for seed in seeds for config in of_seed(seed)]
+
+
+def choose_sides() -> list[Arm]:
+    """Which sides of the comparison to train, ``?sides=`` in the address."""
+    asked = st.query_params.get("sides", "").split(",")
+    known: list[Arm] = [arm for arm in ARM_TITLES if arm in asked]
+    st.session_state.setdefault("sides", known or list(pair_form.USUAL_SIDES))
+    sides = st.pills(
+        "Sides", list(ARM_TITLES), selection_mode="multi", key="sides", format_func=lambda arm: ARM_TITLES[arm]
+    )
+    usual = sides == list(pair_form.USUAL_SIDES) or not sides
+    address.remember("sides", "" if usual else ",".join(sides))
+    return sides
 
 
 def choose_seeds(of_seed: Callable[[int], list[RunConfig]]) -> list[int]:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
 
 from lgt import runtable
 from lgt.checks import ConfigError
-from lgt.groups import GROUPS
 from lgt.limits import read_only
+from lgt.store.comparisons import Comparison, Setting
 from lgt.store.errors import StoreError
 from lgt.store.queries import RunRecord
-from lgt.ui import actions, address, data, frame, panels
+from lgt.ui import actions, address, data, frame, pair_form, panels
 
 LEAD = "Every run of this store. Tick runs to mark, compare or remove them; open one for everything about it."
 SHOWN = {"current": "Current", "starred": "Starred", "archived": "Archived", "deleted": "Deleted"}
@@ -112,10 +113,7 @@ def toolbar(ids: list[int], rows: pd.DataFrame) -> None:
     locked = read_only() or not ids
     with st.container(horizontal=True, gap="small"):
         st.button("Open", key="open", disabled=len(ids) != 1, on_click=open_run, args=(ids[:1],))
-        starred = bool(ids) and bool((picked.star != "").all())
-        change = {"remove": ["star"]} if starred else {"add": ["star"]}
-        st.button("Unstar" if starred else "Star", key="star", disabled=locked, on_click=attempt,
-                  args=(actions.retag, ids), kwargs=change)  # fmt: skip
+        star_button(ids, picked)
         away = bool(ids) and bool(picked.archived.all())
         change = {"remove": ["archived"]} if away else {"add": ["archived"]}
         st.button("Unarchive" if away else "Archive", key="archive", disabled=locked, on_click=attempt,
@@ -137,6 +135,14 @@ def toolbar(ids: list[int], rows: pd.DataFrame) -> None:
             st.button("Delete", key="delete", disabled=locked, on_click=attempt, args=(put_away, ids))
     if ids and not read_only():
         words(ids, picked)
+
+
+def star_button(ids: list[int], picked: pd.DataFrame) -> None:
+    """Star runs, or take their stars away when all have one."""
+    starred = bool(ids) and bool((picked.star != "").all())
+    change = {"remove": ["star"]} if starred else {"add": ["star"]}
+    st.button("Unstar" if starred else "Star", key="star", disabled=read_only() or not ids, on_click=attempt,
+              args=(actions.retag, ids), kwargs=change)  # fmt: skip
 
 
 def words(ids: list[int], picked: pd.DataFrame) -> None:
@@ -218,11 +224,16 @@ def facts(record: RunRecord) -> dict[str, str]:
     }  # fmt: skip
 
 
-def one_run(run_id: int) -> None:
-    """Everything about one run."""
-    st.button("All runs", key="back", icon=":material/arrow_back:", on_click=close_run)
+def one_run(row: pd.DataFrame) -> None:
+    """Everything about one run; ``row`` is its row of the table."""
+    run_id = int(row.run_id.iloc[0])
     record = data.read_run(run_id)
-    st.subheader(f"Run {run_id} · {named(record.label)}", anchor=False)
+    standing = standing_of(record)
+    with st.container(horizontal=True, gap="small", vertical_alignment="center"):
+        st.button("All runs", key="back", icon=":material/arrow_back:", on_click=close_run)
+        star_button([run_id], row)
+        st.markdown(elsewhere(record, standing), width="content")
+    st.subheader(f"{row.star.iloc[0]} Run {run_id} · {named(record.label)}".strip(), anchor=False)
     if record.error:
         st.error(f"{record.state}: {frame.plain(record.error)}")
         if record.log_tail:
@@ -236,8 +247,13 @@ def one_run(run_id: int) -> None:
             panels.curve(accuracy, key="curve")
     with right:
         provenance = facts(record)
-        st.table(pd.DataFrame({"": provenance.keys(), " ": provenance.values()}).set_index(""))
+        st.table(pd.DataFrame({"value": provenance.values()}, index=list(provenance)), hide_header=True)
+    if not read_only():
+        words([run_id], row)
     repeat(record)
+    way = pair_form.fork_sentence(record.config, standing[1].config if standing else None)
+    if way:
+        st.markdown(way)
     if not accuracy.empty:
         counts = accuracy[["step", "task", "role", "length", "correct", "total"]]
         st.download_button("Counts of this run (CSV)", counts.to_csv(index=False), f"lgt-run-{run_id}.csv", key="csv")
@@ -263,9 +279,27 @@ def repeat(record: RunRecord) -> None:
             language="bash",
             wrap_lines=True,
         )
-    if record.task_group in GROUPS:
-        choice = f"group={record.task_group}&preset={record.preset}&position={runtable.POSITIONS[record.position]}"
-        st.markdown(f"[Start from these settings on the Launch page](launch?{choice})")
+
+
+def standing_of(record: RunRecord) -> tuple[Setting, Comparison] | None:
+    """The comparison in which a run counts, that of its own group first; a baseline may stand in several."""
+    found = [
+        (setting, comparison) for setting, comparison in data.read_comparisons().items()
+        if comparison.runs[record.config.arm].get(record.model_seed) == record.id
+    ]  # fmt: skip
+    return min(found, key=lambda one: one[0].group != record.task_group, default=None)
+
+
+def elsewhere(record: RunRecord, standing: tuple[Setting, Comparison] | None) -> str:
+    """Links to the pages that show this very run."""
+    links = []
+    if standing:
+        side = next(name for name, arm in runtable.SIDES.items() if arm == record.config.arm)
+        choice = {"pair": panels.setting_key(standing[0]), "side": side, "seed": record.model_seed}
+        links.append(f"[Its heads](heads?{urlencode(choice)})")
+    if record.state == "done" and record.id in set(data.read_checkpoints().run_id):
+        links.append(f"[Play with it](playground?run={record.id})")
+    return " · ".join(links)
 
 
 def main() -> None:
@@ -278,7 +312,7 @@ def main() -> None:
     asked = st.query_params.get("run", "")
     rows = runtable.table(data.read_runs(), data.read_final_accuracy())
     if asked.isdecimal() and len(asked) < 12 and int(asked) in set(rows.run_id):
-        one_run(int(asked))
+        one_run(rows[rows.run_id == int(asked)])
         return
     if asked:
         st.warning(f"run: {frame.plain(asked)} is not in this store; accepted is the number of a run below.")

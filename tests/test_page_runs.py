@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from urllib.parse import parse_qs
 
 import pandas as pd
 import pytest
@@ -101,6 +103,76 @@ def test_the_page_shows_all_runs_and_one_of_them(shipped, monkeypatch):
     assert not app.exception and f"{total} of {total} runs." in words(app)
 
 
+def test_a_run_has_its_star_its_note_and_its_other_pages(shipped, monkeypatch):
+    engine = open_store(str(shipped))
+    kept = queries.checkpoints(engine)
+    run_id = int(kept.run_id[(kept.arm == "co-trained") & (kept.task_group == "caprev")].max())
+    app = opened(shipped, monkeypatch, run=str(run_id))
+    seed = queries.run(engine, run_id).model_seed
+    assert f"[Its heads](heads?pair=caprev.demo&side=together&seed={seed})" in words(app)
+    assert f"[Play with it](playground?run={run_id})" in words(app)
+    app.button(key="star").click().run()
+    app.text_input[1].set_value("look here")
+    next(button for button in app.button if button.label == "Save").click().run()
+    record = queries.run(engine, run_id)
+    assert not app.exception and record.tags == ("star",) and record.notes == "look here"
+    assert f"★ Run {run_id}" in words(app) and app.button(key="star").label == "Unstar"
+    monkeypatch.setenv("LGT_READ_ONLY", "1")
+    locked = opened(shipped, monkeypatch, run=str(run_id))
+    assert locked.button(key="star").disabled and not locked.text_input
+
+
+def test_a_run_without_weights_has_no_playground(shipped, monkeypatch):
+    engine = open_store(str(shipped))
+    run_id = int(min(set(queries.runs(engine).id) - set(queries.checkpoints(engine).run_id)))
+    assert "playground?run" not in words(opened(shipped, monkeypatch, run=str(run_id)))
+
+
+def launched(sentence: str) -> tuple[str, str]:
+    """The address of the Launch page in a sentence, and what the page says there."""
+    address = re.search(r"\(launch\?(.*?)\)", sentence)[1]
+    app = AppTest.from_file(str(ROOT / "pages/launch.py"), default_timeout=60)
+    for key, value in parse_qs(address).items():
+        app.query_params[key] = value[0]
+    app.run()
+    assert not app.exception and not app.error
+    return address, words(app)
+
+
+def test_a_fork_opens_launch_with_the_very_pair_of_every_kind_of_run(shipped, monkeypatch):
+    """Launch then says that the run is there already: it knows runs by what they are."""
+    monkeypatch.setenv("LGT_DATABASE_URL", str(shipped))
+    engine = open_store(str(shipped))
+    free = custom_config(
+        [TaskSpec("string_copy", "main", 3), TaskSpec("reverse", "auxiliary", 5), TaskSpec("mqar", "auxiliary", 5)],
+        "demo", "strings", position="nope", seed=7,
+    )  # fmt: skip
+    longer = replace(free, tasks=(TaskSpec("string_copy", "main", 4), TaskSpec("mqar", "auxiliary", 10)))
+    configs = [free, group_config("control-copy", "demo", seed=31),
+               group_config("path-dfs", "demo", arm="alone-same-examples", seed=32),
+               custom_config(longer.tasks, "demo", "strings", seed=8)]  # fmt: skip
+    for config in configs:
+        run_id = writes.create_run(engine, config)
+        address, said = launched(words(opened(shipped, monkeypatch, run=str(run_id))))
+        assert f"[run {run_id}](runs?run={run_id})" in said, address
+
+
+def test_a_fork_names_what_the_form_does_not_have(shipped, monkeypatch):
+    from lgt.ui.pair_form import fork_sentence
+
+    config = group_config("caprev", "demo", seed=3)
+    assert fork_sentence(config, None).endswith(": the same pair, lengths and seed.")
+    changed = replace(config, training=replace(config.training, steps=77))
+    assert "not its 1 changed setting (`training.steps=77`); the command above has them" in fork_sentence(changed, None)
+    assert "which the form does not have" in fork_sentence(replace(config, data_seed=5), None)
+    alone = replace(custom_config(config.tasks, "demo", "strings"), tasks=config.tasks[:1], arm="alone-same-steps")
+    assert fork_sentence(alone, None) is None, "it does not tell what it stood beside"
+    assert "main=capitalize_reverse&aux=capitalize," not in fork_sentence(alone, config), "the paper's pair"
+    assert "seeds=0&sides=co-trained,alone-same-steps" in fork_sentence(alone, config)
+    other = replace(config, tasks=(*config.tasks[:2], TaskSpec("reverse", "auxiliary", 12)))
+    assert fork_sentence(other, None) is None, "the form has one length for all auxiliaries"
+
+
 @pytest.mark.parametrize("asked", ["x", "-1", "99999", "1" * 50, "²", "<b>"])
 def test_a_run_that_is_not_there_is_one_line(asked, shipped, monkeypatch):
     app = opened(shipped, monkeypatch, run=asked)
@@ -177,6 +249,12 @@ def test_differences_name_the_settings_that_differ_and_no_others():
     assert found.setting.tolist() == ["model.position", "model_seed"]
     assert found["run 4"].tolist() == ["rope", "0"] and found["run 9"].tolist() == ["nope", "2"]
     assert runtable.config_differences({"run 1": one, "run 2": one}).empty
+    pair = [TaskSpec("capitalize_reverse", "main", 4), TaskSpec("reverse", "auxiliary", 16)]
+    found = runtable.config_differences({"run 4": one, "run 9": replace(one, tasks=tuple(pair))}).set_index("setting")
+    assert found["run 4"].to_dict() == {
+        "tasks.capitalize_reverse": "main, trained to 8", "tasks.capitalize": "auxiliary, trained to 16",
+    }  # fmt: skip
+    assert found["run 9"].tolist() == ["main, trained to 4", "–"], "one task a row, and those that are not there"
     settings = runtable.settings_frame(replace(one, training=replace(one.training, steps=9))).set_index("setting")
     assert settings.changed[settings.changed != ""].index.tolist() == ["training.steps"]
     assert settings.preset["training.steps"] == "1000" and settings.value["training.steps"] == "9"

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from urllib.parse import urlencode
 
 import streamlit as st
 
-from lgt.config import MAXIMUM_LENGTH, Position, RunConfig, TaskSpec, check_transfers
+from lgt.checks import ConfigError
+from lgt.config import MAXIMUM_LENGTH, Arm, Position, RunConfig, TaskSpec, check_transfers
 from lgt.groups import GROUPS
-from lgt.presets import PRESETS, custom_config, group_config
+from lgt.presets import PRESETS, baseline, custom_config, group_config
+from lgt.runtable import command
+from lgt.store.comparisons import changes_from
 from lgt.tasks import TASKS, check_run
 from lgt.ui import address
 
+POSITIONS: dict[str, Position] = {"rotary": "rope", "none": "nope"}
+"""Position encodings as the address calls them."""
+USUAL_SIDES: tuple[Arm, ...] = ("co-trained", "alone-same-steps")
 OWN = "own"
 """Stands for a pair of the viewer's own in the address."""
 MOST_OTHERS = 3
@@ -91,3 +99,77 @@ def config_of(group: str, specs: Sequence[TaskSpec], preset: str, position: Posi
     check_transfers(config)
     check_run(config)
     return config
+
+
+# --- the way back: from a run to the form -----------------------------------------------------------------------
+
+
+def fork_sentence(config: RunConfig, beside: RunConfig | None) -> str | None:
+    """A link to the form with a run's pair, lengths, seed and side, and what it cannot take over; ``None`` without one.
+
+    ``beside``: a co-trained run of its comparison, which a baseline does not tell by itself.
+    """
+    together = config if config.others else beside or group_run(config)
+    if together is None:
+        return None
+    together = replace(together, model_seed=config.model_seed)
+    made, where = made_by_form(together, config.arm), address_of(together, config.arm)
+    if made is None or where is None:
+        return None
+    text = f"[Start from these settings on the Launch page]({where})"
+    changes = changes_from(made, config)
+    if not changes:
+        return f"{text}: the same pair, lengths and seed."
+    count = f"{len(changes)} changed setting" + "s" * (len(changes) > 1)
+    text += f": the same pair, lengths and seed, but not its {count} (`{changes[0]}`{' …' * (len(changes) > 1)})"
+    return text + ("; the command above has them." if command(config) else ", which the form does not have.")
+
+
+def group_run(config: RunConfig) -> RunConfig | None:
+    """The co-trained run of a baseline's group as its preset has it; ``None`` for a free pair."""
+    if config.group not in GROUPS or config.preset not in PRESETS:
+        return None
+    return group_config(config.group, config.preset, position=config.model.position)
+
+
+def address_of(together: RunConfig, arm: Arm) -> str | None:
+    """The address of the form with the pair of the co-trained run ``together``, its lengths and seed, and side ``arm``.
+
+    ``None`` for a pair that the form cannot make: an unknown preset or task, or auxiliaries of different lengths.
+    """
+    main, others = together.main, together.others
+    lengths = {spec.training_length for spec in others}
+    known = together.preset in PRESETS and all(spec.task in TASKS for spec in together.tasks)
+    if not known or len(lengths) != 1 or len(others) > MOST_OTHERS:
+        return None
+    group = form_group(together)
+    tasks = {} if group != OWN else {"main": main.task, "aux": ",".join(spec.task for spec in others)}
+    names = {position: name for name, position in POSITIONS.items()}
+    sides = USUAL_SIDES if arm in USUAL_SIDES else (*USUAL_SIDES, arm)
+    choices = {
+        "group": group, **tasks, "lm": main.training_length, "la": lengths.pop(), "preset": together.preset,
+        "position": names[together.model.position], "seeds": together.model_seed, "sides": ",".join(sides),
+    }  # fmt: skip
+    return f"launch?{urlencode(choices, safe=',')}"
+
+
+def form_group(together: RunConfig) -> str:
+    """The paper's group that trains the tasks of ``together``, whatever their lengths, else :data:`OWN`."""
+    tasks = [(spec.task, spec.role) for spec in together.tasks]
+    for key, group in GROUPS.items():
+        role = "control" if group.control else "auxiliary"
+        if tasks == [(group.main, "main"), *((task, role) for task in group.auxiliaries)]:
+            return key
+    return OWN
+
+
+def made_by_form(together: RunConfig, arm: Arm) -> RunConfig | None:
+    """The run that the form makes at :func:`address_of`; ``None`` where it makes none."""
+    specs = list(together.tasks)
+    try:
+        found = config_of(
+            form_group(together), specs, together.preset, together.model.position, together.model_seed
+        )  # fmt: skip
+        return baseline(found, arm)
+    except ConfigError:
+        return None
