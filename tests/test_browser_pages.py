@@ -64,7 +64,13 @@ def test_a_click_on_a_head_chooses_it_and_the_address_keeps_it(server, tab):  # 
     page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
     page.wait_for_url("**head=1.2**", timeout=ANSWER)
     page.get_by_role("heading", name="Head L1·H2").wait_for(timeout=ANSWER)
+    line = page.get_by_text("Without it, at lengths")
+    line.wait_for(timeout=ANSWER)
+    box = page.get_by_role("combobox", name="Head", exact=True).bounding_box()
+    assert 0 < line.bounding_box()["y"] - box["y"] < 100, "what it costs stands right below the box"
     page.get_by_text("Where it looks").wait_for(timeout=ANSWER)
+    page.get_by_role("link", name="Curves and attention below").click()
+    page.wait_for_url("**head=1.2**#one-head", timeout=ANSWER)
     assert tab.complaints == []
 
 

@@ -125,7 +125,13 @@ def test_long_patterns_are_higher_and_name_parts_where_rows_are_too_low_for_toke
     y = marked(spec, "rect")[0]["encoding"]["y"]["axis"]
     assert spec["height"] == HEIGHTS[1] and y["labelExpr"].startswith("false ?")
     assert {"prompt", "answer"} <= texts(spec)
-    short = every_chart(LIGHT)["pattern"]
+    short, nodes = every_chart(LIGHT)["pattern"], [*TOKENS[:2], "[14]", "[15]", "=", "[14]"]
+    wide = attention_pattern(pattern(), nodes, 5, 128, LIGHT, task=OTHER, head="L1·H1").to_dict()
+    needed = [
+        float(marked(spec, "rect")[0]["encoding"]["x"]["axis"]["labelExpr"].split(" >= ")[1].split(" ?")[0])
+        for spec in (short, wide)
+    ]
+    assert needed[1] > needed[0] + 5, "two digits take more room than one letter"
     assert short["height"] == HEIGHTS[0] < HEIGHTS[1]
     assert marked(short, "rect")[0]["encoding"]["y"]["axis"]["labelExpr"].startswith("true ?")
 
@@ -171,7 +177,7 @@ def test_the_sentence_claims_no_more_than_p_shows():
     )
     assert "no other choice" in said([0.0])
     unneeded = said([0.0, *[0.6] * 40], needed=False)
-    assert "that is no sign of sharing" in unneeded and "first for Reverse by its loss" in unneeded
+    assert "that is no sign of sharing" in unneeded and "the head that comes first for Reverse by its loss" in unneeded
     assert "needs most" in many and "needs most" not in unneeded
 
 

@@ -131,6 +131,7 @@ def test_an_interval_that_reaches_one_half_is_said_to():
 
     close, clear = break_words(Failure(12, 115, 256), "digits"), break_words(Failure(12, 10, 256), "digits")
     assert "115 of 256, 45% (95% Wilson interval 39% to 51%). The interval reaches one half" in close
+    assert "127 of 256, 49.6% (" in break_words(Failure(15, 127, 256), "nodes"), "fewer than half is not 50%"
     assert "reaches one half" not in clear and "**12 digits** is the first length" in clear
 
 

@@ -212,7 +212,12 @@ def sentence(found: KnockOutTest, main: str, first: First, at: list[int], every:
     """The test's result in words that claim no more than it shows. ``every``: the others are all there are."""
     title, count, heads = TASKS[main].title, len(found.others), first.heads
     kind = "head" if len(heads) == 1 else f"{len(heads)} heads"
-    which = f"that {first.title} needs most" if first.needed == heads else f"first for {first.title} by its loss"
+    comes = "comes" if len(heads) == 1 else "come"
+    which = (
+        f"that {first.title} needs most"
+        if first.needed == heads
+        else f"that {comes} first for {first.title} by its loss"
+    )
     change = "falls" if found.chosen < found.intact else "goes"
     text = (
         f"Without {names(heads)}, the {kind} {which}, **{title}** {change} from "

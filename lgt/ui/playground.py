@@ -266,10 +266,12 @@ def mistake_words(prompt: Prompt, answer: Answer, wrong: int) -> str:
 def break_words(failure: Failure, unit: str) -> str:
     """Where a run breaks, with its counts and how sure that is."""
     low, high = wilson_interval(failure.correct, failure.total)
+    share = failure.correct / failure.total
+    said = f"{share:.1%}" if f"{share:.0%}" == "50%" else f"{share:.0%}"
     sure = " The interval reaches one half: other test prompts might put this a length further." if high >= 0.5 else ""
     return (
         f"**{failure.length} {unit}** is the first length at which fewer than half of the test prompts are right: "
-        f"{failure.correct:,} of {failure.total:,}, {failure.correct / failure.total:.0%} (95% Wilson interval "
+        f"{failure.correct:,} of {failure.total:,}, {said} (95% Wilson interval "
         f"{low:.0%} to {high:.0%}).{sure}"
     )
 
