@@ -216,9 +216,8 @@ def draw(
     head, left, right, *numbers, below = places
     told = facts.gather(found, comparison, baseline)
     seed = told.together.middle_seed() if told.together else None
-    step, zones = tour.current(), {}
-    predicting = prediction.wanted() and not step
-    if step:
+    zones: dict[str, Any] = {}
+    if step := tour.current():
         steps = story.steps(told, panels.heads_sentence(comparison, "co-trained", seed, threshold))
         zones = dict.fromkeys(steps[step - 1].parts, steps[step - 1].zone)
         with head:
@@ -229,11 +228,9 @@ def draw(
         if tour.waiting():
             waiting_side(comparison, told, zones.get("together"))
         else:
-            together_side(comparison, told, zones.get("together"), predicting)
-    if tour.waiting():
-        below.caption(f"Gain and heads are shown from step {story.REVEAL} on.")
-    elif predicting and prediction.hidden(data.read_accuracy(comparison.ids("co-trained")), comparison.config):
-        below.caption("Gain and heads are shown after the reveal.")
+            together_side(comparison, told, zones.get("together"), prediction.wanted() and not step)
+    if still_secret := secret(comparison):
+        below.caption(still_secret)
     else:
         place = gains(comparison, told, *numbers)
         with below:
@@ -242,6 +239,14 @@ def draw(
     if frame.presenting():
         leave_presenting(found)
     closing(comparison, baseline)
+
+
+def secret(comparison: Comparison) -> str:
+    """When gain and heads will be shown, while they must not give the answer away; else nothing."""
+    if tour.current():
+        return f"Gain and heads are shown from step {story.REVEAL} on." if tour.waiting() else ""
+    hidden = prediction.hidden(data.read_accuracy(comparison.ids("co-trained")), comparison.config)
+    return "Gain and heads are shown after the reveal." if hidden else ""
 
 
 with frame.page(TITLE, "", "overview"):

@@ -243,8 +243,8 @@ def _your_turn(facts: Facts) -> Step:
     if facts.control is not None:
         return Step("A control, and your turn", _control_words(facts, facts.control), closing=True)
     if facts.gain is not None and facts.gain.mean >= SMALLEST_EFFECT:
-        doubt = "No runs here have it beside an unrelated task of the same length: whether that helps too stays open."
-        text = f"{doubt} {text}"
+        doubt = f"No runs here have **{facts.main}** beside an unrelated task of the same length"
+        text = f"{doubt}: whether that helps too stays open. {text}"
     return Step("Your turn", text, closing=True)
 
 
