@@ -251,8 +251,9 @@ def test_charts_carry_their_numbers(store, theme):
     assert "a panel is a seed (3), 10" in lines and "all seeds shown (3)" in strip
     nothing = pd.DataFrame(columns=["seed", "step", "map_difference"])
     none = grid_frame(found)[:0].astype({"learned": bool})
-    empty = (gap_grid(none, theme), gap_by_ratio(none, paper_grid(), theme), stability_chart(nothing, theme, main="reverse_add"),
-             seed_strip(seeds_frame(found)[:0], theme))  # fmt: skip
+    steady = stability_chart(nothing, theme, main="reverse_add")
+    strip = seed_strip(seeds_frame(found)[:0], theme)
+    empty = (gap_grid(none, theme), gap_by_ratio(none, paper_grid(), theme), steady, strip)
     assert all("yet" in svg(chart, 600) for chart in empty)
     assert "not comparable" in svg(circuit_chart(nothing, "map_difference", {}, theme), 600)
 

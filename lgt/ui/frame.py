@@ -15,6 +15,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from lgt.charts.palette import DARK, LIGHT, Theme
+from lgt.labels import id_ranges
 from lgt.store.errors import StoreError
 from lgt.ui import drawing, handout, look
 
@@ -117,7 +118,7 @@ def empty_store() -> None:
 
 def provenance(runs: pd.DataFrame, repeat: str) -> None:
     """A closing line: which runs, when, on what, from which code, and ``repeat``, how to make them again."""
-    ids = ", ".join(str(i) for i in runs.id)
+    ids = id_ranges(runs.id)
     newest = datetime.fromtimestamp(float(runs.finished_at.max()), UTC).strftime("%d %B %Y")
     devices = "; ".join(sorted(set(runs.device.dropna())))
     versions = ", ".join(sorted(set(runs.code_version)))

@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph, sharing_summary, training_curves
-from lgt.charts.accuracy import BandChoice
+from lgt.charts.accuracy import UNITS, BandChoice
 from lgt.config import Arm
 from lgt.groups import GROUPS
 from lgt.labels import ARM_TITLES
@@ -91,7 +91,7 @@ def together_title(comparison: Comparison) -> str:
 def region(comparison: Comparison) -> str:
     """The transfer region in words, such as ``9–16 characters``."""
     main = comparison.config.main
-    unit = {"arithmetic": "digits", "strings": "characters", "mazes": "nodes"}[TASKS[main.task].family]
+    unit = UNITS[TASKS[main.task].family]
     return f"{main.training_length + 1}–{comparison.config.transfer_length} {unit}"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lgt.charts.accuracy import UNITS
 from lgt.config import RunConfig
 from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, Zone
 from lgt.summaries import GuessError, SeedSummary
@@ -60,7 +61,7 @@ class Facts:
 
     @property
     def unit(self) -> str:
-        return {"arithmetic": "digits", "strings": "characters", "mazes": "nodes"}[TASKS[self.config.main.task].family]
+        return UNITS[TASKS[self.config.main.task].family]
 
     @property
     def trained_to(self) -> int:
