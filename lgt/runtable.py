@@ -70,6 +70,13 @@ def run_title(run: Any) -> str:
     return f"{pair}, {ARM_TITLES.get(run.arm, run.arm)}, seed {run.model_seed}"
 
 
+def config_title(config: RunConfig) -> str:
+    """The run of ``config`` in the words of :func:`run_title`."""
+    others = "+".join(spec.task for spec in config.others) or None
+    pair = pair_title(config.group, config.main.task, others, config.main.training_length, config.transfer_length)
+    return f"{pair}, {ARM_TITLES[config.arm]}, seed {config.model_seed}"
+
+
 def title(task: str) -> str:
     """A task's title, or its name when this code does not know it."""
     return TASKS[task].title if task in TASKS else str(task)

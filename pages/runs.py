@@ -193,7 +193,7 @@ def compare(ids: list[int]) -> None:
         row = names[start : start + 3]
         for run_id, column in zip(row, st.columns(max(2, len(row)), gap="medium"), strict=False):
             with column:
-                st.markdown(f"**Run {run_id}** · {named(records[run_id].label)}")
+                st.markdown(f"**Run {run_id}** · {named(records[run_id])}")
                 accuracy = data.read_accuracy([run_id])
                 if accuracy.empty:
                     st.caption("Nothing measured.")
@@ -201,9 +201,9 @@ def compare(ids: list[int]) -> None:
                     panels.curve(accuracy, key=f"curve-{run_id}")
 
 
-def named(label: str) -> str:
-    """A run's label as a page shows it."""
-    return frame.plain(label.replace("<-", " ← "))
+def named(record: RunRecord) -> str:
+    """A run in words."""
+    return frame.plain(runtable.config_title(record.config))
 
 
 def when(seconds: float | None) -> str:
@@ -233,7 +233,7 @@ def one_run(row: pd.DataFrame) -> None:
         st.button("All runs", key="back", icon=":material/arrow_back:", on_click=close_run)
         star_button([run_id], row)
         st.markdown(elsewhere(record, standing), width="content")
-    st.subheader(f"{row.star.iloc[0]} Run {run_id} · {named(record.label)}".strip(), anchor=False)
+    st.subheader(f"{row.star.iloc[0]} Run {run_id} · {named(record)}".strip(), anchor=False)
     if record.error:
         st.error(f"{record.state}: {frame.plain(record.error)}")
         if record.log_tail:
