@@ -279,3 +279,10 @@ def test_the_matrix_page_draws_the_shipped_store(shipped, tmp_path, monkeypatch)
     monkeypatch.setenv("LGT_DATABASE_URL", str(tmp_path / "none.db"))
     app = AppTest.from_file(page, default_timeout=60).run()
     assert not app.exception and "No finished runs" in app.info[0].value
+
+
+def test_no_seed_is_drawn_at_the_edge_of_the_axis_instead_of_beyond_it():
+    row = {"figure": "f", "statement": "s", "outcome": "reproduced", "mean": 1.5, "low": 1.2, "high": 1.8}
+    spec = verdict_chart(pd.DataFrame([row | {"seed": 0, "difference": 1.6}]), LIGHT).to_dict()
+    ranges = [layer["encoding"]["x"]["scale"]["domain"] for layer in spec["layer"] if "scale" in layer["encoding"]["x"]]
+    assert ranges and all(low <= 0 and high >= 1.6 for low, high in ranges)

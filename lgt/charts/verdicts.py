@@ -30,15 +30,16 @@ def verdict_chart(
     mean, a tick for the mean, the verdict in words at the right.
 
     ``frame`` has the columns ``figure``, ``statement``, ``outcome``, ``seed``, ``difference``, ``mean``, ``low`` and
-    ``high`` (missing below two seeds), one row per seed. ``quantity`` names the axis, which ends at 1. Dotted lines:
+    ``high`` (missing below two seeds), one row per seed. ``quantity`` names the axis. Dotted lines:
     nothing, and ``smallest``, from where on it counts.
     """
     if frame.empty:
         return message("No finished seed of any figure yet.", theme)
     order = list(dict.fromkeys(frame.figure))
     lowest = min(-0.5, float(np.floor(2 * frame.difference.min()) / 2))
-    scale = alt.Scale(domain=[lowest, 1], clamp=True, nice=False)
-    axis = alt.Axis(title=quantity, format="+.2f", values=[at for at in (-1, -0.5, 0, 0.5, 1) if at >= lowest])
+    highest = max(1.0, float(np.ceil(2 * frame.difference.max()) / 2))  # a difference of gains can be above 1
+    scale = alt.Scale(domain=[lowest, highest], clamp=True, nice=False)
+    axis = alt.Axis(title=quantity, format="+.1f", values=np.arange(lowest, highest + 0.25, 0.5).tolist())
 
     def x(field: str) -> alt.X:
         return alt.X(f"{field}:Q", scale=scale, axis=axis)
