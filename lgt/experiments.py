@@ -12,7 +12,7 @@ from typing import Literal
 
 from lgt.checks import ConfigError
 from lgt.config import Arm, Position, RunConfig, TaskSpec
-from lgt.groups import GROUPS
+from lgt.groups import GROUPS, TaskGroup
 from lgt.paper import GRID_LENGTHS as PAPER_LENGTHS
 from lgt.presets import PRESETS, baseline, custom_config, group_config, preset_named
 from lgt.tasks import task_named
@@ -251,19 +251,27 @@ def experiment_named(name: str) -> Experiment:
     return EXPERIMENTS[name]
 
 
+def _first(experiment: Experiment) -> tuple[RunConfig, TaskGroup]:
+    """The first series' run of seed 0 and the task group that it belongs to, of a free pair that of its main task."""
+    ours = next(iter(experiment.series.values()))(0)
+    return ours, GROUPS.get(ours.group) or next(of for of in GROUPS.values() if of.main == ours.main.task)
+
+
+def lengths_beside(experiment: Experiment) -> tuple[str, str]:
+    """The training lengths of a figure here and in the paper, such as ``6 ← 12`` and ``16 ← 32``."""
+    if experiment.rule == "ratio":
+        return f"{GRID_LENGTHS[0]} to {GRID_LENGTHS[-1]}", f"{PAPER_LENGTHS[0]} to {PAPER_LENGTHS[-1]}"
+    ours, group = _first(experiment)
+    here = f"{ours.main.training_length} ← {ours.transfer_length}"
+    return here, f"{group.main_length} ← {group.auxiliary_length}"
+
+
 def scale_sentence(experiment: Experiment) -> str:
     """At which lengths and with which network a figure is judged here, and which the paper has."""
-    configs = [make(0) for make in experiment.series.values()]
-    ours, paper = configs[0], PRESETS["paper"]
-    group = GROUPS.get(ours.group) or next(of for of in GROUPS.values() if of.main == ours.main.task)
-    lengths = f"{ours.main.training_length} ← {ours.transfer_length}"
-    theirs = f"{group.main_length} ← {group.auxiliary_length}"
-    if experiment.rule == "ratio":
-        lengths = f"{GRID_LENGTHS[0]} to {GRID_LENGTHS[-1]}"
-        theirs = f"{PAPER_LENGTHS[0]} to {PAPER_LENGTHS[-1]}"
+    (ours, group), (lengths, theirs) = _first(experiment), lengths_beside(experiment)
     normed = ", normed queries and keys" if ours.model.qk_norm else ""
     optimizer = {"muon": "Muon", "adamw": "AdamW"}[ours.training.optimizer]
-    network = paper.recipe(group).model
+    network = PRESETS["paper"].recipe(group).model
     return (
         f"Here (preset {experiment.preset}): lengths {lengths}, {ours.model.layers} layers of {ours.model.heads} "
         f"heads, width {ours.model.width}{normed}, {ours.training.steps:,} steps with {optimizer}. "

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lgt.experiments import SAME_EXAMPLES, Experiment, Rule, grid_lengths
+from lgt.experiments import SAME_EXAMPLES, Experiment, Rule, grid_lengths, lengths_beside
 from lgt.statistics import Correlation
 from lgt.verdicts import LEARNED, Interval, Outcome
 
@@ -167,15 +167,25 @@ def markdown_table(judgements: Sequence[Judgement], seconds: Mapping[int, float]
 
     ``seconds``: what each run took on one core, by id. A run that several figures share counts for each of them.
     """
-    lines = [
-        "| figure | `lgt experiment` | preset | measured | n | verdict | core minutes |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    columns = (
+        "figure",
+        "`lgt experiment`",
+        "preset",
+        "lengths (the paper's)",
+        "measured",
+        "n",
+        "verdict",
+        "core minutes",
+    )
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
     for one in judgements:
         entry, minutes = one.experiment, sum(seconds[run_id] for run_id in one.runs) / 60
         measured = "; ".join(one._parts()).removeprefix("transfer accuracy: ") if one.seeds else ""
-        cells = (entry.figures, f"`{entry.name}`", f"`{entry.preset}`", measured, str(len(one.differences) or ""),
-                 one.verdict, f"{minutes:.0f}" if one.runs else "")  # fmt: skip
+        here, theirs = lengths_beside(entry)
+        cells = (
+            entry.figures, f"`{entry.name}`", f"`{entry.preset}`", f"{here} ({theirs})", measured,
+            str(len(one.differences) or ""), one.verdict, f"{minutes:.0f}" if one.runs else "",
+        )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
