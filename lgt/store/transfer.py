@@ -38,6 +38,10 @@ IDENTITY = ("config_hash", "code_version", "device", "created_at", "finished_at"
 """Columns of ``runs`` that together tell one finished run from every other, in any store."""
 
 
+TRANSFERS = 0.5
+"""Transfer accuracy from which a run that keeps its weights counts as one that transfers."""
+
+
 @dataclass(frozen=True)
 class MergeReport:
     """How many finished runs a merge copied, and how many were here already."""
@@ -270,19 +274,20 @@ def thin(engine: Engine) -> int:
 
 
 def exemplary(engine: Engine) -> set[int]:
-    """Runs whose weights are worth their room: of every setting of a task group the co-trained run with the median
-    transfer accuracy and the main task alone with the same seed and steps; with rotary positions also the co-trained
-    run with the lowest."""
+    """Runs whose weights are worth their room: of every task group as a preset has it, the co-trained run with the
+    median transfer accuracy and the main task alone with the same seed and steps. With rotary positions, where the median run
+    transfers, also the co-trained run with the lowest: a seed that fails where others do not."""
     transfer = queries.final_accuracy(engine).set_index("run_id").transfer.fillna(0.0)
     found = set()
     for setting, comparison in comparisons(engine).items():
         runs, alone = comparison.runs["co-trained"], comparison.runs["alone-same-steps"]
-        if setting.group not in GROUPS or not runs:
+        if setting.group not in GROUPS or setting.changes or not runs:
             continue
         ranked = [seed for _, seed in sorted((transfer.get(run_id, 0.0), seed) for seed, run_id in runs.items())]
         middle = ranked[(len(ranked) - 1) // 2]
         found |= {runs[middle]} | ({alone[middle]} if middle in alone else set())
-        found |= {runs[ranked[0]]} if setting.position == "rope" else set()
+        transfers = transfer.get(runs[middle], 0.0) >= TRANSFERS
+        found |= {runs[ranked[0]]} if setting.position == "rope" and transfers else set()
     return found
 
 
