@@ -275,8 +275,11 @@ def thin(engine: Engine) -> int:
 
 def exemplary(engine: Engine) -> set[int]:
     """Runs whose weights are worth their room: of every task group as a preset has it, the co-trained run with the
-    median transfer accuracy and the main task alone with the same seed and steps. With rotary positions, where the median run
-    transfers, also the co-trained run with the lowest: a seed that fails where others do not."""
+    median transfer accuracy and the main task alone with the same seed and steps.
+
+    With rotary positions, where the median run transfers, also the co-trained run with the lowest: a seed that fails
+    where others do not.
+    """
     transfer = queries.final_accuracy(engine).set_index("run_id").transfer.fillna(0.0)
     found = set()
     for setting, comparison in comparisons(engine).items():
