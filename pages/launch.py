@@ -29,9 +29,8 @@ REFRESH_SECONDS = 2.0
 CHARTS = 2
 LATELY_SECONDS = 900  # so long the curve of a finished run stays beside those of running ones
 ENDED = 8
-USUAL_SEEDS = "usual-seeds"
-"""Where the session keeps the seeds that the form proposed last; nothing after a start, so that a second click on the
-button finds the first one's runs instead of the next seed's."""
+PROPOSED = "proposed-seeds"
+"""Where the session keeps what the form proposed last: for which runs, and the seeds."""
 
 
 def choose() -> list[RunConfig]:
@@ -73,14 +72,27 @@ def choose_sides() -> list[Arm]:
 
 
 def choose_seeds(of_seed: Callable[[int], list[RunConfig]]) -> list[int]:
-    """Model seeds, ``?seeds=`` in the address; untouched, the first one whose runs the store does not have yet."""
-    usual = str(actions.unused_seed(of_seed))
-    if st.session_state.get("seeds") in (None, st.session_state.get(USUAL_SEEDS)):
+    """Model seeds, ``?seeds=`` in the address; untouched, the first one whose runs the store does not have yet.
+
+    What was proposed stays while the form does: a click starts the seed that its viewer sees, and a second click, or
+    somebody else's, finds the first one's runs.
+    """
+    usual, form = str(actions.unused_seed(of_seed)), form_of(of_seed)
+    seeds, (last_form, last) = st.session_state.get("seeds"), st.session_state.get(PROPOSED, ("", None))
+    if seeds is None or (seeds == last and form != last_form):
         st.session_state["seeds"] = st.query_params.get("seeds", usual)
-        st.session_state[USUAL_SEEDS] = usual
+        st.session_state[PROPOSED] = form, usual
     seeds = st.text_input("Seeds", key="seeds", max_chars=50, help="Such as 0-4 or 0,2,5.")
     address.remember("seeds", "" if seeds == usual else seeds)
     return parse_seeds(seeds)
+
+
+def form_of(of_seed: Callable[[int], list[RunConfig]]) -> str:
+    """What tells the form's choices, seeds aside, from others; empty for a pair that cannot be trained."""
+    try:
+        return " ".join(config.hash() for config in of_seed(0))
+    except ConfigError:
+        return ""
 
 
 def preset_help() -> str:
@@ -130,7 +142,6 @@ def start(configs: list[RunConfig]) -> None:
         if not missing:
             st.button("Take another seed", key="reseed", on_click=take_another_seed)
     if wanted and missing:
-        st.session_state[USUAL_SEEDS] = ""
         actions.submit(missing, token)
         st.session_state.token = uuid.uuid4().hex
         st.rerun()

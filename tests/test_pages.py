@@ -74,6 +74,9 @@ def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped,
     assert app.button(key="start").disabled and app.query_params["seeds"] in ("0", ["0"])
     app.button(key="reseed").click().run()
     assert app.text_input(key="seeds").value == free and "seeds" not in app.query_params
+    app.selectbox(key="choice-group").set_value("control-copy").run()
+    assert app.text_input(key="seeds").value != free, "another pair has other seeds left"
+    assert not app.button(key="start").disabled
     app.text_input(key="seeds").set_value("0,77").run()
     assert "2 of 4 have been asked for before" in words(app) and re.search(
         r"2 runs, about \d+ s on \d worker", words(app)
