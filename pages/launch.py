@@ -168,7 +168,7 @@ def draw_runs() -> None:
     if bool(live) != st.session_state["watching"]:
         st.rerun()  # the first one has come or the last one ended: the page starts its timer, or stops it
     running = [run for run in live if run.state == "running"]
-    names = titles()
+    names = titles([run.id for run in live])
     waiting = [run for run in live if run.state == "queued"]
     if live:
         workers_line(len(running), len(waiting), any(run.stale for run in running))
@@ -180,13 +180,15 @@ def draw_runs() -> None:
         cancel_button(run.id, button)
     if len(waiting) > 5:
         st.caption(f"and {len(waiting) - 5} more waiting")
-    charts(running, names)
-    ended(names)
+    charts(running)
+    ended()
 
 
-def titles() -> dict[int, str]:
-    """The runs of the store in words, by id."""
-    return {int(row.id): frame.plain(runtable.run_title(row)) for row in data.read_runs().itertuples()}
+def titles(ids: list[int]) -> dict[int, str]:
+    """Runs in words, by id; of a store of ten thousand only those that are asked for."""
+    runs = data.read_runs()
+    shown = runs[runs.id.isin(ids)] if ids else runs[:0]
+    return {int(row.id): frame.plain(runtable.run_title(row)) for row in shown.itertuples()}
 
 
 def workers_line(running: int, waiting: int, late: bool) -> None:
@@ -235,13 +237,14 @@ def attempt(action: Callable[[int], object], argument: int) -> None:
         st.session_state["refusal"] = str(error)
 
 
-def charts(running: list[LiveRun], names: dict[int, str]) -> None:
+def charts(running: list[LiveRun]) -> None:
     """The curves of the newest runs that run or have lately finished, side by side and in order of their ids."""
     ids = [run.id for run in running[-CHARTS:]]
     runs = data.read_runs()
     if not runs.empty:
         lately = runs[(runs.state == "done") & (runs.finished_at > time.time() - LATELY_SECONDS)]
         ids += lately.sort_values("finished_at").id.tolist()[::-1][: CHARTS - len(ids)]
+    names = titles(ids)
     for run_id, column in zip(sorted(ids), st.columns(CHARTS, gap="large"), strict=False):
         with column:
             accuracy = data.read_accuracy([run_id])
@@ -253,14 +256,16 @@ def charts(running: list[LiveRun], names: dict[int, str]) -> None:
             panels.curve(accuracy, key=f"live-{run_id}")
 
 
-def ended(names: dict[int, str]) -> None:
+def ended() -> None:
     """The runs that ended last, with the reason where they did not end well."""
     runs = data.read_runs()
     runs = runs[runs.state.isin(["done", "failed", "cancelled"])] if not runs.empty else runs
     if runs.empty:
         return
     st.subheader("Ended", anchor=False)
-    for row in runs.sort_values("finished_at", ascending=False).head(ENDED).itertuples():
+    last = runs.sort_values("finished_at", ascending=False).head(ENDED)
+    names = titles(last.id.tolist())
+    for row in last.itertuples():
         text, button = st.columns([6, 1], vertical_alignment="center")
         reason = f": {frame.plain(row.error)}" if isinstance(row.error, str) else ""
         name = f"[run {row.id}](runs?run={row.id}) · {names[int(row.id)]}"
