@@ -23,7 +23,8 @@ from lgt.labels import id_ranges
 from lgt.store import queries
 from lgt.store.errors import StoreError, store_name
 
-WIDTH = 305
+ACROSS, WIDTH = 880, 420
+"""Width of a chart across the page, and of one of two beside each other, px."""
 STYLE = """
 body { font: 16px/1.5 "Source Sans 3", "Segoe UI", Helvetica, Arial, sans-serif; color: #1d2733; margin: 3rem auto;
   max-width: 62rem; padding: 0 1rem; }
@@ -74,7 +75,7 @@ def page(engine: Engine) -> Iterator[str]:
         yield "<p>No finished seed of any figure yet.</p>"
         return
     for chart in overviews(tried, LIGHT):
-        yield f"<figure>{svg(chart(), 760)}</figure>"
+        yield f"<figure>{svg(chart(), ACROSS)}</figure>"
     for number, statement in CLAIMS.items():
         verdicts = ", ".join(f"{count} {outcome}" for outcome, count in of_claim(judgements, number).items())
         yield f"<h2>{number}. {html.escape(statement)}</h2><p>So far: {verdicts}.</p>"
@@ -96,8 +97,8 @@ def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
     if judgement.runs:
         accuracy, course = queries.accuracy(engine, judgement.runs), course_frame(engine, judgement)
         yield '<div class="charts">'
-        for chart in figure(judgement, accuracy, course, LIGHT):
-            yield f"<figure>{svg(chart(), WIDTH)}</figure>"
+        for place, chart in enumerate(figure(judgement, accuracy, course, LIGHT)):
+            yield f"<figure>{svg(chart(), WIDTH if place else ACROSS)}</figure>"
         yield "</div>"
         yield f'<p class="note">{html.escape(provenance(queries.runs(engine, ids=judgement.runs)))}</p>'
     command = f".venv/bin/python -m lgt experiment {experiment.name} --database mine.db"

@@ -59,7 +59,7 @@ def verdict_chart(
     ]  # fmt: skip
     texts: dict[str, Any] = {"baseline": "middle", "fontSize": theme.size, "tooltip": None}
     rows = alt.Chart(means)
-    verdict_width = 10 * theme.size  # px for the words at the right
+    verdict_width = 12 * theme.size  # px for the words at the right
     layers = [
         rows.mark_text(align="left", limit=alt.ExprRef(f"width - {verdict_width + 10}"), **texts, color=theme.text)
         .encode(y=y(TEXT_AT), x=alt.value(0), text="statement:N"),
