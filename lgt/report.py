@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from sqlalchemy import Engine
 
 from lgt.charts import LIGHT
@@ -19,7 +18,7 @@ from lgt.claims import CLAIMS, all_judged, course_frame, of_claim
 from lgt.experiments import scale_sentence
 from lgt.figures import figure, overviews
 from lgt.judgements import Judgement, correlation_frame, differences_frame
-from lgt.labels import id_ranges
+from lgt.runtable import provenance
 from lgt.store import queries
 from lgt.store.errors import StoreError, store_name
 
@@ -103,12 +102,6 @@ def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
         yield f'<p class="note">{html.escape(provenance(queries.runs(engine, ids=judgement.runs)))}</p>'
     command = f".venv/bin/python -m lgt experiment {experiment.name} --database mine.db"
     yield f'<p class="note">Repeat with <code>{command}</code></p>'
-
-
-def provenance(runs: pd.DataFrame) -> str:
-    """Which runs, on what, from which code."""
-    ids, devices = id_ranges(runs.id), "; ".join(sorted(set(runs.device.dropna())))
-    return f"Runs {ids}; on {devices}; code {', '.join(sorted(set(runs.code_version)))}."
 
 
 def svg(chart: Any, width: int) -> str:

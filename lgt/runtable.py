@@ -10,7 +10,7 @@ import pandas as pd
 
 from lgt.config import LABELS, Arm, RunConfig
 from lgt.groups import GROUPS
-from lgt.labels import ARM_TITLES
+from lgt.labels import ARM_TITLES, id_ranges
 from lgt.presets import PRESETS, custom_config, group_config
 from lgt.store.comparisons import changes_from
 from lgt.store.marks import ARCHIVED, DELETED, STAR
@@ -75,6 +75,12 @@ def config_title(config: RunConfig) -> str:
     others = "+".join(spec.task for spec in config.others) or None
     pair = pair_title(config.group, config.main.task, others, config.main.training_length, config.transfer_length)
     return f"{pair}, {ARM_TITLES[config.arm]}, seed {config.model_seed}"
+
+
+def provenance(runs: pd.DataFrame) -> str:
+    """Which runs, on what, from which code."""
+    ids, devices = id_ranges(runs.id), "; ".join(sorted(set(runs.device.dropna())))
+    return f"Runs {ids}; on {devices}; code {', '.join(sorted(set(runs.code_version)))}."
 
 
 def title(task: str) -> str:

@@ -10,7 +10,7 @@ from lgt.claims import CLAIMS, of_claim
 from lgt.experiments import scale_sentence
 from lgt.figures import figure, overviews
 from lgt.judgements import Judgement, correlation_frame, differences_frame
-from lgt.labels import id_ranges
+from lgt.runtable import provenance
 from lgt.ui import data, frame
 from lgt.ui.drawing import draw
 from lgt.ui.frame import badge
@@ -54,19 +54,12 @@ def entry(judgement: Judgement) -> None:
             charts(judgement)
             if judgement.correlations:
                 st.table(correlation_frame(judgement).set_index("seed"))
-            st.caption(provenance(judgement))
+            runs = data.read_runs()
+            st.caption(provenance(runs[runs.id.isin(judgement.runs)]))
         st.caption("Make these runs yourself:")
         st.code(
             f".venv/bin/python -m lgt experiment {experiment.name} --database mine.db", language="bash", wrap_lines=True
         )
-
-
-def provenance(judgement: Judgement) -> str:
-    """Which runs stand behind a figure, on what they ran and with which code."""
-    runs = data.read_runs()
-    shown = runs[runs.id.isin(judgement.runs)]
-    devices, versions = "; ".join(sorted(set(shown.device.dropna()))), ", ".join(sorted(set(shown.code_version)))
-    return f"Runs {id_ranges(judgement.runs)}; on {devices}; code {versions}."
 
 
 def charts(judgement: Judgement) -> None:

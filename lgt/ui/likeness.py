@@ -12,6 +12,7 @@ from lgt.attribution.sharing import HeadSharing, head_sharing, map_difference
 from lgt.charts import circuit_chart
 from lgt.config import RunConfig
 from lgt.dynamics import course, tracking, tracking_of_changes
+from lgt.judgements import signed
 from lgt.statistics import Correlation
 from lgt.tasks import TASKS
 from lgt.ui import data, frame
@@ -153,8 +154,3 @@ def course_sentence(measure: str, over: Correlation, changes: float | None) -> s
         f"{signed(over.high)}, permutation p = {over.p:.2g}, {over.n} checkpoints)"
     )
     return text + ("." if changes is None else f"; of the changes between checkpoints: {signed(changes)}.")
-
-
-def signed(value: float) -> str:
-    """A correlation with its sign, such as ``+0.50`` or ``−0.31``."""
-    return f"{value:+.2f}".replace("-", "−")
