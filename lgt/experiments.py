@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from lgt.checks import ConfigError
-from lgt.config import Arm, Position, RunConfig, TaskSpec
+from lgt.config import Arm, Position, RunConfig, TaskSpec, with_setting
 from lgt.groups import GROUPS, TaskGroup
 from lgt.paper import GRID_LENGTHS as PAPER_LENGTHS
 from lgt.presets import PRESETS, baseline, custom_config, group_config, preset_named
@@ -71,14 +71,15 @@ def three_arms(group: str, preset: str, position: Position = "rope", prefix: str
     return {prefix + name: _of_group(group, preset, arm, position) for name, arm in ARMS.items()}
 
 
-def longer(arms: Mapping[str, Maker], steps: int) -> dict[str, Maker]:
-    """``arms`` of :func:`three_arms` trained for ``steps`` instead, the baselines matched to that."""
+def changed(arms: Mapping[str, Maker], *settings: str) -> dict[str, Maker]:
+    """``arms`` of :func:`three_arms` trained with ``settings`` such as ``training.steps=3000``, baselines matched."""
 
     def of(name: str) -> Maker:
         def make(seed: int) -> RunConfig:
             together = arms[TOGETHER](seed)
-            whole = replace(together, training=replace(together.training, steps=steps))
-            return baseline(whole, ARMS[name])
+            for setting in settings:
+                together = with_setting(together, *setting.split("=", 1))
+            return baseline(together, ARMS[name])
 
         return make
 
@@ -107,6 +108,8 @@ def _positions(group: str, preset: str) -> dict[str, Maker]:
     return together | {f"{name}, alone": _of_group(group, preset, "alone-same-steps", name) for name in positions}
 
 
+THREE_LAYERS = "model.layers=3"
+"""How pairs were trained before the presets gave them a fourth layer (``benchmarks/RECIPES.md``)."""
 CHECKPOINTS = 20
 
 
@@ -164,10 +167,11 @@ def _first_results() -> dict[str, Maker]:
 
 
 def _circuits(
-    name: str, group: str, preset: str, figures: str, pair: str, maps: Rule = "tracks", attention: Rule = "tracks"
-) -> list[Experiment]:
+    name: str, group: str, preset: str, figures: str, pair: str, maps: Rule = "tracks", attention: Rule = "tracks",
+    settings: Sequence[str] = (),
+) -> list[Experiment]:  # fmt: skip
     """The two entries of a pair for claim 8: whether the gap follows the ablation maps, and the attention patterns."""
-    series = {TOGETHER: followed(group, preset)}
+    series = changed({TOGETHER: followed(group, preset)}, *settings)
     return [
         Experiment(
             f"{name}-maps", 8, figures, preset, f"Ablation-map difference {maps} the gap: {pair}.",
@@ -188,18 +192,22 @@ EXPERIMENTS: dict[str, Experiment] = {
                    three_arms("add-carry", "small")),
         Experiment("fig3b", 1, "3b, 3d", "demo", "Longer subtraction lifts addition.",
                    three_arms("add-subtract", "demo") | {TOGETHER: followed("add-subtract", "demo")}),
-        Experiment("fig3b-small", 1, "3b, 3d", "small", "Longer subtraction lifts addition, in twice the steps.",
-                   three_arms("add-subtract", "small") | {TOGETHER: followed("add-subtract", "small")}),
+        Experiment("fig3b-shallow", 1, "3b, 3d", "demo", "Longer subtraction lifts addition, in three layers.",
+                   changed(three_arms("add-subtract", "demo"), THREE_LAYERS)
+                   | changed({TOGETHER: followed("add-subtract", "demo")}, THREE_LAYERS)),
         Experiment("fig3c", 1, "3c, 3d", "demo", "Longer multiplication lifts addition.",
                    three_arms("add-multiply", "demo")),
-        Experiment("fig3c-small", 1, "3c, 3d", "small", "Longer multiplication lifts addition, in twice the steps.",
-                   three_arms("add-multiply", "small")),
+        Experiment("fig3c-shallow", 1, "3c, 3d", "demo", "Longer multiplication lifts addition, in three layers.",
+                   changed(three_arms("add-multiply", "demo"), THREE_LAYERS)),
+        Experiment("fig3c-shallow-long", 1, "3c, 3d", "small",
+                   "Longer multiplication lifts addition, in three layers and twice the steps.",
+                   changed(three_arms("add-multiply", "small"), THREE_LAYERS)),
         Experiment("fig4a", 1, "4a, 4b", "demo", "Longer associative recall lifts copying.",
                    three_arms("copy-mqar", "demo")),
         Experiment("fig4a-small", 1, "4a, 4b", "small", "Longer associative recall lifts copying, at greater lengths.",
                    three_arms("copy-mqar", "small")),
         Experiment("fig4a-long", 1, "4a, 4b", "demo", "Longer associative recall lifts copying, in 3,000 steps.",
-                   longer(three_arms("copy-mqar", "demo"), 3000)),
+                   changed(three_arms("copy-mqar", "demo"), "training.steps=3000")),
         Experiment("fig4c", 1, "4c, 4d", "demo", "Flipping case and reversing, each longer, lift both together.",
                    three_arms("caprev", "demo")),
         Experiment("fig6", 1, "6", "small", "Longer shortest paths lift maze walks.",
@@ -234,7 +242,8 @@ EXPERIMENTS: dict[str, Experiment] = {
                    {"together": followed("add-carry", "small")}, rule="unstable over steps"),
         *_circuits("fig11", "add-carry", "small", "11", "addition beside digit sums and carries"),
         *_circuits("fig17", "add-subtract", "demo", "17", "addition beside subtraction"),
-        *_circuits("fig17-small", "add-subtract", "small", "17", "addition beside subtraction, longer"),
+        *_circuits("fig17-shallow", "add-subtract", "demo", "17", "addition beside subtraction, in three layers",
+                   settings=(THREE_LAYERS,)),
         *_circuits("fig18", "caprev", "demo", "18", "flipping case and reversing", attention="does not track"),
         *_circuits("fig19", "control-add", "small", "19", "the unrelated copy beside addition", "does not track",
                    "does not track"),

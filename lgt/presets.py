@@ -95,6 +95,9 @@ _SCALED_LENGTHS = {
     "copy-mqar": (8, 16), "caprev": (8, 16), "control-copy": (8, 16), "dfs-path": (6, 12), "path-dfs": (6, 12),
 }  # fmt: skip
 
+_HARDER = {"add-multiply": 4, "add-subtract": 4, "dfs-path": 4}
+"""Groups whose auxiliary not every seed learns with three layers."""
+
 PRESETS: dict[str, Preset] = {
     "demo": Preset(
         "demo",
@@ -102,6 +105,7 @@ PRESETS: dict[str, Preset] = {
         _SCALED_LENGTHS,
         _scaled(1, _DEMO_MEASURES),
         {"add-multiply": 3000, "add-subtract": 5000, "dfs-path": 4000},
+        _HARDER,
     ),
     "small": Preset(
         "small",
@@ -109,7 +113,7 @@ PRESETS: dict[str, Preset] = {
         _SCALED_LENGTHS | {key: (12, 24) for key in ("copy-mqar", "caprev", "control-copy")},
         _scaled(2, _SMALL_MEASURES),
         {"add-multiply": 6000, "add-subtract": 10_000, "dfs-path": 8000},
-        {"dfs-path": 4},
+        _HARDER,
     ),
     "paper": Preset(
         "paper",

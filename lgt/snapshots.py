@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from lgt.attribution.ablation import head_score_rows
 from lgt.attribution.attention import attention_difference_rows
 from lgt.checkpoint import measured_copy, to_bytes
@@ -9,7 +11,7 @@ from lgt.config import RunConfig
 from lgt.evaluate import accuracy_rows
 from lgt.model import Decoder
 from lgt.sinks import Sink
-from lgt.statistics import zone_lengths
+from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, ZONES, Zone, zone_lengths
 from lgt.tasks import evaluation_lengths, task_named
 
 
@@ -19,7 +21,13 @@ def snapshot_steps(config: RunConfig) -> list[int]:
     return sorted({round(steps * i / count) for i in range(1, count + 1)} - {0} | {steps})
 
 
-def attribution_lengths(config: RunConfig) -> list[int]:
+MAPPED_ON_THE_WAY: tuple[Zone, ...] = (IN_DISTRIBUTION, TRANSFER_REGION)
+"""Zones whose ablation maps are followed during training (:mod:`lgt.dynamics`); at the last step it is all of them."""
+COMPARED_ON_THE_WAY: tuple[Zone, ...] = (IN_DISTRIBUTION,)
+"""The same of attention differences."""
+
+
+def attribution_lengths(config: RunConfig, among: Collection[Zone] = ZONES) -> list[int]:
     """Lengths at which maps are made: up to ``attribution_lengths`` evenly spread in each zone of the main task.
 
     Every task of the run is mapped at these same lengths, so that two maps can be compared; lengths that one of the
@@ -29,8 +37,8 @@ def attribution_lengths(config: RunConfig) -> list[int]:
     evaluated = sorted(set(ranges[0]).intersection(*ranges))
     zones = zone_lengths(evaluated, config.main.training_length, config.transfer_length)
     chosen: list[int] = []
-    for lengths in zones.values():
-        count = min(config.evaluation.attribution_lengths, len(lengths))
+    for zone, lengths in zones.items():
+        count = min(config.evaluation.attribution_lengths, len(lengths)) if zone in among else 0
         chosen += [lengths[int((i + 0.5) * len(lengths) / count)] for i in range(count)]
     return sorted(chosen)
 
@@ -42,8 +50,9 @@ def measure(model: Decoder, config: RunConfig, step: int, sink: Sink) -> None:
     examples = config.evaluation.examples if last else config.evaluation.progress_examples
     sink.accuracy(step, accuracy_rows(measured, config, examples))
     if step in snapshot_steps(config)[-config.evaluation.attribution_snapshots or len(snapshot_steps(config)) + 1 :]:
-        lengths = attribution_lengths(config)
-        sink.head_scores(step, head_score_rows(measured, config, lengths))
-        sink.attention_differences(step, attention_difference_rows(measured, config, lengths))
+        mapped = attribution_lengths(config, ZONES if last else MAPPED_ON_THE_WAY)
+        compared = attribution_lengths(config, ZONES if last else COMPARED_ON_THE_WAY)
+        sink.head_scores(step, head_score_rows(measured, config, mapped))
+        sink.attention_differences(step, attention_difference_rows(measured, config, compared))
     if last:
         sink.checkpoint(step, to_bytes(measured))

@@ -14,7 +14,7 @@ from streamlit.testing.v1 import AppTest
 from lgt.charts import DARK, LIGHT, transfer_matrix, verdict_chart
 from lgt.claims import CLAIMS, all_judged, judged
 from lgt.cli import main
-from lgt.experiments import EXPERIMENTS, Experiment, one_auxiliary, three_arms
+from lgt.experiments import EXPERIMENTS, Experiment, changed, one_auxiliary, three_arms
 from lgt.records import AccuracyRow
 from lgt.report import svg
 from lgt.store import leases, queries, writes
@@ -188,6 +188,15 @@ def test_an_empty_store_has_no_verdict_and_every_experiment_makes_its_runs(store
             assert len(experiment.series) == 25 and None in lengths, "half of the grid has no transfer region"
         else:
             assert None not in lengths and (experiment.rule == "none" or len(lengths) == 1)
+
+
+def test_a_changed_figure_has_baselines_of_its_own_change():
+    plain, deep = three_arms("add-multiply", "demo"), changed(three_arms("add-multiply", "demo"), "model.layers=5")
+    assert deep.keys() == plain.keys()
+    for name, make in deep.items():
+        config, before = make(3), plain[name](3)
+        assert config.model.layers == 5 and config.model_seed == 3
+        assert replace(config, model=before.model) == before, name
 
 
 def test_a_report_opens_without_a_server_and_says_what_the_command_says(store, tmp_path, capsys):

@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from lgt.config import Arm, Position, RunConfig
 from lgt.presets import group_config
-from lgt.records import AccuracyRow
+from lgt.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow
 from lgt.store import leases, queries, transfer, writes
 from lgt.store.engine import StoreError, open_store, read_connection, write_transaction
 from lgt.store.schema import RUN_TABLES
@@ -217,3 +217,26 @@ def test_thinning_out_keeps_typical_and_weakest_runs_and_makes_the_file_smaller(
     assert queries.checkpoints(store).run_id.tolist() == kept
     assert queries.accuracy(store, gone, "all").equals(accuracy) and transfer.integrity(store) == []
     assert transfer.thin(store) == 0
+
+
+def test_thinning_out_leaves_of_maps_on_the_way_what_is_followed(store: Engine) -> None:
+    run_id = writes.create_run(store, replace(CONFIG, training=replace(CONFIG.training, steps=20)))
+    attempt = leases.start_run(store, run_id, "worker", "cpu")
+    for step in (10, 20):
+        lengths = (2, 6, 9)  # trained, transfer region, beyond
+        scores = [HeadScoreRow("reverse_add", length, 0, 0, 0.5, 0.25, 64) for length in lengths]
+        differences = [AttentionDifferenceRow("reverse_add", "no_carry", length, 0, 0, 1.5) for length in lengths]
+        writes.record_head_scores(store, run_id, attempt, step, scores)
+        writes.record_attention_differences(store, run_id, attempt, step, differences)
+
+    def left() -> list[list[tuple[int, int]]]:
+        tables = (queries.head_scores, queries.attention_differences)
+        frames = [read(store, [run_id], "all") for read in tables]
+        return [sorted(zip(frame.step.tolist(), frame.length.tolist(), strict=True)) for frame in frames]
+
+    everything = [(step, length) for step in (10, 20) for length in (2, 6, 9)]
+    transfer.thin(store)
+    assert left() == [everything, everything], "a run that goes on is not touched"
+    leases.finish_run(store, run_id, attempt, "done")
+    transfer.thin(store)
+    assert left() == [[pair for pair in everything if pair not in gone] for gone in ([(10, 9)], [(10, 6), (10, 9)])]

@@ -216,6 +216,17 @@ def test_maps_are_made_at_lengths_that_every_task_has():
     assert min(lengths) >= 2 and max(lengths) <= 52 and any(24 < length <= 48 for length in lengths)
 
 
+def test_on_the_way_heads_are_measured_at_the_lengths_that_are_followed():
+    config, sink = tiny(steps=4), ListSink()
+    followed = replace(config, evaluation=replace(config.evaluation, attribution_snapshots=2))
+    train(followed, sink)
+    mapped = [{row.length for row in sink.maps[step]} for step in (2, 4)]
+    compared = [{row.length for row in sink.differences[step]} for step in (2, 4)]
+    assert mapped[1] == compared[1] == set(attribution_lengths(followed)) and max(mapped[1]) > 6
+    assert mapped[0] == {length for length in mapped[1] if length <= 6}
+    assert compared[0] == {length for length in mapped[1] if length <= 3}
+
+
 def test_unknown_task_is_refused_before_training():
     config = replace(tiny(), tasks=(TaskSpec("nonsense", "main", 3),), arm="alone-same-steps")
     with pytest.raises(ConfigError, match="nonsense"):

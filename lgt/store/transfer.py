@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, delete, insert, make_url, select
+from sqlalchemy import ColumnElement, Connection, Engine, SQLColumnExpression, delete, func, insert, make_url, select
 
 from lgt.groups import GROUPS
 from lgt.store import files, outside, queries
@@ -30,7 +30,17 @@ from lgt.store.engine import (
 from lgt.store.errors import RESTORE, StoreError, explained, store_name
 from lgt.store.frames import frame
 from lgt.store.queries import intact
-from lgt.store.schema import RUN_TABLES, Base, Checkpoint, Run, RunState, column_names
+from lgt.store.schema import (
+    RUN_TABLES,
+    AttentionDifference,
+    Base,
+    Checkpoint,
+    HeadScore,
+    Run,
+    RunState,
+    RunTask,
+    column_names,
+)
 from lgt.store.upserts import upsert
 
 Format = Literal["csv", "parquet", "json"]
@@ -260,17 +270,33 @@ def _set_aside(target: Path) -> Path | None:
 def thin(engine: Engine) -> int:
     """Remove weights and give the space back; those of :func:`exemplary` runs stay, and those of unfinished ones.
 
-    All numbers stay; a repeated run makes the same weights again. Returns of how many runs. Raises StoreError for a
-    store that is not SQLite, whose file does not grow for ever.
+    What older runs measured of heads on their way at lengths that are not followed (:mod:`lgt.snapshots`) goes, too.
+    All other numbers stay; a repeated run makes the same weights again. Returns of how many runs the weights went.
+    Raises StoreError for a store that is not SQLite, whose file does not grow for ever.
     """
     if engine.dialect.name != "sqlite":
         raise StoreError(f"{store_name(engine.url)} is not a SQLite file; there is nothing to thin out")
     done = select(Run.id).where(Run.state == RunState.DONE, Run.id.not_in(exemplary(engine)))
     with write_transaction(engine) as connection:
         gone = connection.execute(delete(Checkpoint).where(Checkpoint.run_id.in_(done))).rowcount
+        longest_mapped = func.coalesce(RunTask.transfer_length, RunTask.training_length)
+        connection.execute(delete(HeadScore).where(_on_the_way_beyond(HeadScore, longest_mapped)))
+        longest_compared = RunTask.training_length
+        connection.execute(delete(AttentionDifference).where(_on_the_way_beyond(AttentionDifference, longest_compared)))
     with explained(engine.url), closing(engine.raw_connection()) as raw:
         raw.cursor().execute("VACUUM")
     return gone
+
+
+def _on_the_way_beyond(
+    table: type[HeadScore] | type[AttentionDifference], longest: SQLColumnExpression[int]
+) -> ColumnElement[bool]:
+    """Rows of finished runs from before the last step, at lengths above ``longest`` of the run's main task."""
+    of_run = select(Run.id).join(RunTask, (RunTask.run_id == Run.id) & (RunTask.role == "main"))
+    beyond = of_run.where(
+        Run.id == table.run_id, Run.state == RunState.DONE, table.step < Run.total_steps, table.length > longest
+    )
+    return beyond.correlate(table).exists()
 
 
 def exemplary(engine: Engine) -> set[int]:
