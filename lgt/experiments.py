@@ -72,7 +72,7 @@ def three_arms(group: str, preset: str, position: Position = "rope", prefix: str
 
 
 def changed(arms: Mapping[str, Maker], *settings: str) -> dict[str, Maker]:
-    """``arms`` of :func:`three_arms` trained with ``settings`` such as ``training.steps=3000``, baselines matched."""
+    """``arms`` of :func:`three_arms` trained with ``settings`` such as ``training.steps=1000``, baselines matched."""
 
     def of(name: str) -> Maker:
         def make(seed: int) -> RunConfig:
@@ -199,19 +199,22 @@ EXPERIMENTS: dict[str, Experiment] = {
                    three_arms("add-multiply", "demo")),
         Experiment("fig3c-shallow", 1, "3c, 3d", "demo", "Longer multiplication lifts addition, in three layers.",
                    changed(three_arms("add-multiply", "demo"), THREE_LAYERS)),
-        Experiment("fig3c-shallow-long", 1, "3c, 3d", "small",
+        Experiment("fig3c-shallow-small", 1, "3c, 3d", "small",
                    "Longer multiplication lifts addition, in three layers and twice the steps.",
                    changed(three_arms("add-multiply", "small"), THREE_LAYERS)),
         Experiment("fig4a", 1, "4a, 4b", "demo", "Longer associative recall lifts copying.",
                    three_arms("copy-mqar", "demo")),
-        Experiment("fig4a-small", 1, "4a, 4b", "small", "Longer associative recall lifts copying, at greater lengths.",
-                   three_arms("copy-mqar", "small")),
-        Experiment("fig4a-long", 1, "4a, 4b", "demo", "Longer associative recall lifts copying, in 3,000 steps.",
-                   changed(three_arms("copy-mqar", "demo"), "training.steps=3000")),
+        Experiment("fig4a-short", 1, "4a, 4b", "demo", "Longer associative recall lifts copying, in 1,000 steps.",
+                   changed(three_arms("copy-mqar", "demo"), "training.steps=1000")),
+        Experiment("fig4a-short-small", 1, "4a, 4b", "small",
+                   "Longer associative recall lifts copying, at greater lengths in 2,000 steps.",
+                   changed(three_arms("copy-mqar", "small"), "training.steps=2000")),
         Experiment("fig4c", 1, "4c, 4d", "demo", "Flipping case and reversing, each longer, lift both together.",
                    three_arms("caprev", "demo")),
         Experiment("fig6", 1, "6", "small", "Longer shortest paths lift maze walks.",
                    three_arms("dfs-path", "small")),
+        Experiment("fig6-shallow", 1, "6", "small", "Longer shortest paths lift maze walks, in four layers.",
+                   changed(three_arms("dfs-path", "small"), "model.layers=4", "training.learning_rate=0.04")),
         Experiment("fig7", 4, "7", "demo", "Swapped: longer maze walks lift shortest paths.",
                    three_arms("path-dfs", "demo")),
         Experiment("fig8-add", 2, "8", "small", "A longer unrelated copy does not lift addition.",
