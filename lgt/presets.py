@@ -113,6 +113,7 @@ PRESETS: dict[str, Preset] = {
         _scaled(1, _DEMO_MEASURES),
         {
             "copy-mqar": Own(steps=3000),
+            "control-copy": Own(steps=3000),
             "add-multiply": Own(steps=3000, layers=4),
             "add-subtract": Own(steps=5000, layers=4),
             "dfs-path": Own(steps=4000, layers=4),
@@ -125,6 +126,7 @@ PRESETS: dict[str, Preset] = {
         _scaled(2, _SMALL_MEASURES),
         {
             "copy-mqar": Own(steps=6000),
+            "control-copy": Own(steps=6000),
             "add-multiply": Own(steps=6000, layers=4),
             "add-subtract": Own(steps=10_000, layers=4),
             "dfs-path": Own(steps=8000, layers=6, learning_rate=0.02),
