@@ -281,13 +281,22 @@ JUDGES: Mapping[Rule, Callable[[Mapping[int, float], int], Outcome]] = {
 
 
 def of_claim(judgements: list[Judgement], claim: int) -> dict[str, int]:
-    """How many of the claim's figures have which verdict."""
-    counts = Counter(one.verdict for one in judgements if one.experiment.claim == claim)
+    """How many of the claim's figures have which verdict; a figure counts with its latest recipe."""
+    counts = Counter(one.verdict for one in latest(judgements) if one.experiment.claim == claim)
     return dict(counts.most_common())
 
 
+def latest(judgements: list[Judgement]) -> list[Judgement]:
+    """Those that no other recipe has replaced since."""
+    return [one for one in judgements if not one.experiment.replaced_by]
+
+
 def all_judged(engine: Engine) -> list[Judgement]:
-    """Every experiment that has a rule, in the order of the claims."""
+    """Every experiment that has a rule, in the order of the claims, of each claim the replaced ones last."""
     chosen = [experiment for experiment in EXPERIMENTS.values() if experiment.rule != "none"]
     known: dict[int, pd.DataFrame] = {}
-    return [judged(engine, experiment, known) for experiment in sorted(chosen, key=lambda one: one.claim)]
+    return [judged(engine, experiment, known) for experiment in sorted(chosen, key=_place)]
+
+
+def _place(experiment: Experiment) -> tuple[int, bool]:
+    return experiment.claim, bool(experiment.replaced_by)

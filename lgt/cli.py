@@ -29,7 +29,7 @@ app = typer.Typer(
 )
 for command in (
     cli_runs.train, cli_runs.submit, cli_runs.worker, cli_runs.experiment, cli_runs.claims, cli_runs.report,
-    cli_runs.runs, cli_runs.show, cli_runs.cancel, cli_runs.retry, bench,
+    cli_runs.runs, cli_runs.show, cli_runs.attribute, cli_runs.cancel, cli_runs.retry, bench,
 ):  # fmt: skip
     app.command()(command)
 
@@ -109,10 +109,10 @@ def merge(other: str, database: Database = None) -> None:
 
 @app.command()
 def thin(database: Database = None) -> None:
-    """Remove weights that no page needs, so that the file gets smaller; the numbers stay. See ARCHITECTURE.md."""
-    from lgt.store import transfer
+    """Remove weights and maps that no page needs, so that the file gets smaller. See ARCHITECTURE.md."""
+    from lgt.store import thinning
 
-    print(f"the weights of {transfer.thin(open_database(database, create=False))} runs removed")
+    print(f"the weights of {thinning.thin(open_database(database, create=False))} runs removed")
 
 
 @app.command()

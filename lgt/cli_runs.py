@@ -1,4 +1,5 @@
-"""Commands that make runs and look after them: train, submit, worker, experiment, runs, show, cancel, retry."""
+"""Commands that make runs and look after them: train, submit, worker, experiment, runs, show,
+attribute, cancel, retry."""
 
 from __future__ import annotations
 
@@ -157,7 +158,7 @@ def claims(
 ) -> None:
     """Print the verdict on every figure of the paper that has an experiment, from the finished runs of the store."""
     from lgt.claims import CLAIMS, all_judged, of_claim
-    from lgt.experiments import scale_sentence
+    from lgt.experiments import replaced_sentence, scale_sentence
 
     engine = open_database(database, read_only=True)
     found = all_judged(engine)
@@ -179,6 +180,8 @@ def claims(
             print(f"   {judgement.verdict:<16} {where}: {entry.statement}")
             print(f"   {'':<16} {judgement.sentence()}")
             print(f"   {'':<16} {scale_sentence(entry)}")
+            if entry.replaced_by:
+                print(f"   {'':<16} {replaced_sentence(entry)}")
 
 
 def counted(verdicts: Mapping[str, int]) -> str:
@@ -297,6 +300,30 @@ def retry(run: str, database: Database = None) -> None:
     if not queue.retry(engine, record.id):
         raise StoreError(f"run {record.id} cannot be retried: it is {record.state}; failed and cancelled runs can")
     print(f"run {record.id}: queued again; `python -m lgt worker` executes it")
+
+
+def attribute(
+    run: str,
+    lengths: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Lengths in each zone; default: as the run.")
+    ] = None,
+    examples: Annotated[
+        int | None, typer.Option(parser=whole_number, metavar="N", help="Prompts of a length; default: as the run.")
+    ] = None,
+    database: Database = None,
+) -> None:
+    """Measure what each head of a finished run is needed for, from its stored weights; store and print it."""
+    number = whole_number(run)
+    engine = open_database(database, create=False)
+    from lgt.checkpoint import CheckpointError
+    from lgt.execution.afterwards import attribute
+    from lgt.store import queries
+
+    try:
+        attribute(engine, number, lengths_per_zone=lengths, examples=examples)
+    except CheckpointError as error:
+        raise StoreError(f"run {number}: {error}") from error
+    cli_tables.print_heads(queries.head_scores(engine, [number]), queries.run(engine, number).config)
 
 
 def show(run: str, as_json: AsJson = False, database: Database = None) -> None:

@@ -12,7 +12,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lgt.statistics import TRANSFER_REGION, wilson_interval, zone
+from lgt.config import RunConfig
+from lgt.labels import head_name
+from lgt.statistics import TRANSFER_REGION, ZONES, wilson_interval, zone
+from lgt.summaries import mean_map
 
 if TYPE_CHECKING:
     from lgt.store.queries import RunRecord
@@ -90,6 +93,23 @@ def print_accuracy(accuracy: pd.DataFrame) -> None:
     summary = transfer_line(accuracy)
     if summary:
         console.print(summary, highlight=False)
+
+
+def print_heads(head_scores: pd.DataFrame, config: RunConfig) -> None:
+    """Print what every task of one run loses without each head, zone by zone, in points of exact match."""
+    for zone_name in ZONES:
+        maps = mean_map(head_scores, config, zone_name)
+        if maps.empty:
+            continue
+        lengths = ", ".join(map(str, maps.attrs["lengths"]))
+        print(f"{zone_name}, lengths {lengths}: points of exact match lost without a head, mean over "
+              f"{int(maps.examples.min())} prompts a task; in brackets the loss's rise in nats")  # fmt: skip
+        lost: dict[tuple[int, int], dict[str, str]] = {}
+        for row in maps.to_dict(orient="records"):
+            text = f"{100 * row['accuracy_drop']:+.1f} ({row['loss_rise']:+.3f})"
+            lost.setdefault((int(row["layer"]), int(row["head"])), {})[str(row["task"])] = text
+        rows = [{"head": head_name(*head)} | of for head, of in sorted(lost.items())]
+        print_rows(rows, ["head", *(spec.task for spec in config.tasks)])
 
 
 def run_as_dict(record: RunRecord, accuracy: pd.DataFrame) -> dict[str, Any]:

@@ -62,7 +62,10 @@ class Judgement:
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""
         entry = self.experiment
-        plain = {name: getattr(entry, name) for name in ("name", "claim", "figures", "preset", "statement", "rule")}
+        plain = {
+            name: getattr(entry, name)
+            for name in ("name", "claim", "figures", "preset", "statement", "rule", "replaced_by")
+        }
         interval = self.interval and {"mean": self.interval.mean, "low": self.interval.low, "high": self.interval.high}
         return plain | {
             "outcome": self.verdict, "seeds": self.seeds, "series": self.series, "differences": self.differences,
@@ -182,9 +185,10 @@ def markdown_table(judgements: Sequence[Judgement], seconds: Mapping[int, float]
         entry, minutes = one.experiment, sum(seconds[run_id] for run_id in one.runs) / 60
         measured = "; ".join(one._parts()).removeprefix("transfer accuracy: ") if one.seeds else ""
         here, theirs = lengths_beside(entry)
+        verdict = f"{one.verdict}; now `{entry.replaced_by}`" if entry.replaced_by else one.verdict
         cells = (
             entry.figures, f"`{entry.name}`", f"`{entry.preset}`", f"{here} ({theirs})", measured,
-            str(len(one.differences) or ""), one.verdict, f"{minutes:.0f}" if one.runs else "",
+            str(len(one.differences) or ""), verdict, f"{minutes:.0f}" if one.runs else "",
         )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return lines

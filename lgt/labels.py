@@ -28,6 +28,15 @@ def id_ranges(ids: Iterable[int]) -> str:
     return ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in ranges)
 
 
+def head_name(layer: int, head: int) -> str:
+    """A head's name as charts and tables have it, counted from 1.
+
+    >>> head_name(1, 0)
+    'L2·H1'
+    """
+    return f"L{layer + 1}·H{head + 1}"
+
+
 def run_label(config: RunConfig) -> str:
     """Such as ``caprev 8<-16 with auxiliary, seed 0``.
 

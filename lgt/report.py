@@ -14,8 +14,8 @@ from sqlalchemy import Engine
 
 from lgt.charts import LIGHT
 from lgt.charts.vector import vector
-from lgt.claims import CLAIMS, all_judged, course_frame, of_claim
-from lgt.experiments import scale_sentence
+from lgt.claims import CLAIMS, all_judged, course_frame, latest, of_claim
+from lgt.experiments import replaced_sentence, scale_sentence
 from lgt.figures import figure, overviews
 from lgt.judgements import Judgement, correlation_frame, differences_frame
 from lgt.runtable import provenance
@@ -69,7 +69,7 @@ def page(engine: Engine) -> Iterator[str]:
         "them came before their runs, are in docs/CLAIMS.md.</p>"
     )
     yield f'<p class="note">From {html.escape(store_name(engine.url))}, {now}.</p>'
-    tried = differences_frame(judgements)
+    tried = differences_frame(latest(judgements))
     if tried.empty:
         yield "<p>No finished seed of any figure yet.</p>"
         return
@@ -90,7 +90,8 @@ def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
     yield f"Figure {html.escape(experiment.figures)}: "
     yield f"{html.escape(experiment.statement)}</h3>"
     yield f"<p>{html.escape(judgement.sentence())}.</p>"
-    yield f'<p class="note">{html.escape(scale_sentence(experiment))}.</p>'
+    notes = (scale_sentence(experiment), replaced_sentence(experiment))
+    yield f'<p class="note">{html.escape(". ".join(note for note in notes if note))}.</p>'
     if judgement.correlations:
         yield correlation_frame(judgement).to_html(index=False, border=0)
     if judgement.runs:

@@ -6,8 +6,8 @@ from collections import Counter
 
 import streamlit as st
 
-from lgt.claims import CLAIMS, of_claim
-from lgt.experiments import scale_sentence
+from lgt.claims import CLAIMS, latest, of_claim
+from lgt.experiments import replaced_sentence, scale_sentence
 from lgt.figures import figure, overviews
 from lgt.judgements import Judgement, correlation_frame, differences_frame
 from lgt.runtable import provenance
@@ -20,6 +20,7 @@ LEAD = (
     "here is shown as such: these models are far smaller than the paper's."
 )
 OUTCOMES = ("reproduced", "not reproduced", "premise not met", "too few seeds")
+EARLIER = "Earlier recipes of figures above; these do not count:"
 RULES = """
 Most rules were written before their runs; figures 3a, 4c and 8 (addition) had theirs already, and
 `docs/CLAIMS.md` lists what was changed later. The unit is the seed; a seed that does not
@@ -49,7 +50,8 @@ def entry(judgement: Judgement) -> None:
         if not box.open:
             return
         st.markdown(f"{judgement.sentence()}.")
-        st.caption(f"{scale_sentence(experiment)}.")
+        notes = (scale_sentence(experiment), replaced_sentence(experiment))
+        st.caption(". ".join(note for note in notes if note) + ".")
         if judgement.runs:
             charts(judgement)
             if judgement.correlations:
@@ -74,20 +76,26 @@ def charts(judgement: Judgement) -> None:
 
 def main() -> None:
     judgements = data.read_judgements()
-    tried = [one for one in judgements if one.seeds]
+    current = latest(judgements)
+    tried = [one for one in current if one.seeds]
     if not tried:
         frame.empty_store()
         return
     counts = Counter(one.outcome for one in tried)
     shown = " · ".join(f"{badge(outcome)} **{counts[outcome]}**" for outcome in OUTCOMES if counts[outcome])
-    st.markdown(f"{len(tried)} of {len(judgements)} tests have runs here: {shown}")
+    st.markdown(f"{len(tried)} of {len(current)} tests have runs here: {shown}")
     for place, chart in enumerate(overviews(differences_frame(tried), frame.theme())):
         draw(chart, key=f"verdicts-{place}", name=f"All verdicts {place + 1}")
     for number, statement in CLAIMS.items():
         st.subheader(f"{number}. {statement}", anchor=False)
         verdicts = (f"{badge(outcome)} {count}" for outcome, count in of_claim(judgements, number).items())
         st.markdown("So far: " + " · ".join(verdicts))
-        for judgement in (one for one in judgements if one.experiment.claim == number):
+        for judgement in (one for one in current if one.experiment.claim == number):
+            entry(judgement)
+        earlier = [one for one in judgements if one.experiment.claim == number and one.experiment.replaced_by]
+        if earlier:
+            st.caption(EARLIER)
+        for judgement in earlier:
             entry(judgement)
     st.caption(
         "Not tried here: pretrained language models (figures 9 and 15), the size of model and data, mixing many tasks."

@@ -9,9 +9,8 @@ import streamlit as st
 
 from lgt.attribution.sharing import Head
 from lgt.charts import ablation_maps, attention_pattern, knock_out_strip, sharing_graph
-from lgt.charts.bridge import head_name
 from lgt.config import Arm, RunConfig
-from lgt.labels import ARM_TITLES
+from lgt.labels import ARM_TITLES, head_name
 from lgt.runtable import SIDES
 from lgt.statistics import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION
 from lgt.store.comparisons import Comparison

@@ -12,7 +12,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lgt.charts import DARK, LIGHT, transfer_matrix, verdict_chart
-from lgt.claims import CLAIMS, all_judged, judged
+from lgt.claims import CLAIMS, all_judged, judged, of_claim
 from lgt.cli import main
 from lgt.experiments import EXPERIMENTS, Experiment, changed, one_auxiliary, three_arms
 from lgt.records import AccuracyRow
@@ -197,6 +197,19 @@ def test_a_changed_figure_has_baselines_of_its_own_change():
         config, before = make(3), plain[name](3)
         assert config.model.layers == 5 and config.model_seed == 3
         assert replace(config, model=before.model) == before, name
+
+
+def test_what_another_recipe_replaced_is_judged_and_does_not_count(store):
+    replaced = {one.name: EXPERIMENTS[one.replaced_by] for one in EXPERIMENTS.values() if one.replaced_by}
+    for name, by in replaced.items():
+        old = EXPERIMENTS[name]
+        assert not by.replaced_by and (old.claim, old.figures, old.rule) == (by.claim, by.figures, by.rule)
+        assert old.series.keys() == by.series.keys() and old.runs([0])[0].hash() != by.runs([0])[0].hash()
+    fill(store, EXPERIMENTS["fig8-copy-short"], (0.0, 0.0, 0.0), seeds=range(5))
+    found = all_judged(store)
+    assert "reproduced" in [one.verdict for one in found] and "reproduced" not in of_claim(found, 2)
+    order = [bool(one.experiment.replaced_by) for one in found if one.experiment.claim == 2]
+    assert order == sorted(order), "after those that count"
 
 
 def test_a_report_opens_without_a_server_and_says_what_the_command_says(store, tmp_path, capsys):

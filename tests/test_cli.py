@@ -11,10 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from sqlalchemy import delete, update
 
 from lgt.cli import main
 from lgt.store import queries
-from lgt.store.engine import open_store
+from lgt.store.engine import open_store, write_transaction
+from lgt.store.schema import AttentionDifference, HeadScore, Run, RunState
 
 QUICK = ["--set", "training.steps=6", "--set", "evaluation.examples=6", "--set", "evaluation.progress_examples=4",
          "--set", "evaluation.snapshots=2", "--set", "evaluation.attribution_examples=4",
@@ -76,6 +78,8 @@ def test_sample_prints_one_json_object_a_line(capsys):
         (["experiment", "unknown"], ["experiment", "unknown", "first-results"]),
         (["export", "somewhere", "--format", "xml"], ["--format", "xml", "csv, parquet, json"]),
         (["show", "seven"], ["seven", "whole number"]),
+        (["attribute", "seven"], ["seven", "whole number"]),
+        (["attribute", "1"], ["none.db"]),
         (["juggle"], ["juggle"]),
         (["runs", "--wrong"], ["--wrong"]),
     ],
@@ -126,6 +130,29 @@ def test_train_show_runs_export_and_merge_on_a_real_run(capsys, tmp_path):
     store.write_bytes(b"")
     assert lgt(capsys, "restore", tmp_path / "copy.db", "--database", store)[0] == 0
     assert json.loads(lgt(capsys, "runs", "--json", "--database", store)[1])[0]["state"] == "done"
+
+
+@pytest.mark.slow
+def test_heads_measured_again_are_those_that_the_run_measured(capsys, tmp_path):
+    store = tmp_path / "a.db"
+    lgt(capsys, "train", "--group", "caprev", *QUICK, "--database", store)
+    engine, tables = open_store(str(store)), (queries.head_scores, queries.attention_differences)
+    measured = [read(engine, [1]) for read in tables]
+    with write_transaction(engine) as connection:
+        for table in (HeadScore, AttentionDifference):
+            connection.execute(delete(table))
+    code, out, _ = lgt(capsys, "attribute", "1", "--database", store)
+    assert code == 0 and "transfer region, lengths" in out and "L2·H4" in out
+    assert all(read(engine, [1]).equals(before) for read, before in zip(tables, measured, strict=True))
+    assert lgt(capsys, "attribute", "1", "--lengths", "2", "--examples", "5", "--database", store)[0] == 0
+    assert sorted(queries.head_scores(engine, [1]).examples.unique()) == [4, 5]
+    for arguments, word in ((["1", "--examples", "0"], "attribution_examples"), (["2"], "run 2")):
+        code, _, err = lgt(capsys, "attribute", *arguments, "--database", store)
+        assert code == 2 and word in err and len(err.strip().splitlines()) == 1
+    with write_transaction(engine) as connection:
+        connection.execute(update(Run).values(state=RunState.CANCELLED))
+    code, _, err = lgt(capsys, "attribute", "1", "--database", store)
+    assert code == 2 and "cancelled; only heads of a finished run" in err
 
 
 def hear_ctrl_c() -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from lgt.config import Arm, Position, RunConfig
 from lgt.presets import group_config
 from lgt.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow
-from lgt.store import leases, queries, transfer, writes
+from lgt.store import leases, queries, thinning, transfer, writes
 from lgt.store.engine import StoreError, open_store, read_connection, write_transaction
 from lgt.store.schema import RUN_TABLES
 from tests.test_store import ACCURACY, CONFIG, WEIGHTS, finished_run
@@ -213,10 +213,10 @@ def test_thinning_out_keeps_typical_and_weakest_runs_and_makes_the_file_smaller(
         i for i in (old, measured_often, free, *together.values(), *alone.values(), *nope.values()) if i not in kept
     ]
     before, accuracy = path.stat().st_size, queries.accuracy(store, gone, "all")
-    assert transfer.thin(store) == len(gone) and path.stat().st_size < before - 20_000
+    assert thinning.thin(store) == len(gone) and path.stat().st_size < before - 20_000
     assert queries.checkpoints(store).run_id.tolist() == kept
     assert queries.accuracy(store, gone, "all").equals(accuracy) and transfer.integrity(store) == []
-    assert transfer.thin(store) == 0
+    assert thinning.thin(store) == 0
 
 
 def test_thinning_out_leaves_of_maps_on_the_way_what_is_followed(store: Engine) -> None:
@@ -235,8 +235,8 @@ def test_thinning_out_leaves_of_maps_on_the_way_what_is_followed(store: Engine) 
         return [sorted(zip(frame.step.tolist(), frame.length.tolist(), strict=True)) for frame in frames]
 
     everything = [(step, length) for step in (10, 20) for length in (2, 6, 9)]
-    transfer.thin(store)
+    thinning.thin(store)
     assert left() == [everything, everything], "a run that goes on is not touched"
     leases.finish_run(store, run_id, attempt, "done")
-    transfer.thin(store)
+    thinning.thin(store)
     assert left() == [[pair for pair in everything if pair not in gone] for gone in ([(10, 9)], [(10, 6), (10, 9)])]

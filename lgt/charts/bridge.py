@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lgt.charts.palette import Theme, task_colour, task_title
+from lgt.labels import head_name
 
 SHARED, ONLY_MAIN, ONLY_OTHER, UNUSED = "shared", "main only", "other only", "neither"
 """Whose a head is: both sides', one side's, nobody's."""
@@ -34,15 +35,6 @@ TASK_ROOM, OWN_ROOM, BRIDGE_ROOM, NEITHER_ROOM = 36, 58, 74, 66
 the heads that nobody needs, px."""
 CURVE_POINTS = 24
 """Of which a link is made."""
-
-
-def head_name(layer: int, head: int) -> str:
-    """A head's name in charts, counted from 1.
-
-    >>> head_name(1, 0)
-    'L2·H1'
-    """
-    return f"L{layer + 1}·H{head + 1}"
 
 
 def head_nodes(frame: pd.DataFrame, main: str, auxiliaries: Sequence[str], threshold: float) -> pd.DataFrame:

@@ -183,6 +183,25 @@ def record_attention_differences(
     _record(engine, AttentionDifference, run_id, attempt, step, rows)
 
 
+def record_later_attribution(
+    engine: Engine,
+    run_id: int,
+    step: int,
+    scores: Iterable[HeadScoreRow],
+    differences: Iterable[AttentionDifferenceRow],
+) -> None:
+    """Store what was measured of the heads of a finished run after its end, both tables or neither.
+
+    Raises StoreError when the run is not there or not finished.
+    """
+    with write_transaction(engine) as connection:
+        state = connection.scalar(select(Run.state).where(Run.id == run_id))
+        if state != RunState.DONE:
+            raise StoreError(f"run {run_id}: {state or 'not in the store'}; only heads of a finished run are measured")
+        upsert(connection, HeadScore, _keyed(scores, run_id=run_id, step=step))
+        upsert(connection, AttentionDifference, _keyed(differences, run_id=run_id, step=step))
+
+
 def _record(engine: Engine, table: type[Base], run_id: int, attempt: int, step: int, rows: Iterable[Any]) -> None:
     keyed = _keyed(rows, run_id=run_id, step=step)
     with write_transaction(engine) as connection:

@@ -14,8 +14,8 @@ import streamlit as st
 
 from lgt.attribution.sharing import Head, top_k
 from lgt.charts import knocked_out_curve
-from lgt.charts.bridge import head_name
 from lgt.config import RunConfig
+from lgt.labels import head_name
 from lgt.statistics import zone_lengths
 from lgt.summaries import KnockOutTest, knock_out_test
 from lgt.tasks import TASKS, evaluation_lengths, task_named

@@ -1,0 +1,70 @@
+"""Make a store smaller without losing a number that something shows."""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+from sqlalchemy import ColumnElement, Engine, SQLColumnExpression, delete, func, select
+
+from lgt.groups import GROUPS
+from lgt.store import queries
+from lgt.store.comparisons import comparisons
+from lgt.store.engine import write_transaction
+from lgt.store.errors import StoreError, explained, store_name
+from lgt.store.schema import AttentionDifference, Checkpoint, HeadScore, Run, RunState, RunTask
+
+TRANSFERS = 0.5
+"""Transfer accuracy from which a run that keeps its weights counts as one that transfers."""
+
+
+def thin(engine: Engine) -> int:
+    """Remove weights and give the space back; those of :func:`exemplary` runs stay, and those of unfinished ones.
+
+    What older runs measured of heads on their way at lengths that are not followed (:mod:`lgt.snapshots`) goes, too.
+    All other numbers stay; a repeated run makes the same weights again. Returns of how many runs the weights went.
+    Raises StoreError for a store that is not SQLite, whose file does not grow for ever.
+    """
+    if engine.dialect.name != "sqlite":
+        raise StoreError(f"{store_name(engine.url)} is not a SQLite file; there is nothing to thin out")
+    done = select(Run.id).where(Run.state == RunState.DONE, Run.id.not_in(exemplary(engine)))
+    with write_transaction(engine) as connection:
+        gone = connection.execute(delete(Checkpoint).where(Checkpoint.run_id.in_(done))).rowcount
+        longest_mapped = func.coalesce(RunTask.transfer_length, RunTask.training_length)
+        connection.execute(delete(HeadScore).where(_on_the_way_beyond(HeadScore, longest_mapped)))
+        longest_compared = RunTask.training_length
+        connection.execute(delete(AttentionDifference).where(_on_the_way_beyond(AttentionDifference, longest_compared)))
+    with explained(engine.url), closing(engine.raw_connection()) as raw:
+        raw.cursor().execute("VACUUM")
+    return gone
+
+
+def _on_the_way_beyond(
+    table: type[HeadScore] | type[AttentionDifference], longest: SQLColumnExpression[int]
+) -> ColumnElement[bool]:
+    """Rows of finished runs from before the last step, at lengths above ``longest`` of the run's main task."""
+    of_run = select(Run.id).join(RunTask, (RunTask.run_id == Run.id) & (RunTask.role == "main"))
+    beyond = of_run.where(
+        Run.id == table.run_id, Run.state == RunState.DONE, table.step < Run.total_steps, table.length > longest
+    )
+    return beyond.correlate(table).exists()
+
+
+def exemplary(engine: Engine) -> set[int]:
+    """Runs whose weights are worth their room: of every task group as a preset has it, the co-trained run with the
+    median transfer accuracy and the main task alone with the same seed and steps.
+
+    With rotary positions, where the median run transfers, also the co-trained run with the lowest: a seed that fails
+    where others do not.
+    """
+    transfer = queries.final_accuracy(engine).set_index("run_id").transfer.fillna(0.0)
+    found = set()
+    for setting, comparison in comparisons(engine).items():
+        runs, alone = comparison.runs["co-trained"], comparison.runs["alone-same-steps"]
+        if setting.group not in GROUPS or setting.changes or not runs:
+            continue
+        ranked = [seed for _, seed in sorted((transfer.get(run_id, 0.0), seed) for seed, run_id in runs.items())]
+        middle = ranked[(len(ranked) - 1) // 2]
+        found |= {runs[middle]} | ({alone[middle]} if middle in alone else set())
+        transfers = transfer.get(runs[middle], 0.0) >= TRANSFERS
+        found |= {runs[ranked[0]]} if setting.position == "rope" and transfers else set()
+    return found
