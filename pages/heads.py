@@ -18,7 +18,8 @@ from lgt.summaries import mean_map, transfer_by_seed
 from lgt.tasks import TASKS
 from lgt.ui import address, data, frame, knockouts, panels
 from lgt.ui.drawing import draw
-from lgt.ui.likeness import explained, grid, likeness_table, show_course
+from lgt.ui.facts import control_of
+from lgt.ui.likeness import control_sentence, explained, grid, likeness_table, show_course
 
 LEAD = (
     "An attention head is a part of the network that moves information from one position to another. Which heads does "
@@ -194,7 +195,25 @@ def show_heads(view: View) -> Head | None:
         attention = data.read_attention_differences([view.run_id])
         same = attention[attention.length.isin(view.maps.attrs["lengths"])]
         st.table(explained(likeness_table(view.maps, same, view.main, view.others)))
+        show_control(view)
     return head
+
+
+def show_control(view: View) -> None:
+    """How much the same main task shares with an unrelated task, where the store has such a pair."""
+    control = control_of(data.read_comparisons(), view.comparison)
+    if control is None or control.setting == view.comparison.setting:
+        return
+    (ours, theirs), unrelated = map(trained_maps, (view.comparison, control)), control.config.others[0].task
+    if ours and theirs:
+        st.markdown(control_sentence(ours, view.main, view.others, theirs, unrelated))
+
+
+def trained_maps(comparison: Comparison) -> list[pd.DataFrame]:
+    """The maps of every co-trained run at the main task's trained lengths, without runs that have none."""
+    scores = data.read_head_scores(comparison.ids("co-trained"))
+    maps = [mean_map(of, comparison.config, IN_DISTRIBUTION) for _, of in scores.groupby("run_id")]
+    return [heads for heads in maps if not heads.empty]
 
 
 def lost_sentence(view: View, head: Head) -> str:

@@ -162,6 +162,30 @@ def test_the_zone_is_where_the_run_has_something_to_lose_until_one_is_asked_for(
     assert "Heads at the trained lengths**, lengths" in words(asked) and "to cost it there" not in words(asked)
 
 
+def test_an_unrelated_pair_stands_beside_the_overlap_of_a_related_one(shipped, monkeypatch):
+    engine = open_store(str(shipped))
+
+    def overlap(group, other):
+        """Mean Jaccard over seeds of the three heads with the largest rise of the loss, lengths of training only."""
+        values = []
+        for run_id in comparisons(engine)[Setting(group, "small", "rope")].runs["co-trained"].values():
+            rows = queries.head_scores(engine, [run_id])
+            means = rows[rows.length <= 6].groupby(["task", "layer", "head"]).loss_rise.mean()
+            tops = [set(means[task].nlargest(3).index) for task in ("reverse_add", other)]
+            values.append(len(tops[0] & tops[1]) / len(tops[0] | tops[1]))
+        return sum(values) / len(values)
+
+    app = opened(PAGE, shipped, monkeypatch, pair="add-carry.small")
+    for group, other, text in (
+        ("add-carry", "no_carry", "with Digit sums {:.2f}"),
+        ("add-carry", "carry_only", "with Carries {:.2f} (mean of"),
+        ("control-add", "copy_first_operand", "beside the same main task, **{:.2f}**"),
+    ):
+        assert text.format(overlap(group, other)) in words(app)
+    assert "unrelated" not in words(opened(PAGE, shipped, monkeypatch, pair="control-add.small"))
+    assert "unrelated" not in words(opened(PAGE, shipped, monkeypatch, pair="caprev.demo"))
+
+
 def test_the_knock_out_test_tells_the_stored_accuracy_and_an_exact_p(shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, pair="caprev.demo", k="1")
     assert "at least as much" not in words(app), "nothing is computed before it is asked for"

@@ -52,18 +52,42 @@ def alike(heads: pd.DataFrame, main: str, other: str, *, correlation: bool = Tru
 
 def overlap_sentence(maps: Iterable[pd.DataFrame], main: str, others: list[str]) -> str:
     """Overlap of the most important heads, mean over the maps of several seeds, beside chance."""
-    parts = []
     runs = [heads for heads in maps if not heads.empty]
+    parts = []
     for other in others:
-        found = [alike(heads, main, other, correlation=False) for heads in runs]
-        overlap, chance = np.mean([f.jaccard for f in found]), np.mean([f.jaccard_baseline for f in found])
+        overlap, chance = _overlap(runs, main, other)
         parts.append(f"with {TASKS[other].title} {overlap:.2f} (by chance {chance:.2f})")
-    seeds = f"{len(runs)} seed{'s' if len(runs) > 1 else ''}"
     return (
-        f"Overlap of the {TOP_HEADS} heads whose ablation raises the loss most (Jaccard, mean of {seeds}): "
+        f"Overlap of the {TOP_HEADS} heads whose ablation raises the loss most (Jaccard, mean of {_seeds(runs)}): "
         + ", ".join(parts)
         + "."
     )
+
+
+@st.cache_data(show_spinner=False, max_entries=64)
+def control_sentence(
+    maps: list[pd.DataFrame], main: str, others: list[str], control_maps: list[pd.DataFrame], control: str
+) -> str:
+    """The same overlap in this pair and where the same main task was trained beside the unrelated task ``control``.
+
+    ``maps`` and ``control_maps``: one a seed, at the main task's trained lengths, where both pairs have it learned.
+    """
+    ours = ", ".join(f"with {TASKS[other].title} {_overlap(maps, main, other)[0]:.2f}" for other in others)
+    overlap, chance = _overlap(control_maps, main, control)
+    return (
+        f"**Beside an unrelated task.** Overlap of the {TOP_HEADS} most needed heads at the trained lengths: {ours} "
+        f"(mean of {_seeds(maps)}); with the unrelated {TASKS[control].title}, trained beside the same main task, "
+        f"**{overlap:.2f}** ({_seeds(control_maps)}; by chance {chance:.2f})."
+    )
+
+
+def _overlap(maps: list[pd.DataFrame], main: str, other: str) -> tuple[float, float]:
+    found = [alike(heads, main, other, correlation=False) for heads in maps]
+    return float(np.mean([f.jaccard for f in found])), float(np.mean([f.jaccard_baseline for f in found]))
+
+
+def _seeds(maps: list[pd.DataFrame]) -> str:
+    return f"{len(maps)} seed{'s' if len(maps) > 1 else ''}"
 
 
 def likeness_table(heads: pd.DataFrame, attention: pd.DataFrame, main: str, others: list[str]) -> pd.DataFrame:
