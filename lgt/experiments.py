@@ -105,11 +105,16 @@ def one_auxiliary(group: str, preset: str, auxiliary: str) -> Maker:
     return make
 
 
-def _positions(group: str, preset: str) -> dict[str, Maker]:
+def _positions(group: str, preset: str, *settings: str) -> dict[str, Maker]:
     """``group`` with rotary positions and with none, then the main task alone with each, for the same steps."""
+
+    def of(position: Position, arm: str) -> Maker:
+        return changed(three_arms(group, preset, position), *settings)[arm]
+
     positions: tuple[Position, Position] = ("rope", "nope")
-    together = {name: _of_group(group, preset, "co-trained", name) for name in positions}
-    return together | {f"{name}, alone": _of_group(group, preset, "alone-same-steps", name) for name in positions}
+    return {name: of(name, TOGETHER) for name in positions} | {
+        f"{name}, alone": of(name, SAME_STEPS) for name in positions
+    }
 
 
 THREE_LAYERS = "model.layers=3"
@@ -194,9 +199,13 @@ EXPERIMENTS: dict[str, Experiment] = {
     for experiment in (
         Experiment("fig3a", 1, "3a, 3d", "small", "Digit sums and carries of longer numbers lift addition.",
                    three_arms("add-carry", "small")),
-        Experiment("fig3b", 1, "3b, 3d", "demo", "Longer subtraction lifts addition.",
-                   three_arms("add-subtract", "demo") | {TOGETHER: followed("add-subtract", "demo")}),
-        Experiment("fig3b-shallow", 1, "3b, 3d", "demo", "Longer subtraction lifts addition, in three layers.",
+        Experiment("fig3b", 1, "3b, 3d", "small", "Longer subtraction lifts addition.",
+                   three_arms("add-subtract", "small") | {TOGETHER: followed("add-subtract", "small")}),
+        Experiment("fig3b-short", 1, "3b, 3d", "demo", "Longer subtraction lifts addition, in half the steps.",
+                   three_arms("add-subtract", "demo") | {TOGETHER: followed("add-subtract", "demo")},
+                   replaced_by="fig3b"),
+        Experiment("fig3b-shallow", 1, "3b, 3d", "demo",
+                   "Longer subtraction lifts addition, in half the steps and three layers.",
                    changed(three_arms("add-subtract", "demo"), THREE_LAYERS)
                    | changed({TOGETHER: followed("add-subtract", "demo")}, THREE_LAYERS), replaced_by="fig3b"),
         Experiment("fig3c", 1, "3c, 3d", "demo", "Longer multiplication lifts addition.",
@@ -231,7 +240,10 @@ EXPERIMENTS: dict[str, Experiment] = {
                    changed(three_arms("control-copy", "demo"), "training.steps=1000"), rule="no gain",
                    replaced_by="fig8-copy"),
         Experiment("fig12-strings", 5, "12, 13", "demo", "Rotary positions beat none: flipping and reversing.",
-                   _positions("caprev", "demo"), rule="more gain"),
+                   _positions("caprev", "demo", "model.layers=4", "training.steps=3000"), rule="more gain"),
+        Experiment("fig12-strings-short", 5, "12, 13", "demo",
+                   "Rotary positions beat none: flipping and reversing, in two layers and a third of the steps.",
+                   _positions("caprev", "demo"), rule="more gain", replaced_by="fig12-strings"),
         Experiment("fig12-arithmetic", 5, "12, 13", "small", "Rotary positions beat none: addition.",
                    _positions("add-carry", "small"), rule="more gain"),
         Experiment("fig14-caprev-both", 3, "14", "demo", "Two auxiliaries beat one: flipping case and reversing.",
@@ -253,8 +265,11 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment("fig11-steps", 7, "11", "small", "Transfer comes and goes during training: addition.",
                    {"together": followed("add-carry", "small")}, rule="unstable over steps"),
         *_circuits("fig11", "add-carry", "small", "11", "addition beside digit sums and carries"),
-        *_circuits("fig17", "add-subtract", "demo", "17", "addition beside subtraction"),
-        *_circuits("fig17-shallow", "add-subtract", "demo", "17", "addition beside subtraction, in three layers",
+        *_circuits("fig17", "add-subtract", "small", "17", "addition beside subtraction"),
+        *_circuits("fig17-short", "add-subtract", "demo", "17", "addition beside subtraction, half the steps",
+                   replaced_by="fig17"),
+        *_circuits("fig17-shallow", "add-subtract", "demo", "17",
+                   "addition beside subtraction, half the steps, three layers",
                    settings=(THREE_LAYERS,), replaced_by="fig17"),
         *_circuits("fig18", "caprev", "demo", "18", "flipping case and reversing", attention="does not track"),
         *_circuits("fig19", "control-add", "small", "19", "the unrelated copy beside addition", "does not track",
