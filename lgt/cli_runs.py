@@ -302,16 +302,7 @@ def retry(run: str, database: Database = None) -> None:
     print(f"run {record.id}: queued again; `python -m lgt worker` executes it")
 
 
-def attribute(
-    run: str,
-    lengths: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="Lengths in each zone; default: as the run.")
-    ] = None,
-    examples: Annotated[
-        int | None, typer.Option(parser=whole_number, metavar="N", help="Prompts of a length; default: as the run.")
-    ] = None,
-    database: Database = None,
-) -> None:
+def attribute(run: str, database: Database = None) -> None:
     """Measure what each head of a finished run is needed for, from its stored weights; store and print it."""
     number = whole_number(run)
     engine = open_database(database, create=False)
@@ -320,7 +311,7 @@ def attribute(
     from lgt.store import queries
 
     try:
-        attribute(engine, number, lengths_per_zone=lengths, examples=examples)
+        attribute(engine, number)
     except CheckpointError as error:
         raise StoreError(f"run {number}: {error}") from error
     cli_tables.print_heads(queries.head_scores(engine, [number]), queries.run(engine, number).config)

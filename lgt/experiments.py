@@ -6,8 +6,9 @@ those of Cai et al. (arXiv 2506.09251); what they state is in our words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 from lgt.checks import ConfigError
@@ -15,6 +16,7 @@ from lgt.config import Arm, Position, RunConfig, TaskSpec, with_setting
 from lgt.groups import GROUPS, TaskGroup
 from lgt.paper import GRID_LENGTHS as PAPER_LENGTHS
 from lgt.presets import PRESETS, baseline, custom_config, group_config, preset_named
+from lgt.store.comparisons import setting_of
 from lgt.tasks import task_named
 
 Maker = Callable[[int], RunConfig]
@@ -40,8 +42,8 @@ class Experiment:
     ``measure``, ``does not track``, it does not; ``ratio``, the gap is smaller where La is half or twice Lm than
     further apart, relative to no transfer; ``none``, no verdict. A verdict needs ``seeds`` seeds.
 
-    ``replaced_by``: the entry that judges the same figure since, with a recipe that learns the auxiliary. What was
-    tried before stays, with its verdict, and does not count twice.
+    ``replaced_by``: the entry that judges the same figure now, with another recipe. What was tried before stays, with
+    its verdict, and does not count.
     """
 
     name: str
@@ -76,7 +78,8 @@ def three_arms(group: str, preset: str, position: Position = "rope", prefix: str
 
 
 def changed(arms: Mapping[str, Maker], *settings: str) -> dict[str, Maker]:
-    """``arms`` of :func:`three_arms` trained with ``settings`` such as ``training.steps=1000``, baselines matched."""
+    """``arms`` of :func:`three_arms`, the co-trained one among them, trained with ``settings`` such as
+    ``training.steps=1000``, baselines matched to that."""
 
     def of(name: str) -> Maker:
         def make(seed: int) -> RunConfig:
@@ -117,8 +120,8 @@ def _positions(group: str, preset: str, *settings: str) -> dict[str, Maker]:
     }
 
 
-THREE_LAYERS = "model.layers=3"
-"""How pairs were trained before the presets gave them a fourth layer (``benchmarks/RECIPES.md``)."""
+THREE_LAYERS, FAST = "model.layers=3", "training.learning_rate=0.04"
+"""How pairs were trained before the presets gave them something of their own (``benchmarks/RECIPES.md``)."""
 CHECKPOINTS = 20
 
 
@@ -210,11 +213,15 @@ EXPERIMENTS: dict[str, Experiment] = {
                    | changed({TOGETHER: followed("add-subtract", "demo")}, THREE_LAYERS), replaced_by="fig3b"),
         Experiment("fig3c", 1, "3c, 3d", "demo", "Longer multiplication lifts addition.",
                    three_arms("add-multiply", "demo")),
-        Experiment("fig3c-shallow", 1, "3c, 3d", "demo", "Longer multiplication lifts addition, in three layers.",
-                   changed(three_arms("add-multiply", "demo"), THREE_LAYERS), replaced_by="fig3c"),
+        Experiment("fig3c-fast", 1, "3c, 3d", "demo",
+                   "Longer multiplication lifts addition, at twice the learning rate.",
+                   changed(three_arms("add-multiply", "demo"), FAST), replaced_by="fig3c"),
+        Experiment("fig3c-shallow", 1, "3c, 3d", "demo",
+                   "Longer multiplication lifts addition, in three layers, at twice the learning rate.",
+                   changed(three_arms("add-multiply", "demo"), THREE_LAYERS, FAST), replaced_by="fig3c"),
         Experiment("fig3c-shallow-small", 1, "3c, 3d", "small",
-                   "Longer multiplication lifts addition, in three layers and twice the steps.",
-                   changed(three_arms("add-multiply", "small"), THREE_LAYERS), replaced_by="fig3c"),
+                   "Longer multiplication lifts addition, in three layers, at twice the learning rate and steps.",
+                   changed(three_arms("add-multiply", "small"), THREE_LAYERS, FAST), replaced_by="fig3c"),
         Experiment("fig4a", 1, "4a, 4b", "demo", "Longer associative recall lifts copying.",
                    three_arms("copy-mqar", "demo")),
         Experiment("fig4a-short", 1, "4a, 4b", "demo", "Longer associative recall lifts copying, in 1,000 steps.",
@@ -227,7 +234,7 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment("fig6", 1, "6", "small", "Longer shortest paths lift maze walks.",
                    three_arms("dfs-path", "small")),
         Experiment("fig6-shallow", 1, "6", "small", "Longer shortest paths lift maze walks, in four layers.",
-                   changed(three_arms("dfs-path", "small"), "model.layers=4", "training.learning_rate=0.04"),
+                   changed(three_arms("dfs-path", "small"), "model.layers=4", FAST),
                    replaced_by="fig6"),
         Experiment("fig7", 4, "7", "demo", "Swapped: longer maze walks lift shortest paths.",
                    three_arms("path-dfs", "demo")),
@@ -295,9 +302,29 @@ def _first(experiment: Experiment) -> tuple[RunConfig, TaskGroup]:
 
 def replaced_sentence(experiment: Experiment) -> str:
     """Which entry judges the figure now; empty for one that does."""
-    return f"An earlier recipe, which does not count: {experiment.replaced_by} judges this figure" * bool(
-        experiment.replaced_by
-    )
+    if not experiment.replaced_by:
+        return ""
+    return f"An earlier recipe, which does not count; {experiment.replaced_by} judges this figure now"
+
+
+def made_by(hashes: Collection[str], seeds: Collection[int]) -> Experiment | None:
+    """The experiment that makes the runs with these config hashes for these seeds, the one with the fewest runs; found
+    by what the runs are, as entries may be renamed. ``None`` when none makes all of them."""
+    makers = [one for one in EXPERIMENTS.values() if set(hashes) <= set().union(*(_hashes(one.name, s) for s in seeds))]
+    return min(makers, key=lambda one: len(one.series), default=None)
+
+
+@lru_cache(maxsize=4096)
+def _hashes(name: str, seed: int) -> frozenset[str]:
+    return frozenset(config.hash() for config in EXPERIMENTS[name].runs([seed]))
+
+
+def preset_words(experiment: Experiment) -> str:
+    """The preset that a figure is judged at and what is changed in it, such as ``demo with model.layers=3``."""
+    if experiment.preset not in PRESETS:
+        return experiment.preset
+    first = next(iter(experiment.series.values()))(0)
+    return " with ".join(part for part in (experiment.preset, ", ".join(setting_of(first).changes)) if part)
 
 
 def lengths_beside(experiment: Experiment) -> tuple[str, str]:
@@ -316,8 +343,8 @@ def scale_sentence(experiment: Experiment) -> str:
     optimizer = {"muon": "Muon", "adamw": "AdamW"}[ours.training.optimizer]
     network = PRESETS["paper"].recipe(group).model
     return (
-        f"Here (preset {experiment.preset}): lengths {lengths}, {ours.model.layers} layers of {ours.model.heads} "
-        f"heads, width {ours.model.width}{normed}, {ours.training.steps:,} steps with {optimizer}. "
+        f"Here (preset {preset_words(experiment)}): lengths {lengths}, {ours.model.layers} layers of "
+        f"{ours.model.heads} heads, width {ours.model.width}{normed}, {ours.training.steps:,} steps with {optimizer}. "
         f"The paper: lengths {theirs}, {network.layers} layers of {network.heads} heads, "
         f"width {network.width}, AdamW"
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lgt.experiments import SAME_EXAMPLES, Experiment, Rule, grid_lengths, lengths_beside
+from lgt.experiments import SAME_EXAMPLES, Experiment, Rule, grid_lengths, lengths_beside, preset_words
 from lgt.statistics import Correlation
 from lgt.verdicts import LEARNED, Interval, Outcome
 
@@ -187,11 +187,16 @@ def markdown_table(judgements: Sequence[Judgement], seconds: Mapping[int, float]
         here, theirs = lengths_beside(entry)
         verdict = f"{one.verdict}; now `{entry.replaced_by}`" if entry.replaced_by else one.verdict
         cells = (
-            entry.figures, f"`{entry.name}`", f"`{entry.preset}`", f"{here} ({theirs})", measured,
+            entry.figures, f"`{entry.name}`", _preset_cell(entry), f"{here} ({theirs})", measured,
             str(len(one.differences) or ""), verdict, f"{minutes:.0f}" if one.runs else "",
         )  # fmt: skip
         lines.append("| " + " | ".join(cells) + " |")
     return lines
+
+
+def _preset_cell(experiment: Experiment) -> str:
+    preset, _, changes = preset_words(experiment).partition(" with ")
+    return f"`{preset}`" + (f" with `{changes}`" if changes else "")
 
 
 def differences_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:

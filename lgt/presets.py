@@ -36,8 +36,8 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Own:
-    """What a group has of its own where its auxiliary takes more than the family's recipe; ``None``: the family's."""
+class Overrides:
+    """What a group has instead of its family's recipe, where its auxiliary takes more; ``None``: the family's."""
 
     steps: int | None = None
     layers: int | None = None
@@ -48,18 +48,18 @@ class Own:
 class Preset:
     """A named scale. ``lengths`` maps a group's key to (Lm, La), ``recipes`` a family to its recipe.
 
-    ``own`` maps the key of a group to what it has of its own.
+    ``overrides`` maps the key of a group to what it has instead of its family's recipe.
     """
 
     name: str
     summary: str
     lengths: Mapping[str, tuple[int, int]]
     recipes: Mapping[str, Recipe]
-    own: Mapping[str, Own] = field(default_factory=dict)
+    overrides: Mapping[str, Overrides] = field(default_factory=dict)
 
     def recipe(self, group: TaskGroup) -> Recipe:
         """The recipe of ``group``."""
-        recipe, own = self.recipes[group.family], self.own.get(group.key, Own())
+        recipe, own = self.recipes[group.family], self.overrides.get(group.key, Overrides())
         model = replace(recipe.model, layers=own.layers or recipe.model.layers)
         training = replace(
             recipe.training,
@@ -112,11 +112,11 @@ PRESETS: dict[str, Preset] = {
         _SCALED_LENGTHS,
         _scaled(1, _DEMO_MEASURES),
         {
-            "copy-mqar": Own(steps=3000),
-            "control-copy": Own(steps=3000),
-            "add-multiply": Own(steps=3000, layers=4),
-            "add-subtract": Own(steps=5000, layers=4),
-            "dfs-path": Own(steps=4000, layers=4),
+            "copy-mqar": Overrides(steps=3000),
+            "control-copy": Overrides(steps=3000),
+            "add-multiply": Overrides(steps=3000, layers=4, learning_rate=0.02),
+            "add-subtract": Overrides(steps=5000, layers=4),
+            "dfs-path": Overrides(steps=4000, layers=4),
         },
     ),
     "small": Preset(
@@ -125,11 +125,11 @@ PRESETS: dict[str, Preset] = {
         _SCALED_LENGTHS | {key: (12, 24) for key in ("copy-mqar", "caprev", "control-copy")},
         _scaled(2, _SMALL_MEASURES),
         {
-            "copy-mqar": Own(steps=6000),
-            "control-copy": Own(steps=6000),
-            "add-multiply": Own(steps=6000, layers=4),
-            "add-subtract": Own(steps=10_000, layers=4),
-            "dfs-path": Own(steps=8000, layers=6, learning_rate=0.02),
+            "copy-mqar": Overrides(steps=6000),
+            "control-copy": Overrides(steps=6000),
+            "add-multiply": Overrides(steps=6000, layers=4, learning_rate=0.02),
+            "add-subtract": Overrides(steps=10_000, layers=4),
+            "dfs-path": Overrides(steps=8000, layers=6, learning_rate=0.02),
         },
     ),
     "paper": Preset(

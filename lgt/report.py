@@ -69,11 +69,10 @@ def page(engine: Engine) -> Iterator[str]:
         "them came before their runs, are in docs/CLAIMS.md.</p>"
     )
     yield f'<p class="note">From {html.escape(store_name(engine.url))}, {now}.</p>'
-    tried = differences_frame(latest(judgements))
-    if tried.empty:
+    if not any(one.seeds for one in judgements):
         yield "<p>No finished seed of any figure yet.</p>"
         return
-    for chart in overviews(tried, LIGHT):
+    for chart in overviews(differences_frame(latest(judgements)), LIGHT):
         yield f"<figure>{svg(chart(), ACROSS)}</figure>"
     for number, statement in CLAIMS.items():
         verdicts = ", ".join(f"{count} {outcome}" for outcome, count in of_claim(judgements, number).items())

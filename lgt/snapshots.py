@@ -21,10 +21,8 @@ def snapshot_steps(config: RunConfig) -> list[int]:
     return sorted({round(steps * i / count) for i in range(1, count + 1)} - {0} | {steps})
 
 
-MAPPED_ON_THE_WAY: tuple[Zone, ...] = (IN_DISTRIBUTION, TRANSFER_REGION)
-"""Zones whose ablation maps are followed during training (:mod:`lgt.dynamics`); at the last step it is all of them."""
-COMPARED_ON_THE_WAY: tuple[Zone, ...] = (IN_DISTRIBUTION,)
-"""The same of attention differences."""
+ON_THE_WAY: tuple[Zone, ...] = (IN_DISTRIBUTION, TRANSFER_REGION)
+"""Zones whose heads are followed during training; at the last step it is all of them."""
 
 
 def attribution_lengths(config: RunConfig, among: Collection[Zone] = ZONES) -> list[int]:
@@ -50,9 +48,8 @@ def measure(model: Decoder, config: RunConfig, step: int, sink: Sink) -> None:
     examples = config.evaluation.examples if last else config.evaluation.progress_examples
     sink.accuracy(step, accuracy_rows(measured, config, examples))
     if step in snapshot_steps(config)[-config.evaluation.attribution_snapshots or len(snapshot_steps(config)) + 1 :]:
-        mapped = attribution_lengths(config, ZONES if last else MAPPED_ON_THE_WAY)
-        compared = attribution_lengths(config, ZONES if last else COMPARED_ON_THE_WAY)
-        sink.head_scores(step, head_score_rows(measured, config, mapped))
-        sink.attention_differences(step, attention_difference_rows(measured, config, compared))
+        lengths = attribution_lengths(config, ZONES if last else ON_THE_WAY)
+        sink.head_scores(step, head_score_rows(measured, config, lengths))
+        sink.attention_differences(step, attention_difference_rows(measured, config, lengths))
     if last:
         sink.checkpoint(step, to_bytes(measured))

@@ -76,14 +76,14 @@ def charts(judgement: Judgement) -> None:
 
 def main() -> None:
     judgements = data.read_judgements()
-    current = latest(judgements)
-    tried = [one for one in current if one.seeds]
-    if not tried:
+    if not any(one.seeds for one in judgements):
         frame.empty_store()
         return
+    current = latest(judgements)
+    tried = [one for one in current if one.seeds]
     counts = Counter(one.outcome for one in tried)
     shown = " · ".join(f"{badge(outcome)} **{counts[outcome]}**" for outcome in OUTCOMES if counts[outcome])
-    st.markdown(f"{len(tried)} of {len(current)} tests have runs here: {shown}")
+    st.markdown(f"{len(tried)} of {len(current)} tests have runs here" + (f": {shown}" if shown else "."))
     for place, chart in enumerate(overviews(differences_frame(tried), frame.theme())):
         draw(chart, key=f"verdicts-{place}", name=f"All verdicts {place + 1}")
     for number, statement in CLAIMS.items():

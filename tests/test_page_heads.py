@@ -178,8 +178,12 @@ def test_an_unrelated_pair_stands_beside_the_overlap_of_a_related_one(shipped, m
     app = opened(PAGE, shipped, monkeypatch, pair="add-carry.small")
     for group, other, text in (
         ("add-carry", "no_carry", "with Digit sums {:.2f}"),
-        ("add-carry", "carry_only", "with Carries {:.2f} (mean of"),
-        ("control-add", "copy_first_operand", "beside the same main task, **{:.2f}**"),
+        ("add-carry", "carry_only", "with Carries {:.2f} (by chance"),
+        (
+            "control-add",
+            "copy_first_operand",
+            "the same main task: with Copy the first operand {:.2f} (by",
+        ),
     ):
         assert text.format(overlap(group, other)) in words(app)
     assert "unrelated" not in words(opened(PAGE, shipped, monkeypatch, pair="control-add.small"))

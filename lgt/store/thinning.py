@@ -1,10 +1,11 @@
-"""Make a store smaller without losing a number that something shows."""
+"""Make a store smaller: weights that no page is likely to open, and maps that nothing shows."""
 
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Engine, SQLColumnExpression, delete, func, select
+from sqlalchemy import ColumnElement, Engine, delete, func, select
 
 from lgt.groups import GROUPS
 from lgt.store import queries
@@ -17,31 +18,36 @@ TRANSFERS = 0.5
 """Transfer accuracy from which a run that keeps its weights counts as one that transfers."""
 
 
-def thin(engine: Engine) -> int:
+@dataclass(frozen=True)
+class ThinReport:
+    """Of how many runs the weights went, and how many rows of maps and attention differences."""
+
+    weights: int
+    rows: int
+
+
+def thin(engine: Engine) -> ThinReport:
     """Remove weights and give the space back; those of :func:`exemplary` runs stay, and those of unfinished ones.
 
     What older runs measured of heads on their way at lengths that are not followed (:mod:`lgt.snapshots`) goes, too.
-    All other numbers stay; a repeated run makes the same weights again. Returns of how many runs the weights went.
-    Raises StoreError for a store that is not SQLite, whose file does not grow for ever.
+    All other numbers stay; a repeated run makes the same weights again. Raises StoreError for a store that is not
+    SQLite, whose file does not grow for ever.
     """
     if engine.dialect.name != "sqlite":
         raise StoreError(f"{store_name(engine.url)} is not a SQLite file; there is nothing to thin out")
     done = select(Run.id).where(Run.state == RunState.DONE, Run.id.not_in(exemplary(engine)))
     with write_transaction(engine) as connection:
-        gone = connection.execute(delete(Checkpoint).where(Checkpoint.run_id.in_(done))).rowcount
-        longest_mapped = func.coalesce(RunTask.transfer_length, RunTask.training_length)
-        connection.execute(delete(HeadScore).where(_on_the_way_beyond(HeadScore, longest_mapped)))
-        longest_compared = RunTask.training_length
-        connection.execute(delete(AttentionDifference).where(_on_the_way_beyond(AttentionDifference, longest_compared)))
+        weights = connection.execute(delete(Checkpoint).where(Checkpoint.run_id.in_(done))).rowcount
+        tables = (HeadScore, AttentionDifference)
+        rows = sum(connection.execute(delete(table).where(_on_the_way_beyond(table))).rowcount for table in tables)
     with explained(engine.url), closing(engine.raw_connection()) as raw:
         raw.cursor().execute("VACUUM")
-    return gone
+    return ThinReport(weights, rows)
 
 
-def _on_the_way_beyond(
-    table: type[HeadScore] | type[AttentionDifference], longest: SQLColumnExpression[int]
-) -> ColumnElement[bool]:
-    """Rows of finished runs from before the last step, at lengths above ``longest`` of the run's main task."""
+def _on_the_way_beyond(table: type[HeadScore] | type[AttentionDifference]) -> ColumnElement[bool]:
+    """Rows of finished runs from before the last step, at lengths beyond the transfer region of the run's main task."""
+    longest = func.coalesce(RunTask.transfer_length, RunTask.training_length)
     of_run = select(Run.id).join(RunTask, (RunTask.run_id == Run.id) & (RunTask.role == "main"))
     beyond = of_run.where(
         Run.id == table.run_id, Run.state == RunState.DONE, table.step < Run.total_steps, table.length > longest

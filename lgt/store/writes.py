@@ -195,11 +195,15 @@ def record_later_attribution(
     Raises StoreError when the run is not there or not finished.
     """
     with write_transaction(engine) as connection:
-        state = connection.scalar(select(Run.state).where(Run.id == run_id))
-        if state != RunState.DONE:
-            raise StoreError(f"run {run_id}: {state or 'not in the store'}; only heads of a finished run are measured")
+        refuse_unfinished(run_id, connection.scalar(select(Run.state).where(Run.id == run_id)))
         upsert(connection, HeadScore, _keyed(scores, run_id=run_id, step=step))
         upsert(connection, AttentionDifference, _keyed(differences, run_id=run_id, step=step))
+
+
+def refuse_unfinished(run_id: int, state: str | None) -> None:
+    """Raise StoreError unless ``state`` is that of a finished run."""
+    if state != RunState.DONE:
+        raise StoreError(f"run {run_id} is {state or 'gone'}; heads can only be measured of a finished run")
 
 
 def _record(engine: Engine, table: type[Base], run_id: int, attempt: int, step: int, rows: Iterable[Any]) -> None:

@@ -47,19 +47,20 @@ def figure_of(comparison: Comparison) -> Experiment | None:
 
 
 def control(found: dict[Setting, Comparison], comparison: Comparison) -> Control | None:
-    """Transfer of the same main task beside an unrelated task, with the same lengths and preset."""
+    """Transfer of the same main task beside an unrelated task, see :func:`control_of`."""
     other = control_of(found, comparison)
     summary = transfer_by_seed(data.read_accuracy(other.ids("co-trained"))) if other else None
     return Control(panels.beside(other), summary, panels.setting_key(other.setting)) if other and summary else None
 
 
 def control_of(found: dict[Setting, Comparison], comparison: Comparison) -> Comparison | None:
-    """The comparison of the same main task with an unrelated task, with the same lengths and preset."""
-    own = comparison.setting
-    for setting, other in found.items():
-        alike = (setting.preset, setting.position, setting.changes) == (own.preset, own.position, own.changes)
-        same_task = other.config.main == comparison.config.main
-        unrelated = any(spec.role == "control" for spec in other.config.others)
-        if alike and same_task and unrelated and other.config.transfer_length == comparison.config.transfer_length:
+    """The comparison of the same main task with an unrelated task: same lengths, same network, trained alike."""
+    config = comparison.config
+    for other in found.values():
+        theirs = other.config
+        alike = (theirs.main, theirs.transfer_length, theirs.model, theirs.training, theirs.options) == (
+            config.main, config.transfer_length, config.model, config.training, config.options,
+        )  # fmt: skip
+        if alike and any(spec.role == "control" for spec in theirs.others):
             return other
     return None

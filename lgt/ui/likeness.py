@@ -53,14 +53,9 @@ def alike(heads: pd.DataFrame, main: str, other: str, *, correlation: bool = Tru
 def overlap_sentence(maps: Iterable[pd.DataFrame], main: str, others: list[str]) -> str:
     """Overlap of the most important heads, mean over the maps of several seeds, beside chance."""
     runs = [heads for heads in maps if not heads.empty]
-    parts = []
-    for other in others:
-        overlap, chance = _overlap(runs, main, other)
-        parts.append(f"with {TASKS[other].title} {overlap:.2f} (by chance {chance:.2f})")
     return (
         f"Overlap of the {TOP_HEADS} heads whose ablation raises the loss most (Jaccard, mean of {_seeds(runs)}): "
-        + ", ".join(parts)
-        + "."
+        f"{_overlaps(runs, main, others)}."
     )
 
 
@@ -72,13 +67,17 @@ def control_sentence(
 
     ``maps`` and ``control_maps``: one a seed, at the main task's trained lengths, where both pairs have it learned.
     """
-    ours = ", ".join(f"with {TASKS[other].title} {_overlap(maps, main, other)[0]:.2f}" for other in others)
-    overlap, chance = _overlap(control_maps, main, control)
     return (
-        f"**Beside an unrelated task.** Overlap of the {TOP_HEADS} most needed heads at the trained lengths: {ours} "
-        f"(mean of {_seeds(maps)}); with the unrelated {TASKS[control].title}, trained beside the same main task, "
-        f"**{overlap:.2f}** ({_seeds(control_maps)}; by chance {chance:.2f})."
+        f"**Beside an unrelated task.** Overlap of the {TOP_HEADS} most needed heads (Jaccard) at the trained lengths: "
+        f"{_overlaps(maps, main, others)}, mean of {_seeds(maps)}. {TASKS[control].title} is unrelated; trained beside "
+        f"the same main task: {_overlaps(control_maps, main, [control])}, mean of {_seeds(control_maps)}."
     )
+
+
+def _overlaps(maps: list[pd.DataFrame], main: str, others: list[str]) -> str:
+    found = {other: _overlap(maps, main, other) for other in others}
+    return ", ".join(f"with {TASKS[other].title} {mean:.2f} (by chance {by_chance:.2f})"
+                     for other, (mean, by_chance) in found.items())  # fmt: skip
 
 
 def _overlap(maps: list[pd.DataFrame], main: str, other: str) -> tuple[float, float]:

@@ -11,6 +11,7 @@ import streamlit as st
 from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph, sharing_summary, training_curves
 from lgt.charts.accuracy import UNITS, BandChoice
 from lgt.config import Arm
+from lgt.experiments import made_by
 from lgt.groups import GROUPS
 from lgt.labels import ARM_TITLES
 from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, Zone
@@ -273,10 +274,10 @@ def train_command(comparison: Comparison, arm: Arm, seed: int = 0) -> str:
 
 
 def repeat_sentence(runs: pd.DataFrame, comparison: Comparison) -> str:
-    """How to repeat these runs: with their experiment if one made all of them, else one run's command as an example."""
-    experiments = set(runs.experiment.dropna())
-    if len(experiments) == 1 and runs.experiment.notna().all():
-        return f"Repeat them with `.venv/bin/python -m lgt experiment {experiments.pop()} --database mine.db`."
+    """How to repeat these runs: with an experiment that makes all of them, else one run's command as an example."""
+    experiment = made_by(set(runs.config_hash), set(runs.model_seed.astype(int)))
+    if experiment:
+        return f"Repeat them with `.venv/bin/python -m lgt experiment {experiment.name} --database mine.db`."
     command = train_command(comparison, "co-trained", min(comparison.runs["co-trained"]))
     return f"Repeat one of them with `{command} --database mine.db`."
 
