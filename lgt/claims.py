@@ -20,8 +20,9 @@ from lgt.dynamics import (
     tracking,
     tracking_of_changes,
 )
-from lgt.experiments import EXPERIMENTS, SAME_EXAMPLES, SAME_STEPS, TOGETHER, Experiment, Rule, grid_lengths
+from lgt.experiments import EXPERIMENTS, Experiment, Rule
 from lgt.judgements import CORRELATIONS, Judgement
+from lgt.series import SAME_EXAMPLES, SAME_STEPS, TOGETHER, grid_lengths
 from lgt.statistics import Correlation, generalization_gap, transfer_accuracy
 from lgt.store import queries
 from lgt.summaries import curve

@@ -6,29 +6,37 @@ those of Cai et al. (arXiv 2506.09251); what they state is in our words.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
 from lgt.checks import ConfigError
-from lgt.config import Arm, Position, RunConfig, TaskSpec, with_setting
+from lgt.config import RunConfig
 from lgt.groups import GROUPS, TaskGroup
 from lgt.paper import GRID_LENGTHS as PAPER_LENGTHS
-from lgt.presets import PRESETS, baseline, custom_config, group_config, preset_named
+from lgt.presets import PRESETS
+from lgt.series import (
+    FAST,
+    GRID_LENGTHS,
+    THREE_LAYERS,
+    TOGETHER,
+    Maker,
+    changed,
+    followed,
+    grid,
+    of_group,
+    one_auxiliary,
+    positions,
+    three_arms,
+)
 from lgt.store.comparisons import setting_of
-from lgt.tasks import task_named
 
-Maker = Callable[[int], RunConfig]
 Rule = Literal[
     "gain", "no gain", "more", "more gain", "unstable over seeds", "unstable over steps", "tracks", "does not track",
     "ratio", "none",
 ]  # fmt: skip
 Measure = Literal["map_difference", "attention_difference"]
-TOGETHER, SAME_STEPS, SAME_EXAMPLES = "together", "alone, same steps", "alone, same main-task examples"
-ARMS: dict[str, Arm] = {
-    TOGETHER: "co-trained", SAME_STEPS: "alone-same-steps", SAME_EXAMPLES: "alone-same-examples",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -70,105 +78,6 @@ class Experiment:
         """
         configs = [make(seed) for seed in seeds for make in self.series.values()]
         return list({config.hash(): config for config in reversed(configs)}.values())[::-1]
-
-
-def three_arms(group: str, preset: str, position: Position = "rope", prefix: str = "") -> dict[str, Maker]:
-    """A task group and its two baselines."""
-    return {prefix + name: _of_group(group, preset, arm, position) for name, arm in ARMS.items()}
-
-
-def changed(arms: Mapping[str, Maker], *settings: str) -> dict[str, Maker]:
-    """``arms`` of :func:`three_arms`, the co-trained one among them, trained with ``settings`` such as
-    ``training.steps=1000``, baselines matched to that."""
-
-    def of(name: str) -> Maker:
-        def make(seed: int) -> RunConfig:
-            together = arms[TOGETHER](seed)
-            for setting in settings:
-                together = with_setting(together, *setting.split("=", 1))
-            return baseline(together, ARMS[name])
-
-        return make
-
-    return {name: of(name) for name in arms}
-
-
-def _of_group(group: str, preset: str, arm: Arm, position: Position) -> Maker:
-    return lambda seed: group_config(group, preset, arm=arm, position=position, seed=seed)
-
-
-def one_auxiliary(group: str, preset: str, auxiliary: str) -> Maker:
-    """The main task of ``group`` beside only one of its auxiliaries, for the steps of the whole group."""
-
-    def make(seed: int) -> RunConfig:
-        short, long = preset_named(preset).lengths[group]
-        specs = [TaskSpec(GROUPS[group].main, "main", short), TaskSpec(auxiliary, "auxiliary", long)]
-        return custom_config(specs, preset, task_named(GROUPS[group].main).family, seed=seed)
-
-    return make
-
-
-def _positions(group: str, preset: str, *settings: str) -> dict[str, Maker]:
-    """``group`` with rotary positions and with none, then the main task alone with each, for the same steps."""
-
-    def of(position: Position, arm: str) -> Maker:
-        return changed(three_arms(group, preset, position), *settings)[arm]
-
-    positions: tuple[Position, Position] = ("rope", "nope")
-    return {name: of(name, TOGETHER) for name in positions} | {
-        f"{name}, alone": of(name, SAME_STEPS) for name in positions
-    }
-
-
-THREE_LAYERS, FAST = "model.layers=3", "training.learning_rate=0.04"
-"""How pairs were trained before the presets gave them something of their own (``benchmarks/RECIPES.md``)."""
-CHECKPOINTS = 20
-
-
-def followed(group: str, preset: str) -> Maker:
-    """The runs of ``group``, measured ``CHECKPOINTS`` times on their way, each time with maps of two lengths a zone."""
-
-    def make(seed: int) -> RunConfig:
-        config = group_config(group, preset, seed=seed)
-        measures = replace(
-            config.evaluation, progress_examples=128, snapshots=CHECKPOINTS, attribution_snapshots=CHECKPOINTS,
-            attribution_lengths=2,
-        )  # fmt: skip
-        return replace(config, evaluation=measures)
-
-    return make
-
-
-GRID_LENGTHS = (2, 4, 8, 16, 32)
-GRID_STEPS = 2000
-"""Steps of every run of the grid: as many as the longest length needs, so that cells differ in nothing but lengths."""
-
-
-def cell_name(main_length: int, auxiliary_length: int) -> str:
-    """How a cell of the grid is called, such as ``8 beside 16``."""
-    return f"{main_length} beside {auxiliary_length}"
-
-
-def grid_lengths(name: str) -> tuple[int, int]:
-    """Inverse of :func:`cell_name`: (Lm, La)."""
-    main_length, _, auxiliary_length = name.partition(" beside ")
-    return int(main_length), int(auxiliary_length)
-
-
-def _grid() -> dict[str, Maker]:
-    """Flipping case and reversing beside their combination, at every pair of lengths."""
-
-    def cell(main_length: int, auxiliary_length: int) -> Maker:
-        def make(seed: int) -> RunConfig:
-            specs = [TaskSpec(GROUPS["caprev"].main, "main", main_length)]
-            specs += [TaskSpec(task, "auxiliary", auxiliary_length) for task in GROUPS["caprev"].auxiliaries]
-            config = custom_config(specs, "demo", "strings", seed=seed)
-            return replace(config, training=replace(config.training, steps=GRID_STEPS))
-
-        return make
-
-    cells = [(main, aux) for main in GRID_LENGTHS for aux in GRID_LENGTHS]
-    return {cell_name(main, aux): cell(main, aux) for main, aux in cells}
 
 
 def _first_results() -> dict[str, Maker]:
@@ -247,26 +156,26 @@ EXPERIMENTS: dict[str, Experiment] = {
                    changed(three_arms("control-copy", "demo"), "training.steps=1000"), rule="no gain",
                    replaced_by="fig8-copy"),
         Experiment("fig12-strings", 5, "12, 13", "demo", "Rotary positions beat none: flipping and reversing.",
-                   _positions("caprev", "demo", "model.layers=4", "training.steps=3000"), rule="more gain"),
+                   positions("caprev", "demo", "model.layers=4", "training.steps=3000"), rule="more gain"),
         Experiment("fig12-strings-short", 5, "12, 13", "demo",
                    "Rotary positions beat none: flipping and reversing, in two layers and a third of the steps.",
-                   _positions("caprev", "demo"), rule="more gain", replaced_by="fig12-strings"),
+                   positions("caprev", "demo"), rule="more gain", replaced_by="fig12-strings"),
         Experiment("fig12-arithmetic", 5, "12, 13", "small", "Rotary positions beat none: addition.",
-                   _positions("add-carry", "small"), rule="more gain"),
+                   positions("add-carry", "small"), rule="more gain"),
         Experiment("fig14-caprev-both", 3, "14", "demo", "Two auxiliaries beat one: flipping case and reversing.",
-                   {"both": _of_group("caprev", "demo", "co-trained", "rope"),
+                   {"both": of_group("caprev", "demo", "co-trained", "rope"),
                     "reverse only": one_auxiliary("caprev", "demo", "reverse")}, rule="more", seeds=3),
         Experiment("fig14-caprev-closer", 3, "14", "demo", "Reversing helps both together more than flipping.",
                    {"reverse only": one_auxiliary("caprev", "demo", "reverse"),
                     "capitalize only": one_auxiliary("caprev", "demo", "capitalize")}, rule="more", seeds=3),
         Experiment("fig14-add-both", 3, "14", "small", "Two auxiliaries beat one: digit sums and carries.",
-                   {"both": _of_group("add-carry", "small", "co-trained", "rope"),
+                   {"both": of_group("add-carry", "small", "co-trained", "rope"),
                     "no_carry only": one_auxiliary("add-carry", "small", "no_carry")}, rule="more", seeds=3),
         Experiment("fig14-add-closer", 3, "14", "small", "Digit sums help addition more than carries do.",
                    {"no_carry only": one_auxiliary("add-carry", "small", "no_carry"),
                     "carry_only only": one_auxiliary("add-carry", "small", "carry_only")}, rule="more", seeds=3),
         Experiment("fig10", 6, "10", "demo", "The gap is smallest where training lengths are alike.",
-                   _grid(), rule="ratio", seeds=3),
+                   grid(), rule="ratio", seeds=3),
         Experiment("fig11-seeds", 7, "11", "small", "Transfer differs from seed to seed: addition.",
                    {"together": followed("add-carry", "small")}, rule="unstable over seeds"),
         Experiment("fig11-steps", 7, "11", "small", "Transfer comes and goes during training: addition.",

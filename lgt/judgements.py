@@ -8,7 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from lgt.experiments import SAME_EXAMPLES, Experiment, Rule, grid_lengths, lengths_beside, preset_words
+from lgt.experiments import Experiment, Rule, lengths_beside, preset_words
+from lgt.series import SAME_EXAMPLES, grid_lengths
 from lgt.statistics import Correlation
 from lgt.verdicts import LEARNED, Interval, Outcome
 

@@ -14,15 +14,17 @@ from streamlit.testing.v1 import AppTest
 from lgt.charts import DARK, LIGHT, transfer_matrix, verdict_chart
 from lgt.claims import CLAIMS, all_judged, judged, of_claim
 from lgt.cli import main
-from lgt.experiments import EXPERIMENTS, Experiment, changed, one_auxiliary, three_arms
+from lgt.experiments import EXPERIMENTS, Experiment, made_by
 from lgt.records import AccuracyRow
-from lgt.report import svg
+from lgt.report import svg, write_report
+from lgt.series import changed, one_auxiliary, three_arms
 from lgt.store import leases, queries, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from lgt.store.marks import DELETED, retag
 from lgt.store.transfer import merge
 from lgt.summaries import gain_row
+from lgt.ui.panels import repeat_sentence
 from lgt.verdicts import absence, effect, t_interval
 from tests.conftest import ROOT
 
@@ -210,6 +212,34 @@ def test_what_another_recipe_replaced_is_judged_and_does_not_count(store):
     assert "reproduced" in [one.verdict for one in found] and "reproduced" not in of_claim(found, 2)
     order = [bool(one.experiment.replaced_by) for one in found if one.experiment.claim == 2]
     assert order == sorted(order), "after those that count"
+
+
+def test_runs_are_repeated_by_an_experiment_that_makes_them_whatever_it_was_called_then(shipped):
+    engine = open_store(str(shipped))
+    runs, named = queries.runs(engine), 0
+    for comparison in comparisons(engine).values():
+        shown = runs[runs.id.isin(comparison.ids(*comparison.runs))]
+        experiment = made_by(set(shown.config_hash), set(shown.model_seed))
+        if experiment:
+            named += 1
+            assert set(shown.config_hash) <= {
+                config.hash() for config in experiment.runs(sorted(set(shown.model_seed)))
+            }
+            assert f"experiment {experiment.name} " in repeat_sentence(shown, comparison)
+        else:
+            assert "lgt train" in repeat_sentence(shown, comparison)
+    assert named > 5 and made_by({"0" * 16}, {0}) is None
+
+
+def test_a_store_that_has_only_an_earlier_recipe_is_not_empty(tmp_path, monkeypatch):
+    path = tmp_path / "a.db"
+    store = open_store(str(path))
+    fill(store, EXPERIMENTS["fig8-copy-short"], (0.0, 0.0, 0.0))
+    monkeypatch.setenv("LGT_DATABASE_URL", str(path))
+    app = AppTest.from_file(str(ROOT / "pages/claims.py"), default_timeout=60).run()
+    assert not app.exception and any("Earlier recipes" in one.value for one in app.caption)
+    text = write_report(store, tmp_path / "report.html").read_text()
+    assert "fig8-copy judges this figure now" in text and "too few seeds" in text
 
 
 def test_a_report_opens_without_a_server_and_says_what_the_command_says(store, tmp_path, capsys):

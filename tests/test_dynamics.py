@@ -23,13 +23,14 @@ from lgt.dynamics import (
     tracking,
     tracking_of_changes,
 )
-from lgt.experiments import EXPERIMENTS, cell_name, followed, grid_lengths
+from lgt.experiments import EXPERIMENTS
 from lgt.figures import figure, paper_grid
 from lgt.judgements import grid_frame, seeds_frame
 from lgt.paper import GRID_GAP, GRID_LENGTHS
 from lgt.presets import custom_config, group_config
 from lgt.records import AccuracyRow, HeadScoreRow
 from lgt.report import svg
+from lgt.series import cell_name, followed, grid_lengths
 from lgt.store import leases, queries, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store

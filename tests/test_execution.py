@@ -14,9 +14,10 @@ from lgt.checkpoint import from_bytes
 from lgt.execution import local, worker
 from lgt.execution.campaign import campaign_status, queue_missing
 from lgt.execution.logtail import LogTail
-from lgt.experiments import Experiment, three_arms
+from lgt.experiments import Experiment
 from lgt.fused.library import library
 from lgt.model import Decoder
+from lgt.series import three_arms
 from lgt.store import leases, queries, transfer, writes
 from lgt.store.engine import open_store, write_transaction
 from lgt.store.schema import Run

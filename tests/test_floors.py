@@ -18,7 +18,7 @@ FLOORS = {
     3: {"evaluate", "attribution", "checkpoint", "playground", "interventions"},
     4: {"train", "resume", "ensemble", "steps", "optimizers", "prefetch", "sinks", "snapshots"},
     5: {"store"},
-    6: {"execution", "experiments", "claims", "summaries", "dynamics", "judgements", "runtable"},
+    6: {"execution", "experiments", "series", "claims", "summaries", "dynamics", "judgements", "runtable"},
     7: {"charts", "ui", "cli", "cli_bench", "cli_options", "cli_runs", "cli_tables", "doctor", "report", "figures",
         "__main__"},
 }  # fmt: skip

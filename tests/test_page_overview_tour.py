@@ -14,12 +14,12 @@ import pytest
 from lgt.charts import DARK, LIGHT, length_accuracy
 from lgt.charts.guess import guess_curve
 from lgt.claims import judged
-from lgt.config import TaskOptions
+from lgt.config import TaskOptions, with_setting
 from lgt.experiments import EXPERIMENTS
 from lgt.groups import GROUPS
 from lgt.presets import group_config
 from lgt.store import leases, queries, writes
-from lgt.store.comparisons import Setting, comparisons
+from lgt.store.comparisons import Comparison, Setting, comparisons
 from lgt.store.engine import open_store
 from lgt.summaries import (
     SeedSummary,
@@ -33,7 +33,7 @@ from lgt.tasks import TASKS
 from lgt.tasks.examples import example_note, worked_example
 from lgt.ui import handout, look, story
 from lgt.ui.drawing import DRAWN, Drawn
-from lgt.ui.facts import course, figure_of
+from lgt.ui.facts import control_of, course, figure_of
 from lgt.ui.panels import setting_key
 from tests import frames
 from tests.conftest import ROOT
@@ -373,3 +373,23 @@ def test_text_on_and_in_the_accent_can_be_read_in_both_themes():
         assert theme["primaryColor"] == charts.shared and theme["backgroundColor"] == charts.surface
         assert contrast(text, theme["primaryColor"]) >= 4.5
         assert contrast(theme["primaryColor"], theme["backgroundColor"]) >= 4.5
+
+
+def test_a_control_belongs_to_a_pair_that_was_trained_like_it():
+    def of(group, *settings):
+        config = group_config(group, "small")
+        for setting in settings:
+            config = with_setting(config, *setting.split("="))
+        return {Setting(group, "small", "rope", settings): Comparison(Setting(group, "small", "rope"), config, {})}
+
+    control = of("control-add")
+    (stranger,) = control.values()
+    for group, settings, found in (
+        ("add-carry", (), stranger),
+        ("add-carry", ("training.steps=9",), None),
+        ("add-carry", ("model.layers=4",), None),
+        ("add-subtract", (), None),  # deeper and longer
+        ("caprev", (), None),
+    ):
+        pair = of(group, *settings)
+        assert control_of(control | pair, *pair.values()) is found, (group, settings)

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pandas as pd
 
 from lgt.config import Arm, RunConfig
-from lgt.experiments import EXPERIMENTS, TOGETHER, Experiment
+from lgt.experiments import EXPERIMENTS, Experiment
+from lgt.series import TOGETHER
 from lgt.store.comparisons import Comparison, Setting
 from lgt.summaries import beside_by_seed, mean_curve, paired_gain, trained_by_seed, transfer_by_seed
 from lgt.ui import data, panels
