@@ -87,6 +87,12 @@ def _first_results() -> dict[str, Maker]:
     return series
 
 
+def _beside_subtraction(preset: str, *settings: str) -> dict[str, Maker]:
+    """Addition beside subtraction and its baselines; the co-trained runs are followed, as figure 17 needs them."""
+    arms = changed(three_arms("add-subtract", preset), *settings)
+    return arms | changed({TOGETHER: followed("add-subtract", preset)}, *settings)
+
+
 def _circuits(
     name: str, group: str, preset: str, figures: str, pair: str, maps: Rule = "tracks", attention: Rule = "tracks",
     settings: Sequence[str] = (), replaced_by: str = "",
@@ -111,15 +117,15 @@ EXPERIMENTS: dict[str, Experiment] = {
     for experiment in (
         Experiment("fig3a", 1, "3a, 3d", "small", "Digit sums and carries of longer numbers lift addition.",
                    three_arms("add-carry", "small")),
-        Experiment("fig3b", 1, "3b, 3d", "small", "Longer subtraction lifts addition.",
-                   three_arms("add-subtract", "small") | {TOGETHER: followed("add-subtract", "small")}),
-        Experiment("fig3b-short", 1, "3b, 3d", "demo", "Longer subtraction lifts addition, in half the steps.",
-                   three_arms("add-subtract", "demo") | {TOGETHER: followed("add-subtract", "demo")},
-                   replaced_by="fig3b"),
+        Experiment("fig3b", 1, "3b, 3d", "demo", "Longer subtraction lifts addition.", _beside_subtraction("demo")),
+        Experiment("fig3b-fast", 1, "3b, 3d", "demo", "Longer subtraction lifts addition, at twice the learning rate.",
+                   _beside_subtraction("demo", FAST), replaced_by="fig3b"),
+        Experiment("fig3b-fast-small", 1, "3b, 3d", "small",
+                   "Longer subtraction lifts addition, at twice the learning rate and steps.",
+                   _beside_subtraction("small", FAST), replaced_by="fig3b"),
         Experiment("fig3b-shallow", 1, "3b, 3d", "demo",
-                   "Longer subtraction lifts addition, in half the steps and three layers.",
-                   changed(three_arms("add-subtract", "demo"), THREE_LAYERS)
-                   | changed({TOGETHER: followed("add-subtract", "demo")}, THREE_LAYERS), replaced_by="fig3b"),
+                   "Longer subtraction lifts addition, in three layers, at twice the learning rate.",
+                   _beside_subtraction("demo", THREE_LAYERS, FAST), replaced_by="fig3b"),
         Experiment("fig3c", 1, "3c, 3d", "demo", "Longer multiplication lifts addition.",
                    three_arms("add-multiply", "demo")),
         Experiment("fig3c-fast", 1, "3c, 3d", "demo",
@@ -181,12 +187,16 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment("fig11-steps", 7, "11", "small", "Transfer comes and goes during training: addition.",
                    {"together": followed("add-carry", "small")}, rule="unstable over steps"),
         *_circuits("fig11", "add-carry", "small", "11", "addition beside digit sums and carries"),
-        *_circuits("fig17", "add-subtract", "small", "17", "addition beside subtraction"),
-        *_circuits("fig17-short", "add-subtract", "demo", "17", "addition beside subtraction, half the steps",
-                   replaced_by="fig17"),
+        *_circuits("fig17", "add-subtract", "demo", "17", "addition beside subtraction"),
+        *_circuits("fig17-fast", "add-subtract", "demo", "17",
+                   "addition beside subtraction, at twice the learning rate",
+                   settings=(FAST,), replaced_by="fig17"),
+        *_circuits("fig17-fast-small", "add-subtract", "small", "17",
+                   "addition beside subtraction, at twice the learning rate and steps",
+                   settings=(FAST,), replaced_by="fig17"),
         *_circuits("fig17-shallow", "add-subtract", "demo", "17",
-                   "addition beside subtraction, half the steps, three layers",
-                   settings=(THREE_LAYERS,), replaced_by="fig17"),
+                   "addition beside subtraction, in three layers, at twice the learning rate",
+                   settings=(THREE_LAYERS, FAST), replaced_by="fig17"),
         *_circuits("fig18", "caprev", "demo", "18", "flipping case and reversing", attention="does not track"),
         *_circuits("fig19", "control-add", "small", "19", "the unrelated copy beside addition", "does not track",
                    "does not track"),
