@@ -18,7 +18,7 @@ Role = Literal["main", "auxiliary", "control"]
 Position = Literal["rope", "nope"]
 Optimizer = Literal["adamw", "muon"]
 Precision = Literal["float32", "bfloat16"]
-Operands = Literal["ragged", "equal"]
+Operands = Literal["ragged", "equal", "mixed"]
 Arm = Literal["co-trained", "alone-same-steps", "alone-same-examples"]
 
 MAXIMUM_LENGTH = 512
@@ -46,7 +46,8 @@ class TaskSpec:
 class TaskOptions:
     """Choices that belong to task families rather than to one run's tasks.
 
-    ``operands``: how *training* draws the two operands (evaluation always uses two operands of exactly n digits).
+    ``operands``: how *training* draws the two operands (:func:`lgt.tasks.arithmetic.draw_operands`; evaluation always
+    uses two operands of exactly n digits).
     ``multiplier_digits``: k of the n x k multiplication. ``grid``: side of the maze grid.
     """
 

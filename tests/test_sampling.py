@@ -1,5 +1,6 @@
 """Training and test prompts never meet; test sets are fixed, distinct, comparable between tasks and share prefixes."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -72,15 +73,24 @@ def test_training_examples_answer_each_length_in_order(name):
     assert_same(examples, train(name, lengths))
 
 
-def test_training_draws_operands_as_the_options_say():
-    widths = {
-        operands: {
-            len(set(map(len, body[:-1].split("+"))))
-            for body in bodies(train("reverse_add", np.full(200, 6), options=TaskOptions(operands=operands)))
-        }
-        for operands in ("ragged", "equal")
-    }
-    assert widths == {"ragged": {1, 2}, "equal": {1}}
+@pytest.mark.parametrize("name", ["reverse_add", "reverse_subtract"])
+def test_training_draws_operands_as_the_options_say(name):
+    shares = {}
+    for operands in ("ragged", "equal", "mixed"):
+        found = bodies(train(name, np.full(4000, 6), options=TaskOptions(operands=operands)))
+        digits = [sorted(map(len, re.split("[+-]", body[:-1]))) for body in found]
+        assert all(longer == 6 for _, longer in digits)
+        shares[operands] = np.bincount([shorter for shorter, _ in digits], minlength=7)[1:] / len(digits)
+    assert shares["ragged"] == pytest.approx([1 / 6] * 6, abs=0.03)
+    assert shares["equal"].tolist() == [0, 0, 0, 0, 0, 1]
+    assert shares["mixed"] == pytest.approx([1 / 12] * 5 + [1 / 2 + 1 / 12], abs=0.03)
+
+
+@pytest.mark.parametrize(("operands", "share"), [("ragged", 1 / 3), ("equal", 1), ("mixed", 2 / 3)])
+def test_training_draws_multipliers_as_the_options_say(operands, share):
+    found = bodies(train("cot_multiply", np.full(4000, 6), options=TaskOptions(operands=operands)))
+    widths = [len(body[:-1].split("*")[1]) for body in found]
+    assert np.mean([width == 3 for width in widths]) == pytest.approx(share, abs=0.03) and max(widths) == 3
 
 
 def test_redrawing_does_not_prefer_any_training_prompt():

@@ -155,15 +155,25 @@ def draw_operands(rng: np.random.Generator, lengths: IntArray, operands: Operand
     """Two operands as digits [N, max length].
 
     ``equal``: n digits each. ``ragged``: one of them, at random, has n digits and the other 1..n, uniformly.
-    [D] Both are our decision: the paper's tables are not available.
+    ``mixed``: half of the examples ``equal``, half ``ragged``; with ``ragged`` alone two numbers of the same length are
+    rare, and of these those that begin with the same digit, whose comparison subtraction has to learn.
+    [D] All are our decision: the paper's tables are not available.
     """
     first, second = lengths, lengths
-    if operands == "ragged":
-        shorter = rng.integers(1, lengths + 1)
+    if operands != "equal":
+        shorter = _shorter(rng, lengths, operands)
         swap = rng.integers(2, size=len(lengths)) == 1
         first, second = np.where(swap, shorter, lengths), np.where(swap, lengths, shorter)
     both = draw_number(rng, np.concatenate((first, second)))
     return both[: len(lengths)], both[len(lengths) :]
+
+
+def _shorter(rng: np.random.Generator, most: IntArray, operands: Operands) -> IntArray:
+    """Digits [N] of an operand that may be shorter than ``most`` [N]."""
+    if operands == "equal":
+        return most
+    drawn = rng.integers(1, most + 1)
+    return drawn if operands == "ragged" else np.where(rng.integers(2, size=len(most)) == 1, most, drawn)
 
 
 def _addition(answer: Callable[[IntArray, IntArray], IntArray]) -> Draw:
@@ -187,7 +197,7 @@ def _draw_multiplication(
 ) -> Bodies:
     most = np.minimum(lengths, options.multiplier_digits)
     a = draw_number(rng, lengths)
-    b = draw_number(rng, rng.integers(1, most + 1) if operands == "ragged" else most)
+    b = draw_number(rng, _shorter(rng, most, operands))
     return Bodies(_body(a, TIMES, b), cot_multiply(a, b))
 
 
