@@ -16,7 +16,6 @@ from lgt.config import (
     Arm,
     EvaluationConfig,
     ModelConfig,
-    Operands,
     Position,
     RunConfig,
     TaskOptions,
@@ -43,7 +42,6 @@ class Overrides:
     steps: int | None = None
     layers: int | None = None
     learning_rate: float | None = None
-    operands: Operands | None = None
 
 
 @dataclass(frozen=True)
@@ -68,8 +66,7 @@ class Preset:
             steps=own.steps or recipe.training.steps,
             learning_rate=own.learning_rate or recipe.training.learning_rate,
         )
-        options = replace(recipe.options, operands=own.operands or recipe.options.operands)
-        return replace(recipe, model=model, training=training, options=options)
+        return replace(recipe, model=model, training=training)
 
 
 _TWO_LAYERS = ModelConfig(layers=2, heads=4, width=64, hidden=176, rope_theta=1000.0, qk_norm=True)
@@ -118,7 +115,7 @@ PRESETS: dict[str, Preset] = {
             "copy-mqar": Overrides(steps=3000),
             "control-copy": Overrides(steps=3000),
             "add-multiply": Overrides(steps=3000, layers=4, learning_rate=0.02),
-            "add-subtract": Overrides(steps=5000, layers=4, operands="mixed"),
+            "add-subtract": Overrides(steps=5000, layers=4, learning_rate=0.02),
             "dfs-path": Overrides(steps=4000, layers=4),
         },
     ),
@@ -131,8 +128,8 @@ PRESETS: dict[str, Preset] = {
             "copy-mqar": Overrides(steps=6000),
             "control-copy": Overrides(steps=6000),
             "add-multiply": Overrides(steps=6000, layers=4, learning_rate=0.02),
-            "add-subtract": Overrides(steps=10_000, layers=4, operands="mixed"),
-            "dfs-path": Overrides(steps=8000, layers=6, learning_rate=0.02),
+            "add-subtract": Overrides(steps=10_000, layers=4, learning_rate=0.02),
+            "dfs-path": Overrides(steps=8000, layers=4),
         },
     ),
     "paper": Preset(
