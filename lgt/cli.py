@@ -109,11 +109,11 @@ def merge(other: str, database: Database = None) -> None:
 
 @app.command()
 def thin(database: Database = None) -> None:
-    """Remove most weights, and maps that nothing shows; accuracies stay. See ARCHITECTURE.md."""
+    """Remove most weights, maps that nothing shows and every other loss; accuracies stay. See ARCHITECTURE.md."""
     from lgt.store import thinning
 
     gone = thinning.thin(open_database(database, create=False))
-    print(f"the weights of {gone.weights} runs removed, and {gone.rows:,} rows of maps from during training")
+    print(f"the weights of {gone.weights} runs removed, and {gone.rows:,} rows of heads and losses during training")
 
 
 @app.command()

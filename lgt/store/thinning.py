@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, delete, func, select
+from sqlalchemy import ColumnElement, Engine, delete, func, select, tuple_
 
 from lgt.groups import GROUPS
 from lgt.store import queries
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import write_transaction
 from lgt.store.errors import StoreError, explained, store_name
-from lgt.store.schema import AttentionDifference, Checkpoint, HeadScore, Run, RunState, RunTask
+from lgt.store.schema import AttentionDifference, Checkpoint, HeadScore, Run, RunState, RunTask, TrainingLog
 
 TRANSFERS = 0.5
 """Transfer accuracy from which a run that keeps its weights counts as one that transfers."""
 
 
+LOSSES = 100
+"""How many logged losses of a finished run stay, about: more than a chart has room to tell apart."""
+
+
 @dataclass(frozen=True)
 class ThinReport:
-    """Of how many runs the weights went, and how many rows of maps and attention differences."""
+    """Of how many runs the weights went, and how many rows of what was measured of heads and losses during training."""
 
     weights: int
     rows: int
@@ -29,9 +34,10 @@ class ThinReport:
 def thin(engine: Engine) -> ThinReport:
     """Remove weights and give the space back; those of :func:`exemplary` runs stay, and those of unfinished ones.
 
-    What older runs measured of heads on their way at lengths that are not followed (:mod:`lgt.snapshots`) goes, too.
-    All other numbers stay; a repeated run makes the same weights again. Raises StoreError for a store that is not
-    SQLite, whose file does not grow for ever.
+    What older runs measured of heads on their way at lengths that are not followed (:mod:`lgt.snapshots`) goes, too,
+    and of a finished run's losses about :data:`LOSSES` stay, evenly spaced, the last among them. All other numbers
+    stay; a repeated run makes the same weights again. Raises StoreError for a store that is not SQLite, whose file
+    does not grow for ever.
     """
     if engine.dialect.name != "sqlite":
         raise StoreError(f"{store_name(engine.url)} is not a SQLite file; there is nothing to thin out")
@@ -40,6 +46,7 @@ def thin(engine: Engine) -> ThinReport:
         weights = connection.execute(delete(Checkpoint).where(Checkpoint.run_id.in_(done))).rowcount
         tables = (HeadScore, AttentionDifference)
         rows = sum(connection.execute(delete(table).where(_on_the_way_beyond(table))).rowcount for table in tables)
+        rows += connection.execute(delete(TrainingLog).where(_between_losses())).rowcount
     with explained(engine.url), closing(engine.raw_connection()) as raw:
         raw.cursor().execute("VACUUM")
     return ThinReport(weights, rows)
@@ -53,6 +60,17 @@ def _on_the_way_beyond(table: type[HeadScore] | type[AttentionDifference]) -> Co
         Run.id == table.run_id, Run.state == RunState.DONE, table.step < Run.total_steps, table.length > longest
     )
     return beyond.correlate(table).exists()
+
+
+def _between_losses() -> ColumnElement[bool]:
+    """The rows of finished runs' training logs that lie between those which stay."""
+    of_run: dict[str, Any] = {"partition_by": TrainingLog.run_id}
+    place = (func.row_number().over(order_by=TrainingLog.step.desc(), **of_run) - 1).label("place")
+    every = (func.count().over(**of_run) / LOSSES).label("every")
+    finished = TrainingLog.run_id.in_(select(Run.id).where(Run.state == RunState.DONE))
+    ranked = select(TrainingLog.run_id, TrainingLog.step, place, every).where(finished).subquery()
+    between = select(ranked.c.run_id, ranked.c.step).where(ranked.c.every > 1, ranked.c.place % ranked.c.every != 0)
+    return tuple_(TrainingLog.run_id, TrainingLog.step).in_(between)
 
 
 def exemplary(engine: Engine) -> set[int]:
