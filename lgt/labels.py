@@ -43,6 +43,8 @@ def run_label(config: RunConfig) -> str:
     >>> from lgt.presets import group_config
     >>> run_label(group_config("caprev", "demo", arm="alone-same-steps"))
     'caprev 8<-16 alone, same steps, seed 0'
+    >>> run_label(group_config("caprev", "demo", position="nope"))
+    'caprev 8<-16 with auxiliary, no positions, seed 0'
     """
     name = config.group if config.group != "custom" else config.main.task
     lengths = str(config.main.training_length)
@@ -51,4 +53,9 @@ def run_label(config: RunConfig) -> str:
     elif config.others:
         lengths += f" beside {max(spec.training_length for spec in config.others)}"
     arm = ARM_TITLES[config.arm] if config.others or config.arm != "co-trained" else "alone"
-    return f"{name} {lengths} {arm}, seed {config.model_seed}"
+    return f"{name} {lengths} {arm}{without_positions(config.model.position)}, seed {config.model_seed}"
+
+
+def without_positions(position: str) -> str:
+    """What a run's name says of positional encoding: nothing where there is one, as in nearly all runs."""
+    return ", no positions" if position == "nope" else ""

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lgt.config import LABELS, Arm, RunConfig
 from lgt.groups import GROUPS
-from lgt.labels import ARM_TITLES, id_ranges
+from lgt.labels import ARM_TITLES, id_ranges, without_positions
 from lgt.presets import PRESETS, custom_config, group_config
 from lgt.store.comparisons import changes_from
 from lgt.store.marks import ARCHIVED, DELETED, STAR
@@ -67,14 +67,14 @@ def pair_title(group: str, main: str, others: Any, main_length: Any, transfer_le
 def run_title(run: Any) -> str:
     """A row of :func:`lgt.store.queries.runs` in words, such as ``Copy (8), alone, same steps, seed 0``."""
     pair = pair_title(run.task_group, run.main_task, run.others, run.main_length, run.transfer_length)
-    return f"{pair}, {ARM_TITLES.get(run.arm, run.arm)}, seed {run.model_seed}"
+    return f"{pair}, {ARM_TITLES.get(run.arm, run.arm)}{without_positions(run.position)}, seed {run.model_seed}"
 
 
 def config_title(config: RunConfig) -> str:
     """The run of ``config`` in the words of :func:`run_title`."""
     others = "+".join(spec.task for spec in config.others) or None
     pair = pair_title(config.group, config.main.task, others, config.main.training_length, config.transfer_length)
-    return f"{pair}, {ARM_TITLES[config.arm]}, seed {config.model_seed}"
+    return f"{pair}, {ARM_TITLES[config.arm]}{without_positions(config.model.position)}, seed {config.model_seed}"
 
 
 def provenance(runs: pd.DataFrame) -> str:

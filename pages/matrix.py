@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pandas as pd
 import streamlit as st
 
@@ -99,7 +101,8 @@ def main() -> None:
         frame.empty_store()
         return
     presets = sorted({setting.preset for setting in found})
-    usual = next(iter(found)).preset
+    pairs = Counter(setting.preset for setting in found if not setting.changes)
+    usual = max(presets, key=lambda name: pairs[name])
     left, right = st.columns([1, 3])
     with left:
         preset = address.segments("Preset", presets, default=usual, key="preset")
