@@ -19,7 +19,6 @@ from lgt.presets import PRESETS
 from lgt.series import (
     FAST,
     GRID_LENGTHS,
-    MIXED,
     THREE_LAYERS,
     TOGETHER,
     Maker,
@@ -119,9 +118,6 @@ EXPERIMENTS: dict[str, Experiment] = {
         Experiment("fig3a", 1, "3a, 3d", "small", "Digit sums and carries of longer numbers lift addition.",
                    three_arms("add-carry", "small")),
         Experiment("fig3b", 1, "3b, 3d", "demo", "Longer subtraction lifts addition.", _beside_subtraction("demo")),
-        Experiment("fig3b-mixed", 1, "3b, 3d", "demo",
-                   "Longer subtraction lifts addition, half of all pairs of numbers of equal length.",
-                   _beside_subtraction("demo", MIXED, FAST)),
         Experiment("fig3b-fast", 1, "3b, 3d", "demo", "Longer subtraction lifts addition, at twice the learning rate.",
                    _beside_subtraction("demo", FAST), replaced_by="fig3b"),
         Experiment("fig3b-fast-small", 1, "3b, 3d", "small",
@@ -189,8 +185,6 @@ EXPERIMENTS: dict[str, Experiment] = {
                    {"together": followed("add-carry", "small")}, rule="unstable over steps"),
         *_circuits("fig11", "add-carry", "small", "11", "addition beside digit sums and carries"),
         *_circuits("fig17", "add-subtract", "demo", "17", "addition beside subtraction"),
-        *_circuits("fig17-mixed", "add-subtract", "demo", "17",
-                   "addition beside subtraction, half of all pairs of equal length", settings=(MIXED, FAST)),
         *_circuits("fig17-fast", "add-subtract", "demo", "17",
                    "addition beside subtraction, at twice the learning rate", settings=(FAST,), replaced_by="fig17"),
         *_circuits("fig17-fast-small", "add-subtract", "small", "17",
@@ -229,10 +223,25 @@ def replaced_sentence(experiment: Experiment) -> str:
 
 
 def made_by(hashes: Collection[str], seeds: Collection[int]) -> Experiment | None:
-    """The experiment that makes the runs with these config hashes for these seeds, the one with the fewest runs; found
-    by what the runs are, as entries may be renamed. ``None`` when none makes all of them."""
-    makers = [one for one in EXPERIMENTS.values() if set(hashes) <= set().union(*(_hashes(one.name, s) for s in seeds))]
-    return min(makers, key=lambda one: len(one.series), default=None)
+    """The experiment that makes the runs with these config hashes for these seeds, and not many others; found by what
+    the runs are, as entries may be renamed.
+
+    ``None`` when none makes all of them, or only one that makes more than three times as many.
+    """
+    made = {name: set().union(*(_hashes(name, seed) for seed in seeds)) for name in EXPERIMENTS}
+    sizes = {name: len(of) for name, of in made.items() if set(hashes) <= of and len(of) <= 3 * len(set(hashes))}
+    return EXPERIMENTS[min(sizes, key=lambda name: sizes[name])] if sizes else None
+
+
+def seeds_text(seeds: Collection[int]) -> str:
+    """Seeds as :func:`parse_seeds` reads them.
+
+    >>> seeds_text({2, 0, 1}), seeds_text([7, 0])
+    ('0-2', '0,7')
+    """
+    ordered = sorted(set(seeds))
+    gapless = len(ordered) > 1 and ordered == list(range(ordered[0], ordered[-1] + 1))
+    return f"{ordered[0]}-{ordered[-1]}" if gapless else ",".join(map(str, ordered))
 
 
 @lru_cache(maxsize=4096)

@@ -15,7 +15,6 @@ TOGETHER, SAME_STEPS, SAME_EXAMPLES = "together", "alone, same steps", "alone, s
 ARMS: dict[str, Arm] = {
     TOGETHER: "co-trained", SAME_STEPS: "alone-same-steps", SAME_EXAMPLES: "alone-same-examples",
 }  # fmt: skip
-MIXED = "options.operands=mixed"
 THREE_LAYERS, FAST = "model.layers=3", "training.learning_rate=0.04"
 """How pairs were trained before the presets gave them something of their own (``benchmarks/RECIPES.md``)."""
 CHECKPOINTS = 20

@@ -31,6 +31,15 @@ def test_every_group_has_a_valid_run_in_every_preset_and_keeps_the_ratio(group, 
         assert bool(config.others) == (arm == "co-trained")
 
 
+def test_a_group_may_have_settings_of_its_own_within_a_preset():
+    family, own = group_config("add-carry", "demo"), group_config("add-subtract", "demo")
+    assert (family.model.layers, family.training.learning_rate, family.training.steps) == (3, 0.04, 2000)
+    assert (own.model.layers, own.training.learning_rate, own.training.steps) == (4, 0.02, 5000)
+    same = replace(own.training, learning_rate=family.training.learning_rate, steps=family.training.steps)
+    assert same == family.training and replace(own.model, layers=3) == family.model, "nothing else differs"
+    assert group_config("add-subtract", "small").training.steps == 10_000
+
+
 def test_paper_preset_has_the_papers_lengths_and_size():
     for key, group in GROUPS.items():
         config = group_config(key, "paper")

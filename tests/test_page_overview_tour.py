@@ -376,11 +376,12 @@ def test_text_on_and_in_the_accent_can_be_read_in_both_themes():
 
 
 def test_a_control_belongs_to_a_pair_that_was_trained_like_it():
-    def of(group, *settings):
+    def of(group, *settings, runs=1):
         config = group_config(group, "small")
         for setting in settings:
             config = with_setting(config, *setting.split("="))
-        return {Setting(group, "small", "rope", settings): Comparison(Setting(group, "small", "rope"), config, {})}
+        own = Setting(group, "small", "rope", settings)
+        return {own: Comparison(own, config, {"co-trained": {seed: seed + 1 for seed in range(runs)}})}
 
     control = of("control-add")
     (stranger,) = control.values()
@@ -393,3 +394,12 @@ def test_a_control_belongs_to_a_pair_that_was_trained_like_it():
     ):
         pair = of(group, *settings)
         assert control_of(control | pair, *pair.values()) is found, (group, settings)
+    assert control_of(of("control-add", runs=0), *of("add-carry").values()) is None, "nothing was run"
+
+
+def test_an_earlier_recipes_verdict_is_called_one(shipped, monkeypatch):
+    found = comparisons(open_store(str(shipped)))
+    earlier = next(one for one in found.values() if (figure := figure_of(one)) and figure.replaced_by)
+    app = opened("app.py", shipped, monkeypatch, pair=setting_key(earlier.setting))
+    assert "an earlier recipe]" in words(app)
+    assert "an earlier recipe]" not in words(opened("app.py", shipped, monkeypatch, pair="caprev.demo"))

@@ -66,7 +66,7 @@ def _between_losses() -> ColumnElement[bool]:
     """The rows of finished runs' training logs that lie between those which stay."""
     of_run: dict[str, Any] = {"partition_by": TrainingLog.run_id}
     place = (func.row_number().over(order_by=TrainingLog.step.desc(), **of_run) - 1).label("place")
-    every = (func.count().over(**of_run) / LOSSES).label("every")
+    every = (func.count().over(**of_run) // LOSSES).label("every")
     finished = TrainingLog.run_id.in_(select(Run.id).where(Run.state == RunState.DONE))
     ranked = select(TrainingLog.run_id, TrainingLog.step, place, every).where(finished).subquery()
     between = select(ranked.c.run_id, ranked.c.step).where(ranked.c.every > 1, ranked.c.place % ranked.c.every != 0)

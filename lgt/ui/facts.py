@@ -62,6 +62,6 @@ def control_of(found: dict[Setting, Comparison], comparison: Comparison) -> Comp
         alike = (theirs.main, theirs.transfer_length, theirs.model, theirs.training, theirs.options) == (
             config.main, config.transfer_length, config.model, config.training, config.options,
         )  # fmt: skip
-        if alike and any(spec.role == "control" for spec in theirs.others):
+        if alike and any(spec.role == "control" for spec in theirs.others) and other.ids("co-trained"):
             return other
     return None

@@ -11,7 +11,7 @@ import streamlit as st
 from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph, sharing_summary, training_curves
 from lgt.charts.accuracy import UNITS, BandChoice
 from lgt.config import Arm
-from lgt.experiments import made_by
+from lgt.experiments import made_by, seeds_text
 from lgt.groups import GROUPS
 from lgt.labels import ARM_TITLES
 from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, Zone
@@ -275,9 +275,11 @@ def train_command(comparison: Comparison, arm: Arm, seed: int = 0) -> str:
 
 def repeat_sentence(runs: pd.DataFrame, comparison: Comparison) -> str:
     """How to repeat these runs: with an experiment that makes all of them, else one run's command as an example."""
-    experiment = made_by(set(runs.config_hash), set(runs.model_seed.astype(int)))
+    seeds = {int(seed) for seed in runs.model_seed}
+    experiment = made_by(set(runs.config_hash), seeds)
     if experiment:
-        return f"Repeat them with `.venv/bin/python -m lgt experiment {experiment.name} --database mine.db`."
+        command = f"experiment {experiment.name} --seeds {seeds_text(seeds)}"
+        return f"Repeat them with `.venv/bin/python -m lgt {command} --database mine.db`."
     command = train_command(comparison, "co-trained", min(comparison.runs["co-trained"]))
     return f"Repeat one of them with `{command} --database mine.db`."
 
@@ -312,9 +314,9 @@ METHOD = """
   at the lengths of the main task's zones.
 - Preset values are ours: Muon for the weight matrices, normed queries and keys in the small presets, weights rounded to
   bfloat16 before they are measured and stored. Steps, learning rates and depths of `demo` and `small` were chosen in
-  trials, so that the longer task is learned to its full length, and in `small` so that addition has time to follow it.
-  The seeds of these trials, 0 to 4, are also among the shown ones. Not every seed learns the longer task all the
-  same: Claims says where it is not learned.
+  trials, so that the longer task is learned to its full length, and in `small` so that addition has time to follow it;
+  where nothing was tried, `small` has twice the steps of `demo`. The seeds of these trials, among 0 to 4, are also
+  among the shown ones. Not every seed learns the longer task all the same: Claims says where it is not learned.
 - Lengths, width and training time are smaller than the paper's except in the preset `paper`; Lm : La is 1 : 2 in all
   task groups.
 
