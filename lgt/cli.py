@@ -109,7 +109,7 @@ def merge(other: str, database: Database = None) -> None:
 
 @app.command()
 def thin(database: Database = None) -> None:
-    """Remove most weights, maps that nothing shows, all but a hundred losses; accuracies stay. See ARCHITECTURE.md."""
+    """Remove most weights, maps that nothing shows, all but fifty losses; accuracies stay. See ARCHITECTURE.md."""
     from lgt.store import thinning
 
     gone = thinning.thin(open_database(database, create=False))

@@ -121,7 +121,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "small": Preset(
         "small",
-        "twice the steps of demo, strings half as long again: one to seven minutes on one CPU core",
+        "twice the steps of demo, strings half as long again: one to about ten minutes on one CPU core",
         _SCALED_LENGTHS | {key: (12, 24) for key in ("copy-mqar", "caprev", "control-copy")},
         _scaled(2, _SMALL_MEASURES),
         {
@@ -129,7 +129,7 @@ PRESETS: dict[str, Preset] = {
             "control-copy": Overrides(steps=6000),
             "add-multiply": Overrides(steps=6000, layers=4, learning_rate=0.02),
             "add-subtract": Overrides(steps=10_000, layers=4, learning_rate=0.02),
-            "dfs-path": Overrides(steps=8000, layers=4),
+            "dfs-path": Overrides(steps=8000, layers=6, learning_rate=0.02),
         },
     ),
     "paper": Preset(

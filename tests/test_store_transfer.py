@@ -219,17 +219,17 @@ def test_thinning_out_keeps_typical_and_weakest_runs_and_makes_the_file_smaller(
     assert thinning.thin(store) == thinning.ThinReport(0, 0)
 
 
-def test_thinning_out_leaves_a_hundred_losses_and_the_last(store: Engine) -> None:
+def test_thinning_out_leaves_fifty_losses_and_the_last(store: Engine) -> None:
     runs = [writes.create_run(store, CONFIG) for _ in range(3)]
-    for run_id, count in zip(runs, (205, 150, 205), strict=True):
+    for run_id, count in zip(runs, (205, 80, 205), strict=True):
         attempt = leases.start_run(store, run_id, "worker", "cpu")
         log = [LogRow(step, 1 / step, 0.01, 1000.0) for step in range(1, count + 1)]
         writes.record_progress(store, run_id, attempt, step=count, tokens=1, seconds=1.0, log_rows=log)
         if run_id != runs[2]:
             leases.finish_run(store, run_id, attempt, "done")
-    assert thinning.thin(store) == thinning.ThinReport(1, 102), "the weights of the store's first run"
+    assert thinning.thin(store) == thinning.ThinReport(1, 153), "the weights of the store's first run"
     steps = [queries.training_log(store, [run_id]).step.tolist() for run_id in runs]
-    assert steps == [list(range(1, 206, 2)), list(range(1, 151)), list(range(1, 206))], "the last one still runs"
+    assert steps == [list(range(1, 206, 4)), list(range(1, 81)), list(range(1, 206))], "the last one still runs"
     assert thinning.thin(store) == thinning.ThinReport(0, 0)
 
 

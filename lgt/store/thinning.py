@@ -19,8 +19,8 @@ TRANSFERS = 0.5
 """Transfer accuracy from which a run that keeps its weights counts as one that transfers."""
 
 
-LOSSES = 100
-"""How many logged losses of a finished run stay, about: more than a chart has room to tell apart."""
+LOSSES = 50
+"""How many logged losses of a finished run stay, about: enough for the shape of a curve."""
 
 
 @dataclass(frozen=True)
