@@ -57,7 +57,7 @@ SHAPES = {
     "no positions": config_of("copy-mqar", position="nope"),
     "one layer, no qk norm": config_of("add-subtract", layers=1, qk_norm=False),
     "widths that fill no vector": config_of("add-multiply", width=36, heads=3, hidden=50),
-    "sequences longer than a chunk": config_of("dfs-path", batch_size=12, heads=2),
+    "sequences longer than a chunk": config_of("dfs-path", batch_size=12, heads=2, layers=3),
     "fewer sequences than groups": config_of("path-dfs", batch_size=3),
 }
 LONG = replace(

@@ -86,7 +86,7 @@ def test_what_is_no_number_is_one_line_beside_its_field(shipped, monkeypatch, ty
      ("string_copy", "", "1 to 60 letters")],
 )  # fmt: skip
 def test_what_are_no_letters_is_one_line(shipped, monkeypatch, task, text, says):
-    app = opened(shipped, monkeypatch, run="41", task=task)
+    app = opened(shipped, monkeypatch, run=str(playable(shipped, "copy-mqar")), task=task)
     app.text_input[0].set_value(text).run()
     assert not app.exception and len(app.error) == 1 and says in app.error[0].value
 
@@ -111,7 +111,7 @@ def test_steps_walk_through_the_answer(shipped, monkeypatch):
 
 
 def test_steps_pass_by_the_questions_of_a_task(shipped, monkeypatch):
-    app = opened(shipped, monkeypatch, run="41", task="mqar", text="abcde", step="3")
+    app = opened(shipped, monkeypatch, run=str(playable(shipped, "copy-mqar")), task="mqar", text="abcde", step="3")
     assert "Token 2: the model writes" in words(app)  # token 3 is a question
     app.button(key="next").click().run()
     assert "Token 4: the model writes" in words(app) and app.query_params["step"] == "4"
