@@ -252,12 +252,11 @@ def _hashes(name: str, seed: int) -> frozenset[str]:
     return frozenset(config.hash() for config in EXPERIMENTS[name].runs([seed]))
 
 
-def preset_words(experiment: Experiment) -> str:
-    """The preset that a figure is judged at and what is changed in it, such as ``demo with model.layers=3``."""
+def preset_changes(experiment: Experiment) -> tuple[str, ...]:
+    """What a figure changes in its preset, such as ``("model.layers=3",)``."""
     if experiment.preset not in PRESETS:
-        return experiment.preset
-    first = next(iter(experiment.series.values()))(0)
-    return " with ".join(part for part in (experiment.preset, ", ".join(setting_of(first).changes)) if part)
+        return ()
+    return setting_of(next(iter(experiment.series.values()))(0)).changes
 
 
 def lengths_beside(experiment: Experiment) -> tuple[str, str]:
@@ -275,8 +274,9 @@ def scale_sentence(experiment: Experiment) -> str:
     normed = ", normed queries and keys" if ours.model.qk_norm else ""
     optimizer = {"muon": "Muon", "adamw": "AdamW"}[ours.training.optimizer]
     network = PRESETS["paper"].recipe(group).model
+    changes = "".join(f", {change}" for change in preset_changes(experiment))
     return (
-        f"Here (preset {preset_words(experiment)}): lengths {lengths}, {ours.model.layers} layers of "
+        f"Here (preset {experiment.preset}{changes}): lengths {lengths}, {ours.model.layers} layers of "
         f"{ours.model.heads} heads, width {ours.model.width}{normed}, {ours.training.steps:,} steps with {optimizer}. "
         f"The paper: lengths {theirs}, {network.layers} layers of {network.heads} heads, "
         f"width {network.width}, AdamW"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from lgt.experiments import Experiment, Rule, lengths_beside, preset_words
+from lgt.experiments import Experiment, Rule, lengths_beside, preset_changes
 from lgt.series import SAME_EXAMPLES, grid_lengths
 from lgt.statistics import Correlation
 from lgt.verdicts import LEARNED, Interval, Outcome
@@ -196,8 +196,8 @@ def markdown_table(judgements: Sequence[Judgement], seconds: Mapping[int, float]
 
 
 def _preset_cell(experiment: Experiment) -> str:
-    preset, _, changes = preset_words(experiment).partition(" with ")
-    return f"`{preset}`" + (f" with `{changes}`" if changes else "")
+    changes = ", ".join(preset_changes(experiment))
+    return f"`{experiment.preset}`" + (f" with `{changes}`" if changes else "")
 
 
 def differences_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:

@@ -108,7 +108,7 @@ _SCALED_LENGTHS = {
 PRESETS: dict[str, Preset] = {
     "demo": Preset(
         "demo",
-        "twenty seconds (strings) to three minutes on two CPU cores",
+        "twenty seconds to three minutes on two CPU cores",
         _SCALED_LENGTHS,
         _scaled(1, _DEMO_MEASURES),
         {

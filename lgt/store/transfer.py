@@ -28,14 +28,7 @@ from lgt.store.engine import (
 from lgt.store.errors import RESTORE, StoreError, explained, store_name
 from lgt.store.frames import frame
 from lgt.store.queries import intact
-from lgt.store.schema import (
-    RUN_TABLES,
-    Base,
-    Checkpoint,
-    Run,
-    RunState,
-    column_names,
-)
+from lgt.store.schema import RUN_TABLES, Base, Checkpoint, Run, RunState, column_names
 from lgt.store.upserts import upsert
 
 Format = Literal["csv", "parquet", "json"]
