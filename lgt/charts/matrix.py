@@ -14,7 +14,7 @@ from lgt.charts.palette import Theme, heading, message, styled, task_title
 ROW = 70
 """Height of a row of cells, px."""
 NUMBER_WIDTH = 42
-"""Below this a cell's number is written small, below two thirds of it not at all: its tooltip has it, px."""
+"""In a cell narrower than this its number is turned, and n is left to the tooltip, px."""
 INTERVAL_WIDTH = 98
 """A cell at least so wide, px, has room for its interval."""
 
@@ -55,8 +55,10 @@ def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
     # A phone's cells have no room for the interval; there only the tooltip says it.
     cell = f"width / {cells.others_title.nunique()}"
     wide = alt.ExprRef(f"{cell} > {INTERVAL_WIDTH} ? {theme.size - 1} : 0")
-    room = alt.ExprRef(f"{cell} > {NUMBER_WIDTH} ? {theme.size + 3} : {cell} > {NUMBER_WIDTH * 2 / 3} ? 9 : 0")
-    below = alt.ExprRef(f"{cell} > {NUMBER_WIDTH} ? {theme.size - 1} : 0")
+    narrow = f"{cell} < {NUMBER_WIDTH}"
+    room = alt.ExprRef(f"{narrow} ? {theme.size} : {theme.size + 3}")
+    turned, lifted = alt.ExprRef(f"{narrow} ? 270 : 0"), alt.ExprRef(f"{narrow} ? 0 : -15")
+    below = alt.ExprRef(f"{narrow} ? 0 : {theme.size - 1}")
     base = alt.Chart(cells).encode(x=x, y=y)
     places = pd.DataFrame(
         [(main, beside) for main in cells.main_title.unique() for beside in order],
@@ -69,7 +71,7 @@ def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
         base.mark_rect(cornerRadius=4, stroke=theme.surface, strokeWidth=3).encode(
             color=alt.Color("gain:Q", scale=ramp, legend=None), tooltip=tooltip
         ),
-        base.mark_text(dy=-15, fontSize=room, fontWeight=600, tooltip=None).encode(
+        base.mark_text(dy=lifted, angle=turned, fontSize=room, fontWeight=600, tooltip=None).encode(
             text="gain_text:N", color=colour("ink")
         ),
         base.mark_text(dy=3, fontSize=wide, tooltip=None).encode(text="interval:N", color=colour("ink")),
