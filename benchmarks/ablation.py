@@ -11,10 +11,11 @@ from torch import Tensor
 from benchmarks import harness
 from benchmarks.harness import Disagreement, Section, Settings
 from benchmarks.peers import as_hooked, trained_without_qk_norm
-from lgt.attribution.ablation import head_score_rows
-from lgt.batches import Batch, test_set
-from lgt.config import RunConfig
-from lgt.snapshots import attribution_lengths
+from lgt.core.config import RunConfig
+from lgt.evaluation.ablation import head_score_rows
+from lgt.evaluation.test_sets import test_set
+from lgt.model.batch import Batch
+from lgt.training.snapshots import attribution_lengths
 
 TOLERANCE = 1e-5
 Key = tuple[str, int, int, int]  # task, length, layer, head

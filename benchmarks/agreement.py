@@ -16,15 +16,15 @@ from scipy import stats
 
 from benchmarks import harness
 from benchmarks.harness import ROOT, Section, Settings, say
-from lgt.batches import make_batch
-from lgt.checkpoint import measured_copy
-from lgt.config import RunConfig
-from lgt.evaluate import accuracy_rows
-from lgt.model import Decoder
-from lgt.presets import group_config
-from lgt.statistics import transfer_accuracy
-from lgt.steps import make_stepper
-from lgt.train import learning_rate_factor
+from lgt.core.config import RunConfig
+from lgt.evaluation.exact_match import accuracy_rows
+from lgt.metrics.transfer import transfer_accuracy
+from lgt.model.checkpoint import measured_copy
+from lgt.model.decoder import Decoder
+from lgt.recipes.presets import group_config
+from lgt.training.batches import make_batch
+from lgt.training.loop import learning_rate_factor
+from lgt.training.steps import make_stepper
 
 FIGURE = ROOT / "docs" / "agreement.svg"
 SEEDS = range(5)

@@ -14,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.harness import ROOT
-from lgt.config import RunConfig
+from lgt.core.config import RunConfig
 from lgt.store.schema import AttentionDifference, HeadScore, Run, RunTask, TrainingLog, column_names
 
 ROWS_PER_RUN = 500  # of accuracy: 10,000 runs have five million

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import ROOT, Section
-from lgt.version import code_version
+from lgt.core.version import code_version
 
 DOCUMENT = ROOT / "BENCHMARKS.md"
 FLAGS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "asimd", "sve")  # change numbers

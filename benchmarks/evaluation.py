@@ -9,11 +9,12 @@ import torch
 from benchmarks import harness
 from benchmarks.harness import Disagreement, Section, Settings
 from benchmarks.peers import as_llama, trained_without_qk_norm
-from lgt.batches import Batch, test_set
-from lgt.config import RunConfig
-from lgt.evaluate import accuracy_rows
+from lgt.core.config import RunConfig
+from lgt.evaluation.exact_match import accuracy_rows
+from lgt.evaluation.test_sets import test_set
+from lgt.model.batch import Batch
 from lgt.tasks import evaluation_lengths, task_named
-from lgt.vocabulary import EOS, PAD
+from lgt.tasks.vocabulary import EOS, PAD
 
 
 def counts(rows: list[Any]) -> dict[tuple[str, int], tuple[int, int]]:

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from benchmarks import harness
 from benchmarks.harness import NotHere, Section, Settings
 from benchmarks.plain import PeerLoop, PlainDecoder, plain_loss
-from lgt.batches import Batch, _draw, batches_per_draw, make_batch
-from lgt.config import RunConfig
-from lgt.model import Decoder
-from lgt.prefetch import batch_source
-from lgt.presets import group_config
-from lgt.steps import make_stepper
-from lgt.train import learning_rate_factor
+from lgt.core.config import RunConfig
+from lgt.model.batch import Batch
+from lgt.model.decoder import Decoder
+from lgt.recipes.presets import group_config
+from lgt.training.batches import _draw, batches_per_draw, make_batch
+from lgt.training.loop import learning_rate_factor
+from lgt.training.prefetch import batch_source
+from lgt.training.steps import make_stepper
 
 PEAK_SIDE = 8192  # of the square matrices whose product is the peak
 SAME_START, SAME_PATH = 1e-2, 5e-2  # relative: bfloat16 keeps three digits

@@ -12,14 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.harness import SCRATCH, Settings, say
-from lgt.batches import Batch, make_batch
-from lgt.checkpoint import from_bytes, measured_copy, to_bytes
-from lgt.config import RunConfig
-from lgt.model import NORM_EPSILON, Decoder
-from lgt.presets import group_config
-from lgt.steps import make_stepper
-from lgt.train import learning_rate_factor
-from lgt.version import code_version
+from lgt.core.config import RunConfig
+from lgt.core.version import code_version
+from lgt.model.batch import Batch
+from lgt.model.checkpoint import from_bytes, measured_copy, to_bytes
+from lgt.model.decoder import NORM_EPSILON, Decoder
+from lgt.recipes.presets import group_config
+from lgt.training.batches import make_batch
+from lgt.training.loop import learning_rate_factor
+from lgt.training.steps import make_stepper
 
 IGNORED = -100  # transformers' ignore index
 

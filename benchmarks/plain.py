@@ -12,9 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lgt.batches import Batch
-from lgt.config import MAXIMUM_LENGTH, ModelConfig, TrainingConfig
-from lgt.model import NORM_EPSILON, Decoder, rotary_angles, rotate
+from lgt.core.config import MAXIMUM_LENGTH, ModelConfig, TrainingConfig
+from lgt.model.batch import Batch
+from lgt.model.decoder import NORM_EPSILON, Decoder, rotary_angles, rotate
 
 IGNORED = -1
 LONGEST = 4 * MAXIMUM_LENGTH  # tokens of the longest sequence that has rotary positions ready
@@ -47,7 +47,7 @@ class PlainLayer(nn.Module):
 
 
 class PlainDecoder(nn.Module):
-    """The decoder of :mod:`lgt.model` with rotary positions, starting from the weights of ``decoder``."""
+    """The decoder of :mod:`lgt.model.decoder` with rotary positions, starting from the weights of ``decoder``."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
@@ -100,7 +100,7 @@ def plain_loss(model: nn.Module, batch: Batch) -> Tensor:
 
 
 class PeerLoop:
-    """Forward, backward, clip, AdamW; the interface of :class:`lgt.steps.Stepper`. Weight decay on layers' matrices."""
+    """Forward, backward, clip, AdamW; the interface of :class:`lgt.training.steps.Stepper`. Weight decay on layers' matrices."""
 
     def __init__(self, model: nn.Module, loss: Callable[[nn.Module, Batch], Tensor], training: TrainingConfig) -> None:
         self.model, self.loss, self.training = model, loss, training

@@ -6,12 +6,12 @@ import torch
 
 from benchmarks import harness
 from benchmarks.harness import Disagreement, Section, Settings
-from lgt.batches import _draw, batches_per_draw, make_batch
-from lgt.config import RunConfig
-from lgt.groups import GROUPS
-from lgt.model import Decoder
-from lgt.presets import group_config
-from lgt.steps import make_stepper
+from lgt.core.config import RunConfig
+from lgt.model.decoder import Decoder
+from lgt.recipes.groups import GROUPS
+from lgt.recipes.presets import group_config
+from lgt.training.batches import _draw, batches_per_draw, make_batch
+from lgt.training.steps import make_stepper
 
 
 def check(config: RunConfig) -> None:

@@ -15,8 +15,8 @@ import pandas as pd
 
 from benchmarks import document, harness
 from benchmarks.harness import ROOT, Section, Settings, say
-from lgt.config import RunConfig
-from lgt.presets import group_config
+from lgt.core.config import RunConfig
+from lgt.recipes.presets import group_config
 
 FIGURE = ROOT / "docs" / "scale.svg"
 WIDTHS, LENGTHS, RUNS = (32, 64, 128, 256), (8, 16, 32, 64), (1, 2, 4, 8)
@@ -40,9 +40,9 @@ def with_length(length: int) -> RunConfig:
 
 def measure_step(axis: str, value: int, steps: int) -> dict[str, Any]:
     """Seconds of a step (median) and the peak memory of this process in MB."""
-    from lgt.batches import make_batch
-    from lgt.model import Decoder
-    from lgt.steps import make_stepper
+    from lgt.model.decoder import Decoder
+    from lgt.training.batches import make_batch
+    from lgt.training.steps import make_stepper
 
     config = with_width(value) if axis == "width" else with_length(value)
     stepper = make_stepper(Decoder(config.model), config, device="cpu")

@@ -15,11 +15,11 @@ SHAPES = (("caprev", "demo"), ("add-carry", "small"))
 
 def train_seeds(group: str, preset: str, seeds: list[int], steps: int, together: bool = False) -> dict[str, Any]:
     """Seconds of ``steps`` steps of every seed in this process, one after another or as one ensemble."""
-    from lgt.batches import make_batch
-    from lgt.ensemble import EnsembleStep
-    from lgt.model import Decoder
-    from lgt.presets import group_config
-    from lgt.steps import make_stepper
+    from lgt.model.decoder import Decoder
+    from lgt.recipes.presets import group_config
+    from lgt.training.batches import make_batch
+    from lgt.training.ensemble import EnsembleStep
+    from lgt.training.steps import make_stepper
 
     config = group_config(group, preset)
     models = [Decoder(config.model, seed) for seed in seeds]

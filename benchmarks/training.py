@@ -12,12 +12,12 @@ from benchmarks import harness
 from benchmarks.harness import Section, Settings, say
 from benchmarks.peers import as_llama, llama_loss, without_qk_norm
 from benchmarks.plain import PeerLoop, PlainDecoder, plain_loss
-from lgt.batches import _draw, batches_per_draw, make_batch
-from lgt.config import RunConfig
-from lgt.model import Decoder
-from lgt.presets import group_config
-from lgt.steps import Stepper, make_stepper
-from lgt.train import learning_rate_factor
+from lgt.core.config import RunConfig
+from lgt.model.decoder import Decoder
+from lgt.recipes.presets import group_config
+from lgt.training.batches import _draw, batches_per_draw, make_batch
+from lgt.training.loop import learning_rate_factor
+from lgt.training.steps import Stepper, make_stepper
 
 SHAPES = (("caprev", "demo"), ("add-carry", "small"))
 CHECKED_STEPS = 20

@@ -25,11 +25,13 @@ def measure(side: str, seed: int, rate: float | None = None, steps: int | None =
 
     Imports and compiling happen here, inside the measured time. ``reached`` is None when the last step came first.
     """
-    from lgt.batches import make_batch, test_set
-    from lgt.evaluate import answer_scores, evaluating
-    from lgt.model import Decoder
-    from lgt.presets import group_config
-    from lgt.train import learning_rate_factor
+    from lgt.evaluation.exact_match import answer_scores
+    from lgt.evaluation.passes import evaluating
+    from lgt.evaluation.test_sets import test_set
+    from lgt.model.decoder import Decoder
+    from lgt.recipes.presets import group_config
+    from lgt.training.batches import make_batch
+    from lgt.training.loop import learning_rate_factor
 
     config = group_config("caprev", "demo", seed=seed)
     if rate is not None and steps is not None:
@@ -53,7 +55,7 @@ def measure(side: str, seed: int, rate: float | None = None, steps: int | None =
 def prepared(side: str, model: Any, config: Any) -> tuple[Any, Callable[[], Any]]:
     """The stepper of ``side`` and how to get the decoder that is measured."""
     if side == "ours":
-        from lgt.steps import make_stepper
+        from lgt.training.steps import make_stepper
 
         return make_stepper(model, config, device="cpu"), lambda: model
     from benchmarks.plain import PeerLoop, PlainDecoder, plain_loss

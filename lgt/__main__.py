@@ -1,6 +1,6 @@
 """``python -m lgt``."""
 
-from lgt.cli import main
+from lgt.cli.main import main
 
 if __name__ == "__main__":
     main()

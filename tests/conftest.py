@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from lgt.config import EvaluationConfig, RunConfig
-from lgt.presets import group_config
+from lgt.core.config import EvaluationConfig, RunConfig
+from lgt.recipes.presets import group_config
 
 ROOT = Path(__file__).parent.parent
 
@@ -34,12 +34,12 @@ def tiny(group: str = "caprev", arm: str = "co-trained", steps: int = 150, **cha
 @pytest.fixture(scope="session")
 def trained():
     """(config, decoder as measured, sink) of a caprev run that gets some answers right and some wrong."""
-    from lgt.checkpoint import measured_copy
-    from lgt.sinks import ListSink
-    from lgt.train import train
+    from lgt.model.checkpoint import measured_copy
+    from lgt.training.loop import train
+    from lgt.training.recorder import MemoryRecorder
 
-    config, sink = tiny(), ListSink()
-    return config, measured_copy(train(config, sink)), sink
+    config, recorder = tiny(), MemoryRecorder()
+    return config, measured_copy(train(config, recorder)), recorder
 
 
 @pytest.fixture()

@@ -6,14 +6,15 @@ import re
 
 import pytest
 
-from lgt.claims import all_judged
-from lgt.cli import app
-from lgt.experiments import EXPERIMENTS
-from lgt.judgements import markdown_table
+from lgt.cli.main import app
+from lgt.experiments.claims import all_judged
+from lgt.experiments.entries import EXPERIMENTS
+from lgt.experiments.judgements import markdown_table
+from lgt.metrics.by_seed import transfer_by_seed
+from lgt.recipes.settings import Setting
 from lgt.store import queries
-from lgt.store.comparisons import Setting, comparisons
+from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
-from lgt.summaries import transfer_by_seed
 from tests.conftest import ROOT
 
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/REPRODUCTION.md", "docs/CLAIMS.md")

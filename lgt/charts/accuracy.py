@@ -11,7 +11,7 @@ import pandas as pd
 from lgt.charts.marks import colour, grid_lines, line_key, text_width
 from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled
 from lgt.charts.series import WILSON, BandChoice, band_note, labelled, latest, summarised
-from lgt.statistics import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONES, Zone, zone_lengths
+from lgt.metrics.zones import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONES, Zone, zone_lengths
 from lgt.tasks import TASKS
 
 __all__ = ["BandChoice", "length_accuracy"]

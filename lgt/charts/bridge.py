@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from lgt.charts.palette import Theme, task_colour, task_title
-from lgt.labels import head_name
+from lgt.recipes.labels import head_name
 
 SHARED, ONLY_MAIN, ONLY_OTHER, UNUSED = "shared", "main only", "other only", "neither"
 """Whose a head is: both sides', one side's, nobody's."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lgt.charts.palette import Theme, heading, message, styled, task_colour
 from lgt.charts.panels import Panels
-from lgt.dynamics import largest_fall
+from lgt.metrics.stability import largest_fall
 
 MEASURES = {
     "map_difference": "ablation-map difference (points of exact match)",
@@ -21,7 +21,7 @@ def stability_chart(frame: pd.DataFrame, theme: Theme, *, main: str) -> Any:
     """A panel per seed: the main task's accuracy at trained lengths (grey) and in the transfer region (its colour) over
     training, never smoothed.
 
-    ``frame``: the rows of :func:`lgt.dynamics.course` with a ``seed`` column. ``main``: the main task's name.
+    ``frame``: the rows of :func:`lgt.metrics.trajectory.trajectory` with a ``seed`` column. ``main``: the main task's name.
     """
     if frame.empty:
         return message("No finished run with checkpoints yet.", theme)
@@ -63,7 +63,7 @@ def stability_chart(frame: pd.DataFrame, theme: Theme, *, main: str) -> Any:
 
 
 def circuit_chart(frame: pd.DataFrame, measure: str, rhos: dict[int, float | None], theme: Theme) -> Any:
-    """A panel per seed: the gap against ``measure`` (a column of :func:`lgt.dynamics.course`) at every checkpoint.
+    """A panel per seed: the gap against ``measure`` (a column of :func:`lgt.metrics.trajectory.trajectory`) at every checkpoint.
 
     The line joins checkpoints in order, from light (early) to strong (late). ``rhos``: Spearman's rho by seed. Below
     it stands the final transfer accuracy: a gap of 0 can also mean that everything fails.

@@ -11,7 +11,7 @@ import pandas as pd
 from lgt.charts.maps import ink
 from lgt.charts.marks import colour
 from lgt.charts.palette import Theme, heading, message, styled
-from lgt.dynamics import relative_gap
+from lgt.metrics.length_grid import relative_gap
 
 ROW = 44
 RELATIVE_GAP = alt.Scale(domain=[0, 1.1], nice=False)
@@ -72,7 +72,7 @@ def ratio_text(ratio: float) -> str:
 
 
 def gap_by_ratio(ours: pd.DataFrame, paper: pd.DataFrame, theme: Theme, *, height: int = 240) -> Any:
-    """Mean relative gap (:func:`lgt.dynamics.relative_gap`) of the cells that share a ratio La / Lm: a ring per seed
+    """Mean relative gap (:func:`lgt.metrics.length_grid.relative_gap`) of the cells that share a ratio La / Lm: a ring per seed
     and the mean of ours, a line for the paper's.
 
     Both frames are those of :func:`gap_grid`. Cells with a task that was not learned and the diagonal are left out.

@@ -11,7 +11,7 @@ import pandas as pd
 from lgt.charts.accuracy import AXIS, SCALE, LengthAxis, length_axis, rule_layers, zone_layers, zone_table
 from lgt.charts.marks import AXIS_ROOM, colour, grid_lines, line_key, px, row_height, spacer
 from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled, task_colour, task_title
-from lgt.statistics import wilson_interval
+from lgt.metrics.intervals import wilson_interval
 
 INTACT, WITHOUT = "the whole model", "without"
 BINS = 40

@@ -32,7 +32,7 @@ def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
         main_title=[task_title(task) for task in frame.main],
         others_title=[
             " + ".join(map(task_title, names.split("+"))) + " (unrelated)" * bool(control)
-            for names, control in zip(frame.others, frame.control, strict=True)
+            for names, control in zip(frame.auxiliaries, frame.control, strict=True)
         ],
         gain_text=[f"{gain:+.2f}".replace("-", "−") for gain in frame.gain],
         n_text=[f"n = {n}" for n in frame.n],

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from lgt.charts.palette import ROLES, Theme, task_colour, task_title
-from lgt.labels import ARM_TITLES
-from lgt.statistics import band, wilson_interval
+from lgt.metrics.intervals import band, wilson_interval
+from lgt.recipes.labels import ARM_TITLES
 
 BandChoice = Literal["min-max", "bootstrap", "none"]
 WILSON = "95% Wilson interval of a single run"

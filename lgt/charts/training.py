@@ -12,7 +12,7 @@ from lgt.charts.accuracy import ZONE_NAMES
 from lgt.charts.marks import colour, grid_lines, line_key
 from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled
 from lgt.charts.series import BandChoice, band_note, labelled, summarised
-from lgt.statistics import zone_lengths
+from lgt.metrics.zones import zone_lengths
 
 PANEL = 1.42
 """From the zero of one panel to that of the next, where a panel's accuracy goes from 0 to 1."""

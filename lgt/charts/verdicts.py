@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from lgt.charts.palette import Theme, heading, message, styled
-from lgt.verdicts import SMALLEST_EFFECT
+from lgt.experiments.outcomes import SMALLEST_EFFECT
 
 ROW = 44
 TEXT_AT, STRIP_AT = 0.2, 0.66

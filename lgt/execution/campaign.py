@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from sqlalchemy import Engine
 
+from lgt.core.version import code_version
 from lgt.execution.local import start_workers, wait_for
-from lgt.experiments import Experiment
-from lgt.labels import run_label
+from lgt.experiments.entries import Experiment
+from lgt.recipes.labels import run_label
 from lgt.store import queries, queue, writes
 from lgt.store.schema import RunState
-from lgt.version import code_version
 
 LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
 

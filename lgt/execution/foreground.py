@@ -10,15 +10,15 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import Engine
 
-from lgt.config import RunConfig
-from lgt.execution.claimed import ClaimedRun, StoreSink, check_device, device_name, owner_name
-from lgt.execution.leaving import Leaving
+from lgt.core.config import RunConfig
+from lgt.core.records import AccuracyRow, LogRow
+from lgt.core.version import code_version
+from lgt.execution.run_session import ClaimedRun, StoreSink, check_device, device_name, owner_name
+from lgt.execution.stop_signal import StopSignal
 from lgt.execution.worker import execute
-from lgt.labels import run_label
-from lgt.records import AccuracyRow, LogRow
+from lgt.recipes.labels import run_label
 from lgt.store import leases, queries, writes
 from lgt.store.schema import RunState
-from lgt.version import code_version
 
 
 class ProgressSink(StoreSink):
@@ -61,10 +61,17 @@ def run_in_foreground(
         TextColumn("{task.percentage:3.0f}%  {task.fields[loss]}  {task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    with Leaving() as leaving, Progress(*columns, console=Console(), transient=True) as bar:
-        sink = ProgressSink(engine, run_id, attempt, bar, config.training.steps, config.main.task)
+    with StopSignal() as leaving, Progress(*columns, console=Console(), transient=True) as bar:
+        recorder = ProgressSink(engine, run_id, attempt, bar, config.training.steps, config.main.task)
         state = execute(
-            engine, run_id, attempt, config, device=device, sink=sink, leaving=leaving, left=ClaimedRun.interrupted
+            engine,
+            run_id,
+            attempt,
+            config,
+            device=device,
+            recorder=recorder,
+            leaving=leaving,
+            left=ClaimedRun.interrupted,
         )
     if leaving() and state is RunState.CANCELLED:
         print(f"run {run_id}: interrupted; `python -m lgt retry {run_id}` and a worker go on with it")

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lgt.execution.leaving import Leaving
-from lgt.limits import limits
-from lgt.places import cache_directory, private
+from lgt.core.paths import cache_directory, private
+from lgt.execution.stop_signal import StopSignal
+from lgt.recipes.limits import limits
 from lgt.store.engine import refuse_if_read_only
 from lgt.store.errors import StoreError
 
@@ -54,7 +54,7 @@ def wait_for(workers: Sequence[subprocess.Popen[bytes]]) -> int:
     When this process is asked to leave, so are they; then KeyboardInterrupt is raised. They get SIGTERM, of which one
     more changes nothing: Ctrl-C reaches them from the terminal, too.
     """
-    with Leaving() as leaving:
+    with StopSignal() as leaving:
         passed_on = False
         while any(worker.poll() is None for worker in workers):
             if leaving() and not passed_on:

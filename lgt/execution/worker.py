@@ -9,18 +9,18 @@ from collections.abc import Callable
 import torch
 from sqlalchemy import Engine
 
-from lgt.checkpoint import CheckpointError
-from lgt.config import RunConfig
-from lgt.execution.claimed import ClaimedRun, StoreSink, beating, device_name, every
-from lgt.execution.logtail import LogTail
-from lgt.execution.together import claim_together, execute_together
-from lgt.fused.library import library
-from lgt.sinks import Sink
-from lgt.store import outside, queue
+from lgt.core.config import RunConfig
+from lgt.execution.ensemble_worker import claim_together, execute_together
+from lgt.execution.log_tail import LogTail
+from lgt.execution.run_session import ClaimedRun, StoreSink, beating, device_name, every
+from lgt.model.checkpoint import CheckpointError
+from lgt.store import blobs, queue
 from lgt.store.errors import StoreBusy
 from lgt.store.queries import RunRecord
 from lgt.store.schema import RunState
-from lgt.train import Stopped, train
+from lgt.training.fused.library import library
+from lgt.training.loop import Stopped, train
+from lgt.training.recorder import Recorder
 
 POLL_SECONDS = 1.0
 logger = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def never() -> bool:
 
 def execute(
     engine: Engine, run_id: int, attempt: int, config: RunConfig, *, device: str = "cpu",
-    sink: Sink | None = None, leaving: Callable[[], bool] = never,
+    recorder: Recorder | None = None, leaving: Callable[[], bool] = never,
     left: Callable[[ClaimedRun], RunState] = lambda run: run.finish(Stopped()),
 ) -> RunState:  # fmt: skip
     """Train a started run and finish it in the store; returns the state it ended in.
@@ -44,12 +44,12 @@ def execute(
     back to the queue. A second interrupt ends it as cancelled and is raised.
     """
     run = ClaimedRun(engine, run_id, attempt, LogTail([engine.url.password]))
-    sink = sink or StoreSink(engine, run_id, attempt)
+    recorder = recorder or StoreSink(engine, run_id, attempt)
     cancelled = every(2.0, run.cancelled)
     with run.log:
         try:
             with beating([run]):
-                _train(run, config, sink, device, lambda: leaving() or cancelled())
+                _train(run, config, recorder, device, lambda: leaving() or cancelled())
         except KeyboardInterrupt:
             run.interrupted()
             raise
@@ -60,18 +60,20 @@ def execute(
         return run.finish(None)
 
 
-def _train(run: ClaimedRun, config: RunConfig, sink: Sink, device: str, should_stop: Callable[[], bool]) -> None:
+def _train(
+    run: ClaimedRun, config: RunConfig, recorder: Recorder, device: str, should_stop: Callable[[], bool]
+) -> None:
     if device == "cpu":
         run.name_device(device_name(device, config))
     state = run.state()
     try:
-        train(config, sink, device=device, should_stop=should_stop, state=state)
+        train(config, recorder, device=device, should_stop=should_stop, state=state)
     except CheckpointError as error:
         if state is None:
             raise
         logger.warning("run %s starts over: %s", run.run_id, error)
         run.start_over()
-        train(config, sink, device=device, should_stop=should_stop)
+        train(config, recorder, device=device, should_stop=should_stop)
 
 
 def work(
@@ -87,7 +89,7 @@ def work(
     torch.set_num_threads(threads)
     if device == "cpu":
         library()  # compiled, if it must be, before a run waits for it
-    outside.sweep(engine)
+    blobs.sweep(engine)
 
     def say(record: RunRecord, word: str) -> None:
         report(f"run {record.id}: {record.label} {word}")

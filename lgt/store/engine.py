@@ -19,7 +19,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
-from lgt import limits
+from lgt.recipes import limits
 from lgt.store import files, migrate
 from lgt.store.errors import LeaseLost, StoreError, explained, store_name
 from lgt.store.upserts import bump_revision
@@ -200,10 +200,10 @@ def _open_server(url: URL, may_create: bool, read_only: bool) -> Engine:
 
 
 @contextmanager
-def write_transaction(engine: Engine, *, news: bool = True) -> Iterator[Connection]:
+def write_transaction(engine: Engine, *, results_changed: bool = True) -> Iterator[Connection]:
     """A short transaction that holds the write lock from its start; commits at the end, rolls back on any error.
 
-    Counts the store's revision up, unless it brings no ``news`` to a page that shows results. Raises StoreError for
+    Counts the store's revision up, unless ``results_changed`` is False: then no page has anything new to show. Raises StoreError for
     what the database refuses (locked, full, damaged, ...), and for every write while ``LGT_READ_ONLY`` is set.
     """
     refuse_if_read_only(store_name(engine.url))
@@ -211,7 +211,7 @@ def write_transaction(engine: Engine, *, news: bool = True) -> Iterator[Connecti
         connection = opened.execution_options(**{WRITES: True})
         with connection.begin():
             yield connection
-            if news:
+            if results_changed:
                 bump_revision(connection)
 
 

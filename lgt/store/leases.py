@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, or_, select, update
 
-from lgt.store import outside
+from lgt.store import blobs
 from lgt.store.engine import read_connection, write_transaction
 from lgt.store.errors import LeaseLost, StoreError
 from lgt.store.schema import MEASURED_TABLES, Run, RunState
@@ -67,7 +67,7 @@ def _standing(connection: Connection, run_id: int) -> str:
     return "not in the store" if row is None else f"{row.state} (attempt {row.attempt}, owner {row.owner})"
 
 
-def hold(connection: Connection, run_id: int, attempt: int) -> None:
+def assert_lease(connection: Connection, run_id: int, attempt: int) -> None:
     """Raise LeaseLost unless ``attempt`` owns the running run; it then keeps it until the transaction ends."""
     held = select(Run.state, Run.attempt).where(Run.id == run_id)
     held = held.with_for_update()  # for PostgreSQL; on SQLite the transaction already holds the only write lock
@@ -83,46 +83,46 @@ def alive(lease_seconds: float | None = None) -> dict[str, float]:
 
 def heartbeat(engine: Engine, run_id: int, attempt: int, lease_seconds: float | None = None) -> None:
     """Say that the worker is alive, and extend its lease. Raises LeaseLost."""
-    with write_transaction(engine, news=False) as connection:
-        hold(connection, run_id, attempt)
+    with write_transaction(engine, results_changed=False) as connection:
+        assert_lease(connection, run_id, attempt)
         connection.execute(update(Run).where(Run.id == run_id).values(alive(lease_seconds)))
 
 
 def name_device(engine: Engine, run_id: int, attempt: int, device: str) -> None:
     """Keep what computes the run. Raises LeaseLost."""
-    with write_transaction(engine, news=False) as connection:
-        hold(connection, run_id, attempt)
+    with write_transaction(engine, results_changed=False) as connection:
+        assert_lease(connection, run_id, attempt)
         connection.execute(update(Run).where(Run.id == run_id).values(device=device))
 
 
 def start_over(engine: Engine, run_id: int, attempt: int) -> None:
     """Remove what earlier attempts measured, so that no row of theirs stands among the new ones. Raises LeaseLost."""
     with write_transaction(engine) as connection:
-        hold(connection, run_id, attempt)
+        assert_lease(connection, run_id, attempt)
         for table in MEASURED_TABLES:
             connection.execute(delete(table).where(table.run_id == run_id))
         connection.execute(update(Run).where(Run.id == run_id).values(step=0, tokens=0, seconds=0.0))
-        kept = outside.forget_state(connection, run_id)
-    outside.remove(engine, kept)
+        kept = blobs.forget_state(connection, run_id)
+    blobs.remove(engine, kept)
 
 
 def keep_state(engine: Engine, run_id: int, attempt: int, step: int, state: bytes, code_version: str) -> None:
     """Keep the training state after ``step`` steps as the newest of the run: file first, row last. Raises LeaseLost."""
     if cancel_requested(engine, run_id, attempt):
         raise LeaseLost(f"run {run_id} is no longer attempt {attempt}'s")
-    row = outside.write_state(engine, run_id, attempt, step, state)
-    with write_transaction(engine, news=False) as connection:
-        hold(connection, run_id, attempt)
-        before = outside.point_to_state(connection, run_id, row | {"step": step, "code_version": code_version})
+    row = blobs.write_state(engine, run_id, attempt, step, state)
+    with write_transaction(engine, results_changed=False) as connection:
+        assert_lease(connection, run_id, attempt)
+        before = blobs.point_to_state(connection, run_id, row | {"step": step, "code_version": code_version})
     if before != row["file"]:
-        outside.remove(engine, before)
+        blobs.remove(engine, before)
 
 
 def give_back(engine: Engine, run_id: int, attempt: int) -> None:
     """Queue the run again for another worker, which goes on from its newest training state. Raises LeaseLost."""
     values = {"state": RunState.QUEUED, "owner": None, "lease_until": None, "heartbeat_at": None}
     with write_transaction(engine) as connection:
-        hold(connection, run_id, attempt)
+        assert_lease(connection, run_id, attempt)
         connection.execute(update(Run).where(Run.id == run_id).values(values))
 
 
@@ -139,11 +139,11 @@ def finish_run(
               "heartbeat_at": None}  # fmt: skip
     kept = None
     with write_transaction(engine) as connection:
-        hold(connection, run_id, attempt)
+        assert_lease(connection, run_id, attempt)
         connection.execute(update(Run).where(Run.id == run_id).values(values))
         if state == RunState.DONE:
-            kept = outside.forget_state(connection, run_id)
-    outside.remove(engine, kept)
+            kept = blobs.forget_state(connection, run_id)
+    blobs.remove(engine, kept)
 
 
 def cancel_run(engine: Engine, run_id: int) -> bool:

@@ -1,6 +1,6 @@
 """Typed reads. Each opens a connection, fetches everything, closes and returns DataFrames or frozen dataclasses.
 
-Counts come back as counts; ratios, zones and bands are derived by :mod:`lgt.statistics`.
+Counts come back as counts; ratios, zones and bands are derived in :mod:`lgt.metrics`.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ import pandas as pd
 from sqlalchemy import Double, Engine, Select, and_, case, func, not_, or_, select, tuple_, type_coerce
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
-from lgt.checks import ConfigError
-from lgt.config import RunConfig
-from lgt.store import leases, outside
+from lgt.core.checks import ConfigError
+from lgt.core.config import RunConfig
+from lgt.store import blobs, leases
 from lgt.store.engine import read_connection
 from lgt.store.errors import RESTORE, StoreError, store_name
 from lgt.store.frames import frame
@@ -140,19 +140,19 @@ def runs(
     """The runs that pass every filter given, oldest first.
 
     All columns of the table but ``config`` and ``log_tail``, of the main task ``main_task``, ``main_length`` (Lm) and
-    ``transfer_length`` (La, may be missing), and ``others``, the tasks beside it joined by ``+`` (missing without).
+    ``transfer_length`` (La, may be missing), and ``auxiliaries``, the tasks beside it joined by ``+`` (missing without).
     """
     columns = [getattr(Run, name) for name in column_names(Run) if name not in ("config", "log_tail")]
     main = (
         RunTask.task.label("main_task"), RunTask.training_length.label("main_length"), RunTask.transfer_length,
     )  # fmt: skip
     of_main = and_(RunTask.run_id == Run.id, RunTask.role == "main")
-    names = func.aggregate_strings(OTHER.task, "+").label("others")
-    others = select(OTHER.run_id, names).where(OTHER.role != "main").group_by(OTHER.run_id).subquery()
+    names = func.aggregate_strings(OTHER.task, "+").label("auxiliaries")
+    auxiliaries = select(OTHER.run_id, names).where(OTHER.role != "main").group_by(OTHER.run_id).subquery()
     statement = (
-        select(*columns, *main, others.c.others)
+        select(*columns, *main, auxiliaries.c.auxiliaries)
         .join(RunTask, of_main, isouter=True)
-        .join(others, others.c.run_id == Run.id, isouter=True)
+        .join(auxiliaries, auxiliaries.c.run_id == Run.id, isouter=True)
         .order_by(Run.id)
     )
     filters: tuple[tuple[InstrumentedAttribute[Any], Choice], ...] = (
@@ -338,7 +338,7 @@ def checkpoint(engine: Engine, run_id: int, step: int | None = None) -> Checkpoi
     if row is None:
         raise StoreError(f"{where}: no checkpoint in the store {store_name(engine.url)}; see `python -m lgt runs`")
     if row.weights is None:
-        weights = outside.read_file(outside.folder(engine.url), row.uri, row.size, row.sha256)
+        weights = blobs.read_file(blobs.folder(engine.url), row.uri, row.size, row.sha256)
         return CheckpointRecord(row.run_id, row.step, row.sha256, row.size, weights)
     if not intact(row.weights, row.size, row.sha256):
         raise StoreError(f"{where}: its checkpoint is damaged (size or SHA-256 differ); {RESTORE}")

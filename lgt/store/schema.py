@@ -86,7 +86,7 @@ class Run(Base):
     arm: Mapped[str]
     preset: Mapped[str]
     config: Mapped[str]
-    """Canonical JSON of the :class:`lgt.config.RunConfig`."""
+    """Canonical JSON of the :class:`lgt.core.config.RunConfig`."""
     config_hash: Mapped[str] = mapped_column(index=True)
     code_version: Mapped[str] = mapped_column(default="")
     model_seed: Mapped[int] = mapped_column(BigInteger)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, delete, func, select, tuple_
 
-from lgt.groups import GROUPS
+from lgt.recipes.groups import GROUPS
 from lgt.store import queries
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import write_transaction
@@ -34,7 +34,7 @@ class ThinReport:
 def thin(engine: Engine) -> ThinReport:
     """Remove weights and give the space back; those of :func:`exemplary` runs stay, and those of unfinished ones.
 
-    What older runs measured of heads on their way at lengths that are not followed (:mod:`lgt.snapshots`) goes, too,
+    What older runs measured of heads on their way at lengths that are not followed (:mod:`lgt.training.snapshots`) goes, too,
     and of a finished run's losses about :data:`LOSSES` stay, evenly spaced, the last among them. All other numbers
     stay; a repeated run makes the same weights again. Raises StoreError for a store that is not SQLite, whose file
     does not grow for ever.

@@ -15,13 +15,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
 
-from lgt.config import RunConfig
-from lgt.limits import check_limits, limits, variable
-from lgt.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
-from lgt.store import leases, outside
+from lgt.core.config import RunConfig
+from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
+from lgt.recipes.limits import check_limits, limits, variable
+from lgt.store import blobs, leases
 from lgt.store.engine import write_transaction
 from lgt.store.errors import StoreError
-from lgt.store.leases import hold
+from lgt.store.leases import assert_lease
 from lgt.store.schema import (
     Accuracy,
     AttentionDifference,
@@ -72,7 +72,7 @@ def create_runs(
 ) -> list[int]:
     """Queue new runs, all or none, and return their ids; a ``token`` seen before returns the runs it made.
 
-    Raises ConfigError for a config beyond the limits of this store (see :mod:`lgt.limits`), StoreError when the queue
+    Raises ConfigError for a config beyond the limits of this store (see :mod:`lgt.recipes.limits`), StoreError when the queue
     would grow longer than it may.
     """
     return _create(engine, configs, labels, experiment, code_version, RunState.QUEUED, token)
@@ -138,7 +138,7 @@ def run_values(config: RunConfig) -> dict[str, Any]:
 
 def task_values(config: RunConfig, run_id: int) -> list[dict[str, Any]]:
     """The rows of ``run_tasks`` for ``config``. Where it names no La, La is the longest auxiliary's, by definition."""
-    longest = max((spec.training_length for spec in config.others), default=0)
+    longest = max((spec.training_length for spec in config.auxiliaries), default=0)
     longer = longest if longest > config.main.training_length else None
     transfer_length = config.transfer_length if config.transfer_length is not None else longer
     return [asdict(spec) | {"run_id": run_id, "transfer_length": transfer_length} for spec in config.tasks]
@@ -160,8 +160,8 @@ def record_progress(
     Raises LeaseLost.
     """
     values = {"step": step, "tokens": tokens, "seconds": seconds, **leases.alive(lease_seconds)}
-    with write_transaction(engine, news=False) as connection:
-        hold(connection, run_id, attempt)
+    with write_transaction(engine, results_changed=False) as connection:
+        assert_lease(connection, run_id, attempt)
         connection.execute(update(Run).where(Run.id == run_id).values(values))
         upsert(connection, TrainingLog, _keyed(log_rows, run_id=run_id))
 
@@ -209,7 +209,7 @@ def refuse_unfinished(run_id: int, state: str | None) -> None:
 def _record(engine: Engine, table: type[Base], run_id: int, attempt: int, step: int, rows: Iterable[Any]) -> None:
     keyed = _keyed(rows, run_id=run_id, step=step)
     with write_transaction(engine) as connection:
-        hold(connection, run_id, attempt)
+        assert_lease(connection, run_id, attempt)
         upsert(connection, table, keyed)
 
 
@@ -231,10 +231,10 @@ def record_checkpoint(engine: Engine, run_id: int, attempt: int, step: int, weig
     row = {"run_id": run_id, "step": step, "sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights),
            "weights": weights, "uri": None}  # fmt: skip
     if len(weights) > MAXIMUM_ROW_BYTES:
-        row |= {"weights": None, "uri": outside.checkpoint_name(run_id, step)}
-        outside.write_file(outside.folder(engine.url), str(row["uri"]), weights)
+        row |= {"weights": None, "uri": blobs.checkpoint_name(run_id, step)}
+        blobs.write_file(blobs.folder(engine.url), str(row["uri"]), weights)
     with write_transaction(engine) as connection:
-        hold(connection, run_id, attempt)
+        assert_lease(connection, run_id, attempt)
         upsert(connection, Checkpoint, [row])
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from lgt.checks import ConfigError
-from lgt.config import RunConfig
+from lgt.core.checks import ConfigError
+from lgt.core.config import RunConfig
 from lgt.tasks.arithmetic import ARITHMETIC
 from lgt.tasks.base import Task
 from lgt.tasks.mazes import MAZES

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lgt.config import Operands, TaskOptions
+from lgt.core.config import Operands, TaskOptions
 from lgt.tasks.base import Bodies, Draw, IntArray, Task, pack
-from lgt.vocabulary import FIRST_DIGIT, PAD, TOKEN_ID
+from lgt.tasks.vocabulary import FIRST_DIGIT, PAD, TOKEN_ID
 
 PLUS, MINUS, TIMES, EQUALS = (TOKEN_ID[symbol] for symbol in "+-*=")
 
@@ -113,7 +113,7 @@ def cot_multiply(a: IntArray, b: IntArray) -> IntArray:
     one more zero); then ``=`` and the reversed product. [D] The exact text is our decision where the paper's tables
     are not available.
 
-    >>> from lgt.vocabulary import decode
+    >>> from lgt.tasks.vocabulary import decode
     >>> decode(cot_multiply(np.array([[4, 7, 2, 1]]), np.array([[8, 3, 9]]))[0])
     '29101+02283+0066411=2105911'
     """

@@ -14,9 +14,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lgt.checks import check_integer
-from lgt.config import MAXIMUM_LENGTH, Operands, TaskOptions
-from lgt.vocabulary import BOS, EOS, PAD, TAG
+from lgt.core.checks import check_integer
+from lgt.core.config import MAXIMUM_LENGTH, Operands, TaskOptions
+from lgt.tasks.vocabulary import BOS, EOS, PAD, TAG
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from lgt.config import TaskOptions
+from lgt.core.config import TaskOptions
 from lgt.tasks import task_named
 from lgt.tasks.base import draw_examples
-from lgt.vocabulary import decode
+from lgt.tasks.vocabulary import decode
 
 SEED = 9  # an addition with carries and a string with both cases; any other would do
 NOTES = {

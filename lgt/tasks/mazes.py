@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lgt.config import Operands, TaskOptions
+from lgt.core.config import Operands, TaskOptions
 from lgt.tasks.base import Bodies, Draw, IntArray, Task, pack
-from lgt.vocabulary import FIRST_NODE, PAD, TOKEN_ID
+from lgt.tasks.vocabulary import FIRST_NODE, PAD, TOKEN_ID
 
 SEPARATOR, QUERY, TO, EQUALS = (TOKEN_ID[symbol] for symbol in "|#>=")
 ABSENT = -1
@@ -156,7 +156,7 @@ def shortest_path(parent: IntArray, start: IntArray, target: IntArray) -> IntArr
 
     ``parent`` [N, C] leads to the root. The two ends climb, the deeper one first, until they meet.
 
-    >>> from lgt.vocabulary import decode
+    >>> from lgt.tasks.vocabulary import decode
     >>> tree = np.array([[0, 0, 1, 0]])  # 2 - 1 - 0 - 3
     >>> decode(shortest_path(tree, np.array([2]), np.array([3]))[0])
     '[2][1][0][3]'
@@ -180,7 +180,7 @@ def dfs_trace(neighbours: IntArray, start: IntArray, target: IntArray) -> IntArr
 
     ``neighbours`` [N, C, 4]: the joined cells in the order in which they are tried, ABSENT behind.
 
-    >>> from lgt.vocabulary import decode
+    >>> from lgt.tasks.vocabulary import decode
     >>> joined = np.array([[[1, 3, -1, -1], [2, 0, -1, -1], [1, -1, -1, -1], [0, -1, -1, -1]]])
     >>> decode(dfs_trace(joined, np.array([0]), np.array([3]))[0])
     '[0][1][2][1][0][3]'

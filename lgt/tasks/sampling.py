@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lgt.checks import check_integer
-from lgt.config import TaskOptions
-from lgt.seeding import generator
+from lgt.core.checks import check_integer
+from lgt.core.config import TaskOptions
+from lgt.core.seeding import generator
 from lgt.tasks import task_named
 from lgt.tasks.base import BODY_START, Examples, IntArray, Task, draw_examples
-from lgt.vocabulary import decode
+from lgt.tasks.vocabulary import decode
 
 TEST_SHARE = 4  # one body in four is a test prompt
 CHUNK = 1024  # test bodies are drawn in chunks of this size, whatever the count, so that counts share a prefix

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from lgt.config import Operands, TaskOptions
+from lgt.core.config import Operands, TaskOptions
 from lgt.tasks.base import Bodies, Draw, IntArray, Task, pack
-from lgt.vocabulary import FIRST_LETTER, PAD, TOKEN_ID
+from lgt.tasks.vocabulary import FIRST_LETTER, PAD, TOKEN_ID
 
 EQUALS = TOKEN_ID["="]
 LETTERS = 52
@@ -17,7 +17,7 @@ LETTERS = 52
 def string_copy(letters: IntArray) -> IntArray:
     """The same letters.
 
-    >>> from lgt.vocabulary import decode, encode
+    >>> from lgt.tasks.vocabulary import decode, encode
     >>> decode(string_copy(encode("aBcD")[None])[0])
     'aBcD'
     """
@@ -27,7 +27,7 @@ def string_copy(letters: IntArray) -> IntArray:
 def reverse(letters: IntArray) -> IntArray:
     """Each row's letters from last to first.
 
-    >>> from lgt.vocabulary import decode, encode
+    >>> from lgt.tasks.vocabulary import decode, encode
     >>> decode(reverse(encode("aBcD")[None])[0])
     'DcBa'
     """
@@ -37,7 +37,7 @@ def reverse(letters: IntArray) -> IntArray:
 def capitalize(letters: IntArray) -> IntArray:
     """The case of every letter flipped.
 
-    >>> from lgt.vocabulary import decode, encode
+    >>> from lgt.tasks.vocabulary import decode, encode
     >>> decode(capitalize(encode("aBcD")[None])[0])
     'AbCd'
     """
@@ -48,7 +48,7 @@ def capitalize(letters: IntArray) -> IntArray:
 def capitalize_reverse(letters: IntArray) -> IntArray:
     """Both: the flipped letters from last to first.
 
-    >>> from lgt.vocabulary import decode, encode
+    >>> from lgt.tasks.vocabulary import decode, encode
     >>> decode(capitalize_reverse(encode("aBcD")[None])[0])
     'dCbA'
     """
@@ -60,7 +60,7 @@ def mqar(letters: IntArray, queries: IntArray) -> IntArray:
 
     ``queries`` are column numbers of ``letters``; a query whose successor is PAD (or beyond the row) gives PAD.
 
-    >>> from lgt.vocabulary import decode, encode
+    >>> from lgt.tasks.vocabulary import decode, encode
     >>> decode(mqar(encode("aBcD")[None], np.array([[1, 0, 2]]))[0])
     'BcaBcD'
     """

@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
-from lgt.checks import ConfigError
-from lgt.config import RunConfig
+from lgt.core.checks import ConfigError
+from lgt.core.config import RunConfig
 from lgt.execution import local
-from lgt.labels import run_label
-from lgt.limits import read_only
+from lgt.recipes.labels import run_label
+from lgt.recipes.limits import read_only
 from lgt.store import leases, marks, queries, queue, writes
 from lgt.store.engine import database_url, open_store
 from lgt.store.errors import StoreError

@@ -12,13 +12,14 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from lgt.claims import all_judged, course_frame, judged
-from lgt.experiments import experiment_named
-from lgt.groups import GROUPS
-from lgt.judgements import Judgement
-from lgt.presets import PRESETS
+from lgt.experiments.claims import all_judged, judged, trajectory_frame
+from lgt.experiments.entries import experiment_named
+from lgt.experiments.judgements import Judgement
+from lgt.recipes.groups import GROUPS
+from lgt.recipes.presets import PRESETS
+from lgt.recipes.settings import Setting
 from lgt.store import live, queries
-from lgt.store.comparisons import Comparison, Setting, comparisons
+from lgt.store.comparisons import Comparison, comparisons
 from lgt.store.engine import Engine, database_file, database_url, migrate_if_older, open_store
 
 T = TypeVar("T")
@@ -155,13 +156,13 @@ def read_judgement(name: str) -> Judgement:
 
 
 def read_judgements() -> list[Judgement]:
-    """The verdict on every figure that has an experiment (see :mod:`lgt.claims`); none while there is no store."""
+    """The verdict on every figure that has an experiment (see :mod:`lgt.experiments.claims`); none while there is no store."""
     return _current(_judgements) if exists() else []
 
 
-def read_course(judgement: Judgement) -> pd.DataFrame:
-    """What happened between the checkpoints of a judged figure (see :func:`lgt.claims.course_frame`)."""
-    return course_frame(engine(), judgement)
+def read_trajectory(judgement: Judgement) -> pd.DataFrame:
+    """What happened between the checkpoints of a judged figure (see :func:`lgt.experiments.claims.trajectory_frame`)."""
+    return trajectory_frame(engine(), judgement)
 
 
 def read_live_runs() -> list[live.LiveRun]:

@@ -1,6 +1,6 @@
 """Charts on pages. A chart is a pure function of its arguments, so its specification is kept and made only once.
 
-Every chart of a page is noted down as it is drawn, so that a viewer can take all of them along (:mod:`lgt.ui.handout`).
+Every chart of a page is noted down as it is drawn, so that a viewer can take all of them along (:mod:`lgt.ui.downloads`).
 """
 
 from __future__ import annotations

@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pandas as pd
 
-from lgt.config import Arm, RunConfig
-from lgt.experiments import EXPERIMENTS, Experiment
-from lgt.series import TOGETHER
-from lgt.store.comparisons import Comparison, Setting
-from lgt.summaries import beside_by_seed, mean_curve, paired_gain, trained_by_seed, transfer_by_seed
+from lgt.core.config import Arm, RunConfig
+from lgt.experiments.entries import EXPERIMENTS, Experiment
+from lgt.metrics.by_seed import beside_by_seed, mean_curve, paired_gain, trained_by_seed, transfer_by_seed
+from lgt.recipes.builders import TOGETHER
+from lgt.recipes.settings import Setting
+from lgt.store.comparisons import Comparison
 from lgt.ui import data, panels
 from lgt.ui.story import Control, Facts
 
@@ -26,7 +27,7 @@ def gather(found: dict[Setting, Comparison], comparison: Comparison, baseline: A
         alone_trained=trained_by_seed(alone),
         together=sides[1],
         together_trained=trained_by_seed(together),
-        others=beside_by_seed(together),
+        auxiliaries=beside_by_seed(together),
         gain=paired_gain(sides[1], sides[0]),
         course=course(together, comparison.config),
         control=control(found, comparison),
@@ -62,6 +63,6 @@ def control_of(found: dict[Setting, Comparison], comparison: Comparison) -> Comp
         alike = (theirs.main, theirs.transfer_length, theirs.model, theirs.training, theirs.options) == (
             config.main, config.transfer_length, config.model, config.training, config.options,
         )  # fmt: skip
-        if alike and any(spec.role == "control" for spec in theirs.others) and other.ids("co-trained"):
+        if alike and any(spec.role == "control" for spec in theirs.auxiliaries) and other.ids("co-trained"):
             return other
     return None

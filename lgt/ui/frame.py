@@ -15,9 +15,10 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from lgt.charts.palette import DARK, LIGHT, Theme
-from lgt.labels import id_ranges
+from lgt.recipes.labels import id_ranges
 from lgt.store.errors import StoreError
-from lgt.ui import drawing, handout, look
+from lgt.ui import downloads as handout
+from lgt.ui import drawing, look
 
 FIRST_COMMAND = ".venv/bin/python -m lgt train --group caprev --preset demo"
 FIRST_PAIR = {"group": "caprev", "preset": "demo"}
@@ -51,7 +52,7 @@ def leave_pages_folder() -> None:
 
 @contextmanager
 def page(title: str, lead: str, name: str = "") -> Iterator[None]:
-    """Heading and lead (if any) of a page, whose errors are :func:`told`, with what a viewer can take along.
+    """Heading and lead (if any) of a page, whose errors are :func:`error_boundary`, with what a viewer can take along.
 
     ``name`` begins the names of downloaded files (default: the title).
     """
@@ -63,7 +64,7 @@ def page(title: str, lead: str, name: str = "") -> Iterator[None]:
         take = st.container(horizontal=True, key="quiet-take", width="content")
     if lead:
         st.markdown(lead)
-    with told(title):
+    with error_boundary(title):
         yield
         with take:
             handout.share(key="share")
@@ -72,7 +73,7 @@ def page(title: str, lead: str, name: str = "") -> Iterator[None]:
 
 
 @contextmanager
-def told(title: str) -> Iterator[None]:
+def error_boundary(title: str) -> Iterator[None]:
     """A store that cannot be read becomes one message with what to do.
 
     Anything unexpected is logged with an id that the viewer sees instead of a traceback. A fragment needs a boundary of

@@ -12,16 +12,16 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from lgt.attribution.sharing import Head, top_k
 from lgt.charts import knocked_out_curve
-from lgt.config import RunConfig
-from lgt.labels import head_name
-from lgt.statistics import zone_lengths
-from lgt.summaries import KnockOutTest, knock_out_test
+from lgt.core.config import RunConfig
+from lgt.metrics.head_sharing import Head, top_k
+from lgt.metrics.knock_outs import KnockOutTest, knock_out_test
+from lgt.metrics.zones import zone_lengths
+from lgt.recipes.labels import head_name
 from lgt.tasks import TASKS, evaluation_lengths, task_named
 from lgt.ui import data, frame, models
 from lgt.ui.drawing import draw
-from lgt.ui.likeness import grid
+from lgt.ui.head_similarity import grid
 
 PROMPTS = 128
 """Test prompts of each length, or all there are; as everywhere the first of a fixed test set."""
@@ -80,7 +80,7 @@ def main_task_counts(run_id: int, config: RunConfig, at: Iterable[int], choices:
 def _counts(
     url: str, run_id: int, sha256: str, cells: tuple[tuple[str, int], ...], choices: tuple[Heads, ...]
 ) -> pd.DataFrame:
-    from lgt.interventions import knock_outs
+    from lgt.evaluation.knock_outs import knock_outs
 
     config, model = models.load(run_id)
     rows = knock_outs(model, config, cells, choices, PROMPTS)
@@ -115,7 +115,7 @@ def run_test(run_id: int, config: RunConfig, at: list[int], heads: Heads, choice
 
 def other_choices(heads: Heads, config: RunConfig) -> tuple[list[Heads], bool]:
     """Other choices of as many heads in the same layers, from a fixed seed, and whether these are all there are."""
-    from lgt.interventions import matched_choices
+    from lgt.evaluation.knock_outs import matched_choices
 
     found = matched_choices(heads, config.model.heads, CHOICES, np.random.default_rng(0))
     return found, len(found) < CHOICES
@@ -140,9 +140,9 @@ def patterns(run_id: int, task: str, length: int) -> Patterns | None:
 
 @st.cache_data(show_spinner=False, max_entries=64)
 def _patterns(url: str, run_id: int, sha256: str, task: str, length: int) -> Patterns | None:
-    from lgt.attribution.attention import aligned, mean_patterns
-    from lgt.batches import test_set
-    from lgt.vocabulary import TOKENS
+    from lgt.evaluation.attention import aligned, mean_patterns
+    from lgt.evaluation.test_sets import test_set
+    from lgt.tasks.vocabulary import TOKENS
 
     config, model = models.load(run_id)
     drawn = test_set(config, task, length, PROMPTS)
@@ -179,7 +179,7 @@ class First:
 
 
 def first_heads(maps: pd.DataFrame, task: str, count: int, threshold: float) -> First:
-    """The first ``count`` heads of ``task`` by the rise of its loss. ``maps``: see :func:`lgt.summaries.mean_map`."""
+    """The first ``count`` heads of ``task`` by the rise of its loss. ``maps``: see :func:`lgt.metrics.maps.mean_map`."""
     heads = tuple(sorted(top_k(grid(maps, task, "loss_rise"), count)))
     drops = grid(maps, task, "accuracy_drop")
     needed = tuple(head for head in heads if drops[head] > threshold)

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from lgt.config import RunConfig
+from lgt.core.config import RunConfig
 from lgt.store import queries
 from lgt.ui import data
 
 if TYPE_CHECKING:
-    from lgt.model import Decoder
+    from lgt.model.decoder import Decoder
 
 
 @st.cache_resource(show_spinner="Loading the model …", max_entries=8)
 def _loaded(url: str, run_id: int, sha256: str) -> tuple[RunConfig, Decoder]:
-    from lgt.checkpoint import from_bytes
+    from lgt.model.checkpoint import from_bytes
 
     engine = data.engine()
     config = queries.run(engine, run_id).config

@@ -8,12 +8,12 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from lgt.checks import ConfigError
-from lgt.config import MAXIMUM_LENGTH, Arm, Position, RunConfig, TaskSpec, check_transfers
-from lgt.groups import GROUPS
-from lgt.presets import PRESETS, baseline, custom_config, group_config
-from lgt.runtable import command
-from lgt.store.comparisons import changes_from
+from lgt.core.checks import ConfigError
+from lgt.core.config import MAXIMUM_LENGTH, Arm, Position, RunConfig, TaskSpec, check_transfers
+from lgt.recipes.commands import command
+from lgt.recipes.groups import GROUPS
+from lgt.recipes.presets import PRESETS, baseline, custom_config, group_config
+from lgt.recipes.settings import changes_from
 from lgt.tasks import TASKS, check_run
 from lgt.ui import address
 
@@ -39,16 +39,16 @@ def choose_specs(group: str, preset: str) -> list[TaskSpec]:
     Fewer than two where the viewer has chosen no task beside the main task.
     """
     if group == OWN:
-        main, others, role = *own_tasks(), "auxiliary"
+        main, auxiliaries, role = *own_tasks(), "auxiliary"
     else:
-        main, others = GROUPS[group].main, list(GROUPS[group].auxiliaries)
+        main, auxiliaries = GROUPS[group].main, list(GROUPS[group].auxiliaries)
         role = "control" if GROUPS[group].control else "auxiliary"
     usual, place = usual_lengths(group, main, preset), f"{group}-{main}-{preset}"
-    beside = " and ".join(TASKS[task].title for task in others)
+    beside = " and ".join(TASKS[task].title for task in auxiliaries)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         of_main = choose_length(f"{TASKS[main].title}, trained to length", usual[0], "lm", place)
-        of_others = choose_length(f"{beside or 'The others'}, to length", usual[1], "la", place)
-    return [TaskSpec(main, "main", of_main)] + [TaskSpec(task, role, of_others) for task in others]  # type: ignore[arg-type]
+        of_others = choose_length(f"{beside or 'The auxiliaries'}, to length", usual[1], "la", place)
+    return [TaskSpec(main, "main", of_main)] + [TaskSpec(task, role, of_others) for task in auxiliaries]  # type: ignore[arg-type]
 
 
 def own_tasks() -> tuple[str, list[str]]:
@@ -61,11 +61,11 @@ def own_tasks() -> tuple[str, list[str]]:
     rest = [name for name in TASKS if name != main]
     related = [name for name in rest if TASKS[name].family == TASKS[main].family]
     with right:
-        others = address.select_several(
+        auxiliaries = address.select_several(
             "Trained beside", rest, default=related[:1], maximum=MOST_OTHERS, key="aux",
             shown=lambda name: TASKS[name].title,
         )  # fmt: skip
-    return main, others
+    return main, auxiliaries
 
 
 def usual_lengths(group: str, main: str, preset: str) -> tuple[int, int]:
@@ -109,7 +109,7 @@ def fork_sentence(config: RunConfig, beside: RunConfig | None) -> str | None:
 
     ``beside``: a co-trained run of its comparison, which a baseline does not tell by itself.
     """
-    together = config if config.others else beside or group_run(config)
+    together = config if config.auxiliaries else beside or group_run(config)
     if together is None:
         return None
     together = replace(together, model_seed=config.model_seed)
@@ -137,13 +137,13 @@ def address_of(together: RunConfig, arm: Arm) -> str | None:
 
     ``None`` for a pair that the form cannot make: an unknown preset or task, or auxiliaries of different lengths.
     """
-    main, others = together.main, together.others
-    lengths = {spec.training_length for spec in others}
+    main, auxiliaries = together.main, together.auxiliaries
+    lengths = {spec.training_length for spec in auxiliaries}
     known = together.preset in PRESETS and all(spec.task in TASKS for spec in together.tasks)
-    if not known or len(lengths) != 1 or len(others) > MOST_OTHERS:
+    if not known or len(lengths) != 1 or len(auxiliaries) > MOST_OTHERS:
         return None
     group = form_group(together)
-    tasks = {} if group != OWN else {"main": main.task, "aux": ",".join(spec.task for spec in others)}
+    tasks = {} if group != OWN else {"main": main.task, "aux": ",".join(spec.task for spec in auxiliaries)}
     names = {position: name for name, position in POSITIONS.items()}
     sides = USUAL_SIDES if arm in USUAL_SIDES else (*USUAL_SIDES, arm)
     choices = {

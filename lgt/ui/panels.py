@@ -10,17 +10,19 @@ import streamlit as st
 
 from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph, sharing_summary, training_curves
 from lgt.charts.accuracy import UNITS, BandChoice
-from lgt.config import Arm
-from lgt.experiments import made_by, seeds_text
-from lgt.groups import GROUPS
-from lgt.labels import ARM_TITLES
-from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, Zone
-from lgt.store.comparisons import Comparison, Setting
-from lgt.summaries import SeedSummary, mean_map, transfer_by_seed
+from lgt.core.config import Arm
+from lgt.experiments.entries import made_by, seeds_text
+from lgt.metrics.by_seed import SeedSummary, transfer_by_seed
+from lgt.metrics.maps import mean_map
+from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, Zone
+from lgt.recipes.groups import GROUPS
+from lgt.recipes.labels import ARM_TITLES
+from lgt.recipes.settings import Setting
+from lgt.store.comparisons import Comparison
 from lgt.tasks import TASKS
 from lgt.ui import data, frame
 from lgt.ui.drawing import draw
-from lgt.ui.likeness import likeness_table, overlap_sentence
+from lgt.ui.head_similarity import likeness_table, overlap_sentence
 
 THRESHOLDS = (2, 5, 10, 20, 50)
 DEFAULT_THRESHOLD = 10
@@ -43,8 +45,8 @@ def setting_key(setting: Setting) -> str:
 def setting_title(setting: Setting, comparison: Comparison) -> str:
     """A setting in words, with its training lengths."""
     group = GROUPS.get(setting.group)
-    others = [TASKS[spec.task].title for spec in comparison.config.others]
-    name = group.title if group else f"{TASKS[comparison.config.main.task].title} beside {' and '.join(others)}"
+    auxiliaries = [TASKS[spec.task].title for spec in comparison.config.auxiliaries]
+    name = group.title if group else f"{TASKS[comparison.config.main.task].title} beside {' and '.join(auxiliaries)}"
     lengths = f"{comparison.config.main.training_length} ← {comparison.config.transfer_length}"
     position = "" if setting.position == "rope" else ", no positional encoding"
     changes = "".join(f", {change}" for change in setting.changes)
@@ -85,7 +87,7 @@ def choose_threshold() -> float:
 
 def together_title(comparison: Comparison) -> str:
     """Heading of the co-trained side; a control is not called related."""
-    kind = "unrelated" if any(spec.role == "control" for spec in comparison.config.others) else "related"
+    kind = "unrelated" if any(spec.role == "control" for spec in comparison.config.auxiliaries) else "related"
     return f"With a longer {kind} task"
 
 
@@ -98,7 +100,7 @@ def region(comparison: Comparison) -> str:
 
 def beside(comparison: Comparison) -> str:
     """Titles of the tasks beside the main task."""
-    return " and ".join(TASKS[spec.task].title for spec in comparison.config.others)
+    return " and ".join(TASKS[spec.task].title for spec in comparison.config.auxiliaries)
 
 
 def trained(accuracy: pd.DataFrame) -> str:
@@ -140,7 +142,7 @@ def sharing(
     """
     runs = comparison.runs[arm]
     seed = seed if seed in runs else min(runs)
-    main, others = tasks_of(comparison, arm)
+    main, auxiliaries = tasks_of(comparison, arm)
     zones, maps, reached = mapped(comparison, arm, accuracy)
     shown = maps[seed]
     if shown.empty:
@@ -149,20 +151,22 @@ def sharing(
         st.info(f"Run {runs[seed]} has no ablation maps{when}.")
         return
     st.caption(zone_sentence(zones[seed], shown, reached.get(seed)))
-    draw(sharing_graph, shown, frame.theme(), main=main, auxiliaries=others, threshold=threshold, key=key, name=name)
-    st.markdown(sharing_sentence(shown, main, others, threshold))
+    draw(
+        sharing_graph, shown, frame.theme(), main=main, auxiliaries=auxiliaries, threshold=threshold, key=key, name=name
+    )
+    st.markdown(sharing_sentence(shown, main, auxiliaries, threshold))
     same_zone = [maps[s] for s in maps if zones[s] == zones[seed] and not maps[s].empty]
     st.caption(
         f"Graph: run {runs[seed]}, seed {seed}{typical(seed, reached)}, {int(shown.examples.iloc[0])} prompts a task. "
         f"Heads of another run are other heads. {len(same_zone)} of {len(runs)} seeds are mapped in this zone. "
-        + over_seeds(same_zone, main, others, threshold)
+        + over_seeds(same_zone, main, auxiliaries, threshold)
     )
-    if table and others:
+    if table and auxiliaries:
         _, attention = heads_at(comparison.ids(arm), accuracy)
         same_lengths = attention[(attention.run_id == runs[seed]) & attention.length.isin(shown.attrs["lengths"])]
-        st.table(likeness_table(shown, same_lengths, main, others))
+        st.table(likeness_table(shown, same_lengths, main, auxiliaries))
     if table:
-        draw(ablation_maps, shown, frame.theme(), key=f"maps-{key}", tasks=[main, *others], maximum=1.0)
+        draw(ablation_maps, shown, frame.theme(), key=f"maps-{key}", tasks=[main, *auxiliaries], maximum=1.0)
 
 
 def typical(seed: int, reached: Mapping[int, float]) -> str:
@@ -172,8 +176,8 @@ def typical(seed: int, reached: Mapping[int, float]) -> str:
 
 def tasks_of(comparison: Comparison, arm: Arm) -> tuple[str, list[str]]:
     """The main task and the tasks beside it in runs of ``arm``."""
-    others = [spec.task for spec in comparison.config.others] if arm == "co-trained" else []
-    return comparison.config.main.task, others
+    auxiliaries = [spec.task for spec in comparison.config.auxiliaries] if arm == "co-trained" else []
+    return comparison.config.main.task, auxiliaries
 
 
 def heads_at(run_ids: list[int], accuracy: pd.DataFrame | None) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -232,26 +236,26 @@ def zone_sentence(zone: str, heads: pd.DataFrame, transfer: float | None) -> str
     )
 
 
-def sharing_sentence(heads: pd.DataFrame, main: str, others: list[str], threshold: float) -> str:
+def sharing_sentence(heads: pd.DataFrame, main: str, auxiliaries: list[str], threshold: float) -> str:
     """What the graph shows, in one sentence that is true of its data."""
-    counts = sharing_summary(heads, main, others, threshold)
+    counts = sharing_summary(heads, main, auxiliaries, threshold)
     mattering = f"{counts['main']} of {counts['heads']} heads matter to **{TASKS[main].title}**"
-    if not others:
+    if not auxiliaries:
         return f"{mattering}."
-    names = task_list(others, "or")
+    names = task_list(auxiliaries, "or")
     if not counts["main"]:
         return f"No single head costs **{TASKS[main].title}** more than {threshold:.0%} here."
     return f"{mattering}; **{counts['shared']} of them** also to {names}."
 
 
 @st.cache_data(show_spinner=False, max_entries=256)
-def over_seeds(maps: list[pd.DataFrame], main: str, others: list[str], threshold: float) -> str:
+def over_seeds(maps: list[pd.DataFrame], main: str, auxiliaries: list[str], threshold: float) -> str:
     """The same counts for every map (one a seed), and how alike the maps are against chance."""
-    counts = [sharing_summary(heads, main, others, threshold) for heads in maps]
-    if not others:
+    counts = [sharing_summary(heads, main, auxiliaries, threshold) for heads in maps]
+    if not auxiliaries:
         return f"Heads that matter, seed by seed: {', '.join(str(c['main']) for c in counts)}."
     shares = ", ".join(f"{c['shared']} of {c['main']}" for c in counts)
-    return f"Shared heads, seed by seed: {shares}. {overlap_sentence(maps, main, others)}"
+    return f"Shared heads, seed by seed: {shares}. {overlap_sentence(maps, main, auxiliaries)}"
 
 
 def train_command(comparison: Comparison, arm: Arm, seed: int = 0) -> str:
@@ -265,7 +269,7 @@ def train_command(comparison: Comparison, arm: Arm, seed: int = 0) -> str:
     position = "" if setting.position == "rope" else f" --position {setting.position}"
     pair = f"--group {setting.group}"
     if setting.group not in GROUPS:
-        options = ["--main", *["--aux"] * len(comparison.config.others)]
+        options = ["--main", *["--aux"] * len(comparison.config.auxiliaries)]
         specs = (f"{spec.task}:{spec.training_length}" for spec in comparison.config.tasks)
         pair = " ".join(f"{option} {spec}" for option, spec in zip(options, specs, strict=True))
     changes = "".join(f" --set {change}" for change in setting.changes)

@@ -1,6 +1,6 @@
 """What the playground shows: runs that have weights, cached live answers, and frames for its charts.
 
-torch comes with :mod:`lgt.playground`, which is imported when the first answer is asked for.
+torch comes with :mod:`lgt.evaluation.generation`, which is imported when the first answer is asked for.
 """
 
 from __future__ import annotations
@@ -14,18 +14,20 @@ import streamlit as st
 
 from lgt.charts.accuracy import UNITS
 from lgt.charts.pattern import part_names
-from lgt.config import RunConfig, TaskSpec
-from lgt.groups import GROUPS
-from lgt.labels import ARM_TITLES
-from lgt.prompts import Prompt, alike, drawn, maze_of, working
-from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, wilson_interval, zone
-from lgt.summaries import Failure, transfer_by_seed
+from lgt.core.config import RunConfig, TaskSpec
+from lgt.metrics.by_seed import transfer_by_seed
+from lgt.metrics.failures import Failure
+from lgt.metrics.intervals import wilson_interval
+from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, zone
+from lgt.recipes.groups import GROUPS
+from lgt.recipes.labels import ARM_TITLES
 from lgt.tasks import TASKS
+from lgt.tasks.prompts import Prompt, drawn, maze_of, prompts_of_same_layout, working
+from lgt.tasks.vocabulary import FIRST_NODE, NODES, TOKENS
 from lgt.ui import data, models, panels
-from lgt.vocabulary import FIRST_NODE, NODES, TOKENS
 
 if TYPE_CHECKING:
-    from lgt.playground import Answer, Head
+    from lgt.evaluation.generation import Answer, Head
 
 SHORT = {"<eos>": "end", "<bos>": "begin"}
 SHORT_NAMES = ("begin", "task")
@@ -88,13 +90,13 @@ def zone_words(config: RunConfig, task: str, length: int) -> str:
     """In which zone of this run and task a length is, in words."""
     spec, units = spec_of(config, task), UNITS[TASKS[task].family]
     unit = units[:-1] if length == 1 else units
-    which = ("its main task" if spec.role == "main" else "its longer task") if config.others else "its only task"
+    which = ("its main task" if spec.role == "main" else "its longer task") if config.auxiliaries else "its only task"
     trained = f"This run was trained on {TASKS[task].title.lower()}, {which}, up to {spec.training_length} {units}"
     name = zone(length, spec.training_length, config.transfer_length if spec.role == "main" else None)
     if name == IN_DISTRIBUTION:
         return f"**{length} {unit}: trained.** {trained}."
     if name == TRANSFER_REGION:
-        beside = "the longer task beside it" if config.others else "a longer task of the pair it is compared with"
+        beside = "the longer task beside it" if config.auxiliaries else "a longer task of the pair it is compared with"
         return f"**{length} {unit}: transfer region.** {trained}; only {beside} goes up to {config.transfer_length}."
     return f"**{length} {unit}: beyond what was trained.** {trained}."
 
@@ -104,14 +106,14 @@ def zone_words(config: RunConfig, task: str, length: int) -> str:
 
 @st.cache_data(show_spinner=False, max_entries=512)
 def _answered(url: str, run_id: int, sha256: str, prompt: Prompt, off: tuple[Head, ...]) -> Live:
-    from lgt.batches import as_batch
-    from lgt.playground import answer, head_means
+    from lgt.evaluation.generation import answer, head_means
+    from lgt.model.batch import as_batch
 
     config, model = models.load(run_id)
     if not off:
         return Live(answer(model, prompt))
     evaluation = config.evaluation
-    batch = as_batch(alike(prompt, evaluation.attribution_examples, evaluation.seed, config.options))
+    batch = as_batch(prompts_of_same_layout(prompt, evaluation.attribution_examples, evaluation.seed, config.options))
     means = head_means(model, batch, off, len(prompt.tokens))
     return Live(answer(model, prompt, means), len(batch), batch.tokens.shape[1])
 

@@ -6,8 +6,9 @@ import pandas as pd
 import streamlit as st
 
 from lgt.charts.guess import guess_curve
-from lgt.config import RunConfig
-from lgt.summaries import asked_lengths, guess_error, mean_curve
+from lgt.core.config import RunConfig
+from lgt.metrics.by_seed import mean_curve
+from lgt.metrics.guesses import asked_lengths, guess_error
 from lgt.ui import address, frame
 from lgt.ui.drawing import draw
 from lgt.ui.story import guess_sentence

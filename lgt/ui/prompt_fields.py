@@ -7,12 +7,12 @@ import random
 import streamlit as st
 
 from lgt.charts.accuracy import UNITS
-from lgt.checks import ConfigError
-from lgt.config import RunConfig
-from lgt.prompts import LONGEST, Prompt, drawn, longest, operands_of, typed_letters, typed_numbers
+from lgt.core.checks import ConfigError
+from lgt.core.config import RunConfig
 from lgt.tasks.base import Task
+from lgt.tasks.prompts import LONGEST, Prompt, drawn, longest, operands_of, typed_letters, typed_numbers
+from lgt.tasks.vocabulary import decode
 from lgt.ui import address, frame
-from lgt.vocabulary import decode
 
 OF_PROMPT = ("a", "b", "text", "step")
 """What the address says about one prompt; it goes when another prompt is drawn."""

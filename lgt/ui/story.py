@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lgt.charts.accuracy import UNITS
-from lgt.config import RunConfig
-from lgt.statistics import IN_DISTRIBUTION, TRANSFER_REGION, Zone
-from lgt.summaries import GuessError, SeedSummary
+from lgt.core.config import RunConfig
+from lgt.experiments.outcomes import SMALLEST_EFFECT
+from lgt.metrics.by_seed import SeedSummary
+from lgt.metrics.guesses import GuessError
+from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, Zone
 from lgt.tasks import TASKS
 from lgt.tasks.examples import example_note, worked_example
-from lgt.verdicts import SMALLEST_EFFECT
 
 STEPS = 7
 REVEAL = 5
@@ -42,7 +43,7 @@ class Facts:
     alone_trained: SeedSummary | None
     together: SeedSummary | None
     together_trained: SeedSummary | None
-    others: SeedSummary | None
+    auxiliaries: SeedSummary | None
     gain: SeedSummary | None
     course: Mapping[int, float] = field(default_factory=dict)
     control: Control | None = None
@@ -53,11 +54,11 @@ class Facts:
 
     @property
     def beside(self) -> str:
-        return " and ".join(TASKS[spec.task].title for spec in self.config.others)
+        return " and ".join(TASKS[spec.task].title for spec in self.config.auxiliaries)
 
     @property
     def unrelated(self) -> bool:
-        return any(spec.role == "control" for spec in self.config.others)
+        return any(spec.role == "control" for spec in self.config.auxiliaries)
 
     @property
     def unit(self) -> str:
@@ -206,11 +207,11 @@ def _fails(facts: Facts) -> Step:
 
 def _longer(facts: Facts) -> Step:
     kind = "unrelated" if facts.unrelated else "related"
-    score = "" if facts.others is None else f": at {facts.region} it gets {over(facts.others)} right"
+    score = "" if facts.auxiliaries is None else f": at {facts.region} it gets {over(facts.auxiliaries)} right"
     text = (
         f"The same network also trains on **{facts.beside}**, up to {facts.config.transfer_length} {facts.unit}{score}."
     )
-    examples = tuple(_example(spec.task, facts.config) for spec in facts.config.others)
+    examples = tuple(_example(spec.task, facts.config) for spec in facts.config.auxiliaries)
     return Step(f"A longer, {kind} task beside it", text, ("together",), TRANSFER_REGION, examples)
 
 

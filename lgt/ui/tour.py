@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from lgt.groups import GROUPS
-from lgt.store.comparisons import Setting
+from lgt.recipes.groups import GROUPS
+from lgt.recipes.settings import Setting
 from lgt.ui import address, frame, keyboard, look, panels
 from lgt.ui.story import REVEAL, STEPS, Step
 

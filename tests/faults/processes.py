@@ -16,9 +16,9 @@ from unittest.mock import patch
 
 from sqlalchemy import event
 
-from lgt.config import RunConfig
-from lgt.records import AccuracyRow, LogRow
-from lgt.store import leases, outside, queries, queue, writes
+from lgt.core.config import RunConfig
+from lgt.core.records import AccuracyRow, LogRow
+from lgt.store import blobs, leases, queries, queue, writes
 from lgt.store.engine import open_store
 from tests.conftest import tiny
 
@@ -96,15 +96,15 @@ def claim_all(url: str, owner: str, results: Any) -> None:
 
 def work(path: str, idle: float = 0.0, heartbeat: float = 5.0, lease: float = 45.0) -> None:
     """A worker that keeps a training state at every step, perhaps with a short lease."""
-    from lgt import train
     from lgt.execution import worker
-    from lgt.execution.leaving import SIGNALS, Leaving
+    from lgt.execution.stop_signal import SIGNALS, StopSignal
+    from lgt.training import loop
 
     for number in SIGNALS:  # what started the tests may have been deaf to some, which is inherited
         signal.signal(number, signal.SIG_DFL)
-    train.KEEP_SECONDS = 0.0
+    loop.KEEP_SECONDS = 0.0
     leases.HEARTBEAT_SECONDS, leases.STALE_SECONDS, leases.LEASE_SECONDS = heartbeat, 2 * heartbeat, lease
-    with Leaving() as leaving:
+    with StopSignal() as leaving:
         worker.work(open_store(path), idle_seconds=idle, leaving=leaving, report=lambda line: None)
 
 
@@ -131,7 +131,7 @@ def work_and_die(path: str, kind: str, number: int, acknowledged: str) -> None:
     elif kind == "committed":
         event.listen(engine, "checkin", count)
     else:
-        real = outside.write_file
+        real = blobs.write_file
 
         def write_half(place: Path, name: str, data: bytes) -> None:
             if left == 0:
@@ -140,9 +140,9 @@ def work_and_die(path: str, kind: str, number: int, acknowledged: str) -> None:
             count()
             real(place, name, data)
 
-        outside.write_file = write_half
-    from lgt import train
+        blobs.write_file = write_half
     from lgt.execution import worker
+    from lgt.training import loop
 
     record = writes.record_accuracy
 
@@ -152,5 +152,5 @@ def work_and_die(path: str, kind: str, number: int, acknowledged: str) -> None:
             notes.write(f"{step}\n")
 
     writes.record_accuracy = record_and_note
-    train.KEEP_SECONDS = 0.0
+    loop.KEEP_SECONDS = 0.0
     worker.work(engine, report=lambda line: None)

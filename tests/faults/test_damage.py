@@ -17,9 +17,9 @@ from safetensors.torch import save
 from sqlalchemy import text
 from streamlit.testing.v1 import AppTest
 
-from lgt.checkpoint import CheckpointError, from_bytes, to_bytes
-from lgt.model import Decoder
-from lgt.store import leases, outside, queries, transfer, writes
+from lgt.model.checkpoint import CheckpointError, from_bytes, to_bytes
+from lgt.model.decoder import Decoder
+from lgt.store import blobs, integrity, leases, queries, writes
 from lgt.store.engine import open_store, write_transaction
 from lgt.store.errors import StoreError
 from tests.conftest import ROOT
@@ -43,8 +43,10 @@ def test_r8_flipped_bits_are_one_message_on_a_page(page: str, tmp_path: Path, mo
         assert not app.exception
         for error in app.error:
             refused += 1
-            told = path.name in error.value and "restore" in error.value
-            assert told or "lgt doctor" in error.value, "a value that is damaged but readable is for the doctor to find"
+            error_boundary = path.name in error.value and "restore" in error.value
+            assert error_boundary or "lgt doctor" in error.value, (
+                "a value that is damaged but readable is for the doctor to find"
+            )
         path.unlink()
     assert refused >= size(2, 20), "the damage must reach what pages read"
 
@@ -86,7 +88,7 @@ def test_r9_damage_is_found_before_anything_is_loaded(tmp_path: Path, monkeypatc
     attempt = leases.start_run(store, run_id, "w", "cpu")
     leases.keep_state(store, run_id, attempt, 3, sound, "code")
     writes.record_checkpoint(store, run_id, attempt, 3, sound)
-    (state,) = outside.folder(store.url).iterdir()
+    (state,) = blobs.folder(store.url).iterdir()
     source = random.Random(3)
     for number in range(size(30, 300)):
         damaged = bytearray(sound)
@@ -95,16 +97,16 @@ def test_r9_damage_is_found_before_anything_is_loaded(tmp_path: Path, monkeypatc
         else:
             damaged[source.randrange(len(sound))] ^= 1 << source.randrange(8)
         state.write_bytes(damaged)
-        assert outside.kept_state(store, run_id, "code") is None
+        assert blobs.kept_state(store, run_id, "code") is None
         with write_transaction(store) as connection:
             connection.execute(text("UPDATE checkpoints SET weights = :w"), {"w": bytes(damaged)})
         with pytest.raises(StoreError, match="damaged"):
             queries.checkpoint(store, run_id)
     state.write_bytes(sound)
-    assert outside.kept_state(store, run_id, "code") == sound
-    assert outside.kept_state(store, run_id, "other code") is None, "numbers of two codes do not mix"
+    assert blobs.kept_state(store, run_id, "code") == sound
+    assert blobs.kept_state(store, run_id, "other code") is None, "numbers of two codes do not mix"
     with pytest.raises(StoreError, match="is not the name of a file"):
-        outside.read_file(tmp_path, "../../etc/passwd", 10, hashlib.sha256().hexdigest())
+        blobs.read_file(tmp_path, "../../etc/passwd", 10, hashlib.sha256().hexdigest())
 
 
 @pytest.fixture()
@@ -129,10 +131,10 @@ def test_r10_a_full_disk_fails_the_run_and_leaves_the_store_whole(small_disk: Pa
     assert ended(started(work, str(path))) == 0, "the worker itself goes on"
     record = queries.run(store, run_id)
     assert record.state == "failed" and str(record.error).startswith("disk full")
-    assert transfer.integrity(store) == []
+    assert integrity.integrity(store) == []
     ballast.unlink()
     from lgt.store import queue
 
     assert queue.retry(store, run_id)
     assert ended(started(work, str(path))) == 0
-    assert queries.run(store, run_id).state == "done" and transfer.integrity(store) == []
+    assert queries.run(store, run_id).state == "done" and integrity.integrity(store) == []

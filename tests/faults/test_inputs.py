@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lgt.checks import ConfigError
-from lgt.config import RunConfig, with_setting
-from lgt.limits import check_limits
-from lgt.presets import group_config
+from lgt.core.checks import ConfigError
+from lgt.core.config import RunConfig, with_setting
+from lgt.recipes.limits import check_limits
+from lgt.recipes.presets import group_config
 from lgt.store.engine import database_url
 from lgt.store.errors import StoreError
 from lgt.tasks import check_run

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from lgt.store import migrate, queries, queue, transfer
+from lgt.store import integrity, migrate, queries, queue
 from lgt.store.engine import migrate_if_older, open_store
 from tests.faults import size
 from tests.faults.processes import ended, started
@@ -62,7 +62,7 @@ def test_r13_an_old_store_is_upgraded_and_reads_the_same(stored: Path, tmp_path:
     before = rows(path)
     store = open_store(str(path))
     same_rows(path, before)
-    assert transfer.integrity(store) == []
+    assert integrity.integrity(store) == []
     frame = queries.runs(store)
     assert frame.state.tolist() == ["done", "failed", "queued", "running"]
     assert not queries.accuracy(store, [1]).empty and queries.checkpoint(store, 1).step == 20
@@ -94,7 +94,7 @@ def test_r13_killed_in_the_middle_and_eight_at_once(stored: Path, tmp_path: Path
         assert code in (0, -signal.SIGKILL)
         killed += code != 0
         same_rows(path, before)
-        assert transfer.integrity(open_store(str(path))) == []
+        assert integrity.integrity(open_store(str(path))) == []
         same_rows(path, before)
     assert killed >= 5
     path = Path(shutil.copy(stored, tmp_path / "shared.db"))

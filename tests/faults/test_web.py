@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lgt.checks import ConfigError
+from lgt.core.checks import ConfigError
 from lgt.execution import local
-from lgt.presets import group_config
-from lgt.store import queries, transfer, writes
+from lgt.recipes.presets import group_config
+from lgt.store import backup, integrity, merge, queries, writes
 from lgt.store.engine import open_store
 from lgt.store.errors import StoreError
 from lgt.ui import actions
@@ -24,7 +24,7 @@ from tests.faults import size
 from tests.faults.processes import config
 from tests.faults.test_workers import wait_until
 from tests.servers import READY, Server
-from tests.test_browser import ARGUMENTS, CHROMIUM
+from tests.ui.test_browser import ARGUMENTS, CHROMIUM
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +58,7 @@ def test_r7_runs_outlive_the_server_that_started_their_workers(tmp_path: Path, m
         stop_workers(str(path))
     frame = queries.runs(store)
     assert frame.id.tolist() == ids and (frame.attempt == 1).all(), "no run was made twice or taken over"
-    assert transfer.integrity(store) == []
+    assert integrity.integrity(store) == []
 
 
 def stop_workers(path: str) -> None:
@@ -148,7 +148,7 @@ def test_read_only_refuses_every_write_in_the_write_functions(tmp_path: Path, mo
     path = tmp_path / "results.db"
     store = open_store(str(path))
     run_id = writes.create_run(store, config())
-    backup = transfer.backup(store, tmp_path / "backup.db")
+    copy = backup.backup(store, tmp_path / "backup.db")
     before = path.read_bytes()
     monkeypatch.setenv("LGT_READ_ONLY", "1")
     from lgt.store import leases, queue
@@ -157,9 +157,9 @@ def test_read_only_refuses_every_write_in_the_write_functions(tmp_path: Path, mo
         lambda: writes.create_run(store, config()), lambda: leases.cancel_run(store, run_id),
         lambda: leases.start_run(store, run_id, "w", "cpu"), lambda: queue.claim(store, "w", "cpu"),
         lambda: queue.retry(store, run_id), lambda: writes.delete_runs(store, [run_id]),
-        lambda: writes.describe_run(store, run_id, label="x"), lambda: transfer.restore(backup, str(path)),
+        lambda: writes.describe_run(store, run_id, label="x"), lambda: backup.restore(copy, str(path)),
         lambda: open_store(str(path)), lambda: open_store(str(tmp_path / "new.db")),
-        lambda: local.ensure_workers(str(path), 1), lambda: transfer.merge(store, str(backup)),
+        lambda: local.ensure_workers(str(path), 1), lambda: merge.merge(store, str(copy)),
     ):  # fmt: skip
         with pytest.raises(StoreError, match="LGT_READ_ONLY is set"):
             write()

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-import lgt.model
+import lgt.model.decoder
 from lgt.execution import worker
-from lgt.store import leases, outside, queries, queue, transfer, writes
+from lgt.store import blobs, integrity, leases, queries, queue, writes
 from lgt.store.engine import LeaseLost, open_store, write_transaction
 from lgt.store.schema import RunState
 from tests.faults import size
@@ -74,15 +74,15 @@ def test_r3_r4_kill_9_at_any_point(tmp_path: Path, uninterrupted) -> None:
         worker.work(store, report=silent)
         assert queries.run(store, run_id).state is RunState.DONE
         assert outcome(store, run_id) == uninterrupted
-        left = outside.folder(store.url)
-        outside.sweep(store, older_than=-1.0)
+        left = blobs.folder(store.url)
+        blobs.sweep(store, older_than=-1.0)
         assert not left.exists() or not list(left.iterdir())
     assert deaths >= size(15, 300), "most workers must die before the end"
 
 
 def whole_and_kept(store, run_id: int, notes: Path) -> None:
     """No torn row, no acknowledged one lost."""
-    assert transfer.integrity(store) == []
+    assert integrity.integrity(store) == []
     rows = queries.accuracy(store, [run_id], "all")
     assert set(rows.groupby("step").size()) <= {3 * 7}, "an evaluation is there with all tasks and lengths, or not"
     acknowledged = {int(line) for line in notes.read_text().split()} if notes.exists() else set()
@@ -90,7 +90,7 @@ def whole_and_kept(store, run_id: int, notes: Path) -> None:
     with store.connect() as connection:
         state = connection.execute(text("SELECT file, size, sha256 FROM training_states")).first()
     if state is not None:
-        assert outside.read_file(outside.folder(store.url), state.file, state.size, state.sha256)
+        assert blobs.read_file(blobs.folder(store.url), state.file, state.size, state.sha256)
 
 
 def wait_until(answer, seconds: float = 60.0) -> None:
@@ -197,7 +197,7 @@ def json_step(store, run_id: int) -> int:
 def test_r14_a_run_that_diverges_or_needs_too_much_memory_fails_alone(tmp_path: Path, monkeypatch) -> None:
     store = open_store(str(tmp_path / "results.db"))
     ids = [writes.create_run(store, config(steps=8, model_seed=seed)) for seed in (0, 1, 2)]
-    real, initialise = worker.train, lgt.model.initialise
+    real, initialise = worker.train, lgt.model.decoder.initialise
 
     def train(run, *arguments, **options):
         if run.model_seed == 1:
@@ -210,7 +210,7 @@ def test_r14_a_run_that_diverges_or_needs_too_much_memory_fails_alone(tmp_path: 
             model.layers[0].attention.key.weight.data.fill_(float("nan"))
 
     monkeypatch.setattr(worker, "train", train)
-    monkeypatch.setattr(lgt.model, "initialise", broken)
+    monkeypatch.setattr(lgt.model.decoder, "initialise", broken)
     worker.work(store, report=silent)
     diverged, starved, done = (queries.run(store, run_id) for run_id in ids)
     assert diverged.state == "failed" and "the loss is not finite at step" in str(diverged.error)

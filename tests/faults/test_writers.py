@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from lgt.store import queries, transfer, writes
+from lgt.store import integrity, queries, writes
 from lgt.store.engine import open_store
 from tests.faults import size
 from tests.faults.processes import SERVER, claim_all, config, ended, poll, started, write_hot, write_steadily
-from tests.test_store import engine
+from tests.store.test_store import engine
 
 __all__ = ["engine"]
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ def test_r1_steady_writers_beside_polling_readers(tmp_path: Path) -> None:
         expected = [step % 40 for step in range(1, run.step + 1) for _ in range(7)]
         assert own.sort_values(["step", "length"]).correct.tolist() == expected
         assert len(queries.training_log(store, [run.id])) == run.step
-    assert transfer.integrity(store) == []
+    assert integrity.integrity(store) == []
 
 
 def test_r1_hot_transactions(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_r1_hot_transactions(tmp_path: Path) -> None:
     assert [ended(writer) for writer in writers] == [0] * 8
     tokens = queries.runs(store).token
     assert set(tokens) == {f"{number}-{n}/0" for number in range(8) for n in range(count)} and tokens.is_unique
-    assert transfer.integrity(store) == []
+    assert integrity.integrity(store) == []
 
 
 def test_r2_every_job_is_claimed_once(engine, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,104 @@
+"""What ``lgt doctor`` looks at: versions, the machine, the store."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import sys
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import pandas as pd
+
+from lgt.core.checks import ConfigError
+from lgt.core.version import code_version
+from lgt.recipes.limits import READ_ONLY, limits, read_only, variable
+from lgt.store import integrity, queries
+from lgt.store.engine import database_url, open_store
+from lgt.store.errors import StoreError
+from lgt.training.fused.library import attempt
+
+PACKAGES = ("streamlit", "altair", "pandas", "sqlalchemy", "alembic", "scipy", "safetensors", "torch", "typer")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at: whether it is well, and in one line what was found and what to do."""
+
+    subject: str
+    ok: bool
+    text: str
+
+
+def examine(database: str | None) -> list[Finding]:
+    """Every finding, environment first. Nothing is changed; a missing store is not created."""
+    environment = [python_finding(), *package_findings(), compiler_finding(), limits_finding()]
+    return environment + store_findings(database)
+
+
+def python_finding() -> Finding:
+    """Whether this Python is one the project runs on."""
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    ok = sys.version_info >= (3, 11)
+    return Finding("python", ok, found if ok else found + "; install Python 3.11 or newer")
+
+
+def package_findings() -> list[Finding]:
+    """One finding for the installed packages, and one for each that is missing."""
+    versions, missing = [], []
+    for name in PACKAGES:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            missing.append(Finding(name, False, "not installed; run `make setup`"))
+    return [Finding("packages", True, ", ".join(versions)), *missing, Finding("code", True, code_version())]
+
+
+def compiler_finding() -> Finding:
+    """Whether the fused training step can be had; without it runs are slower, not wrong."""
+    loaded, text = attempt()
+    if loaded is None:
+        return Finding("fused training step", True, f"{text}; runs train in plain PyTorch; install g++ for speed")
+    return Finding("fused training step", True, f"compiled by {text}, kept in {Path(loaded._name).parent}")
+
+
+def limits_finding() -> Finding:
+    """What one run and one store may ask for here."""
+    try:
+        allowed = limits()
+    except ConfigError as error:
+        return Finding("limits", False, str(error))
+    text = ", ".join(f"{variable(field.name)}={getattr(allowed, field.name)}" for field in fields(allowed))
+    return Finding("limits", True, text + (f"; {READ_ONLY} is set: every write is refused" if read_only() else ""))
+
+
+def store_findings(database: str | None) -> list[Finding]:
+    """Where the store is, whether it opens, what is in it, and whether every page and checkpoint is whole."""
+    try:
+        url = database_url(database)
+        engine = open_store(url, create=False, read_only=True)
+        runs = queries.runs(engine)
+        problems = integrity.integrity(engine)
+    except StoreError as error:
+        return [Finding("store", False, str(error))]
+    states = ", ".join(f"{count} {state}" for state, count in runs.state.value_counts().items()) or "no runs"
+    place = engine.url.render_as_string(hide_password=True)
+    return [
+        Finding("store", True, f"{place}: {states}"),
+        *queue_findings(runs),
+        *(Finding("integrity", False, text) for text in problems),
+    ]
+
+
+def queue_findings(runs: pd.DataFrame) -> list[Finding]:
+    """Whether somebody executes what waits, and whether a worker was lost."""
+    running, waiting = runs[runs.state == "running"], int((runs.state == "queued").sum())
+    late = [run for run, at in zip(running.id, running.heartbeat_at, strict=True) if queries.is_stale(at)]
+    found = []
+    if late:
+        text = f"run {', '.join(map(str, late))}: no heartbeat; any worker takes over, `python -m lgt worker` is one"
+        found.append(Finding("workers", True, text))
+    elif waiting and running.empty:
+        found.append(Finding("workers", True, f"{waiting} waiting and none running; start `python -m lgt worker`"))
+    return found

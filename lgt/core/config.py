@@ -1,0 +1,327 @@
+"""The values that describe a run. A run *is* its :class:`RunConfig`; everything else is a label.
+
+All classes are frozen dataclasses that check themselves; a refused value raises :class:`lgt.core.checks.ConfigError`.
+Lengths are in task units (digits of the
+longer operand, characters of the string, nodes of the maze).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, Literal, get_args
+
+from lgt.core.checks import ConfigError, check_choice, check_flag, check_integer, check_number
+
+Role = Literal["main", "auxiliary", "control"]
+Position = Literal["rope", "nope"]
+Optimizer = Literal["adamw", "muon"]
+Precision = Literal["float32", "bfloat16"]
+Operands = Literal["ragged", "equal", "mixed"]
+Arm = Literal["co-trained", "alone-same-steps", "alone-same-examples"]
+
+MAXIMUM_LENGTH = 512
+LABELS = ("group", "arm", "preset")
+MEASURING = ("progress_examples", "snapshots", "attribution_snapshots", "attribution_examples", "attribution_lengths")
+"""Settings of ``evaluation`` that decide when and how closely a run is looked at, and no number at its end."""
+
+
+@dataclass(frozen=True)
+class TaskSpec:
+    """One task of a run: its registry name, its role and the longest length it is trained on."""
+
+    task: str
+    role: Role
+    training_length: int
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.task, str) or not self.task:
+            raise ConfigError("task", self.task, "a task name (see `python -m lgt tasks`)")
+        check_choice(f"{self.task}.role", self.role, get_args(Role))
+        check_integer(f"{self.task}.training_length", self.training_length, 1, MAXIMUM_LENGTH)
+
+
+@dataclass(frozen=True)
+class TaskOptions:
+    """Choices that belong to task families rather than to one run's tasks.
+
+    ``operands``: how *training* draws the two operands (:func:`lgt.tasks.arithmetic.draw_operands`; evaluation always
+    uses two operands of exactly n digits).
+    ``multiplier_digits``: k of the n x k multiplication. ``grid``: side of the maze grid.
+    """
+
+    operands: Operands = "ragged"
+    multiplier_digits: int = 3
+    grid: int = 8
+
+    def __post_init__(self) -> None:
+        check_choice("options.operands", self.operands, get_args(Operands))
+        check_integer("options.multiplier_digits", self.multiplier_digits, 1, 9)
+        check_integer("options.grid", self.grid, 2, 8)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of the decoder. ``hidden`` is the SwiGLU inner width; ``qk_norm`` adds an RMS norm of q and k per head."""
+
+    layers: int = 6
+    heads: int = 6
+    width: int = 384
+    hidden: int = 1024
+    position: Position = "rope"
+    rope_theta: float = 10000.0
+    qk_norm: bool = False
+
+    def __post_init__(self) -> None:
+        check_integer("model.layers", self.layers, 1, 64)
+        check_integer("model.heads", self.heads, 1, 64)
+        check_integer("model.width", self.width, 2, 4096)
+        check_integer("model.hidden", self.hidden, 2, 16384)
+        check_choice("model.position", self.position, get_args(Position))
+        check_number("model.rope_theta", self.rope_theta, 1.0, 1e8)
+        check_flag("model.qk_norm", self.qk_norm)
+        if self.width % (2 * self.heads):
+            raise ConfigError("model.width", self.width, f"a multiple of {2 * self.heads} (2 x model.heads)")
+
+    @property
+    def head_width(self) -> int:
+        """Channels per head."""
+        return self.width // self.heads
+
+    def parameters(self, vocabulary: int) -> int:
+        """How many numbers a decoder of this shape with so many tokens learns; computed without making one."""
+        layer = 4 * self.width**2 + 3 * self.width * self.hidden + 2 * self.width + 2 * self.heads * self.qk_norm
+        return 2 * vocabulary * self.width + self.layers * layer + self.width
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Optimisation of one run. The schedule is linear warm-up, constant, cosine decay to zero.
+
+    ``learning_rate`` belongs to the weight matrices (Muon or AdamW), ``embedding_learning_rate`` to embeddings,
+    unembedding and gains (always AdamW). ``pool`` batches are sorted together by length and cut, so that a batch pads
+    little; with 1 every batch mixes all lengths, which learns in fewer steps and costs the fused step nothing. Float32
+    training on a CPU takes the fused step (``lgt.training.fused``) where there is a C++ compiler. ``compiled`` concerns
+    PyTorch's step only: it trains through ``torch.compile``, layer by layer.
+    """
+
+    steps: int = 5000
+    batch_size: int = 128
+    optimizer: Optimizer = "muon"
+    learning_rate: float = 0.02
+    embedding_learning_rate: float = 0.01
+    weight_decay: float = 0.1
+    warmup_fraction: float = 0.02
+    decay_fraction: float = 0.6
+    gradient_clip: float = 1.0
+    precision: Precision = "float32"
+    pool: int = 1
+    compiled: bool = False
+
+    def __post_init__(self) -> None:
+        check_integer("training.steps", self.steps, 1, 1_000_000)
+        check_integer("training.batch_size", self.batch_size, 1, 65_536)
+        check_choice("training.optimizer", self.optimizer, get_args(Optimizer))
+        check_number("training.learning_rate", self.learning_rate, 1e-8, 10.0)
+        check_number("training.embedding_learning_rate", self.embedding_learning_rate, 1e-8, 10.0)
+        check_number("training.weight_decay", self.weight_decay, 0.0, 10.0)
+        check_number("training.warmup_fraction", self.warmup_fraction, 0.0, 1.0)
+        check_number("training.decay_fraction", self.decay_fraction, 0.0, 1.0)
+        check_number("training.gradient_clip", self.gradient_clip, 1e-6, 1e6)
+        check_choice("training.precision", self.precision, get_args(Precision))
+        check_integer("training.pool", self.pool, 1, 64)
+        check_flag("training.compiled", self.compiled)
+        if self.warmup_fraction + self.decay_fraction > 1.0:
+            raise ConfigError("training.decay_fraction", self.decay_fraction,
+                              "at most 1 together with training.warmup_fraction")  # fmt: skip
+
+
+@dataclass(frozen=True)
+class EvaluationConfig:
+    """What is measured. ``examples`` per (task, length) at the last step, ``progress_examples`` at earlier ones.
+
+    ``maximum_length``: lengths 1..maximum_length are evaluated. ``snapshots``: how many equally spaced steps are
+    evaluated, the last included. ``attribution_snapshots``: how many of them, counted from the end, get ablation maps.
+    ``attribution_lengths`` lengths per zone of the main task, ``attribution_examples`` each.
+    ``seed`` fixes the test sets: it is the same for every run unless it is changed on purpose.
+    """
+
+    examples: int = 1024
+    progress_examples: int = 128
+    maximum_length: int = 40
+    snapshots: int = 8
+    attribution_snapshots: int = 1
+    attribution_examples: int = 128
+    attribution_lengths: int = 3
+    seed: int = 2506
+
+    def __post_init__(self) -> None:
+        check_integer("evaluation.examples", self.examples, 1, 100_000)
+        check_integer("evaluation.progress_examples", self.progress_examples, 1, 100_000)
+        check_integer("evaluation.maximum_length", self.maximum_length, 1, MAXIMUM_LENGTH)
+        check_integer("evaluation.snapshots", self.snapshots, 1, 1000)
+        check_integer("evaluation.attribution_snapshots", self.attribution_snapshots, 0, 1000)
+        check_integer("evaluation.attribution_examples", self.attribution_examples, 1, 100_000)
+        check_integer("evaluation.attribution_lengths", self.attribution_lengths, 1, MAXIMUM_LENGTH)
+        check_integer("evaluation.seed", self.seed, 0, 2**63 - 1)
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run's numbers.
+
+    ``transfer_length`` is La: the longest auxiliary training length, and for a run without auxiliary that of the
+    co-trained run it is compared with, so that its zones are those of that run (``None``: no comparison). Where no
+    auxiliary is longer than the main task there is no transfer region, and it is ``None`` as well.
+    ``group`` names the task group (or ``custom``), ``arm`` which side of the comparison this run is.
+    """
+
+    tasks: tuple[TaskSpec, ...]
+    group: str = "custom"
+    arm: Arm = "co-trained"
+    preset: str = "paper"
+    transfer_length: int | None = None
+    options: TaskOptions = field(default_factory=TaskOptions)
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+    evaluation: EvaluationConfig = field(default_factory=EvaluationConfig)
+    model_seed: int = 0
+    data_seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_integer("model_seed", self.model_seed, 0, 2**63 - 1)
+        check_integer("data_seed", self.data_seed, 0, 2**63 - 1)
+        check_choice("arm", self.arm, get_args(Arm))
+        for name in ("group", "preset"):
+            if not isinstance(getattr(self, name), str) or not 1 <= len(getattr(self, name)) <= 100:
+                raise ConfigError(name, getattr(self, name), "a name of 1 to 100 characters")
+        mains = [spec for spec in self.tasks if spec.role == "main"]
+        if len(mains) != 1:
+            raise ConfigError("tasks", [s.task for s in self.tasks], "exactly one task with role main")
+        names = [spec.task for spec in self.tasks]
+        if len(set(names)) != len(names):
+            raise ConfigError("tasks", names, "each task at most once")
+        if self.transfer_length is not None:
+            check_integer("transfer_length", self.transfer_length, 1, MAXIMUM_LENGTH)
+
+    @property
+    def main(self) -> TaskSpec:
+        """The main task."""
+        return next(spec for spec in self.tasks if spec.role == "main")
+
+    @property
+    def auxiliaries(self) -> tuple[TaskSpec, ...]:
+        """Auxiliary and control tasks, in order."""
+        return tuple(spec for spec in self.tasks if spec.role != "main")
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, ready for JSON."""
+        plain = asdict(self)
+        plain["tasks"] = [asdict(spec) for spec in self.tasks]
+        return plain
+
+    def canonical_json(self) -> str:
+        """The one JSON text of this config: sorted keys, no spaces. Equal configs give equal texts."""
+        return json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+    def hash(self) -> str:
+        """First 16 hexadecimal digits of the SHA-256 of everything that decides the numbers.
+
+        The labels (``group``, ``arm``, ``preset``) are left out: two groups with the same main task share their
+        main-alone runs, and a baseline is found by what it is, not by what it was called.
+        """
+        return _digest({name: value for name, value in self.as_dict().items() if name not in LABELS})
+
+    def result_hash(self) -> str:
+        """As :meth:`hash`, without :data:`MEASURING`: runs that are equal here end with the same accuracies."""
+        plain = {name: value for name, value in self.as_dict().items() if name not in LABELS}
+        plain["evaluation"] = {name: value for name, value in plain["evaluation"].items() if name not in MEASURING}
+        return _digest(plain)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> RunConfig:
+        """Inverse of :meth:`as_dict`. Raises ConfigError for an unknown, missing or refused field."""
+        values = dict(plain)
+        sections: dict[str, Any] = {
+            "options": TaskOptions, "model": ModelConfig, "training": TrainingConfig, "evaluation": EvaluationConfig,
+        }  # fmt: skip
+        for name, section in sections.items():
+            if name in values:
+                values[name] = _build(section, values[name], name + ".")
+        specs = values.get("tasks", [])
+        if not isinstance(specs, list | tuple):
+            raise ConfigError("tasks", specs, "a list of tasks")
+        values["tasks"] = tuple(_build(TaskSpec, spec, "tasks.") for spec in specs)
+        config: RunConfig = _build(cls, values, "")
+        return config
+
+    @classmethod
+    def from_json(cls, text: str) -> RunConfig:
+        """Inverse of :meth:`canonical_json`. Raises ConfigError when the text is no JSON object."""
+        try:
+            plain = json.loads(text)
+        except ValueError as error:
+            raise ConfigError("config", text, "a JSON object") from error
+        if not isinstance(plain, dict):
+            raise ConfigError("config", text, "a JSON object")
+        return cls.from_dict(plain)
+
+
+def check_transfers(config: RunConfig) -> None:
+    """Raise ConfigError where an auxiliary is not longer than the main task: such a run cannot show transfer."""
+    for spec in config.auxiliaries:
+        if spec.training_length <= config.main.training_length:
+            raise ConfigError(
+                f"{spec.task}.training_length",
+                spec.training_length,
+                f"more than {config.main.training_length}, the main task's training length (Lm < La)",
+            )
+
+
+def _digest(plain: dict[str, Any]) -> str:
+    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _build(section: Any, values: Any, prefix: str) -> Any:
+    if not isinstance(values, dict):
+        raise ConfigError(prefix.rstrip(".") or "config", values, "an object")
+    known = {f.name for f in fields(section)}
+    for name in values:
+        if name not in known:
+            raise ConfigError(prefix + str(name), values[name], "one of the fields " + ", ".join(sorted(known)))
+    try:
+        return section(**values)
+    except TypeError as error:
+        raise ConfigError(prefix.rstrip(".") or "config", values, "an object with every required field") from error
+
+
+SETTABLE = ("options", "model", "training", "evaluation")
+
+
+def with_setting(config: RunConfig, path: str, text: str) -> RunConfig:
+    """``config`` with the field at ``path`` (such as ``training.steps``) set from ``text``.
+
+    Raises ConfigError naming the path when it is unknown or the text does not parse to the field's type.
+    """
+    section_name, _, name = path.partition(".")
+    paths = [f"{s}.{f.name}" for s in SETTABLE for f in fields(getattr(config, s))]
+    if path not in paths:
+        raise ConfigError("--set", path, "one of " + ", ".join(paths))
+    section = getattr(config, section_name)
+    return replace(config, **{section_name: replace(section, **{name: _parse(path, getattr(section, name), text)})})
+
+
+def _parse(path: str, current: object, text: str) -> object:
+    if isinstance(current, bool):
+        if text.lower() not in ("true", "false"):
+            raise ConfigError(path, text, "true or false")
+        return text.lower() == "true"
+    if isinstance(current, str):
+        return text
+    wanted = int if isinstance(current, int) else float
+    try:
+        return wanted(text)
+    except ValueError as error:
+        raise ConfigError(path, text, "a whole number" if wanted is int else "a number") from error

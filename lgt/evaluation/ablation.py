@@ -1,0 +1,140 @@
+"""Mean-ablation maps: how much does a task lose when one head says only what it says on average?
+
+Definition (project's science notes; after the paper's circuit analysis): for each head, replace its output before the
+output projection by its mean over the evaluation batch at the same position, at every position. All examples of a batch
+have the same task length, so positions line up; where answers end at different places (mazes), the mean at a position
+is taken over the examples that have a token there.
+
+Shapes as in :mod:`lgt.evaluation.forward`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lgt.core.config import RunConfig
+from lgt.core.records import HeadScoreRow
+from lgt.evaluation.forward import attended, fed_forward, heads_of, logits_after
+from lgt.evaluation.parallel import parallel_map
+from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
+from lgt.evaluation.test_sets import test_set
+from lgt.model.batch import Batch
+from lgt.model.decoder import Decoder
+from lgt.model.hooks import ensure_no_edits
+
+
+@dataclass(frozen=True)
+class AblationMap:
+    """``accuracy_drop`` and ``loss_rise`` [layers, heads]: unablated minus ablated exact match (a share of examples,
+    positive = the head matters) and ablated minus unablated answer-token cross-entropy (nats), over ``examples``."""
+
+    accuracy_drop: Tensor
+    loss_rise: Tensor
+    examples: int
+
+
+def ablation_map(model: Decoder, batch: Batch) -> AblationMap:
+    """The map of one task at one length, over all examples of ``batch``. Raises RuntimeError while a tap is edited.
+
+    One clean pass goes through the layers. An ablated head changes nothing before its layer's output projection: from
+    there on the variants with one head replaced go their own way, those of all heads of a layer at once.
+    """
+    ensure_no_edits(model)
+    parts, ablated = _parts(model, batch), []
+    with evaluating(model):
+        for number, (residuals, heads, means) in enumerate(clean_pass(model, parts, batch.present)):
+            steps = list(zip(parts, residuals, heads, strict=True))
+            ablated.append(_scores(parts, (ablated_logits(model, number, *step, means) for step in steps)))
+        last = model.blocks()[-1]
+        ends = (fed_forward(last, p.at_scored(attended(last, residual, given))) for p, residual, given in steps)
+        match, loss = _scores(parts, map(model.logits, ends))  # [B]
+        matches, losses = (torch.stack(values) for values in zip(*ablated, strict=True))  # [layers, H, B]
+        drop, rise = match.mean() - matches.mean(-1), (losses - loss).mean(-1)
+    return AblationMap(drop.cpu(), rise.cpu(), len(batch))
+
+
+def clean_pass(
+    model: Decoder, parts: list[Pass], present: Tensor
+) -> Iterator[tuple[list[Tensor], list[Tensor], Tensor]]:
+    """Of the unablated model, layer by layer, for each part the residual stream [R, T, W] that comes into it and its
+    heads' outputs [R, T', W]; and the means [T', W] of the outputs. T' is T, in the last layer what is left from the
+    first scored prediction on."""
+    *before, last = model.blocks()
+    residuals = [F.embedding(part.tokens, model.embedding.weight) for part in parts]
+    for layer in (*before, last):
+        start = min(part.first() for part in parts) if layer is last else 0
+        heads = [heads_of(layer, residual, start) for residual in residuals]
+        there = [present[part.rows, start : part.tokens.shape[1]] for part in parts]
+        yield residuals, heads, position_means(heads, there)
+        if layer is not last:
+            pairs = zip(residuals, heads, strict=True)
+            residuals = [fed_forward(layer, attended(layer, residual, given)) for residual, given in pairs]
+
+
+def ablated_logits(model: Decoder, number: int, part: Pass, residual: Tensor, heads: Tensor, means: Tensor) -> Tensor:
+    """Logits [H, N, V] of a pass, for each head of layer ``number`` replaced by its mean.
+
+    ``residual`` [R, T, W] comes into that layer, ``heads`` [R, T', W] are its heads' outputs and ``means`` [T' or more,
+    W] their means, both at the last T' positions.
+    """
+    layer, last = model.blocks()[number], number == len(model.layers) - 1
+    means = means[: heads.shape[1]].expand_as(heads)
+    if last:
+        residual, heads, means = (part.at_scored(values) for values in (residual, heads, means))  # [N, W]
+    variants = each_head_replaced(heads, means, model.config.heads)
+    residual = fed_forward(layer, attended(layer, residual, variants))
+    return model.logits(residual) if last else logits_after(model, residual, number + 1, part)
+
+
+def each_head_replaced(heads: Tensor, means: Tensor, count: int) -> Tensor:
+    """Head outputs side by side [..., W] in ``count`` = H variants [H, ..., W]: in variant h head h has ``means``'s."""
+    variants = heads.expand(count, *heads.shape).clone()
+    for head, mean in enumerate(means.chunk(count, dim=-1)):
+        variants[head].chunk(count, dim=-1)[head].copy_(mean)
+    return variants
+
+
+def position_means(values: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:
+    """Mean [T, W] at each position over the rows that have a token there, of rows in several parts, the longest first.
+
+    ``values``: for each part [R, T, W]. ``present``: for each part [R, T] (bool).
+    """
+    total, count = torch.zeros_like(values[0][0]), torch.zeros_like(values[0][0, :, :1])
+    for part, there in zip(values, present, strict=True):
+        weight = there[..., None].to(part.dtype)
+        total[: part.shape[1]] += (part * weight).sum(0)
+        count[: part.shape[1]] += weight.sum(0)
+    return total / count.clamp(min=1)
+
+
+def _parts(model: Decoder, batch: Batch) -> list[Pass]:
+    """All rows, as far as they have tokens (which count in the means) that some row's scored predictions can see."""
+    ends = batch.present.sum(1).clamp(max=scored_ends(batch).max())
+    return passes(batch, ends, max(1, tokens_per_pass(batch.tokens.device) // model.config.heads))
+
+
+def _scores(parts: list[Pass], logits: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
+    """Exact match (0 or 1) and mean cross-entropy, [..., B] each, rows in the order of ``parts``."""
+    pairs = [(part.matches(values).float(), part.losses(values)) for part, values in zip(parts, logits, strict=True)]
+    matches, losses = zip(*pairs, strict=True)
+    return torch.cat(matches, -1), torch.cat(losses, -1)
+
+
+def head_score_rows(model: Decoder, config: RunConfig, lengths: list[int]) -> list[HeadScoreRow]:
+    """Maps of every task of the run at every one of ``lengths``, as rows (layers and heads counted from 0)."""
+    device, count = next(model.parameters()).device, config.evaluation.attribution_examples
+    sets = {(s.task, length): test_set(config, s.task, length, count) for s in config.tasks for length in lengths}
+    sets = {cell: batch for cell, batch in sets.items() if len(batch)}
+    with evaluating(model):
+        maps = parallel_map(lambda batch: ablation_map(model, batch.to(device)), list(sets.values()), device)
+    return [
+        HeadScoreRow(task, length, layer, head, drop, rise, found.examples)
+        for (task, length), found in zip(sets, maps, strict=True)
+        for layer, both in enumerate(zip(found.accuracy_drop.tolist(), found.loss_rise.tolist(), strict=True))
+        for head, (drop, rise) in enumerate(zip(*both, strict=True))
+    ]

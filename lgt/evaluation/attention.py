@@ -1,0 +1,89 @@
+"""Attention-matrix difference of two tasks, for tasks whose sequences line up position by position."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from lgt.core.config import RunConfig
+from lgt.core.records import AttentionDifferenceRow
+from lgt.evaluation.forward import attended, fed_forward, mixed, normed, patterns_of
+from lgt.evaluation.parallel import parallel_map
+from lgt.evaluation.passes import evaluating, tokens_per_pass
+from lgt.evaluation.test_sets import test_set
+from lgt.model.batch import Batch
+from lgt.model.decoder import Decoder
+from lgt.model.hooks import ensure_no_edits
+
+
+def mean_patterns(model: Decoder, batch: Batch) -> Tensor:
+    """Attention patterns averaged over the batch, [layers, H, T, T] (without the last token: it predicts nothing).
+
+    Raises RuntimeError while a tap of ``model`` is edited: these passes would not see it.
+    """
+    ensure_no_edits(model)
+    inputs, blocks = batch.tokens[:, :-1], model.blocks()
+    length = inputs.shape[1]
+    total = torch.zeros(len(blocks), model.config.heads, length, length, device=inputs.device)
+    with evaluating(model):
+        for tokens in torch.split(inputs, max(1, tokens_per_pass(inputs.device) // length)):
+            residual = F.embedding(tokens, model.embedding.weight)
+            for layer, sums in zip(blocks, total, strict=True):
+                x = normed(residual, layer.attention_norm.gain)
+                patterns = patterns_of(layer.attention, x)
+                sums += patterns.sum(0)
+                if layer is not blocks[-1]:
+                    residual = fed_forward(layer, attended(layer, residual, mixed(layer.attention, patterns, x)))
+    return total / len(batch)
+
+
+def aligned(batch: Batch) -> Batch:
+    """The examples of ``batch`` (at least one) whose prompt and answer lie where those of most do, without padding."""
+    layout = torch.cat((batch.prompt_length[:, None], batch.present.sum(1, keepdim=True), batch.scored.long()), dim=1)
+    _, kind, counts = torch.unique(layout, dim=0, return_inverse=True, return_counts=True)
+    rows = kind == counts.argmax()
+    end = int(batch.present[rows][0].sum())
+    return Batch(
+        batch.tokens[rows, :end], batch.scored[rows, :end], batch.present[rows, :end], batch.prompt_length[rows]
+    )
+
+
+def comparable(a: Batch, b: Batch) -> bool:
+    """Whether prompts and answers of both batches occupy the same positions in every example."""
+    layouts = []
+    for batch in (a, b):
+        layout = torch.cat((batch.prompt_length[:, None], batch.present.sum(1, keepdim=True)), dim=1)
+        if not len(batch) or (layout != layout[0]).any() or (batch.scored != batch.scored[0]).any():
+            return False
+        layouts.append((layout[0], batch.scored[0]))
+    (layout_a, scored_a), (layout_b, scored_b) = layouts
+    return bool(torch.equal(layout_a, layout_b) and torch.equal(scored_a, scored_b))
+
+
+def attention_difference(model: Decoder, a: Batch, b: Batch) -> Tensor | None:
+    """Per head the sum over entries of |P_a - P_b|, [layers, H]; ``None`` when the layouts are not comparable."""
+    if not comparable(a, b):
+        return None
+    return _difference(mean_patterns(model, a), mean_patterns(model, b))
+
+
+def attention_difference_rows(model: Decoder, config: RunConfig, lengths: list[int]) -> list[AttentionDifferenceRow]:
+    """Main task against every other task of the run at every length; pairs that are not comparable give no row."""
+    device, count, main = next(model.parameters()).device, config.evaluation.attribution_examples, config.main.task
+    sets = {(s.task, length): test_set(config, s.task, length, count) for s in config.tasks for length in lengths}
+    pairs = [(s.task, n) for s in config.auxiliaries for n in lengths if comparable(sets[main, n], sets[s.task, n])]
+    needed = list(dict.fromkeys([(main, length) for _, length in pairs] + pairs))
+    with evaluating(model):
+        patterns = parallel_map(lambda cell: mean_patterns(model, sets[cell].to(device)), needed, device)
+    found = dict(zip(needed, patterns, strict=True))
+    return [
+        AttentionDifferenceRow(main, task, length, layer, head, value)
+        for task, length in pairs
+        for layer, heads in enumerate(_difference(found[main, length], found[task, length]).tolist())
+        for head, value in enumerate(heads)
+    ]
+
+
+def _difference(a: Tensor, b: Tensor) -> Tensor:  # [layers, H, T, T] -> [layers, H]
+    return (a - b).abs().sum(dim=(-2, -1))

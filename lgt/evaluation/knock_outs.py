@@ -1,0 +1,138 @@
+"""Knock-outs: what does a task lose when several heads say only what they say on average?
+
+A knocked-out head is mean-ablated as in :mod:`lgt.evaluation.ablation`: its output before the output projection is
+its mean over the batch at the same position, at every position. With several heads each has the mean that it has in the
+unablated model [D], so that no head's replacement depends on which others are knocked out. For a single head the loss
+of exact match is the ablation map's entry for the same batch (tested).
+
+Shapes as in :mod:`lgt.evaluation.forward`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from itertools import combinations, product
+from math import comb, prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lgt.core.config import RunConfig
+from lgt.evaluation.ablation import clean_pass
+from lgt.evaluation.forward import attended, fed_forward, heads_of
+from lgt.evaluation.parallel import parallel_map
+from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
+from lgt.evaluation.test_sets import test_set
+from lgt.metrics.head_sharing import Head
+from lgt.model.batch import Batch
+from lgt.model.decoder import Decoder
+from lgt.model.hooks import ensure_no_edits
+
+Heads = tuple[Head, ...]
+Clean = list[tuple[list[Tensor], list[Tensor], Tensor]]
+"""What :func:`lgt.evaluation.ablation.clean_pass` gives, for all layers."""
+
+
+@dataclass(frozen=True)
+class KnockOut:
+    """Exact-match counts of a task at a length without ``heads`` (none: the model as it is)."""
+
+    task: str
+    length: int
+    heads: Heads
+    correct: int
+    total: int
+
+
+def knock_outs(
+    model: Decoder, config: RunConfig, cells: Sequence[tuple[str, int]], choices: Sequence[Heads], prompts: int
+) -> list[KnockOut]:
+    """For every (task, length) of ``cells`` and every choice of heads: the counts on the first ``prompts`` prompts of
+    its test set (fewer where fewer exist; cells without one give no row).
+
+    Raises ValueError for a head that the model does not have, RuntimeError while a tap of ``model`` is edited.
+    """
+    device = next(model.parameters()).device
+    sets = [(cell, test_set(config, *cell, prompts)) for cell in cells]
+    filled = [(cell, batch.to(device)) for cell, batch in sets if len(batch)]
+    with evaluating(model):
+        counts = parallel_map(lambda pair: correct_without(model, pair[1], choices), filled, device)
+    return [
+        KnockOut(*cell, heads, correct, len(batch))
+        for (cell, batch), found in zip(filled, counts, strict=True)
+        for heads, correct in zip(choices, found, strict=True)
+    ]
+
+
+def correct_without(model: Decoder, batch: Batch, choices: Sequence[Collection[Head]]) -> list[int]:
+    """How many examples of ``batch`` the model answers exactly, for each choice of heads to knock out."""
+    ensure_no_edits(model)
+    for head in {head for choice in choices for head in choice}:
+        if not (0 <= head[0] < model.config.layers and 0 <= head[1] < model.config.heads):
+            accepted = f"layers 0 to {model.config.layers - 1}, heads 0 to {model.config.heads - 1}"
+            raise ValueError(f"head {head} is not accepted; accepted: {accepted}")
+    ends = batch.present.sum(1).clamp(max=scored_ends(batch).max())  # tokens behind are seen by no scored prediction
+    parts = passes(batch, ends, tokens_per_pass(batch.tokens.device))
+    with evaluating(model):
+        clean = list(clean_pass(model, parts, batch.present))
+        return [
+            sum(int(part.matches(logits_without(model, i, part, clean, choice)).sum()) for i, part in enumerate(parts))
+            for choice in choices
+        ]
+
+
+def logits_without(model: Decoder, number: int, part: Pass, clean: Clean, choice: Collection[Head]) -> Tensor:
+    """Logits [N, V] of the scored predictions of pass ``number`` while the heads of ``choice`` put out their means.
+
+    What comes before the first layer with such a head is as in the ``clean`` model.
+    """
+    first = min((layer for layer, _ in choice), default=len(clean) - 1)
+    residual = clean[first][0][number]
+    for depth, layer in list(enumerate(model.blocks()))[first:]:
+        given, means = clean[depth][1][number], clean[depth][2]  # [R, T', W], [T' or more, W]
+        heads = given if depth == first else heads_of(layer, residual, residual.shape[-2] - given.shape[-2])
+        own = [head for at, head in choice if at == depth]
+        if own:
+            heads = with_means(heads, means[: heads.shape[-2]], own, model.config.heads)
+        if depth == len(clean) - 1:
+            residual, heads = part.at_scored(residual), part.at_scored(heads)  # [N, W]
+        residual = fed_forward(layer, attended(layer, residual, heads))
+    return model.logits(residual)
+
+
+def with_means(heads: Tensor, means: Tensor, chosen: Collection[int], count: int) -> Tensor:
+    """Outputs of ``count`` heads side by side [R, T, W], those of the ``chosen`` replaced by ``means`` [T, W]."""
+    pieces = list(heads.chunk(count, -1))
+    for head, mean in enumerate(means.chunk(count, -1)):
+        if head in chosen:
+            pieces[head] = mean.expand_as(pieces[head])
+    return torch.cat(pieces, -1)
+
+
+def matched_choices(chosen: Collection[Head], heads: int, most: int, rng: np.random.Generator) -> list[Heads]:
+    """Other choices with as many heads in each layer as ``chosen``, ``heads`` in all per layer, each once.
+
+    All there are when these are at most ``most``, otherwise so many of them, drawn at random. Matching layers matters:
+    ablating a first layer hurts every task.
+
+    >>> matched_choices([(0, 1)], 3, 10, np.random.default_rng(0))
+    [((0, 0),), ((0, 2),)]
+    """
+    own = tuple(sorted(chosen))
+    counts = {layer: sum(head[0] == layer for head in own) for layer in sorted({head[0] for head in own})}
+    if prod(comb(heads, count) for count in counts.values()) - 1 <= most:
+        by_layer = [
+            [tuple((layer, h) for h in c) for c in combinations(range(heads), n)] for layer, n in counts.items()
+        ]
+        every = [sum(parts, ()) for parts in product(*by_layer)]
+        return [choice for choice in every if choice != own]
+    found: dict[Heads, None] = {}
+    while len(found) < most:
+        drawn = tuple(
+            (layer, int(head)) for layer, n in counts.items() for head in sorted(rng.choice(heads, n, replace=False))
+        )
+        if drawn != own:
+            found[drawn] = None
+    return list(found)

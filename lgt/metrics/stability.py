@@ -1,0 +1,40 @@
+"""How much transfer accuracy varies over seeds and over training steps (figure 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+
+def largest_fall(values: Sequence[float]) -> float:
+    """The largest drop from a value to a later one; 0 for values that never fall.
+
+    >>> largest_fall([0.1, 0.9, 0.5, 0.7, 0.6])
+    0.4
+    """
+    row = np.asarray(values, dtype=float)
+    return float((np.maximum.accumulate(row) - row).max()) if row.size else 0.0
+
+
+def falls(steps: pd.DataFrame) -> float:
+    """How much further transfer accuracy falls on its way than accuracy at trained lengths does, in [-1, 1]."""
+    ordered = steps.sort_values("step")
+    return largest_fall(ordered.transfer.tolist()) - largest_fall(ordered.trained.tolist())
+
+
+def scatter_over_seeds(transfer: Mapping[int, float], trained: Mapping[int, float]) -> dict[int, float]:
+    """For every seed how much further its transfer accuracy is from the other seeds' mean than its accuracy at trained
+    lengths is from theirs, in [-1, 1]. Empty below two seeds.
+
+    >>> scatter_over_seeds({0: 0.9, 1: 0.1}, {0: 1.0, 1: 1.0})
+    {0: 0.8, 1: 0.8}
+    """
+    if len(transfer) < 2:
+        return {}
+    return {seed: round(_away(transfer, seed) - _away(trained, seed), 12) for seed in transfer}
+
+
+def _away(values: Mapping[int, float], seed: int) -> float:
+    return abs(values[seed] - float(np.mean([value for other, value in values.items() if other != seed])))

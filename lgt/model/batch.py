@@ -1,0 +1,43 @@
+"""A batch of token sequences as tensors: what a network reads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lgt.tasks.base import Examples
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Token ids [B, T] (int64, padded on the right) and which of them are scored answer tokens [B, T] (bool).
+
+    ``present`` [B, T] (bool) marks real tokens, ``prompt_length`` [B] counts the tokens before the answer.
+    """
+
+    tokens: Tensor
+    scored: Tensor
+    present: Tensor
+    prompt_length: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same batch on ``device``."""
+        return Batch(*(t.to(device) for t in (self.tokens, self.scored, self.present, self.prompt_length)))
+
+    def __len__(self) -> int:
+        return self.tokens.shape[0]
+
+
+def as_batch(examples: Examples) -> Batch:
+    """Tensors of ``examples``, cut to the longest sequence among them."""
+    width = int(examples.total_length.max(initial=0))
+    positions = np.arange(width)
+    return Batch(
+        torch.from_numpy(np.ascontiguousarray(examples.tokens[:, :width])),
+        torch.from_numpy(np.ascontiguousarray(examples.scored[:, :width])),
+        torch.from_numpy(positions[None, :] < examples.total_length[:, None]),
+        torch.from_numpy(examples.prompt_length),
+    )

@@ -1,0 +1,61 @@
+"""What one run and one store may ask for. The environment sets it, the faces show it, the store's writes hold it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, fields
+
+from lgt.core.checks import ConfigError
+from lgt.core.config import MAXIMUM_LENGTH, RunConfig
+from lgt.tasks.vocabulary import VOCABULARY_SIZE
+
+READ_ONLY = "LGT_READ_ONLY"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """``steps``, ``parameters`` and ``length`` of one run, waiting runs in the ``queue``, ``workers`` of the app."""
+
+    steps: int = 100_000
+    parameters: int = 50_000_000
+    length: int = MAXIMUM_LENGTH
+    queue: int = 1_000
+    workers: int = os.cpu_count() or 1
+
+
+def variable(name: str) -> str:
+    """The environment variable of a field of :class:`Limits`, such as ``LGT_MAX_STEPS``."""
+    return f"LGT_MAX_{name.upper()}"
+
+
+def limits() -> Limits:
+    """The limits that the environment sets. Raises ConfigError naming a variable that is no whole number above 0."""
+    given = {}
+    for field in fields(Limits):
+        text = os.environ.get(variable(field.name))
+        if text:
+            if not text.isdecimal() or not 0 < int(text) < 2**31:
+                raise ConfigError(variable(field.name), text, "a whole number above 0")
+            given[field.name] = int(text)
+    return Limits(**given)
+
+
+def read_only() -> bool:
+    """Whether ``LGT_READ_ONLY`` is set (to anything but 0): then every write is refused."""
+    return os.environ.get(READ_ONLY, "0") not in ("", "0")
+
+
+def check_limits(config: RunConfig) -> None:
+    """Raise ConfigError naming the field of ``config`` that asks for more than is allowed here, and the variable."""
+    allowed = limits()
+    longest = max([spec.training_length for spec in config.tasks] + [config.evaluation.maximum_length])
+    asked = {
+        "steps": ("training.steps", config.training.steps),
+        "parameters": ("model", config.model.parameters(VOCABULARY_SIZE)),
+        "length": ("length", longest),
+    }
+    for name, (field, value) in asked.items():
+        most = getattr(allowed, name)
+        if value > most:
+            raise ConfigError(field, value, f"at most {most:,} {'' if name == 'length' else name + ' '}"
+                              f"({variable(name)} sets this limit)".replace("  ", " "))  # fmt: skip

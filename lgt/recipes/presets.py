@@ -1,0 +1,208 @@
+"""Presets: how large, how long and how carefully a task group is trained; and the configs they give.
+
+``paper`` has the paper's sizes and lengths (arXiv 2506.09251, section 3). ``demo`` and ``small`` scale the lengths,
+keep the ratio Lm : La of 1 : 2, and are ours: about the cheapest settings at which a model learns the auxiliary task to
+its full length (``benchmarks/RECIPES.md`` says what was tried and for which group that failed).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from lgt.core.checks import ConfigError
+from lgt.core.config import (
+    MAXIMUM_LENGTH,
+    Arm,
+    EvaluationConfig,
+    ModelConfig,
+    Position,
+    RunConfig,
+    TaskOptions,
+    TaskSpec,
+    TrainingConfig,
+)
+from lgt.recipes.groups import GROUPS, TaskGroup, group_named
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Model, training and measuring of one family of tasks within a preset."""
+
+    model: ModelConfig
+    training: TrainingConfig
+    evaluation: EvaluationConfig
+    options: TaskOptions
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What a group has instead of its family's recipe, where its auxiliary takes more; ``None``: the family's."""
+
+    steps: int | None = None
+    layers: int | None = None
+    learning_rate: float | None = None
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named scale. ``lengths`` maps a group's key to (Lm, La), ``recipes`` a family to its recipe.
+
+    ``overrides`` maps the key of a group to what it has instead of its family's recipe.
+    """
+
+    name: str
+    summary: str
+    lengths: Mapping[str, tuple[int, int]]
+    recipes: Mapping[str, Recipe]
+    overrides: Mapping[str, Overrides] = field(default_factory=dict)
+
+    def recipe(self, group: TaskGroup) -> Recipe:
+        """The recipe of ``group``."""
+        recipe, own = self.recipes[group.family], self.overrides.get(group.key, Overrides())
+        model = replace(recipe.model, layers=own.layers or recipe.model.layers)
+        training = replace(
+            recipe.training,
+            steps=own.steps or recipe.training.steps,
+            learning_rate=own.learning_rate or recipe.training.learning_rate,
+        )
+        return replace(recipe, model=model, training=training)
+
+
+_TWO_LAYERS = ModelConfig(layers=2, heads=4, width=64, hidden=176, rope_theta=1000.0, qk_norm=True)
+_THREE_LAYERS = replace(_TWO_LAYERS, layers=3)
+_PAPER_MODEL = ModelConfig(layers=6, heads=6, width=384, hidden=1024, rope_theta=10000.0, qk_norm=False)
+
+# Two layers learn strings fast; with three, twice the learning rate reaches the auxiliaries' full length sooner.
+_STRINGS = TrainingConfig(steps=1000)
+_THREE_LAYER_TRAINING = TrainingConfig(steps=2000, learning_rate=0.04)
+_PAPER_TRAINING = TrainingConfig(
+    steps=20000, batch_size=1024, optimizer="adamw", learning_rate=1e-3, embedding_learning_rate=1e-3,
+    weight_decay=0.1, warmup_fraction=0.05, decay_fraction=0.2, precision="bfloat16", pool=4,
+    compiled=True,
+)  # fmt: skip
+
+_DEMO_MEASURES = EvaluationConfig(examples=256, progress_examples=64, snapshots=6, attribution_examples=64)
+_SMALL_MEASURES = replace(_DEMO_MEASURES, snapshots=8)
+_PAPER_MEASURES = EvaluationConfig(examples=1024, progress_examples=256, snapshots=20, attribution_examples=256)
+
+
+def _scaled(longer: int, measures: EvaluationConfig) -> dict[str, Recipe]:
+    """The recipes of a scaled preset, all steps ``longer`` times: strings with two layers, the rest with three."""
+    models = {"strings": _TWO_LAYERS, "arithmetic": _THREE_LAYERS, "mazes": _THREE_LAYERS}
+    recipes = {}
+    for family, model in models.items():
+        training = _STRINGS if family == "strings" else _THREE_LAYER_TRAINING
+        training = replace(training, steps=longer * training.steps)
+        recipes[family] = Recipe(model, training, measures, TaskOptions(grid=4))
+    return recipes
+
+
+_PAPER_RECIPE = Recipe(_PAPER_MODEL, _PAPER_TRAINING, _PAPER_MEASURES, TaskOptions(grid=8))
+
+_SCALED_LENGTHS = {
+    "add-carry": (6, 12), "add-subtract": (6, 12), "add-multiply": (4, 8), "control-add": (6, 12),
+    "copy-mqar": (8, 16), "caprev": (8, 16), "control-copy": (8, 16), "dfs-path": (6, 12), "path-dfs": (6, 12),
+}  # fmt: skip
+
+PRESETS: dict[str, Preset] = {
+    "demo": Preset(
+        "demo",
+        "twenty seconds to three minutes on two CPU cores",
+        _SCALED_LENGTHS,
+        _scaled(1, _DEMO_MEASURES),
+        {
+            "copy-mqar": Overrides(steps=3000),
+            "control-copy": Overrides(steps=3000),
+            "add-multiply": Overrides(steps=3000, layers=4, learning_rate=0.02),
+            "add-subtract": Overrides(steps=5000, layers=4, learning_rate=0.02),
+            "dfs-path": Overrides(steps=4000, layers=4),
+        },
+    ),
+    "small": Preset(
+        "small",
+        "twice the steps of demo, strings half as long again: one to about ten minutes on one CPU core",
+        _SCALED_LENGTHS | {key: (12, 24) for key in ("copy-mqar", "caprev", "control-copy")},
+        _scaled(2, _SMALL_MEASURES),
+        {
+            "copy-mqar": Overrides(steps=6000),
+            "control-copy": Overrides(steps=6000),
+            "add-multiply": Overrides(steps=6000, layers=4, learning_rate=0.02),
+            "add-subtract": Overrides(steps=10_000, layers=4, learning_rate=0.02),
+            "dfs-path": Overrides(steps=8000, layers=6, learning_rate=0.02),
+        },
+    ),
+    "paper": Preset(
+        "paper",
+        "the paper's model and lengths; wants a GPU, not run yet",
+        {key: (group.main_length, group.auxiliary_length) for key, group in GROUPS.items()},
+        {family: _PAPER_RECIPE for family in ("strings", "arithmetic", "mazes")},
+    ),
+}
+
+
+def preset_named(name: str) -> Preset:
+    """The preset with this name. Raises ConfigError naming the known ones."""
+    if name not in PRESETS:
+        raise ConfigError("preset", name, "one of " + ", ".join(PRESETS))
+    return PRESETS[name]
+
+
+def group_config(
+    group_key: str, preset_name: str, *, arm: Arm = "co-trained", position: Position = "rope", seed: int = 0
+) -> RunConfig:
+    """The run of ``group_key`` at the scale of ``preset_name``.
+
+    ``arm``: ``co-trained`` trains main and auxiliaries together. ``alone-same-steps`` trains the main task alone for
+    the same optimizer steps and schedule, ``alone-same-examples`` for as many steps as give it the same number of
+    main-task examples (decision of this project: both baselines are matched to the co-trained run). ``seed`` is the
+    model seed; the data order is the same for all of them, as in the paper.
+    """
+    group, preset = group_named(group_key), preset_named(preset_name)
+    main_length, auxiliary_length = preset.lengths[group_key]
+    tasks = [TaskSpec(group.main, "main", main_length)]
+    tasks += [
+        TaskSpec(name, "control" if group.control else "auxiliary", auxiliary_length) for name in group.auxiliaries
+    ]
+    config = _config(tasks, group.key, preset, preset.recipe(group), position, seed)
+    return baseline(config, arm)
+
+
+def custom_config(
+    tasks: Sequence[TaskSpec], preset_name: str, family: str, *, position: Position = "rope", seed: int = 0
+) -> RunConfig:
+    """A run of freely chosen ``tasks`` with the recipe that ``preset_name`` has for ``family`` (the main task's).
+
+    An auxiliary may be shorter than the main task: the grid of training lengths has such cells.
+    """
+    preset = preset_named(preset_name)
+    return _config(list(tasks), "custom", preset, preset.recipes[family], position, seed)
+
+
+def _config(
+    tasks: list[TaskSpec], group: str, preset: Preset, recipe: Recipe, position: Position, seed: int
+) -> RunConfig:
+    longest = max(spec.training_length for spec in tasks)
+    main_length = next(spec.training_length for spec in tasks if spec.role == "main")
+    return RunConfig(
+        tasks=tuple(tasks),
+        group=group,
+        arm="co-trained" if len(tasks) > 1 else "alone-same-steps",
+        preset=preset.name,
+        transfer_length=longest if longest > main_length else None,
+        options=recipe.options,
+        model=replace(recipe.model, position=position),
+        training=recipe.training,
+        evaluation=replace(recipe.evaluation, maximum_length=min(longest + longest // 4, MAXIMUM_LENGTH)),
+        model_seed=seed,
+    )
+
+
+def baseline(config: RunConfig, arm: Arm) -> RunConfig:
+    """The run of ``arm`` that is compared with the co-trained ``config`` (itself for ``co-trained``)."""
+    if arm == "co-trained":
+        return config
+    steps = config.training.steps
+    if arm == "alone-same-examples":
+        steps = max(1, round(steps / len(config.tasks)))
+    return replace(config, tasks=(config.main,), arm=arm, training=replace(config.training, steps=steps))

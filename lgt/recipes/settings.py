@@ -1,0 +1,64 @@
+"""Settings: what the runs of one comparison share, and in what a config differs from its preset."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from lgt.core.config import LABELS, MEASURING, RunConfig
+from lgt.recipes.groups import GROUPS
+from lgt.recipes.presets import PRESETS, custom_config, group_config
+from lgt.tasks import TASKS
+
+
+@dataclass(frozen=True, order=True)
+class Setting:
+    """What the runs of one comparison share: all but their model seeds.
+
+    ``group`` is the task group's key, or for a free pair its tasks (``reverse:4+capitalize:8``). ``changes`` lists what
+    differs from the preset as this code has it, such as ``training.steps=60``.
+    """
+
+    group: str
+    preset: str
+    position: str
+    changes: tuple[str, ...] = ()
+
+
+def setting_of(config: RunConfig) -> Setting:
+    """The setting that a co-trained run belongs to."""
+    position = config.model.position
+    free = config.group not in GROUPS
+    name = "+".join(f"{spec.task}:{spec.training_length}" for spec in config.tasks) if free else config.group
+    if config.preset not in PRESETS or config.main.task not in TASKS:
+        return Setting(name, config.preset, position, (f"unknown preset or task, config {config.hash()}",))
+    if free:
+        family = TASKS[config.main.task].family
+        reference = custom_config(config.tasks, config.preset, family, position=position)
+    else:
+        reference = group_config(config.group, config.preset, position=position)
+    return Setting(name, config.preset, position, tuple(c for c in changes_from(reference, config) if not _when(c)))
+
+
+def changes_from(reference: RunConfig, config: RunConfig) -> list[str]:
+    """``path=value`` of every field of ``config`` that differs from ``reference``, labels and model seed aside."""
+    return differences(reference.as_dict(), config.as_dict())
+
+
+def _when(change: str) -> bool:
+    """Whether a change says only when and how closely a run is looked at."""
+    return change.startswith(tuple(f"evaluation.{name}=" for name in MEASURING))
+
+
+def differences(reference: dict[str, Any], plain: dict[str, Any], prefix: str = "") -> list[str]:
+    """``path=value`` of every field of ``plain`` that differs from ``reference``, labels and the model seed aside."""
+    found = []
+    for name, value in plain.items():
+        if name in (*LABELS, "model_seed"):
+            continue
+        known = reference.get(name)
+        if isinstance(value, dict) and isinstance(known, dict):
+            found += differences(known, value, f"{prefix}{name}.")
+        elif value != known:
+            found.append(f"{prefix}{name}={value}")
+    return found

@@ -1,0 +1,112 @@
+"""A report of every judged figure as one HTML file: verdicts, curves as SVG, provenance. It opens without a server."""
+
+from __future__ import annotations
+
+import html
+import os
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine
+
+from lgt.charts import LIGHT
+from lgt.charts.vector import vector
+from lgt.experiments.claims import CLAIMS, all_judged, latest, of_claim, trajectory_frame
+from lgt.experiments.entries import replaced_sentence, scale_sentence
+from lgt.experiments.judgements import Judgement, correlation_frame, differences_frame
+from lgt.recipes.labels import provenance
+from lgt.report.figures import figure, overviews
+from lgt.store import queries
+from lgt.store.errors import StoreError, store_name
+
+ACROSS, WIDTH = 880, 420
+"""Width of a chart across the page, and of one of two beside each other, px."""
+STYLE = """
+body { font: 16px/1.5 "Source Sans 3", "Segoe UI", Helvetica, Arial, sans-serif; color: #1d2733; margin: 3rem auto;
+  max-width: 62rem; padding: 0 1rem; }
+h1 { font-size: 2rem; line-height: 1.2; } h2 { margin-top: 3rem; } h3 { margin: 2rem 0 0.2rem; font-size: 1.1rem; }
+.note { color: #5f6b7a; font-size: 0.92rem; } code { font-size: 0.9em; }
+.verdict { display: inline-block; border: 1px solid; border-radius: 0.4rem; padding: 0 0.5rem; margin-right: 0.4rem;
+  font-weight: 600; font-size: 0.9rem; }
+.charts { display: flex; flex-wrap: wrap; gap: 1rem; align-items: flex-start; } .charts figure { margin: 0; }
+table { border-collapse: collapse; font-size: 0.9rem; margin: 0.5rem 0; }
+th, td { text-align: left; padding: 0.15rem 0.9rem 0.15rem 0; font-weight: normal; } th { color: #5f6b7a; }
+svg { max-width: 100%; height: auto; }
+"""
+
+
+def write_report(engine: Engine, path: Path) -> Path:
+    """Write the report of the store to ``path``, whole or not at all, and return it.
+
+    Raises StoreError where it cannot be written, or without the package that draws charts into a file.
+    """
+    text = "\n".join(page(engine))
+    try:
+        with tempfile.TemporaryDirectory(prefix=".lgt-", dir=path.parent) as folder:
+            beside = Path(folder) / path.name
+            beside.write_text(text, encoding="utf-8")
+            os.replace(beside, path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
+    return path
+
+
+def page(engine: Engine) -> Iterator[str]:
+    """The report's lines."""
+    judgements = all_judged(engine)
+    now = datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC")
+    yield '<!doctype html><html lang="en"><meta charset="utf-8"><title>Length Transfer Lab</title>'
+    yield f"<style>{STYLE}</style>"
+    yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    yield "<h1>Length generalization transfers between related tasks: what our runs say</h1>"
+    yield (
+        "<p>Cai, Lee, Schwarzschild, Oymak, Papailiopoulos, <cite>Extrapolation by Association: Length Generalization "
+        "Transfer in Transformers</cite>, arXiv 2506.09251, figure by figure. Models, lengths and training time are "
+        "smaller than the paper's; the preset stands with each figure. The rules of the verdicts, and which of "
+        "them came before their runs, are in docs/CLAIMS.md.</p>"
+    )
+    yield f'<p class="note">From {html.escape(store_name(engine.url))}, {now}.</p>'
+    if not any(one.seeds for one in judgements):
+        yield "<p>No finished seed of any figure yet.</p>"
+        return
+    for chart in overviews(differences_frame(latest(judgements)), LIGHT):
+        yield f"<figure>{svg(chart(), ACROSS)}</figure>"
+    for number, statement in CLAIMS.items():
+        verdicts = ", ".join(f"{count} {outcome}" for outcome, count in of_claim(judgements, number).items())
+        yield f"<h2>{number}. {html.escape(statement)}</h2><p>So far: {verdicts}.</p>"
+        for judgement in (one for one in judgements if one.experiment.claim == number):
+            yield from section(engine, judgement)
+
+
+def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
+    """One figure: verdict, numbers, a curve for each series, where they come from."""
+    experiment = judgement.experiment
+    colour = LIGHT.verdict(judgement.verdict)
+    yield f'<h3><span class="verdict" style="color: {colour}">{judgement.verdict}</span> '
+    yield f"Figure {html.escape(experiment.figures)}: "
+    yield f"{html.escape(experiment.statement)}</h3>"
+    yield f"<p>{html.escape(judgement.sentence())}.</p>"
+    notes = (scale_sentence(experiment), replaced_sentence(experiment))
+    yield f'<p class="note">{html.escape(". ".join(note for note in notes if note))}.</p>'
+    if judgement.correlations:
+        yield correlation_frame(judgement).to_html(index=False, border=0)
+    if judgement.runs:
+        accuracy, trajectory = queries.accuracy(engine, judgement.runs), trajectory_frame(engine, judgement)
+        yield '<div class="charts">'
+        for place, chart in enumerate(figure(judgement, accuracy, trajectory, LIGHT)):
+            yield f"<figure>{svg(chart(), WIDTH if place else ACROSS)}</figure>"
+        yield "</div>"
+        yield f'<p class="note">{html.escape(provenance(queries.runs(engine, ids=judgement.runs)))}</p>'
+    command = f".venv/bin/python -m lgt experiment {experiment.name} --database mine.db"
+    yield f'<p class="note">Repeat with <code>{command}</code></p>'
+
+
+def svg(chart: Any, width: int) -> str:
+    """``chart`` as SVG, ``width`` px wide. Raises StoreError when the package for that is missing."""
+    drawn = vector(chart.to_dict(), width)
+    if drawn is None:
+        raise StoreError("a report needs the package vl-convert-python; install it with pip")
+    return drawn

@@ -1,0 +1,77 @@
+"""Another store's finished runs, copied into this one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, insert, select
+
+from lgt.store import blobs
+from lgt.store.engine import (
+    open_store,
+    read_connection,
+    refuse_if_read_only,
+    write_transaction,
+)
+from lgt.store.errors import StoreError, store_name
+from lgt.store.queries import intact
+from lgt.store.schema import RUN_TABLES, Base, Checkpoint, Run, RunState
+from lgt.store.upserts import upsert
+
+IDENTITY = ("config_hash", "code_version", "device", "created_at", "finished_at")
+"""Columns of ``runs`` that together tell one finished run from every other, in any store."""
+
+
+@dataclass(frozen=True)
+class MergeReport:
+    """How many finished runs a merge copied, and how many were here already."""
+
+    added: int
+    skipped: int
+
+
+def merge(engine: Engine, other_url: str) -> MergeReport:
+    """Copy the finished runs of another store, with all they measured, that are not here yet.
+
+    They get new numbers. Each run arrives whole or not at all, so that a merge that was broken off can be repeated.
+    Raises StoreError when the other store cannot be read or a run in it has a damaged checkpoint.
+    """
+    refuse_if_read_only(store_name(engine.url))
+    other = open_store(other_url, create=False, read_only=True)
+    with read_connection(other) as source:
+        finished = list(source.scalars(select(Run.id).where(Run.state == RunState.DONE).order_by(Run.id)))
+    added = sum(_copy_run(engine, other, run_id) for run_id in finished)
+    return MergeReport(added=added, skipped=len(finished) - added)
+
+
+def _copy_run(engine: Engine, other: Engine, run_id: int) -> bool:
+    with read_connection(other) as source:
+        run = _rows(source, Run, Run.id, run_id)
+        measured = {table: _rows(source, table, table.run_id, run_id) for table in RUN_TABLES}
+    if not run:
+        return False  # deleted there in the meantime
+    for row in measured[Checkpoint]:
+        if row["weights"] is not None and not intact(row["weights"], row["size"], row["sha256"]):
+            raise StoreError(
+                f"{store_name(other.url)}: run {run_id} has a damaged checkpoint; nothing of it was copied"
+            )
+    large = [row for row in measured[Checkpoint] if row["weights"] is None]
+    contents = [blobs.read_file(blobs.folder(other.url), row["uri"], row["size"], row["sha256"]) for row in large]
+    values = {name: value for name, value in run[0].items() if name not in ("id", "token")}
+    same = [getattr(Run, name).is_not_distinct_from(values[name]) for name in IDENTITY]
+    with write_transaction(engine) as connection:
+        if connection.scalar(select(Run.id).where(*same).limit(1)) is not None:
+            return False
+        new_id = connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one()
+        for row, data in zip(large, contents, strict=True):
+            row["uri"] = blobs.checkpoint_name(new_id, row["step"])
+            blobs.write_file(blobs.folder(engine.url), row["uri"], data)
+        for table, rows in measured.items():
+            upsert(connection, table, [row | {"run_id": new_id} for row in rows])
+    return True
+
+
+def _rows(connection: Connection, table: type[Base], key: Any, run_id: int) -> list[dict[str, Any]]:
+    statement = select(*table.__table__.columns).where(key == run_id)
+    return [dict(row) for row in connection.execute(statement).mappings()]

@@ -1,0 +1,61 @@
+"""Training batches as a function of (config, step)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+
+from lgt.core.config import RunConfig
+from lgt.core.seeding import generator
+from lgt.model.batch import Batch, as_batch
+from lgt.tasks import task_named
+from lgt.tasks.base import Examples
+from lgt.tasks.sampling import training_examples
+
+EXAMPLES_PER_DRAW = 8192  # many at once cost less each; part of what decides the random stream
+
+
+def make_batch(config: RunConfig, step: int) -> Batch:
+    """The training batch of ``step``: always the same for the same config, whatever was asked before.
+
+    Each example's task is uniform over the run's tasks, its length uniform over that task's range (paper, sec. 3).
+    With ``training.pool`` above 1 so many batches are sorted together by sequence length and cut, so that little is
+    padding; the order of the cuts is random. Prompts that belong to the test partition never occur (see
+    ``tasks.sampling``).
+    """
+    size = config.training.batch_size
+    per_draw = batches_per_draw(config)
+    drawn, order = _draw(config, step // per_draw)
+    return as_batch(drawn.take(order[step % per_draw * size :][:size]))
+
+
+def batches_per_draw(config: RunConfig) -> int:
+    """How many batches are drawn at once, whole pools: drawing many together costs a third of drawing each."""
+    pool = config.training.pool
+    return pool * max(1, EXAMPLES_PER_DRAW // (pool * config.training.batch_size))
+
+
+@lru_cache(maxsize=4)
+def _draw(config: RunConfig, index: int) -> tuple[Examples, np.ndarray]:
+    """The examples of ``batches_per_draw`` batches, and the order in which batches take them."""
+    rng = generator(config.data_seed, "train", index)
+    pool, size = config.training.pool, config.training.batch_size
+    pools = batches_per_draw(config) // pool
+    count = pools * pool * size
+    which = rng.integers(len(config.tasks), size=count)
+    parts = []
+    for number, spec in enumerate(config.tasks):
+        task = task_named(spec.task)
+        lengths = rng.integers(task.minimum_length, spec.training_length + 1, size=int((which == number).sum()))
+        if len(lengths):
+            parts.append(training_examples(task, rng, lengths, config.options))
+    examples = Examples.concatenate(parts)
+    order = rng.permutation(count)
+    if pool > 1:
+        rows = order.reshape(pools, pool * size)
+        by_length = np.argsort(examples.total_length[rows], axis=1, kind="stable")
+        cuts = np.take_along_axis(rows, by_length, axis=1).reshape(pools, pool, size)
+        shuffled = rng.permuted(np.tile(np.arange(pool), (pools, 1)), axis=1)
+        order = cuts[np.arange(pools)[:, None], shuffled].reshape(-1)
+    return examples, order

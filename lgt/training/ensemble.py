@@ -1,0 +1,193 @@
+"""Several seeds of one config trained together: parameters stacked, one batch for all, one optimizer step for all.
+
+On a GPU a small model leaves most of the machine idle, and most of a step is the time to start its operations; k
+models of the same shape cost hardly more than one. The data order does not depend on the model seed, so every member
+sees the batches that it would see alone, and nothing of one member reaches another: its numbers are those of
+:func:`lgt.training.loop.train` up to rounding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import ParamSpec, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from lgt.core.checks import ConfigError
+from lgt.core.config import LABELS, RunConfig, TrainingConfig
+from lgt.model.batch import Batch
+from lgt.model.decoder import Decoder
+from lgt.tasks import check_run
+from lgt.training.loop import REPORT_SECONDS, Reporter, Stopped, learning_rate_factor
+from lgt.training.optimizers import clip_each_member, make_optimizers, take_step
+from lgt.training.prefetch import batch_source
+from lgt.training.recorder import Recorder
+from lgt.training.snapshots import measure, snapshot_steps
+from lgt.training.steps import faster_products, on_device
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Member:
+    """One run of an ensemble. ``should_stop`` is asked before every step.
+
+    ``ended`` is called once, as soon as the run is over, while the others may go on: with None when it was trained to
+    its end, else with what ended it (Stopped, TrainingFailed, whatever its sink raised, ...).
+    """
+
+    config: RunConfig
+    recorder: Recorder
+    should_stop: Callable[[], bool] = lambda: False
+    ended: Callable[[Exception | None], None] = lambda error: None
+
+
+def differ_only_in_seed(first: RunConfig, other: RunConfig) -> bool:
+    """Whether two runs differ at most in their model seed, and in labels: then they can be trained together."""
+    return replace(first, model_seed=0).hash() == replace(other, model_seed=0).hash()
+
+
+def common_config(configs: Sequence[RunConfig]) -> RunConfig:
+    """The first of ``configs``. Raises ConfigError when there is none, or one is not :func:`differ_only_in_seed` the first."""
+    if not configs:
+        raise ConfigError("runs", [], "at least one run")
+    for other in configs[1:]:
+        if not differ_only_in_seed(configs[0], other):
+            names = (f.name for f in fields(RunConfig) if f.name not in (*LABELS, "model_seed"))
+            name = next(name for name in names if getattr(other, name) != getattr(configs[0], name))
+            raise ConfigError(name, getattr(other, name), "the same in runs trained together, all but model_seed")
+    return configs[0]
+
+
+def train_together(members: Sequence[Member], *, device: str = "cpu") -> list[Decoder]:
+    """Train all ``members`` in one process; returns their decoders as training left them.
+
+    An error of one member goes to its ``ended`` and ends that member only. An error of what they share (the step, the
+    batch, ``ended`` itself) is raised, and ends all whose ``ended`` was not called yet. Raises ConfigError for configs
+    that differ in more than the model seed or that no task accepts.
+    """
+    config = common_config([member.config for member in members])
+    check_run(config)
+    training, measured_steps = config.training, set(snapshot_steps(config))
+    stepper = EnsembleStep([Decoder(config.model, member.config.model_seed) for member in members], training, device)
+    seats = [Seat(number, member, len(members)) for number, member in enumerate(members)]
+    with batch_source(config, device) as batch_of:
+        for step in range(training.steps + 1):
+            if step in measured_steps:
+                measure_in_turn(stepper, seats, step)
+            for seat in running(seats):
+                seat.stop_if_over(step)
+            if not running(seats):
+                break
+            batch = batch_of(step)
+            factor = learning_rate_factor(training, step)
+            losses = stepper.step(batch, factor).unbind()
+            rate, tokens = training.learning_rate * factor, int(batch.present.sum())
+            for seat in running(seats):
+                seat.attempt(seat.report.step, step + 1, losses[seat.number], rate, tokens)
+    return [stepper.decoder(number) for number in range(len(members))]
+
+
+def measure_in_turn(stepper: EnsembleStep, seats: list[Seat], step: int) -> None:
+    """Measure every running member after ``step`` steps; those who wait report that they are alive."""
+    for seat in running(seats):
+        for waiting in running(seats):
+            waiting.attempt(waiting.report.send_when_due, step)
+        if seat.running:
+            seat.attempt(seat.measure, stepper, step)
+
+
+class Seat:
+    """A member's place in the stack, and whether it is still being trained."""
+
+    def __init__(self, number: int, member: Member, count: int) -> None:
+        self.number, self.member, self.running = number, member, True
+        # A store takes so many writes a second; ten seconds are short beside the time after which a run counts as lost.
+        self.report = Reporter(member.recorder, member.config.training.steps, min(REPORT_SECONDS * count, 10.0))
+
+    def attempt(self, action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
+        """What ``action`` returns; None after an error, which ends this member."""
+        try:
+            return action(*arguments, **named)
+        except Exception as error:
+            self.leave(error)
+            return None
+
+    def leave(self, error: Exception | None) -> None:
+        """End this member. Its place in the stack goes on being computed, which the others do not notice."""
+        self.running = False
+        self.member.ended(error)
+
+    def measure(self, stepper: EnsembleStep, step: int) -> None:
+        """Report and measure after ``step`` steps, as in :func:`lgt.training.loop.train`."""
+        self.report.send(step)
+        measure(stepper.decoder(self.number), self.member.config, step, self.member.recorder)
+
+    def stop_if_over(self, step: int) -> None:
+        """End this member after its last step, or with Stopped when it is to stop before."""
+        last = self.member.config.training.steps
+        if step == last or self.attempt(self.member.should_stop):
+            self.attempt(self.report.send, step)
+            if self.running:
+                self.leave(None if step == last else Stopped(f"stopped after {step} of {last} steps"))
+
+
+def running(seats: list[Seat]) -> list[Seat]:
+    """The seats whose member is still being trained."""
+    return [seat for seat in seats if seat.running]
+
+
+class MemberLoss(nn.Module):
+    """The loss of one decoder as a module's forward, which is what ``torch.func.functional_call`` calls."""
+
+    def __init__(self, decoder: Decoder) -> None:
+        super().__init__()
+        self.decoder = decoder
+
+    def forward(self, tokens: Tensor, places: Tensor) -> Tensor:
+        return self.decoder.loss_at(tokens, places)
+
+
+class EnsembleStep:
+    """The training step of ``models``, one after another in the first dimension of every parameter.
+
+    The gradient of the sum of the members' losses is each member's own gradient: no loss depends on another's
+    parameters. Taken outside ``vmap``, it needs no more of PyTorch's operations to be batched than the forward pass.
+    """
+
+    def __init__(self, models: list[Decoder], training: TrainingConfig, device: str) -> None:
+        self.models, self.training, self.device = [model.to(device) for model in models], training, torch.device(device)
+        stacked, _ = torch.func.stack_module_state(self.models)
+        self.parameters: dict[str, Tensor] = stacked
+        self.loss = MemberLoss(Decoder(models[0].config, vocabulary=models[0].embedding.num_embeddings).to(device))
+        self.loss.decoder.compute = getattr(torch, training.precision)
+        self.optimizers = make_optimizers(models[0], training, self.parameters)
+
+    def step(self, batch: Batch, factor: float) -> Tensor:
+        """One step of every member on ``batch``; the losses before it [members] (nats), on the device."""
+        with faster_products(self.device):
+            losses = self.losses(*on_device(batch, self.device))
+            losses.sum().backward()  # type: ignore[no-untyped-call]
+        clip_each_member(self.parameters.values(), self.training.gradient_clip)
+        take_step(self.optimizers, factor)
+        return losses.detach()
+
+    def losses(self, tokens: Tensor, places: Tensor) -> Tensor:
+        """Losses [members] (nats) of tokens [B, T] at ``places`` [N], see :meth:`lgt.model.decoder.Decoder.loss_at`."""
+
+        def of_one(parameters: dict[str, Tensor]) -> Tensor:
+            named = {f"decoder.{name}": value for name, value in parameters.items()}
+            loss: Tensor = torch.func.functional_call(self.loss, named, (tokens, places))
+            return loss
+
+        losses: Tensor = torch.func.vmap(of_one)(self.parameters)
+        return losses
+
+    def decoder(self, number: int) -> Decoder:
+        """Member ``number`` as a decoder of its own with its weights of now; later steps do not change it."""
+        model = self.models[number]
+        model.load_state_dict({name: value[number].detach() for name, value in self.parameters.items()})
+        return model

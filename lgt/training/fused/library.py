@@ -1,0 +1,133 @@
+"""Compiles the C++ sources of this package once per machine and source, keeps the result on disk, and loads it."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from lgt.core.paths import cache_directory, private, user_number
+
+SOURCES = Path(__file__).parent
+FILES = ("matrix.hpp", "decoder.hpp", "step.cpp")
+# Sums may be reordered (so that they vectorise), but NaN and infinity keep their meaning: a diverged run must be seen.
+FLAGS = (
+    "-O3", "-std=c++17", "-shared", "-fPIC", "-pthread",
+    "-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros",
+)  # fmt: skip
+COMPILE_SECONDS = 300
+logger = logging.getLogger(__name__)
+
+
+class Shape(ctypes.Structure):
+    """``struct Shape`` of decoder.hpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("layers", "heads", "width", "hidden", "vocabulary", "rope", "qk_norm")),
+        ("theta", ctypes.c_float),
+        ("epsilon", ctypes.c_float),
+    )
+
+
+class Rates(ctypes.Structure):
+    """``struct Rates`` of step.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_float) for name in ("matrices", "others", "decay", "clip")),
+        ("muon", ctypes.c_int64),
+        ("step", ctypes.c_int64),
+    )
+
+
+def compiler() -> str | None:
+    """The C++ compiler: ``CXX`` when it is set, else g++ or clang++; None when there is none."""
+    wanted = os.environ.get("CXX")
+    return next(filter(None, map(shutil.which, [wanted] if wanted else ["g++", "clang++"])), None)
+
+
+def machine_flags() -> tuple[str, ...]:
+    """Flags for the processor at hand."""
+    if platform.machine() in ("x86_64", "AMD64"):
+        return ("-march=native", "-mprefer-vector-width=512")
+    return ("-mcpu=native",)
+
+
+@cache
+def library() -> ctypes.CDLL | None:
+    """The compiled routines, or None where they cannot be had; then one line of the log says why."""
+    loaded, reason = attempt()
+    if loaded is None:
+        logger.warning("%s: training in plain PyTorch, several times slower", reason)
+    return loaded
+
+
+@cache
+def attempt() -> tuple[ctypes.CDLL | None, str]:
+    """The compiled routines or None, and in a few words which compiler made them or why there are none.
+
+    Compiling takes a few seconds, once per machine, compiler and source.
+    """
+    chosen = compiler()
+    if chosen is None:
+        return None, "no C++ compiler found (CXX, g++ or clang++)"
+    try:
+        return _declared(ctypes.CDLL(str(_compiled(chosen)))), chosen
+    except (OSError, subprocess.SubprocessError) as error:
+        detail = getattr(error, "stderr", None) or str(error)
+        detail = detail.decode(errors="replace") if isinstance(detail, bytes) else detail  # as a time-out has it
+        line = next((text for text in detail.splitlines() if "error" in text.lower()), detail.strip())
+        return None, f"{chosen} cannot make the fused training step ({line.strip()[:200]})"
+
+
+def _compiled(chosen: str) -> Path:
+    """The path of the shared library, compiled now if it is not there yet."""
+    command = [chosen, *FLAGS, *machine_flags(), str(SOURCES / "step.cpp")]
+    version = subprocess.run([chosen, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+    digest = hashlib.sha256("\0".join([*command[1:-1], version, _processor()]).encode())
+    for name in FILES:
+        digest.update((SOURCES / name).read_bytes())
+    name = f"step-{digest.hexdigest()[:16]}.so"
+    for directory in (cache_directory(), Path(tempfile.gettempdir()) / f"length-transfer-lab-{user_number()}"):
+        try:
+            return _compile_into(directory, name, command)
+        except OSError:  # not ours alone, read-only, full
+            continue
+    raise OSError(f"error: neither {cache_directory()} nor {tempfile.gettempdir()} is a place for compiled code")
+
+
+def _compile_into(directory: Path, name: str, command: list[str]) -> Path:
+    private(directory)  # code that somebody else could have put there is not loaded
+    if (directory / name).exists():
+        return directory / name
+    with tempfile.TemporaryDirectory(dir=directory) as scratch:
+        made = Path(scratch) / name
+        subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=True, timeout=COMPILE_SECONDS)
+        os.replace(made, directory / name)  # appears whole, whoever compiles at the same moment
+    return directory / name
+
+
+def _processor() -> str:
+    """What tells processors apart for ``-march=native``: a cache on a shared disk serves different machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))
+
+
+def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
+    pointer, integer = ctypes.c_void_p, ctypes.c_int64
+    loaded.lgt_create.argtypes, loaded.lgt_create.restype = [ctypes.POINTER(Shape)], pointer
+    loaded.lgt_destroy.argtypes, loaded.lgt_destroy.restype = [pointer], None
+    loaded.lgt_parameters.argtypes, loaded.lgt_parameters.restype = [pointer], integer
+    loaded.lgt_gradients.argtypes = [*[pointer] * 6, integer, integer]
+    loaded.lgt_gradients.restype = ctypes.c_double
+    loaded.lgt_update.argtypes, loaded.lgt_update.restype = [*[pointer] * 5, ctypes.POINTER(Rates), integer], None
+    return loaded

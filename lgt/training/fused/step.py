@@ -1,0 +1,107 @@
+"""The fused training step: its memory lives in flat tensors, the parameters of the decoder are views of one of them."""
+
+from __future__ import annotations
+
+import ctypes
+import weakref
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lgt.core.config import TrainingConfig
+from lgt.model.batch import Batch
+from lgt.model.decoder import NORM_EPSILON, Decoder
+from lgt.training.fused.library import Rates, Shape, library
+
+
+class FusedStep:
+    """Gradient and optimizer step of ``model`` (on the CPU, float32) in compiled code.
+
+    The model's parameters become views of ``parameters``, so that the model can be measured at any time. ``gradient``,
+    ``momentum`` and ``variance`` are flat as well [parameters], in the order of ``model.named_parameters()``. Results
+    do not depend on the number of threads, which is PyTorch's. Raises RuntimeError where the compiled code is missing.
+    """
+
+    machinery = "fused"
+
+    def __init__(self, model: Decoder, training: TrainingConfig) -> None:
+        loaded = library()
+        if loaded is None:
+            raise RuntimeError("the fused step is not available; ask lgt.training.fused.library.library() first")
+        self.library, self.training, self.done = loaded, training, 0
+        shape = model.config
+        self.handle = loaded.lgt_create(
+            Shape(
+                shape.layers, shape.heads, shape.width, shape.hidden, model.embedding.num_embeddings,
+                shape.position == "rope", shape.qk_norm, shape.rope_theta, NORM_EPSILON,
+            )
+        )  # fmt: skip
+        weakref.finalize(self, loaded.lgt_destroy, self.handle)
+        self.parameters = flattened(model)
+        if loaded.lgt_parameters(self.handle) != len(self.parameters):
+            raise RuntimeError("lgt/fused/decoder.hpp and lgt/model/decoder.py disagree about the decoder's parameters")
+        self.gradient = torch.zeros_like(self.parameters)
+        self.momentum, self.variance = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
+
+    def step(self, batch: Batch, factor: float) -> float:
+        """One optimizer step at ``factor`` times the base rates; returns the loss before it (nats per scored token)."""
+        loss = self.gradients(batch)
+        self.update(factor)
+        return loss
+
+    def state(self) -> dict[str, Tensor]:
+        """See :class:`lgt.training.steps.Stepper`."""
+        return {name: getattr(self, name) for name in ("parameters", "momentum", "variance")}
+
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """See :class:`lgt.training.steps.Stepper`."""
+        for name, value in self.state().items():
+            value.copy_(tensors[name])
+        self.done = step
+
+    def gradients(self, batch: Batch) -> float:
+        """Leave the loss's gradient in ``gradient``; returns the loss."""
+        tokens, targets, starts = packed(batch)
+        return float(
+            self.library.lgt_gradients(
+                self.handle, self.parameters.data_ptr(), self.gradient.data_ptr(), tokens.ctypes.data,
+                targets.ctypes.data, starts.ctypes.data, len(starts) - 1, torch.get_num_threads(),
+            )
+        )  # fmt: skip
+
+    def update(self, factor: float) -> None:
+        """Clip ``gradient`` and take one optimizer step with it."""
+        self.done += 1
+        training = self.training
+        rates = Rates(
+            training.learning_rate * factor, training.embedding_learning_rate * factor, training.weight_decay,
+            training.gradient_clip, training.optimizer == "muon", self.done,
+        )  # fmt: skip
+        self.library.lgt_update(
+            self.handle, self.parameters.data_ptr(), self.gradient.data_ptr(), self.momentum.data_ptr(),
+            self.variance.data_ptr(), ctypes.byref(rates), torch.get_num_threads(),
+        )  # fmt: skip
+
+
+def flattened(model: Decoder) -> Tensor:
+    """All parameters of ``model`` in one float32 tensor, of which they become views."""
+    parameters = list(model.parameters())
+    flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
+    pieces = torch.split(flat, [parameter.numel() for parameter in parameters])
+    for parameter, piece in zip(parameters, pieces, strict=True):
+        parameter.data = piece.view(parameter.shape)
+    return flat
+
+
+def packed(batch: Batch) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
+    """The batch without padding: tokens [N] that have a successor, and that successor [N] where it is scored, else -1;
+    sequence i is ``starts[i]`` to ``starts[i + 1]`` [B + 1]."""
+    tokens = batch.tokens.numpy()
+    inputs = batch.present.numpy()[:, 1:]  # a token is an input when the next one exists
+    targets = np.where(batch.scored.numpy()[:, 1:], tokens[:, 1:], -1)
+    starts = np.zeros(len(tokens) + 1, dtype=np.int64)
+    np.cumsum(inputs.sum(axis=1), out=starts[1:])
+    return tokens[:, :-1][inputs].astype(np.int32), targets[inputs].astype(np.int32), starts

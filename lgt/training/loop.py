@@ -1,0 +1,142 @@
+"""The training loop: measure, stop?, step, report. One function, read top to bottom."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import Tensor
+
+from lgt.core.config import RunConfig, TrainingConfig
+from lgt.core.records import LogRow
+from lgt.model.decoder import Decoder
+from lgt.tasks import check_run
+from lgt.training.prefetch import batch_source
+from lgt.training.recorder import Recorder
+from lgt.training.snapshots import measure, snapshot_steps
+from lgt.training.state import restore_state, state_to_bytes
+from lgt.training.steps import make_stepper
+
+REPORT_SECONDS = 1.0
+LOG_ROWS = 200
+KEEP_SECONDS = 30.0  # a state of a small run is two megabytes; losing half a minute of work is bearable
+
+
+class TrainingFailed(RuntimeError):
+    """Training cannot go on (the loss is not finite); ``str()`` says at which step and what to change."""
+
+
+class Stopped(RuntimeError):
+    """Training was asked to stop and did, before its last step; its state has been sent to the sink."""
+
+
+def learning_rate_factor(training: TrainingConfig, step: int) -> float:
+    """Warm-up, constant, cosine decay to zero: the factor in [0, 1] applied to every learning rate at ``step``."""
+    warmup = round(training.warmup_fraction * training.steps)
+    decay = round(training.decay_fraction * training.steps)
+    if step < warmup:
+        return (step + 1) / warmup
+    if step < training.steps - decay:
+        return 1.0
+    return 0.5 * (1 + math.cos(math.pi * (step - (training.steps - decay)) / max(decay, 1)))
+
+
+def train(
+    config: RunConfig, recorder: Recorder, *, device: str = "cpu", should_stop: Callable[[], bool] = lambda: False,
+    state: bytes | None = None,
+) -> Decoder:  # fmt: skip
+    """Train the run described by ``config``, sending measurements to ``sink``; returns the trained decoder.
+
+    Every ``KEEP_SECONDS`` the sink gets a training state; with such a ``state`` training goes on where it was, and on
+    a CPU ends with the same bits. ``should_stop`` is asked before every step; when it says yes the sink gets the state
+    of that step and Stopped is raised. Raises ConfigError for a config no task accepts, TrainingFailed when the loss is
+    not finite and CheckpointError for a state that is not of this run on this machinery.
+    """
+    check_run(config)
+    training = config.training
+    model = Decoder(config.model, config.model_seed)
+    stepper = make_stepper(model, config, device=device)
+    measured_steps = set(snapshot_steps(config))
+    report = Reporter(recorder, training.steps)
+    first = 0 if state is None else restore_state(state, stepper, report)
+    kept = time.monotonic()
+    with batch_source(config, device) as batch_of:
+        for step in range(first, training.steps + 1):
+            if step in measured_steps:
+                report.send(step)
+                measure(model, config, step, recorder)
+            if step == training.steps:
+                break
+            stop = should_stop()
+            if stop or time.monotonic() - kept >= KEEP_SECONDS:
+                report.send(step)  # first: what is not sent by then is not repeated by a run that goes on from here
+                recorder.training_state(step, state_to_bytes(step, stepper, report))
+                kept = time.monotonic()
+            if stop:
+                raise Stopped(f"stopped after {step} of {training.steps} steps")
+            batch = batch_of(step)
+            factor = learning_rate_factor(training, step)
+            loss = stepper.step(batch, factor)
+            report.step(step + 1, loss, training.learning_rate * factor, int(batch.present.sum()))
+    report.send(step)
+    return model
+
+
+class Reporter:
+    """Turns losses into log rows at fixed steps and sends them about once a second, so that a store sees few writes.
+
+    ``seconds`` between sends is more where many runs report at once.
+    """
+
+    def __init__(self, recorder: Recorder, steps: int, seconds: float = REPORT_SECONDS) -> None:
+        self.recorder, self.seconds = recorder, seconds
+        self.every = max(1, steps // LOG_ROWS)
+        self.started = self.sent = self.logged = time.perf_counter()
+        self.tokens = self.tokens_logged = 0
+        self.losses: list[float | Tensor] = []
+        self.rows: list[LogRow] = []
+
+    def step(self, step: int, loss: float | Tensor, rate: float, tokens: int) -> None:
+        """Note that ``step`` optimizer steps are done, the last over ``tokens`` real (unpadded) tokens."""
+        self.losses.append(loss)
+        self.tokens += tokens
+        if step % self.every == 0:
+            self.log(step, rate)
+        self.send_when_due(step)
+
+    def log(self, step: int, rate: float) -> None:
+        """Add the row of ``step``: mean loss since the last row (nats), learning rate, tokens per second."""
+        loss = sum(map(float, self.losses)) / len(self.losses)
+        now = time.perf_counter()  # after the losses were read: a GPU has done these steps only now
+        if not math.isfinite(loss):
+            raise TrainingFailed(f"the loss is not finite at step {step}; try a lower training.learning_rate")
+        speed = (self.tokens - self.tokens_logged) / max(now - self.logged, 1e-9)
+        self.rows.append(LogRow(step, loss, rate, speed))
+        self.logged, self.tokens_logged, self.losses = now, self.tokens, []
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed run needs in order to report as if it had never stopped; plain values for JSON."""
+        return {
+            "tokens": self.tokens,
+            "seconds": time.perf_counter() - self.started,
+            "losses": [float(loss) for loss in self.losses],
+        }
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from :meth:`state`."""
+        self.tokens = self.tokens_logged = int(state["tokens"])
+        self.started -= float(state["seconds"])
+        self.losses = [float(loss) for loss in state["losses"]]
+
+    def send_when_due(self, step: int) -> None:
+        """Send if the last time is long enough ago; also says that the run is alive while others are measured."""
+        if time.perf_counter() - self.sent >= self.seconds:
+            self.send(step)
+
+    def send(self, step: int) -> None:
+        """Send progress and the rows collected since the last time."""
+        self.sent = time.perf_counter()
+        self.recorder.progress(step, self.tokens, self.sent - self.started, self.rows)
+        self.rows = []

@@ -1,0 +1,54 @@
+"""The training batches of a run one after another, made ahead of need where a GPU would otherwise wait for them.
+
+A batch stays a function of (config, step): being made early, on another thread, changes nothing in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+
+from lgt.core.config import RunConfig
+from lgt.model.batch import Batch
+from lgt.training.batches import batches_per_draw, make_batch
+
+BatchOf = Callable[[int], Batch]
+MOST_AHEAD = 64
+
+
+@contextmanager
+def batch_source(config: RunConfig, device: str) -> Iterator[BatchOf]:
+    """A function from a step to its batch (on the CPU), valid inside the block.
+
+    With a GPU the processor is free while a step runs and batches are made ahead; on the CPU training needs every core.
+    """
+    if device.startswith("cuda"):
+        with batches_ahead(config) as batch_of:
+            yield batch_of
+    else:
+        yield partial(make_batch, config)
+
+
+@contextmanager
+def batches_ahead(config: RunConfig) -> Iterator[BatchOf]:
+    """:func:`batch_source` with a thread that makes the batches after the one asked for, up to the run's last.
+
+    An error in making a batch is raised where that batch is asked for. At the block's end, however it comes about, the
+    thread has ended.
+    """
+    ahead = min(MOST_AHEAD, batches_per_draw(config))  # so many are drawn at once: enough to hide the next draw
+    coming: dict[int, Future[Batch]] = {}
+    maker = ThreadPoolExecutor(1, thread_name_prefix="batches")
+
+    def batch_of(step: int) -> Batch:
+        for wanted in range(step, max(step + 1, min(step + 1 + ahead, config.training.steps))):
+            if wanted not in coming:
+                coming[wanted] = maker.submit(make_batch, config, wanted)
+        return coming.pop(step).result()
+
+    try:
+        yield batch_of
+    finally:
+        maker.shutdown(wait=True, cancel_futures=True)

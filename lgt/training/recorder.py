@@ -1,0 +1,63 @@
+"""Where a run's measurements go. The training loop knows only this interface."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
+
+
+class Recorder(Protocol):
+    """Receives what a run reports, in order of steps. Sending the same step again replaces it.
+
+    A run that was resumed repeats what it had already reported after the step it went on from.
+    """
+
+    def progress(self, step: int, tokens: int, seconds: float, log: list[LogRow]) -> None:
+        """The loop has finished ``step`` optimizer steps over ``tokens`` tokens in ``seconds``."""
+
+    def accuracy(self, step: int, rows: list[AccuracyRow]) -> None:
+        """Exact-match counts after ``step`` steps."""
+
+    def head_scores(self, step: int, rows: list[HeadScoreRow]) -> None:
+        """Mean-ablation maps after ``step`` steps."""
+
+    def attention_differences(self, step: int, rows: list[AttentionDifferenceRow]) -> None:
+        """Attention-matrix differences after ``step`` steps."""
+
+    def checkpoint(self, step: int, weights: bytes) -> None:
+        """The measured weights after ``step`` steps, as safetensors bytes."""
+
+    def training_state(self, step: int, state: bytes) -> None:
+        """From where training can go on after ``step`` steps (see :mod:`lgt.training.state`); only the newest matters."""
+
+
+@dataclass
+class MemoryRecorder:
+    """Keeps everything in memory, for tests and for looking at a run without a store."""
+
+    logs: list[LogRow] = field(default_factory=list)
+    accuracies: dict[int, list[AccuracyRow]] = field(default_factory=dict)
+    maps: dict[int, list[HeadScoreRow]] = field(default_factory=dict)
+    differences: dict[int, list[AttentionDifferenceRow]] = field(default_factory=dict)
+    checkpoints: dict[int, bytes] = field(default_factory=dict)
+    states: dict[int, bytes] = field(default_factory=dict)
+
+    def progress(self, step: int, tokens: int, seconds: float, log: list[LogRow]) -> None:
+        self.logs += log
+
+    def accuracy(self, step: int, rows: list[AccuracyRow]) -> None:
+        self.accuracies[step] = rows
+
+    def head_scores(self, step: int, rows: list[HeadScoreRow]) -> None:
+        self.maps[step] = rows
+
+    def attention_differences(self, step: int, rows: list[AttentionDifferenceRow]) -> None:
+        self.differences[step] = rows
+
+    def checkpoint(self, step: int, weights: bytes) -> None:
+        self.checkpoints[step] = weights
+
+    def training_state(self, step: int, state: bytes) -> None:
+        self.states[step] = state

@@ -1,0 +1,129 @@
+"""One training step, by the fastest machinery the machine has for a run: fused C++, or PyTorch (compiled or eager)."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from lgt.core.config import RunConfig, TrainingConfig
+from lgt.model.batch import Batch
+from lgt.model.decoder import Decoder, scored_places
+from lgt.training.fused.library import library
+from lgt.training.fused.step import FusedStep
+from lgt.training.optimizers import make_optimizers, take_step
+
+
+class Stepper(Protocol):
+    """Takes optimizer steps for one model.
+
+    ``machinery`` names what computes them; a state goes back into the same machinery only.
+    """
+
+    machinery: str
+
+    def step(self, batch: Batch, factor: float) -> float | Tensor:
+        """One optimizer step on ``batch`` at ``factor`` times the base learning rates; the loss before it (nats)."""
+
+    def state(self) -> dict[str, Tensor]:
+        """Everything that later steps depend on, by name: weights and what the optimizers remember. Not copied."""
+
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """Go on as if ``step`` steps had just been taken and led to :meth:`state`'s ``tensors``.
+
+        Raises KeyError or RuntimeError when they are of another model or machinery.
+        """
+
+
+def make_stepper(model: Decoder, config: RunConfig, *, device: str = "cpu", fused: bool = True) -> Stepper:
+    """The stepper for ``model``, which it may move and rearrange in memory.
+
+    The fused step serves float32 training on the CPU wherever there is a C++ compiler; everything else, and everything
+    when ``fused`` is off, is PyTorch's. Both compute the same step up to rounding.
+    """
+    if fused and device == "cpu" and config.training.precision == "float32" and library() is not None:
+        return FusedStep(model, config.training)
+    return TorchStep(model, config.training, device)
+
+
+class TorchStep:
+    """Forward, backward, clipping and optimizer step in PyTorch."""
+
+    machinery = "torch"
+
+    def __init__(self, model: Decoder, training: TrainingConfig, device: str) -> None:
+        self.model, self.training, self.device = model.to(device), training, torch.device(device)
+        model.compute = getattr(torch, training.precision)
+        if training.compiled:
+            compile_layers(model)
+        self.optimizers = make_optimizers(model, training)
+
+    def step(self, batch: Batch, factor: float) -> Tensor:
+        """See :class:`Stepper`; the loss stays on the device, so that nothing waits for it."""
+        with faster_products(self.device):
+            loss = self.model.loss_at(*on_device(batch, self.device))
+            loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(self.model.parameters(), self.training.gradient_clip)
+        take_step(self.optimizers, factor)
+        return loss.detach()
+
+    def state(self) -> dict[str, Tensor]:
+        """See :class:`Stepper`."""
+        tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
+        for place, parameter, remembered in self._memories():
+            tensors |= {f"{place}.{name}": value for name, value in remembered.get(parameter, {}).items()}
+        return tensors
+
+    def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
+        """See :class:`Stepper`."""
+        self.model.load_state_dict({name: tensors[f"model.{name}"] for name in self.model.state_dict()})
+        for place, parameter, remembered in self._memories():
+            names = {name: name.removeprefix(f"{place}.") for name in tensors if name.startswith(f"{place}.")}
+            if names:
+                remembered[parameter] = {short: tensors[name].to(parameter.device) for name, short in names.items()}
+
+    def _memories(self) -> Iterator[tuple[str, Tensor, dict[Tensor, Any]]]:
+        """Every parameter under a name of its own, with the memory of its optimizer."""
+        for number, optimizer in enumerate(self.optimizers):
+            parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+            for place, parameter in enumerate(parameters):
+                yield f"optimizer.{number}.{place}", parameter, optimizer.state
+
+
+def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Tokens [B, T] of ``batch`` and its :func:`lgt.model.decoder.scored_places` [N] on ``device``, without waiting for it."""
+    tokens, places = batch.tokens, scored_places(batch.scored)
+    if device.type == "cuda":  # a copy from other than pinned memory would wait for all that the GPU has still to do
+        tokens, places = tokens.pin_memory(), places.pin_memory()
+    return tokens.to(device, non_blocking=True), places.to(device, non_blocking=True)
+
+
+@contextmanager
+def faster_products(device: torch.device) -> Iterator[None]:
+    """Inside the block a GPU may round the factors of float32 products to TF32. Measuring stays outside."""
+    before = torch.get_float32_matmul_precision()
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high")
+    try:
+        yield
+    finally:
+        if device.type == "cuda":
+            torch.set_float32_matmul_precision(before)
+
+
+def compile_layers(model: Decoder) -> None:
+    """Compile each layer in place, for batches of any length; all layers share one compilation, cached on disk.
+
+    Without a C++ compiler the model is left as it is and one line says so: the run is slower, its result as good.
+    """
+    if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
+        logging.getLogger(__name__).warning("no C++ compiler (g++ or clang++) found: training without torch.compile")
+        return
+    for layer in model.layers:
+        layer.compile(dynamic=True)

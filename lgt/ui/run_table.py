@@ -1,0 +1,117 @@
+"""Runs as a table: what it shows, how it is searched, and in what runs differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from lgt.core.config import LABELS, Arm, RunConfig
+from lgt.recipes.commands import reference_of
+from lgt.recipes.labels import ARM_TITLES, POSITIONS, pair_title
+from lgt.store.marks import ARCHIVED, DELETED, STAR
+
+COLUMNS = (
+    "run_id", "star", "pair", "side", "preset", "seed", "state", "transfer", "trained", "position", "steps", "seconds",
+    "finished", "tags", "notes",
+)  # fmt: skip
+SIDES: dict[str, Arm] = {
+    "together": "co-trained",
+    "alone-steps": "alone-same-steps",
+    "alone-examples": "alone-same-examples",
+}
+"""How addresses call a comparison's sides."""
+NOT_THERE = "–"
+"""What a comparison of settings shows for a task that a run does not have."""
+MARKS = (STAR, ARCHIVED, DELETED)
+
+
+def table(runs: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
+    """One row per run, newest first: :data:`COLUMNS`, and ``group``, ``archived`` and ``deleted`` to choose by.
+
+    ``runs`` as :func:`lgt.store.queries.runs` gives them, ``finals`` as :func:`lgt.store.queries.final_accuracy`.
+    ``transfer`` and ``trained`` are shares, missing where there is no such number; ``seconds`` of training.
+    """
+    rows = runs.merge(finals, left_on="id", right_on="run_id", how="left").sort_values("id", ascending=False)
+    marks = [set(str(tags).split(",")) for tags in rows.tags]
+    about = zip(rows.task_group, rows.main_task, rows.auxiliaries, rows.main_length, rows.transfer_length, strict=True)
+    return pd.DataFrame({
+        "run_id": rows.id, "star": ["★" if STAR in found else "" for found in marks],
+        "pair": [pair_title(*one) for one in about], "side": rows.arm.map(ARM_TITLES).fillna(rows.arm),
+        "preset": rows.preset, "position": rows.position.map(POSITIONS).fillna(rows.position),
+        "seed": rows.model_seed, "state": rows.state, "transfer": rows.transfer, "trained": rows.trained,
+        "steps": rows.step, "seconds": rows.seconds.where(rows.seconds > 0),
+        "finished": pd.to_datetime(rows.finished_at, unit="s", utc=True),
+        "tags": [", ".join(sorted(found - {"", *MARKS})) for found in marks], "notes": rows.notes,
+        "group": rows.task_group, "archived": [ARCHIVED in found for found in marks],
+        "deleted": [DELETED in found for found in marks],
+        "words": rows.label + " " + rows.experiment.fillna("") + " " + rows.error.fillna(""),
+    }).reset_index(drop=True)  # fmt: skip
+
+
+def chosen(
+    rows: pd.DataFrame, search: str, facets: Mapping[str, Sequence[str]], *, show: str = "current"
+) -> pd.DataFrame:
+    """The rows that hold every word of ``search`` somewhere and pass every facet (a column and its accepted values).
+
+    ``show``: ``current`` leaves archived and deleted runs out, ``starred``, ``archived`` and ``deleted`` show those.
+    """
+    keep = rows.deleted if show == "deleted" else ~rows.deleted
+    keep &= rows.archived if show == "archived" else ~rows.archived | (show in ("deleted", "starred"))
+    if show == "starred":
+        keep &= rows.star != ""
+    for column, values in facets.items():
+        if values:
+            keep &= rows[column].isin(list(values))
+    words = search.lower().split()
+    if words:
+        text = rows.run_id.astype(str)
+        for column in ("pair", "group", "side", "preset", "position", "state", "tags", "notes", "words"):
+            text = text.str.cat(rows[column].fillna("").astype(str), sep=" ")
+        text = text.str.lower()
+        for word in words:
+            keep &= text.str.contains(word, regex=False)
+    return rows[keep]
+
+
+def flat(config: RunConfig) -> dict[str, Any]:
+    """Every setting of a config by its path, such as ``training.steps``; each task as ``tasks.reverse``: ``auxiliary,
+    trained to 16``."""
+    found: dict[str, Any] = {}
+    for name, value in config.as_dict().items():
+        if name == "tasks":
+            found |= {f"tasks.{t['task']}": f"{t['role']}, trained to {t['training_length']}" for t in value}
+        elif isinstance(value, dict):
+            found |= {f"{name}.{inner}": of for inner, of in value.items()}
+        else:
+            found[name] = value
+    return found
+
+
+def config_differences(configs: Mapping[str, RunConfig]) -> pd.DataFrame:
+    """The settings in which configs differ, one row each, one column per config; empty where they do not."""
+    every = {name: flat(config) for name, config in configs.items()}
+    settings = list(dict.fromkeys(setting for found in every.values() for setting in found))
+    frame = pd.DataFrame(
+        {name: [str(found.get(setting, NOT_THERE)) for setting in settings] for name, found in every.items()},
+        index=pd.Index(settings, name="setting"),
+    )
+    return frame[frame.nunique(axis=1) > 1].sort_index(key=_tasks_first, kind="stable").reset_index()
+
+
+def _tasks_first(settings: pd.Index) -> pd.Index:
+    return pd.Index([not str(setting).startswith("tasks.") for setting in settings])
+
+
+def settings_frame(config: RunConfig) -> pd.DataFrame:
+    """Every setting of a run with its value, and whether it is ``as in the preset`` (where there is one)."""
+    reference = reference_of(config)
+    known = flat(reference) if reference else {}
+    rows = [
+        {"setting": name, "value": str(value), "preset": str(known[name]) if name in known else ""}
+        for name, value in flat(config).items() if name not in LABELS
+    ]  # fmt: skip
+    frame = pd.DataFrame(rows)
+    return frame.assign(changed=np.where((frame.preset != "") & (frame.value != frame.preset), "changed", ""))

@@ -1,0 +1,154 @@
+"""A run is its config: round trips, hashes, refusals that name the field."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from lgt.core.checks import ConfigError
+from lgt.core.config import Arm, RunConfig, TaskSpec, check_transfers, with_setting
+from lgt.core.seeding import generator, stream_seed
+from lgt.experiments.entries import EXPERIMENTS, parse_seeds
+from lgt.recipes.groups import GROUPS
+from lgt.recipes.presets import PRESETS, baseline, group_config
+from lgt.tasks import TASKS, check_run
+from lgt.tasks.base import Task
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("group", GROUPS)
+def test_every_group_has_a_valid_run_in_every_preset_and_keeps_the_ratio(group, preset):
+    for arm in get_args(Arm):
+        config = group_config(group, preset, arm=arm)
+        check_run(config)
+        assert RunConfig.from_json(config.canonical_json()) == config
+        assert config.transfer_length == 2 * config.main.training_length
+        assert {spec.training_length for spec in config.auxiliaries} <= {config.transfer_length}
+        assert bool(config.auxiliaries) == (arm == "co-trained")
+
+
+def test_a_group_may_have_settings_of_its_own_within_a_preset():
+    family, own = group_config("add-carry", "demo"), group_config("add-subtract", "demo")
+    assert (family.model.layers, family.training.learning_rate, family.training.steps) == (3, 0.04, 2000)
+    assert (own.model.layers, own.training.learning_rate, own.training.steps) == (4, 0.02, 5000)
+    same = replace(own.training, learning_rate=family.training.learning_rate, steps=family.training.steps)
+    assert same == family.training and replace(own.model, layers=3) == family.model, "nothing else differs"
+    assert group_config("add-subtract", "small").training.steps == 10_000
+
+
+def test_paper_preset_has_the_papers_lengths_and_size():
+    for key, group in GROUPS.items():
+        config = group_config(key, "paper")
+        assert (config.main.training_length, config.transfer_length) == (group.main_length, group.auxiliary_length)
+        assert (config.model.layers, config.model.heads, config.model.width) == (6, 6, 384)
+        assert not config.model.qk_norm and config.evaluation.examples == 1024
+
+
+def test_baselines_are_matched():
+    together = group_config("add-carry", "small")
+    steps, examples = (baseline(together, arm) for arm in ("alone-same-steps", "alone-same-examples"))
+    assert steps.training == together.training
+    assert examples.training.steps == round(together.training.steps / 3)
+    for alone in (steps, examples):
+        assert (alone.model, alone.evaluation, alone.options) == (together.model, together.evaluation, together.options)
+        assert alone.tasks == (together.main,)
+
+
+def test_hash_forgets_labels_and_nothing_else():
+    config = group_config("add-carry", "small", arm="alone-same-steps")
+    other = group_config("control-add", "small", arm="alone-same-steps")
+    assert config != other and config.hash() == other.hash()
+    for changed in (
+        replace(config, model_seed=1), replace(config, data_seed=1), replace(config, transfer_length=13),
+        with_setting(config, "training.learning_rate", "0.03"), with_setting(config, "model.qk_norm", "false"),
+        with_setting(config, "evaluation.seed", "1"), with_setting(config, "options.operands", "equal"),
+    ):  # fmt: skip
+        assert changed.hash() != config.hash()
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "message"),
+    [
+        ("training.steps", "0", "training.steps: 0 is not accepted; accepted: a whole number from 1 to 1,000,000"),
+        ("training.steps", "many", "training.steps: 'many' is not accepted; accepted: a whole number"),
+        ("training.learning_rate", "nan", "training.learning_rate: nan is not accepted"),
+        ("training.learning_rate", "-1", "training.learning_rate: -1.0 is not accepted"),
+        ("training.optimizer", "sgd", "accepted: one of adamw, muon"),
+        ("model.width", "65", "model.width: 65 is not accepted; accepted: a multiple of 8"),
+        ("model.qk_norm", "perhaps", "accepted: true or false"),
+        ("model.position", "alibi", "accepted: one of rope, nope"),
+        ("training.decay_fraction", "0.99", "at most 1 together with training.warmup_fraction"),
+        ("seed", "1", "--set: 'seed' is not accepted; accepted: one of options.operands"),
+    ],
+)
+def test_a_refused_setting_names_field_value_and_what_is_accepted(path, text, message):
+    with pytest.raises(ConfigError) as caught:
+        with_setting(group_config("caprev", "demo"), path, text)
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_tasks_must_fit_together():
+    main = TaskSpec("reverse_add", "main", 8)
+    for tasks in [(), (main, main), (main, TaskSpec("no_carry", "main", 9))]:
+        with pytest.raises(ConfigError):
+            RunConfig(tasks=tasks)
+    with pytest.raises(ConfigError, match=r"no_carry\.training_length: 8 .* more than 8"):
+        check_transfers(RunConfig(tasks=(main, TaskSpec("no_carry", "auxiliary", 8))))
+    check_transfers(RunConfig(tasks=(main, TaskSpec("no_carry", "auxiliary", 9))))
+    with pytest.raises(ConfigError, match=r"mqar\.training_length: 53"):
+        check_run(RunConfig(tasks=(TaskSpec("mqar", "main", 53),)))
+
+
+def test_random_damage_of_a_config_is_refused_by_name_and_never_otherwise():
+    """Every value of a valid config replaced by something odd: refused by name, or a config that round-trips."""
+    rng = random.Random(0)
+    odd = [None, "", "x" * 500, -1, 0, 1e9, float("inf"), float("nan"), True, [], {}, "🦑", "'; DROP TABLE runs;--"]
+    refused = 0
+    for _ in range(1500):
+        plain = json.loads(group_config("caprev", "demo").canonical_json())
+        node = plain
+        key = rng.choice(list(node))
+        if isinstance(node[key], dict) and rng.random() < 0.8:
+            node = node[key]
+            key = rng.choice(list(node))
+        if rng.random() < 0.1:
+            node["surprise"] = 1
+        node[key] = rng.choice(odd)
+        try:
+            config = RunConfig.from_dict(plain)
+        except ConfigError as error:
+            refused += 1
+            assert "\n" not in str(error) and len(str(error)) < 600
+        else:
+            assert RunConfig.from_json(config.canonical_json()) == config
+    assert refused > 1000
+
+
+def test_streams_of_different_names_differ_and_names_do_not_run_together():
+    seeds = {stream_seed(0, *names) for names in [("a", "b"), ("ab",), ("a", 1), ("a", "1"), ("b", "a"), ()]}
+    assert len(seeds) == 6
+    assert generator(1, "x").integers(1 << 60) == generator(1, "x").integers(1 << 60)
+
+
+def test_first_results_makes_each_distinct_run_once_seeds_outermost():
+    runs = EXPERIMENTS["first-results"].runs([0, 1])
+    assert len({config.hash() for config in runs}) == len(runs) == 16
+    assert [config.model_seed for config in runs] == [0] * 8 + [1] * 8
+    wanted = group_config("control-add", "small", arm="alone-same-steps").hash()
+    assert wanted in {config.hash() for config in runs}
+
+
+@pytest.mark.parametrize("text", ["", "a", "3-1", "-2", "1-", "0-99999", "1.5", "9" * 40])
+def test_odd_seed_lists_are_refused(text):
+    with pytest.raises(ConfigError, match="--seeds"):
+        parse_seeds(text)
+
+
+def test_groups_name_registered_tasks_of_their_family():
+    for group in GROUPS.values():
+        members: list[Task] = [TASKS[name] for name in (group.main, *group.auxiliaries)]
+        assert {task.family for task in members} == {group.family}

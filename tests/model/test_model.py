@@ -1,0 +1,223 @@
+"""The network against an independent implementation and against what its positions and taps promise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from lgt.core.config import ModelConfig
+from lgt.model.decoder import Decoder, rotary_angles
+from lgt.model.hooks import edited, ensure_no_edits, recorded, replace_head
+from lgt.training.steps import faster_products
+
+SMALL = ModelConfig(layers=3, heads=4, width=32, hidden=48, rope_theta=1000.0)
+
+
+def tokens(rows: int = 5, length: int = 17, seed: int = 0) -> torch.Tensor:
+    return torch.randint(0, 60, (rows, length), generator=torch.Generator().manual_seed(seed))
+
+
+def randomise(model: nn.Module) -> None:
+    """Every parameter random, gains included: a parity test on gains of one would not see a missing gain."""
+    source = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=source) * 0.3 + (parameter.ndim == 1))
+
+
+def as_transformers(model: Decoder):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = model.config
+    reference = LlamaForCausalLM(
+        LlamaConfig(
+            vocab_size=model.embedding.num_embeddings, hidden_size=config.width, intermediate_size=config.hidden,
+            num_hidden_layers=config.layers, num_attention_heads=config.heads, rms_norm_eps=1e-5,
+            rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta}, tie_word_embeddings=False,
+        )
+    )  # fmt: skip
+    whole = {"embedding.weight": "model.embed_tokens.weight", "unembedding.weight": "lm_head.weight",
+             "norm.gain": "model.norm.weight"}  # fmt: skip
+    names = {
+        "layers.": "model.layers.", "attention_norm.gain": "input_layernorm.weight",
+        "feed_forward_norm.gain": "post_attention_layernorm.weight", "attention.query": "self_attn.q_proj",
+        "attention.key": "self_attn.k_proj", "attention.value": "self_attn.v_proj",
+        "attention.output": "self_attn.o_proj",
+        "feed_forward.gate": "mlp.gate_proj", "feed_forward.up": "mlp.up_proj", "feed_forward.down": "mlp.down_proj",
+    }  # fmt: skip
+    state = {}
+    for ours, value in model.state_dict().items():
+        name = ours
+        for part, theirs in names.items():
+            name = name.replace(part, theirs)
+        state[whole.get(ours, name)] = value
+    reference.load_state_dict(state)
+    return reference
+
+
+def test_logits_equal_transformers_llama_on_random_weights():
+    model = Decoder(SMALL)
+    randomise(model)
+    with torch.no_grad():
+        expected = as_transformers(model)(tokens()).logits
+        found = model(tokens())
+    assert (found - expected).abs().max() < 1e-5 * max(1.0, expected.abs().max().item())
+
+
+@pytest.mark.parametrize("qk_norm", [False, True])
+def test_rope_sees_only_relative_positions_and_nope_sees_none(qk_norm):
+    rope = Decoder(replace(SMALL, qk_norm=qk_norm))
+    nope = Decoder(replace(SMALL, qk_norm=qk_norm, position="nope"))
+    for model in (rope, nope):
+        randomise(model)
+    positions = torch.arange(17)
+    scattered = torch.randperm(17, generator=torch.Generator().manual_seed(3)) * 5
+    with torch.no_grad():
+        base = rope(tokens(), positions)
+        assert torch.allclose(base, rope(tokens(), positions + 23), atol=1e-4)
+        assert not torch.allclose(base, rope(tokens(), scattered), atol=1e-2)
+        assert torch.equal(nope(tokens(), positions), nope(tokens(), scattered))
+
+
+def test_no_token_sees_the_future():
+    model = Decoder(SMALL)
+    randomise(model)
+    changed = tokens()
+    changed[:, 9:] = 1
+    with torch.no_grad():
+        assert torch.equal(model(tokens())[:, :9], model(changed)[:, :9])
+
+
+def test_identity_edit_changes_nothing_and_an_edit_is_gone_after_an_exception():
+    model = Decoder(SMALL)
+    before = model(tokens())
+    attention = model.layers[1].attention
+    with edited(attention.head_outputs, lambda value: value), edited(attention.pattern, lambda value: value):
+        assert torch.equal(model(tokens()), before)
+    with pytest.raises(RuntimeError, match="in the middle"), edited(attention.head_outputs, torch.zeros_like):
+        assert not torch.equal(model(tokens()), before)
+        raise RuntimeError("in the middle")
+    ensure_no_edits(model)
+    assert torch.equal(model(tokens()), before)
+
+
+def test_an_edit_left_behind_is_found_and_a_wrong_shape_is_refused():
+    model = Decoder(SMALL)
+    with (
+        edited(model.layers[0].attention.pattern, lambda value: value),
+        pytest.raises(RuntimeError, match=r"layers\.0"),
+    ):
+        ensure_no_edits(model)
+    with edited(model.layers[0].attention.pattern, lambda value: value[:1]), pytest.raises(ValueError, match="shape"):
+        model(tokens())
+
+
+def test_replacing_one_head_leaves_the_others_and_patterns_sum_to_one():
+    model = Decoder(SMALL)
+    attention = model.layers[0].attention
+    with recorded(attention.head_outputs) as clean, recorded(attention.pattern) as patterns:
+        model(tokens())
+    filling = torch.full((17, 8), 3.0)
+    with edited(attention.head_outputs, replace_head(2, filling)), recorded(attention.head_outputs) as changed:
+        model(tokens())
+    assert torch.equal(changed[0][:, 2], filling.expand(5, 17, 8))
+    assert torch.equal(changed[0][:, [0, 1, 3]], clean[0][:, [0, 1, 3]])
+    assert torch.allclose(patterns[0].sum(-1), torch.ones(5, 4, 17), atol=1e-6)
+
+
+def test_seed_decides_the_weights():
+    first, same, other = Decoder(SMALL, seed=1), Decoder(SMALL, seed=1), Decoder(SMALL, seed=2)
+    assert torch.equal(first.unembedding.weight, same.unembedding.weight)
+    assert not torch.equal(first.unembedding.weight, other.unembedding.weight)
+
+
+def test_angles_stay_exact_where_bfloat16_would_merge_positions():
+    cosines, _ = rotary_angles(torch.arange(300), 16, 1000.0)
+    exact = torch.cos(torch.arange(300, dtype=torch.float64))
+    assert cosines.dtype == torch.float32
+    assert (cosines[:, 0].double() - exact).abs().max() < 1e-4
+
+
+def test_bfloat16_activations_stay_near_float32():
+    model = Decoder(replace(SMALL, qk_norm=True))
+    with torch.no_grad():
+        exact = model(tokens(20, 40))
+        model.compute = torch.bfloat16
+        rounded = model(tokens(20, 40))
+    assert (exact - rounded).norm() / exact.norm() < 0.05
+
+
+def test_loss_counts_scored_tokens_only():
+    model = Decoder(SMALL)
+    batch = tokens()
+    scored = torch.zeros_like(batch, dtype=torch.bool)
+    scored[:, 12:15] = True
+    loss = model.loss(batch, scored)
+    logits = model(batch)[:, 11:14]
+    by_hand = torch.nn.functional.cross_entropy(logits.reshape(-1, logits.shape[-1]), batch[:, 12:15].reshape(-1))
+    assert torch.allclose(loss, by_hand, atol=1e-6)
+
+
+def with_kernel(model: Decoder) -> Decoder:
+    for layer in model.blocks():
+        layer.attention.kernel = True
+    return model
+
+
+@pytest.mark.parametrize("changes", [{}, {"qk_norm": True}, {"position": "nope"}], ids=str)
+def test_the_attention_kernel_gives_the_logits_and_gradients_of_the_pattern(changes):
+    models = [Decoder(replace(SMALL, **changes)) for _ in range(2)]
+    scored = torch.ones(5, 17, dtype=torch.bool)
+    for model in models:
+        randomise(model)
+    with_kernel(models[1])
+    for model in models:
+        model.loss(tokens(), scored).backward()
+    with torch.no_grad():
+        assert torch.allclose(models[0](tokens()), models[1](tokens()), atol=1e-4)
+    for (name, a), b in zip(models[0].named_parameters(), models[1].parameters(), strict=True):
+        assert (a.grad - b.grad).norm() <= 1e-4 * a.grad.norm(), name
+
+
+def test_the_attention_kernel_keeps_bfloat16_near_float32():
+    model = with_kernel(Decoder(replace(SMALL, qk_norm=True)))
+    with torch.no_grad():
+        exact = model(tokens(20, 40))
+        model.compute = torch.bfloat16
+        rounded = model(tokens(20, 40))
+    assert (exact - rounded).norm() / exact.norm() < 0.05
+
+
+def test_a_pattern_that_somebody_reads_or_edits_is_computed(monkeypatch):
+    model, plain = with_kernel(Decoder(SMALL)), Decoder(SMALL)
+    used = []
+    kernel = torch.nn.functional.scaled_dot_product_attention
+    monkeypatch.setattr(
+        "lgt.model.decoder.F.scaled_dot_product_attention", lambda *a, **k: used.append(1) or kernel(*a, **k)
+    )
+    middle, same = model.layers[1].attention, plain.layers[1].attention
+    with recorded(middle.pattern) as seen, recorded(same.pattern) as wanted:
+        model(tokens())
+        plain(tokens())
+    assert len(used) == 2, "the two layers that nobody looks at"
+    assert torch.allclose(seen[0], wanted[0], atol=1e-6)
+    with edited(middle.pattern, torch.zeros_like), recorded(middle.head_outputs) as heads:
+        model(tokens())
+    assert not heads[0].any()
+    with recorded(middle.head_outputs) as heads, recorded(same.head_outputs) as wanted:
+        model(tokens())
+        plain(tokens())
+    assert len(used) == 2 + 2 + 3 and torch.allclose(heads[0], wanted[0], atol=1e-5)
+
+
+def test_float32_products_are_rounded_in_training_steps_on_a_gpu_only():
+    assert torch.get_float32_matmul_precision() == "highest"
+    with faster_products(torch.device("cpu")):
+        assert torch.get_float32_matmul_precision() == "highest"
+    with pytest.raises(RuntimeError), faster_products(torch.device("cuda")):
+        assert torch.get_float32_matmul_precision() == "high"
+        raise RuntimeError
+    assert torch.get_float32_matmul_precision() == "highest"

@@ -1,0 +1,266 @@
+"""The fused step against the readable model, PyTorch's gradients and PyTorch's optimizers."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import subprocess
+from dataclasses import replace
+
+import pytest
+import torch
+
+from lgt.core.config import RunConfig, TrainingConfig
+from lgt.model.decoder import Decoder
+from lgt.recipes.presets import group_config
+from lgt.training.batches import make_batch
+from lgt.training.fused import library as fused_library
+from lgt.training.fused.step import FusedStep
+from lgt.training.loop import train
+from lgt.training.recorder import MemoryRecorder
+from lgt.training.steps import TorchStep, make_optimizers, make_stepper
+from tests.conftest import tiny
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def config_of(group: str, batch_size: int = 16, **model) -> RunConfig:
+    config = group_config(group, "demo")
+    return replace(
+        config,
+        model=replace(config.model, **model),
+        training=replace(config.training, batch_size=batch_size, pool=2),
+    )
+
+
+def shaken(config: RunConfig) -> Decoder:
+    """A model whose gains are not all alike, so that a wrong index among them shows."""
+    model = Decoder(config.model, seed=3)
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.ndim != 2:
+                parameter.mul_(1 + 0.3 * torch.randn(parameter.shape, generator=generator))
+    return model
+
+
+SHAPES = {
+    "demo": config_of("caprev"),
+    "three layers": config_of("add-carry", layers=3),
+    "heads of 8 channels": config_of("control-copy", heads=8),
+    "no positions": config_of("copy-mqar", position="nope"),
+    "one layer, no qk norm": config_of("add-subtract", layers=1, qk_norm=False),
+    "widths that fill no vector": config_of("add-multiply", width=36, heads=3, hidden=50),
+    "sequences longer than a chunk": config_of("dfs-path", batch_size=12, heads=2, layers=3),
+    "fewer sequences than groups": config_of("path-dfs", batch_size=3),
+}
+LONG = replace(
+    group_config("path-dfs", "paper"), model=SHAPES["demo"].model, training=TrainingConfig(batch_size=6, pool=1)
+)
+
+
+@pytest.mark.parametrize("config", [*SHAPES.values(), LONG], ids=[*SHAPES, "long mazes"])
+def test_loss_and_gradient_are_those_of_the_readable_model(config):
+    for step in (0, 1):
+        model = shaken(config)
+        batch = make_batch(config, step)
+        loss = model.loss(batch.tokens, batch.scored)
+        loss.backward()
+        wanted = [parameter.grad for parameter in model.parameters()]
+        fused = FusedStep(model, config.training)
+        assert fused.gradients(batch) == pytest.approx(loss.item(), rel=1e-5)
+        pieces = fused.gradient.split([parameter.numel() for parameter in model.parameters()])
+        for (name, parameter), piece, reference in zip(model.named_parameters(), pieces, wanted, strict=True):
+            error = (piece.view(parameter.shape) - reference).norm() / reference.norm().clamp(min=1e-12)
+            assert error < 1e-4, (name, float(error))
+
+
+def test_adamw_updates_are_those_of_pytorch():
+    training = TrainingConfig(optimizer="adamw", learning_rate=3e-3, embedding_learning_rate=1e-2, weight_decay=0.3)
+    ours, theirs = after_steps(SHAPES["demo"], training, 6)
+    assert torch.allclose(ours, theirs, atol=2e-5), (ours - theirs).abs().max()
+
+
+def test_clipping_limits_the_step_as_in_pytorch():
+    training = TrainingConfig(optimizer="adamw", gradient_clip=1e-6)  # Adam's epsilon makes a tiny gradient count less
+    ours, theirs = after_steps(SHAPES["demo"], training, 2)
+    free, _ = after_steps(SHAPES["demo"], replace(training, gradient_clip=1e6), 2)
+    assert torch.allclose(ours, theirs, atol=2e-5) and not torch.allclose(ours, free, atol=1e-4)
+
+
+def after_steps(config: RunConfig, training: TrainingConfig, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Flat parameters after ``steps`` fused steps and after PyTorch's optimizers got the same gradients."""
+    fused_model, model = shaken(config), shaken(config)
+    fused = FusedStep(fused_model, training)
+    optimizers = make_optimizers(model, training)
+    sizes = [parameter.numel() for parameter in model.parameters()]
+    for step in range(steps):
+        fused.gradients(make_batch(config, step))
+        for parameter, piece in zip(model.parameters(), fused.gradient.split(sizes), strict=True):
+            parameter.grad = piece.view(parameter.shape).clone()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), training.gradient_clip)
+        for optimizer in optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = 0.5 * group["base"]
+            optimizer.step()
+        fused.update(0.5)
+    return fused.parameters, torch.cat([parameter.detach().reshape(-1) for parameter in model.parameters()])
+
+
+def polynomial_of_singular_values(matrix: torch.Tensor) -> torch.Tensor:
+    """What five Newton-Schulz steps of Muon are meant to do: U p(p(p(p(p(S))))) V^T, here by a real SVD."""
+    u, s, v = torch.linalg.svd(matrix.double() / matrix.double().norm(), full_matrices=False)
+    for _ in range(5):
+        s = 3.4445 * s - 4.7750 * s**3 + 2.0315 * s**5
+    return u * s @ v
+
+
+@pytest.mark.parametrize("name", ["query", "output", "gate", "down"])
+def test_a_muon_update_is_the_polynomial_of_its_singular_values(name):
+    config, training = SHAPES["demo"], TrainingConfig(learning_rate=0.02, weight_decay=0.5, gradient_clip=1e6)
+    model = shaken(config)
+    fused = FusedStep(model, training)
+    fused.gradients(make_batch(config, 0))
+    place = next(n for n, _ in model.named_parameters() if f".{name}.weight" in n)
+    before = model.get_parameter(place).detach().clone()
+    start = sum(
+        p.numel() for n, p in list(model.named_parameters())[: list(dict(model.named_parameters())).index(place)]
+    )
+    gradient = fused.gradient[start : start + before.numel()].view(before.shape)
+    fused.update(1.0)
+    rows, columns = before.shape
+    wanted = before * (1 - 0.02 * 0.5) - 0.02 * max(1, rows / columns) ** 0.5 * polynomial_of_singular_values(gradient)
+    assert torch.allclose(model.get_parameter(place).detach().double(), wanted, atol=2e-5)
+
+
+def test_muon_updates_are_those_of_the_step_in_pytorch():
+    ours, theirs = after_steps(SHAPES["demo"], TrainingConfig(learning_rate=0.02), 4)
+    start = torch.cat([parameter.detach().reshape(-1) for parameter in shaken(SHAPES["demo"]).parameters()])
+    assert (ours - theirs).norm() < 1e-3 * (ours - start).norm()
+
+
+def test_results_do_not_depend_on_the_number_of_threads():
+    config = SHAPES["three layers"]
+    models = []
+    for count in (1, 2, 5):
+        torch.set_num_threads(count)
+        model = Decoder(config.model)
+        fused = FusedStep(model, config.training)
+        for step in range(3):
+            fused.step(make_batch(config, step), 1.0)
+        models.append(fused.parameters)
+    assert torch.equal(models[0], models[1]) and torch.equal(models[0], models[2])
+
+
+def test_the_model_sees_every_step_of_its_stepper():
+    config = SHAPES["demo"]
+    model = Decoder(config.model)
+    batch = make_batch(config, 0)
+    fused = FusedStep(model, config.training)
+    for _ in range(5):
+        fused.step(batch, 1.0)
+    assert model.loss(batch.tokens, batch.scored).item() == pytest.approx(fused.gradients(batch), rel=1e-5)
+    assert model.loss(batch.tokens, batch.scored).item() < 5.0
+
+
+def test_float32_on_the_cpu_is_fused_and_everything_else_is_pytorch():
+    config = SHAPES["demo"]
+    assert isinstance(make_stepper(Decoder(config.model), config), FusedStep)
+    assert isinstance(make_stepper(Decoder(config.model), config, fused=False), TorchStep)
+    low = replace(config, training=replace(config.training, precision="bfloat16"))
+    assert isinstance(make_stepper(Decoder(config.model), low), TorchStep)
+
+
+@pytest.fixture
+def fresh_library(monkeypatch, tmp_path):
+    monkeypatch.setenv("LGT_CACHE", str(tmp_path / "cache"))
+    forget()
+    yield fused_library.library
+    monkeypatch.undo()
+    forget()
+
+
+def forget():
+    fused_library.library.cache_clear()
+    fused_library.attempt.cache_clear()
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the flags are those of x86 processors")
+@pytest.mark.parametrize("processor", ["x86-64", "x86-64-v3"])
+def test_gradients_are_right_on_processors_with_narrower_vectors(processor, monkeypatch, fresh_library):
+    monkeypatch.setattr(fused_library, "machine_flags", lambda: (f"-march={processor}",))
+    test_loss_and_gradient_are_those_of_the_readable_model(SHAPES["three layers"])
+    test_loss_and_gradient_are_those_of_the_readable_model(SHAPES["heads of 8 channels"])
+
+
+def test_without_a_compiler_training_is_plain_and_says_so_once(monkeypatch, fresh_library, caplog):
+    monkeypatch.setenv("PATH", "")
+    monkeypatch.delenv("CXX", raising=False)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(2):
+            train(tiny(steps=2), MemoryRecorder())
+    assert [record.message for record in caplog.records].count(caplog.records[0].message) == 1
+    assert "no C++ compiler" in caplog.records[0].message
+
+
+def test_a_compiler_that_fails_is_named_in_one_line(monkeypatch, fresh_library, caplog, tmp_path):
+    broken = tmp_path / "broken-c++"
+    broken.write_text('#!/bin/sh\n[ "$1" = --version ] && exit 0\necho "step.cpp:1: error: no luck" >&2\nexit 1\n')
+    broken.chmod(0o755)
+    monkeypatch.setenv("CXX", str(broken))
+    assert fresh_library() is None
+    assert "step.cpp:1: error: no luck" in caplog.text and caplog.text.count("\n") == 1
+
+
+def test_the_compiled_code_is_kept_and_found_again(fresh_library):
+    assert fresh_library() is not None
+    (kept,) = fused_library.cache_directory().iterdir()
+    written = kept.stat().st_mtime_ns
+    forget()
+    assert fresh_library() is not None and kept.stat().st_mtime_ns == written
+
+
+def test_compiled_code_that_others_could_have_written_is_not_loaded(fresh_library, monkeypatch, tmp_path):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    for open_to_all in (fused_library.cache_directory(), tmp_path / "tmp" / f"length-transfer-lab-{os.getuid()}"):
+        open_to_all.mkdir(parents=True)
+        open_to_all.chmod(0o777)
+    assert fresh_library() is None
+    assert "is a place for compiled code" in fused_library.attempt()[1]
+    fused_library.cache_directory().chmod(0o700)
+    forget()
+    assert fresh_library() is not None
+
+
+def test_a_cache_that_cannot_be_made_is_passed_over(fresh_library, monkeypatch, tmp_path):
+    blocked = tmp_path / "file"
+    blocked.touch()
+    monkeypatch.setenv("LGT_CACHE", str(blocked / "cache"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert fresh_library() is not None
+    assert list((tmp_path / f"length-transfer-lab-{os.getuid()}").glob("step-*.so"))
+
+
+def test_a_compiler_that_takes_too_long_is_one_line(fresh_library, monkeypatch, caplog):
+    def slow(*arguments, **options):
+        raise subprocess.TimeoutExpired("g++", 300, stderr=b"step.cpp:1: warning: slow\n")
+
+    monkeypatch.setattr(fused_library, "_compiled", slow)
+    assert fresh_library() is None and "step.cpp:1: warning: slow" in caplog.text
+
+
+@pytest.mark.slow
+def test_fused_and_plain_training_learn_alike():
+    config = tiny(steps=60)
+    losses = {}
+    for fused in (True, False):
+        model = Decoder(config.model, config.model_seed)
+        stepper = make_stepper(model, config, fused=fused)
+        losses[fused] = [float(stepper.step(make_batch(config, step), 1.0)) for step in range(60)]
+    assert sum(losses[True][-10:]) == pytest.approx(sum(losses[False][-10:]), rel=0.1)
