@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 from lgt.cli import runs as cli_runs
 from lgt.cli.bench import bench
 from lgt.cli.options import AsJson, Database, open_database, show_rows, whole_number
+from lgt.core import extensions
 from lgt.core.checks import ConfigError, check_choice
 from lgt.store.errors import StoreError
 
@@ -155,6 +156,7 @@ def fail(message: str, code: int = 2) -> NoReturn:
 def main(arguments: list[str] | None = None, command: Callable[..., Any] = app) -> None:
     """Run the command line. A user's mistake is one line on standard error and exit code 2, an interrupt 130."""
     try:
+        extensions.load()
         code = command(arguments, standalone_mode=False)
     except TyperException as error:
         fail(error.format_message())

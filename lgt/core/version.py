@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 
 from lgt import __version__
+from lgt.core import extensions
 
 PACKAGE = Path(__file__).parent.parent
 RESULT_PACKAGES = ("core", "tasks", "recipes", "metrics", "model", "evaluation", "training")
@@ -23,4 +24,5 @@ def code_version() -> str:
     for package in RESULT_PACKAGES:
         for path in sorted(path for path in (PACKAGE / package).rglob("*") if path.suffix in (".py", ".hpp", ".cpp")):
             digest.update(path.relative_to(PACKAGE).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return f"{__version__}+src.{digest.hexdigest()[:12]}"
+    added = extensions.digest()
+    return f"{__version__}+src.{digest.hexdigest()[:12]}" + (f".ext.{added}" if added else "")

@@ -1,0 +1,70 @@
+"""Extensions: Python files outside this package that add tasks, groups, encodings, rules or pages.
+
+``LGT_EXTENSIONS`` names them, separated by commas: files (``my_task.py``) or importable modules (``my_package.lab``).
+Each is imported once, when a command or the dashboard starts, and registers what it adds (docs/EXTENDING.md). Worker
+processes inherit the variable. An extension is code that runs with the user's rights: only the user's own environment
+names one, never a store, an address or a page.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+
+from lgt.core.checks import ConfigError
+
+VARIABLE = "LGT_EXTENSIONS"
+_loaded: dict[str, ModuleType] = {}
+
+
+def names() -> tuple[str, ...]:
+    """What ``LGT_EXTENSIONS`` names, in order."""
+    return tuple(part.strip() for part in os.environ.get(VARIABLE, "").split(",") if part.strip())
+
+
+def load() -> tuple[ModuleType, ...]:
+    """Import every extension that is not imported yet; returns all of them, in order.
+
+    Raises ConfigError naming an extension that does not exist or whose import fails, with the error in one line.
+    """
+    for name in names():
+        if name not in _loaded:
+            try:
+                _loaded[name] = _imported(name)
+            except ConfigError:
+                raise
+            except Exception as error:
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                raise ConfigError(VARIABLE, name, f"a file or module that can be imported ({reason})") from error
+    return tuple(_loaded[name] for name in names())
+
+
+def digest() -> str:
+    """Eight hexadecimal digits of the sources of the named extensions; empty without any. Part of the code version."""
+    sources = [Path(str(module.__file__)).read_bytes() for module in load() if module.__file__]
+    return hashlib.sha256(b"\0".join(sources)).hexdigest()[:8] if sources else ""
+
+
+def _imported(name: str) -> ModuleType:
+    if not name.endswith(".py"):
+        return importlib.import_module(name)
+    path = Path(name).resolve()
+    if not path.is_file():
+        raise ConfigError(VARIABLE, name, "a file that exists, or the name of a module")
+    known = f"lgt_extension_{path.stem}"
+    spec = importlib.util.spec_from_file_location(known, path)
+    if spec is None or spec.loader is None:
+        raise ConfigError(VARIABLE, name, "a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[known] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[known]
+        raise
+    return module

@@ -1,0 +1,49 @@
+"""Extensions: what LGT_EXTENSIONS names is imported once; what cannot be imported is one line."""
+
+from __future__ import annotations
+
+import pytest
+
+from lgt.core import extensions
+from lgt.core.checks import ConfigError
+
+
+@pytest.fixture(autouse=True)
+def none_loaded(monkeypatch):
+    monkeypatch.setattr(extensions, "_loaded", {})
+
+
+def test_without_the_variable_nothing_is_loaded_and_the_digest_is_empty():
+    assert extensions.load() == () and extensions.digest() == ""
+
+
+def test_a_file_and_a_module_are_imported_once_and_in_order(tmp_path, monkeypatch):
+    path = tmp_path / "mine.py"
+    path.write_text("import random\nvalue = random.random()\n")
+    monkeypatch.setenv("LGT_EXTENSIONS", f"{path}, wave")
+    first, second = extensions.load()
+    assert second.__name__ == "wave" and extensions.load()[0].value == first.value
+
+
+def test_the_digest_follows_the_source(tmp_path, monkeypatch):
+    found = []
+    for number in (1, 2):
+        path = tmp_path / f"mine{number}.py"
+        path.write_text(f"value = {number}\n")
+        monkeypatch.setenv("LGT_EXTENSIONS", str(path))
+        found.append(extensions.digest())
+    assert len(set(found)) == 2 and all(len(one) == 8 for one in found)
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [(None, "a file that exists"), ("value = 1 / 0", "ZeroDivisionError"), ("import no_such_module", "no_such_module")],
+)
+def test_what_cannot_be_imported_is_one_line_that_names_it(tmp_path, monkeypatch, source, message):
+    path = tmp_path / "mine.py"
+    if source is not None:
+        path.write_text(source + "\n")
+    monkeypatch.setenv("LGT_EXTENSIONS", str(path))
+    with pytest.raises(ConfigError, match=message) as error:
+        extensions.load()
+    assert "\n" not in str(error.value) and "LGT_EXTENSIONS" in str(error.value) and extensions._loaded == {}
