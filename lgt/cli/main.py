@@ -14,6 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.exceptions import TyperException
 
+from lgt.cli import judging
 from lgt.cli import runs as cli_runs
 from lgt.cli.bench import bench
 from lgt.cli.options import AsJson, Database, open_database, show_rows, whole_number
@@ -29,7 +30,7 @@ app = typer.Typer(
     help="Length Transfer Lab: train task pairs, measure length generalization transfer, keep and show the results.",
 )
 for command in (
-    cli_runs.train, cli_runs.submit, cli_runs.worker, cli_runs.experiment, cli_runs.claims, cli_runs.report,
+    cli_runs.train, cli_runs.submit, cli_runs.worker, judging.experiment, judging.claims, judging.report,
     cli_runs.runs, cli_runs.show, cli_runs.attribute, cli_runs.cancel, cli_runs.retry, bench,
 ):  # fmt: skip
     app.command()(command)

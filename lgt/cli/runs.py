@@ -1,11 +1,8 @@
-"""Commands that make runs and look after them: train, submit, worker, experiment, runs, show,
-attribute, cancel, retry."""
+"""Commands that make runs and look after them: train, submit, worker, runs, show, attribute, cancel, retry."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, get_args
 
 import typer
@@ -125,75 +122,6 @@ def task_spec(option: str, text: str) -> TaskSpec:
     if not length.isdecimal() or len(length) > 9:
         raise ConfigError(option, text, "TASK:LEN, such as reverse_add:6")
     return TaskSpec(task_named(name).name, "main" if option == "--main" else "auxiliary", int(length))
-
-
-def experiment(
-    name: str,
-    seeds: Annotated[str, typer.Option(help="Such as 0-4 or 0,2,5.")] = "0-4",
-    workers: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Single-thread worker processes.")] = 2,
-    status: Annotated[bool, typer.Option("--status", help="Only say what is done and what is missing.")] = False,
-    database: Database = None,
-) -> None:
-    """Make the runs of experiment NAME that the store does not have yet. Interrupt and repeat as you like."""
-    from lgt.experiments.entries import experiment_named, parse_seeds
-
-    chosen, wanted = experiment_named(name), parse_seeds(seeds)
-    check_integer("--workers", workers, 1, 256)
-    engine = open_database(database)
-    from lgt.execution.campaign import campaign_status, run_campaign
-
-    if not status:
-        run_campaign(engine, chosen, wanted, workers=workers)
-    lines, complete = campaign_status(engine, chosen, wanted)
-    for line in lines:
-        print(line)
-    if not complete and not status:
-        raise typer.Exit(1)
-
-
-def claims(
-    as_json: AsJson = False,
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
-    database: Database = None,
-) -> None:
-    """Print the verdict on every figure of the paper that has an experiment, from the finished runs of the store."""
-    from lgt.experiments.claims import CLAIMS, all_judged, of_claim
-    from lgt.experiments.entries import replaced_sentence, scale_sentence
-
-    engine = open_database(database, read_only=True)
-    found = all_judged(engine)
-    if as_markdown:
-        from lgt.experiments.judgements import markdown_table
-        from lgt.store import queries
-
-        runs = queries.runs(engine)
-        print("\n".join(markdown_table(found, dict(zip(runs.id, runs.seconds, strict=True)))))
-        return
-    if as_json:
-        print(json.dumps([judgement.as_dict() for judgement in found], indent=2, ensure_ascii=False))
-        return
-    for number, text in CLAIMS.items():
-        print(f"\n{number}. {text} So far: {counted(of_claim(found, number))}.")
-        for judgement in (one for one in found if one.experiment.claim == number):
-            entry = judgement.experiment
-            where = f"{entry.name} (figure {entry.figures}, preset {entry.preset})"
-            print(f"   {judgement.verdict:<16} {where}: {entry.statement}")
-            print(f"   {'':<16} {judgement.sentence()}")
-            print(f"   {'':<16} {scale_sentence(entry)}")
-            if entry.replaced_by:
-                print(f"   {'':<16} {replaced_sentence(entry)}")
-
-
-def counted(verdicts: Mapping[str, int]) -> str:
-    """Such as ``2 reproduced, 1 not run yet``."""
-    return ", ".join(f"{number} {outcome}" for outcome, number in verdicts.items())
-
-
-def report(path: str, database: Database = None) -> None:
-    """Write all figures, verdicts and where they come from to the HTML file PATH, which opens without a server."""
-    from lgt.report.html import write_report
-
-    print(write_report(open_database(database, read_only=True), Path(path)))
 
 
 def worker(
