@@ -55,7 +55,7 @@ def measure_step(axis: str, value: int, steps: int) -> dict[str, Any]:
 
 def measure_runs(count: int, steps: int | None) -> dict[str, Any]:
     """Seconds from starting the workers on ``count`` queued runs until all are done; memory of the largest worker."""
-    from lgt.execution.local import start_workers, wait_for
+    from lgt.execution.worker_processes import start_workers, wait_for
     from lgt.store import writes
     from lgt.store.engine import open_store
 

@@ -149,7 +149,7 @@ def worker(
     check_integer("--idle", idle, 0, 10**6)
     if together > 1 and device == "cpu":
         raise ConfigError("--together", together, "1 on a CPU, where one worker per core is faster")
-    from lgt.execution import local
+    from lgt.execution import worker_processes
 
     if device != "cpu":
         from lgt.execution.run_session import check_device
@@ -161,9 +161,9 @@ def worker(
         options = ["--threads", str(threads), "--device", device, "--together", str(together), "--idle", str(idle)]
         options += ["--once"] * once + ["--slot"] * slot
         options += ["--experiment", experiment_name] if experiment_name else []
-        raise typer.Exit(local.wait_for(local.start_workers(url, count, *options)))
+        raise typer.Exit(worker_processes.wait_for(worker_processes.start_workers(url, count, *options)))
     if slot:
-        held = local.take_slot(url)
+        held = worker_processes.take_slot(url)
         if held is None:
             print("as many workers are running as this machine may carry (LGT_MAX_WORKERS)")
             return

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from lgt.core.version import code_version
-from lgt.execution.local import start_workers, wait_for
+from lgt.execution.worker_processes import start_workers, wait_for
 from lgt.experiments.entries import Experiment
 from lgt.recipes.labels import run_label
 from lgt.store import queries, queue, writes

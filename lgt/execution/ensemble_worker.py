@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from lgt.core.version import code_version
 from lgt.execution.log_tail import LogTail
-from lgt.execution.run_session import ClaimedRun, StoreSink, beating, device_name, every, owner_name
+from lgt.execution.run_session import ClaimedRun, StoreRecorder, beating, device_name, every, owner_name
 from lgt.store import leases, queries, queue
 from lgt.store.errors import StoreBusy, StoreError
 from lgt.store.queries import RunRecord
@@ -25,11 +25,11 @@ def claim_together(
     experiment and differ from it only in their model seed.
     """
     owner, machine = owner_name(), device_name(device) + (f", up to {most} runs together" if most > 1 else "")
-    first = claim_readable(engine, owner, machine, experiment)
+    first = claim_oldest_readable(engine, owner, machine, experiment)
     if first is None:
         return []
     claimed = [first]
-    for record in queued_alike(engine, claimed[0][0]) if most > 1 else ():
+    for record in queued_with_other_seeds(engine, claimed[0][0]) if most > 1 else ():
         if len(claimed) == most:
             break
         try:
@@ -40,7 +40,7 @@ def claim_together(
     return claimed
 
 
-def claim_readable(
+def claim_oldest_readable(
     engine: Engine, owner: str, machine: str, experiment: str | None
 ) -> tuple[RunRecord, int] | None:  # fmt: skip
     """Claim the oldest queued run that this code can read; those before it end as failed, with what is wrong with them.
@@ -55,13 +55,13 @@ def claim_readable(
         try:
             return queries.run(engine, run_id), attempt
         except StoreBusy:
-            leases.give_back(engine, run_id, attempt)
+            leases.release_run(engine, run_id, attempt)
             raise
         except StoreError as error:
             leases.finish_run(engine, run_id, attempt, RunState.FAILED, str(error))
 
 
-def queued_alike(engine: Engine, first: RunRecord) -> Iterator[RunRecord]:
+def queued_with_other_seeds(engine: Engine, first: RunRecord) -> Iterator[RunRecord]:
     """Queued runs of the experiment of ``first`` that may be trained with it, oldest first."""
     rows = queries.runs(
         engine, group=first.task_group, arm=first.arm, preset=first.preset, experiment=first.experiment,
@@ -125,7 +125,7 @@ def _member(
     cancelled = every(2.0, run.cancelled)
     return Member(
         record.config,
-        StoreSink(run.engine, run.run_id, run.attempt),
+        StoreRecorder(run.engine, run.run_id, run.attempt),
         should_stop=lambda: leaving() or cancelled(),
         ended=lambda error: end(run.run_id, error),
     )

@@ -13,7 +13,7 @@ from sqlalchemy import Engine
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow, LogRow
 from lgt.core.version import code_version
-from lgt.execution.run_session import ClaimedRun, StoreSink, check_device, device_name, owner_name
+from lgt.execution.run_session import ClaimedRun, StoreRecorder, check_device, device_name, owner_name
 from lgt.execution.stop_signal import StopSignal
 from lgt.execution.worker import execute
 from lgt.recipes.labels import run_label
@@ -21,7 +21,7 @@ from lgt.store import leases, queries, writes
 from lgt.store.schema import RunState
 
 
-class ProgressSink(StoreSink):
+class ProgressRecorder(StoreRecorder):
     """A store sink that also moves a progress bar."""
 
     def __init__(self, engine: Engine, run_id: int, attempt: int, bar: Progress, steps: int, main: str) -> None:
@@ -62,7 +62,7 @@ def run_in_foreground(
         TimeRemainingColumn(),
     )
     with StopSignal() as leaving, Progress(*columns, console=Console(), transient=True) as bar:
-        recorder = ProgressSink(engine, run_id, attempt, bar, config.training.steps, config.main.task)
+        recorder = ProgressRecorder(engine, run_id, attempt, bar, config.training.steps, config.main.task)
         state = execute(
             engine,
             run_id,

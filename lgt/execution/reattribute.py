@@ -7,7 +7,7 @@ from sqlalchemy import Engine
 from lgt.evaluation.ablation import head_score_rows
 from lgt.evaluation.attention import attention_difference_rows
 from lgt.model.checkpoint import from_bytes
-from lgt.store import queries, writes
+from lgt.store import checkpoints, queries, writes
 from lgt.training.snapshots import attribution_lengths
 
 
@@ -18,9 +18,9 @@ def attribute(engine: Engine, run_id: int) -> None:
     StoreError when the run is not finished or has no intact weights, CheckpointError when they do not fit its config.
     """
     record = queries.run(engine, run_id)
-    writes.refuse_unfinished(run_id, record.state)
-    config, kept = record.config, queries.checkpoint(engine, run_id)
+    writes.check_finished(run_id, record.state)
+    config, kept = record.config, checkpoints.read_checkpoint(engine, run_id)
     model, lengths = from_bytes(kept.weights, config.model), attribution_lengths(config)
     scores = head_score_rows(model, config, lengths)
     differences = attention_difference_rows(model, config, lengths)
-    writes.record_later_attribution(engine, run_id, kept.step, scores, differences)
+    writes.record_attribution(engine, run_id, kept.step, scores, differences)

@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-class StoreSink:
+class StoreRecorder:
     """Writes what a run reports to the store, under the attempt number that claimed it."""
 
     def __init__(self, engine: Engine, run_id: int, attempt: int) -> None:
@@ -56,7 +56,7 @@ class StoreSink:
         self._write(writes.record_checkpoint, step, weights)
 
     def training_state(self, step: int, state: bytes) -> None:
-        self._write(leases.keep_state, step, state, code_version())
+        self._write(leases.save_state, step, state, code_version())
 
     def _write(self, write: Callable[..., None], *arguments: Any, **named: Any) -> None:
         patiently(lambda: write(self.engine, self.run_id, self.attempt, *arguments, **named), StoreBusy)
@@ -83,24 +83,24 @@ class ClaimedRun:
 
     def cancelled(self) -> bool:
         """Whether to stop: the run was cancelled, deleted or taken over."""
-        return leases.cancel_requested(self.engine, self.run_id, self.attempt)
+        return leases.lease_lost(self.engine, self.run_id, self.attempt)
 
     def state(self) -> bytes | None:
         """From where to go on. Without a usable state the run starts over, without the rows of earlier attempts."""
         if self.attempt == 1:
             return None
-        kept = blobs.kept_state(self.engine, self.run_id, code_version())
+        kept = blobs.newest_state(self.engine, self.run_id, code_version())
         if kept is None:
             self.start_over()
         return kept
 
     def start_over(self) -> None:
         """Remove what earlier attempts left. Raises LeaseLost."""
-        patiently(lambda: leases.start_over(self.engine, self.run_id, self.attempt), StoreBusy)
+        patiently(lambda: leases.reset_run(self.engine, self.run_id, self.attempt), StoreBusy)
 
     def name_device(self, device: str) -> None:
         """Keep with the run what computes it. Raises LeaseLost."""
-        patiently(lambda: leases.name_device(self.engine, self.run_id, self.attempt, device), StoreBusy)
+        patiently(lambda: leases.record_device(self.engine, self.run_id, self.attempt, device), StoreBusy)
 
     def finish(self, error: Exception | None) -> RunState:
         """End the run as done, or failed with the reason of ``error``; returns the state it is in.
@@ -129,7 +129,7 @@ class ClaimedRun:
         return self._unless_lost(lambda: patiently(write))
 
     def _give_back(self) -> RunState:
-        leases.give_back(self.engine, self.run_id, self.attempt)
+        leases.release_run(self.engine, self.run_id, self.attempt)
         return RunState.QUEUED
 
     def _unless_lost(self, write: Callable[[], RunState]) -> RunState:

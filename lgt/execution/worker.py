@@ -12,7 +12,7 @@ from sqlalchemy import Engine
 from lgt.core.config import RunConfig
 from lgt.execution.ensemble_worker import claim_together, execute_together
 from lgt.execution.log_tail import LogTail
-from lgt.execution.run_session import ClaimedRun, StoreSink, beating, device_name, every
+from lgt.execution.run_session import ClaimedRun, StoreRecorder, beating, device_name, every
 from lgt.model.checkpoint import CheckpointError
 from lgt.store import blobs, queue
 from lgt.store.errors import StoreBusy
@@ -44,7 +44,7 @@ def execute(
     back to the queue. A second interrupt ends it as cancelled and is raised.
     """
     run = ClaimedRun(engine, run_id, attempt, LogTail([engine.url.password]))
-    recorder = recorder or StoreSink(engine, run_id, attempt)
+    recorder = recorder or StoreRecorder(engine, run_id, attempt)
     cancelled = every(2.0, run.cancelled)
     with run.log:
         try:
@@ -89,7 +89,7 @@ def work(
     torch.set_num_threads(threads)
     if device == "cpu":
         library()  # compiled, if it must be, before a run waits for it
-    blobs.sweep(engine)
+    blobs.remove_orphans(engine)
 
     def say(record: RunRecord, word: str) -> None:
         report(f"run {record.id}: {record.label} {word}")
@@ -112,7 +112,7 @@ def work(
         done += len(claimed)
         if once:
             break
-        if claimed or queue.somebody_is_late(engine, experiment):
+        if claimed or queue.has_stale_run(engine, experiment):
             needed = time.monotonic()
         elif time.monotonic() - needed >= idle_seconds:
             break

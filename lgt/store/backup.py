@@ -1,4 +1,4 @@
-"""A copy of the store, and a copy put in its place."""
+"""Back up a store to a file, and restore a store from such a file."""
 
 from __future__ import annotations
 
@@ -10,22 +10,16 @@ from pathlib import Path
 
 from sqlalchemy import Engine, make_url, select
 
-from lgt.store import blobs, files
-from lgt.store.engine import (
-    BUSY_TIMEOUT_MS,
-    database_file,
-    open_store,
-    read_connection,
-    refuse_if_read_only,
-)
-from lgt.store.errors import RESTORE, StoreError, explained, store_name
+from lgt.store import atomic_files, blobs
+from lgt.store.atomic_files import temporary_path
+from lgt.store.engine import BUSY_TIMEOUT_MS, database_file, open_store, read_connection, refuse_if_read_only
+from lgt.store.errors import RESTORE, StoreError, store_name, translate_errors
 from lgt.store.integrity import integrity
 from lgt.store.schema import Checkpoint
-from lgt.store.whole_files import _beside
 
 
 def backup(engine: Engine, path: Path) -> Path:
-    """Write a compact, checked copy of a SQLite store to ``path``, of one moment, while others go on working.
+    """Write a compact, checked snapshot of a SQLite store to ``path``. Other processes may keep writing to the store.
 
     Raises StoreError when ``path`` exists or cannot be written, or the store is damaged or not SQLite.
     """
@@ -34,27 +28,27 @@ def backup(engine: Engine, path: Path) -> Path:
     if os.path.lexists(path):
         raise StoreError(f"{path} exists; choose a new name for the backup")
     try:
-        with _beside(path) as beside, explained(engine.url):
-            _vacuum_into(engine, beside)
-            copy = open_store(str(beside), create=False, read_only=True)
-            _copy_large_weights(copy, blobs.folder(engine.url), blobs.folder(make_url(f"sqlite:///{path}")))
-            problems = integrity(copy, blobs.folder(engine.url))
+        with temporary_path(path) as copy_path, translate_errors(engine.url):
+            _vacuum_into(engine, copy_path)
+            copy = open_store(str(copy_path), create=False, read_only=True)
+            _copy_large_weights(copy, blobs.files_folder(engine.url), blobs.files_folder(make_url(f"sqlite:///{path}")))
+            problems = integrity(copy, blobs.files_folder(engine.url))
             if problems:
-                found = problems[0].replace(str(beside), "its copy")
+                found = problems[0].replace(str(copy_path), "its copy")
                 raise StoreError(f"{store_name(engine.url)} is damaged ({found}); no backup was made; {RESTORE}")
-            files.sync(beside)
-            os.replace(beside, path)
-        files.sync(path.parent)
+            atomic_files.sync(copy_path)
+            os.replace(copy_path, path)
+        atomic_files.sync(path.parent)
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
     return path
 
 
 def _copy_large_weights(engine: Engine, source: Path, target: Path) -> None:
-    """Copy the files that checkpoints of the store name from one folder to another."""
-    large = select(Checkpoint.uri, Checkpoint.size, Checkpoint.sha256).where(Checkpoint.uri.is_not(None))
+    """Copy the files of large checkpoints of the store from one folder to another."""
+    in_files = select(Checkpoint.uri, Checkpoint.size, Checkpoint.sha256).where(Checkpoint.uri.is_not(None))
     with read_connection(engine) as connection:
-        rows = connection.execute(large).all()
+        rows = connection.execute(in_files).all()
     for row in rows if source != target else ():
         blobs.write_file(target, str(row.uri), blobs.read_file(source, str(row.uri), row.size, row.sha256))
 
@@ -66,10 +60,10 @@ def _vacuum_into(engine: Engine, path: Path) -> None:
 
 
 def restore(path: Path, url: str) -> Path | None:
-    """Put the backup ``path`` in the place of the SQLite store at ``url``, which no process may be using meanwhile.
+    """Replace the SQLite store at ``url`` by the backup ``path``. No process may use the store meanwhile.
 
-    The store that was there, damaged or not, is kept beside it; returns its new path, or None when there was none.
-    Raises StoreError when the backup is not a whole store or the place cannot be written.
+    The old store, damaged or not, is renamed; returns its new path, or None when there was no store. Raises StoreError
+    when the backup is damaged or the files cannot be written.
     """
     target = database_file(url)
     refuse_if_read_only(str(target))
@@ -78,27 +72,29 @@ def restore(path: Path, url: str) -> Path | None:
     if problems:
         raise StoreError(f"{path} is damaged ({problems[0]}); choose another backup")
     try:
-        with _beside(target) as beside, explained(source.url):
-            _vacuum_into(source, beside)
-            files.sync(beside)
-            _copy_large_weights(source, blobs.folder(source.url), blobs.folder(make_url(f"sqlite:///{target}")))
-            kept = _set_aside(target)
-            os.replace(beside, target)
-        files.sync(target.parent)
+        with temporary_path(target) as copy_path, translate_errors(source.url):
+            _vacuum_into(source, copy_path)
+            atomic_files.sync(copy_path)
+            _copy_large_weights(
+                source, blobs.files_folder(source.url), blobs.files_folder(make_url(f"sqlite:///{target}"))
+            )
+            old_store = _rename_old_store(target)
+            os.replace(copy_path, target)
+        atomic_files.sync(target.parent)
     except OSError as error:
         raise StoreError(f"{target} cannot be restored: {error.strerror or error}; check the path") from error
-    return kept
+    return old_store
 
 
-def _set_aside(target: Path) -> Path | None:
-    """Rename a store and its journal, which only fit together: the journal must not meet another file."""
+def _rename_old_store(target: Path) -> Path | None:
+    """Rename a store and its journal together: SQLite would apply a journal left here to the restored file."""
     if not os.path.lexists(target):
         return None
-    kept = target.with_name(f"{target.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
-    if kept.exists():
-        raise StoreError(f"{kept} exists; wait a second, then try again")
-    os.rename(target, kept)
+    renamed = target.with_name(f"{target.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    if renamed.exists():
+        raise StoreError(f"{renamed} exists; wait a second, then try again")
+    os.rename(target, renamed)
     journal = target.with_name(target.name + "-journal")
     if journal.exists():
-        os.rename(journal, kept.with_name(kept.name + "-journal"))
-    return kept
+        os.rename(journal, renamed.with_name(renamed.name + "-journal"))
+    return renamed

@@ -1,7 +1,7 @@
-"""Files that belong to a store but lie beside it: training states, and weights that are too large for a row.
+"""Files that belong to a store: training states, and weights that are too large for a row.
 
-A file is written whole under a name of its own before the row that names it, and removed after the row is gone, so that
-a kill at any moment leaves at most a file that nobody needs; :func:`sweep` removes those.
+Each file has a unique name. It is written before the row that names it, and removed after that row is deleted. A kill
+at any moment therefore leaves at most a file without a row; :func:`remove_orphans` deletes such files.
 """
 
 from __future__ import annotations
@@ -18,86 +18,86 @@ from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.engine import URL
 
 from lgt.core.paths import cache_directory
-from lgt.store import files
+from lgt.store import atomic_files
 from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
 from lgt.store.schema import Checkpoint, TrainingState
 from lgt.store.upserts import upsert
 
 SUFFIX = ".safetensors"
-ORPHAN_SECONDS = 3600.0  # far longer than the moment between a file and its row
+ORPHAN_SECONDS = 3600.0  # much longer than the time between writing a file and writing its row
 logger = logging.getLogger(__name__)
 
 
-def folder(url: URL) -> Path:
-    """Where a store's files lie: in ``LGT_FILES``, else beside a SQLite file, else in the user's cache directory.
+def files_folder(url: URL) -> Path:
+    """The folder of a store's files: in ``LGT_FILES``, else next to a SQLite file, else in the user's cache directory.
 
-    Workers of a PostgreSQL store on several machines need ``LGT_FILES`` on a shared disk, and the same URL but for user
-    and password, to resume each other's runs. Every store has a folder of its own.
+    Every store has its own folder. Workers of a PostgreSQL store on several machines can resume each other's runs if
+    ``LGT_FILES`` is a shared folder and their URLs differ at most in user and password.
     """
     shared = os.environ.get("LGT_FILES")
     if url.get_backend_name() == "sqlite" and not shared:
         return Path(f"{url.database}.files")
-    place = f"{url.get_backend_name()} {url.host} {url.port} {url.database}"
-    return Path(shared or cache_directory()) / f"files-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
+    address = f"{url.get_backend_name()} {url.host} {url.port} {url.database}"
+    return Path(shared or cache_directory()) / f"files-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
 
 
-def write_file(place: Path, name: str, data: bytes) -> None:
-    """Make the file ``name`` in ``place`` appear whole and on the disk. Raises StoreError where it cannot be."""
-    beside = place / f".{name}.{os.getpid()}.new"
+def write_file(folder: Path, name: str, data: bytes) -> None:
+    """Write ``data`` to the file ``name`` in ``folder``, atomically and flushed to the disk. Raises StoreError."""
+    temporary = folder / f".{name}.{os.getpid()}.new"
     try:
-        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         try:
-            with open(beside, "wb") as handle:
+            with open(temporary, "wb") as handle:
                 handle.write(data)
                 handle.flush()
                 os.fsync(handle.fileno())
-            os.replace(beside, place / name)
-            files.sync(place)
+            os.replace(temporary, folder / name)
+            atomic_files.sync(folder)
         finally:
-            beside.unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise StoreError(f"{place / name} cannot be written: {files.reason(error)}") from error
+        raise StoreError(f"{folder / name} cannot be written: {atomic_files.reason(error)}") from error
 
 
-def read_file(place: Path, name: str, size: int, sha256: str) -> bytes:
-    """The bytes of the file ``name`` in ``place``. Raises StoreError when they are not of this size and SHA-256."""
-    path = place / name
+def read_file(folder: Path, name: str, size: int, sha256: str) -> bytes:
+    """The bytes of the file ``name`` in ``folder``. Raises StoreError when their size or SHA-256 differs."""
+    path = folder / name
     if Path(name).name != name:
         raise StoreError(f"{name!r} is not the name of a file beside the store")
     try:
         found = path.stat().st_size
-        if found != size:  # before a byte is read: the file may be of any size
+        if found != size:  # checked before reading, because a wrong file may be huge
             raise StoreError(f"{path} is damaged: {found:,} bytes instead of {size:,}")
         data = path.read_bytes()
     except OSError as error:
-        raise StoreError(f"{path} cannot be read: {files.reason(error)}") from error
+        raise StoreError(f"{path} cannot be read: {atomic_files.reason(error)}") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise StoreError(f"{path} is damaged: its SHA-256 differs")
     return data
 
 
 def write_state(engine: Engine, run_id: int, attempt: int, step: int, state: bytes) -> dict[str, Any]:
-    """Write a training state to a file of its own; returns what a row of ``training_states`` says about it."""
+    """Write a training state to a new file; returns the columns ``file``, ``sha256`` and ``size`` of its row."""
     name = f"run-{run_id}-attempt-{attempt}-step-{step}{SUFFIX}"
-    write_file(folder(engine.url), name, state)
+    write_file(files_folder(engine.url), name, state)
     return {"file": name, "sha256": hashlib.sha256(state).hexdigest(), "size": len(state)}
 
 
-def point_to_state(connection: Connection, run_id: int, row: Mapping[str, Any]) -> str | None:
-    """Make ``row`` the newest state of the run; returns the name of the file that it replaces, if any."""
+def replace_state_row(connection: Connection, run_id: int, row: Mapping[str, Any]) -> str | None:
+    """Make ``row`` the run's row of ``training_states``; returns the file name of the row before it, if any."""
     before = connection.scalar(select(TrainingState.file).where(TrainingState.run_id == run_id))
     upsert(connection, TrainingState, [{"run_id": run_id, **row}])
     return before
 
 
 def checkpoint_name(run_id: int, step: int) -> str:
-    """The file of weights that are too large for a row."""
+    """The file name of weights that are too large for a row."""
     return f"checkpoint-run-{run_id}-step-{step}{SUFFIX}"
 
 
-def kept_state(engine: Engine, run_id: int, code_version: str) -> bytes | None:
-    """The newest state of the run, if there is one of this code and it is whole; one line of the log says why not."""
+def newest_state(engine: Engine, run_id: int, code_version: str) -> bytes | None:
+    """The newest training state of the run; None when it is missing, damaged or from another code version (logged)."""
     statement = select(*TrainingState.__table__.columns).where(TrainingState.run_id == run_id)
     with read_connection(engine) as connection:
         row = connection.execute(statement).first()
@@ -105,47 +105,47 @@ def kept_state(engine: Engine, run_id: int, code_version: str) -> bytes | None:
         return None
     if row.code_version != code_version:
         logger.warning(
-            "run %s starts over: its state is of code %s, this is %s", run_id, row.code_version, code_version
+            "run %s starts over: its training state is from code %s, this is %s", run_id, row.code_version, code_version
         )
         return None
     try:
-        return read_file(folder(engine.url), row.file, row.size, row.sha256)
+        return read_file(files_folder(engine.url), row.file, row.size, row.sha256)
     except StoreError as error:
         logger.warning("run %s starts over: %s", run_id, error)
         return None
 
 
-def forget_state(connection: Connection, run_id: int) -> str | None:
-    """Remove the row of a run's state; returns the name of the file to be removed once that is committed, if any."""
-    gone = delete(TrainingState).where(TrainingState.run_id == run_id).returning(TrainingState.file)
-    return connection.scalar(gone)
+def delete_state_row(connection: Connection, run_id: int) -> str | None:
+    """Delete the run's row of ``training_states``; returns its file name, if any. Remove that file after the commit."""
+    statement = delete(TrainingState).where(TrainingState.run_id == run_id).returning(TrainingState.file)
+    return connection.scalar(statement)
 
 
-def remove(engine: Engine, name: str | None) -> None:
-    """Remove the file ``name`` if there is one; what cannot be removed is left for :func:`sweep`."""
+def remove_file(engine: Engine, name: str | None) -> None:
+    """Remove the store's file ``name``, if it exists. A failure is logged; :func:`remove_orphans` tries again."""
     if name is None:
         return
     try:
-        (folder(engine.url) / Path(name).name).unlink(missing_ok=True)
+        (files_folder(engine.url) / Path(name).name).unlink(missing_ok=True)
     except OSError as error:
-        logger.warning("%s could not be removed: %s", name, files.reason(error))
+        logger.warning("%s could not be removed: %s", name, atomic_files.reason(error))
 
 
-def sweep(engine: Engine, older_than: float = ORPHAN_SECONDS) -> list[str]:
+def remove_orphans(engine: Engine, older_than: float = ORPHAN_SECONDS) -> list[str]:
     """Remove files that no row names and that are older than ``older_than`` seconds; returns their names."""
-    place = folder(engine.url)
-    if not place.is_dir():
+    folder = files_folder(engine.url)
+    if not folder.is_dir():
         return []
     with read_connection(engine) as connection:
-        wanted = set(connection.scalars(select(TrainingState.file)))
-        wanted |= set(connection.scalars(select(Checkpoint.uri).where(Checkpoint.uri.is_not(None))))
-    swept = []
-    for path in sorted(place.iterdir()):
+        named = set(connection.scalars(select(TrainingState.file)))
+        named |= set(connection.scalars(select(Checkpoint.uri).where(Checkpoint.uri.is_not(None))))
+    removed = []
+    for path in sorted(folder.iterdir()):
         ours = path.suffix == SUFFIX or path.name.endswith(".new")
         try:
-            if ours and path.name not in wanted and path.stat().st_mtime < time.time() - older_than:
+            if ours and path.name not in named and path.stat().st_mtime < time.time() - older_than:
                 path.unlink()
-                swept.append(path.name)
-        except FileNotFoundError:  # another process swept it
+                removed.append(path.name)
+        except FileNotFoundError:  # another process removed it
             continue
-    return swept
+    return removed

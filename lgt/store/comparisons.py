@@ -1,8 +1,8 @@
-"""Comparisons: the co-trained runs of a task group beside the main-alone runs that are matched to them.
+"""Comparisons: the co-trained runs of a setting with their matched baselines (main-alone runs).
 
-A baseline is found by what it is: it must be the config that :func:`lgt.recipes.presets.baseline` derives from the
-co-trained run. Runs made for another group with the same main task therefore serve here too, and nothing that was
-trained differently can slip in.
+A baseline is found by its config: it must equal the config that :func:`lgt.recipes.presets.baseline` derives from the
+co-trained run. A run that was made for another group with the same main task can therefore be a baseline here. A run
+with any other difference cannot.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from lgt.core.config import Arm, RunConfig
 from lgt.recipes.presets import baseline
 from lgt.recipes.settings import Setting, setting_of
 from lgt.store.engine import read_connection
-from lgt.store.marks import present
 from lgt.store.schema import Run, RunState
+from lgt.store.tags import not_deleted
 
 
 @dataclass(frozen=True)
@@ -37,14 +37,14 @@ class Comparison:
 
 
 def comparisons(engine: Engine) -> dict[Setting, Comparison]:
-    """Every comparison that the finished runs allow, in order of setting, from one query.
+    """All comparisons of the finished runs of the store, by setting and in order of setting. Uses one query.
 
-    Where a config was run more than once, the newest run counts, also where one of them was measured more often on its
-    way. Runs of another recipe are another setting, so that one curve never mixes two. Pairs without a transfer region
-    (no auxiliary is longer than the main task) have nothing to compare.
+    Of several runs of one config the newest counts, also when they were measured at different steps. Runs with other
+    hyperparameters belong to another setting, so one curve never mixes two recipes. Pairs without a transfer region (no
+    auxiliary is longer than the main task) are left out.
     """
     statement = (
-        select(Run.id, Run.config).where(Run.state == RunState.DONE, present()).order_by(Run.finished_at, Run.id)
+        select(Run.id, Run.config).where(Run.state == RunState.DONE, not_deleted()).order_by(Run.finished_at, Run.id)
     )
     with read_connection(engine) as connection:
         rows = connection.execute(statement).all()
@@ -59,7 +59,7 @@ def comparisons(engine: Engine) -> dict[Setting, Comparison]:
 
 
 def readable(rows: Sequence[Any]) -> list[tuple[int, RunConfig]]:
-    """(id, config) of the rows, oldest first; a config that this code cannot read is left out and logged."""
+    """(id, config) of the rows, in their order. A config that this code cannot read is skipped and logged."""
     found = []
     for row in rows:
         try:

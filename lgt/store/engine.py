@@ -1,8 +1,9 @@
 """Open a store and run transactions on it.
 
-SQLite stores are one file with a rollback journal (WAL lost commits in the SQLite versions people have, and leaves
-side files). Writers take the write lock at ``BEGIN``: with deferred transactions concurrent read-then-write
-transactions fail. No connection outlives its transaction.
+A SQLite store is one file with a rollback journal. The write-ahead log (WAL) is not used: some widely installed SQLite
+versions lose commits with it, and it leaves further files. A write transaction takes the write lock at ``BEGIN``,
+because concurrent deferred transactions that read and then write fail. Every connection is closed after its
+transaction.
 """
 
 from __future__ import annotations
@@ -20,15 +21,15 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from lgt.recipes import limits
-from lgt.store import files, migrate
-from lgt.store.errors import LeaseLost, StoreError, explained, store_name
+from lgt.store import migrate, sqlite_files
+from lgt.store.errors import LeaseLost, StoreError, store_name, translate_errors
 from lgt.store.upserts import bump_revision
 
 __all__ = ["Engine", "LeaseLost", "StoreError", "database_url", "open_store", "read_connection", "write_transaction"]
 
 BUSY_TIMEOUT_MS = 30_000
 WRITES = "lgt_writes"
-"""Execution option of a connection whose transactions take the write lock at once."""
+"""Execution option of a connection whose transactions take the write lock when they begin."""
 
 
 def database_url(option: str | None = None) -> str:
@@ -42,7 +43,7 @@ def database_url(option: str | None = None) -> str:
 
 def _parsed(text: str) -> URL:
     if "?" in text and (":" not in text or text.startswith("sqlite")):
-        raise StoreError(f"{text!r} has a question mark, which a store's path or SQLite URL may not; choose another")
+        raise StoreError(f"{text!r} has a question mark; a store's path or SQLite URL cannot have one; choose another")
     if "://" not in text:
         text = f"sqlite:///{Path(text).expanduser().absolute()}"
     try:
@@ -73,16 +74,16 @@ def database_file(url: str) -> Path:
 
 
 def open_store(url: str, *, create: bool = True, read_only: bool = False) -> Engine:
-    """An engine for the store at ``url`` (URL or path), checked before anything is written.
+    """An engine for the store at ``url`` (URL or path). The store is checked before anything is written.
 
-    A missing SQLite file is created when ``create`` is set, an older schema is migrated unless ``read_only``.
-    Raises StoreError, one line naming the store, what is wrong and what to do: a folder, a missing folder, a text
-    file, an empty file, another program's database, a newer schema, a damaged, unreadable or unwritable file.
+    A missing SQLite file is created when ``create`` is set. An older schema is migrated unless ``read_only`` is set.
+    Raises StoreError when ``url`` is a folder, is in a missing folder, or is a file that is empty, damaged, not
+    readable, not writable, not a SQLite database, another program's database or of a newer schema.
     """
     parsed = _parsed(url)
     if not read_only:
         refuse_if_read_only(store_name(parsed))
-    with explained(parsed):
+    with translate_errors(parsed):
         if parsed.get_backend_name() == "sqlite":
             return _open_sqlite(parsed, create and not read_only, read_only)
         return _open_server(parsed, create and not read_only, read_only)
@@ -91,19 +92,19 @@ def open_store(url: str, *, create: bool = True, read_only: bool = False) -> Eng
 def refuse_if_read_only(name: str) -> None:
     """Raise StoreError about the store ``name`` while ``LGT_READ_ONLY`` is set."""
     if limits.read_only():
-        raise StoreError(f"{name} is not written to: {limits.READ_ONLY} is set; unset it to make changes")
+        raise StoreError(f"{name} cannot be changed: {limits.READ_ONLY} is set; unset it to make changes")
 
 
 def migrate_if_older(url: str) -> None:
-    """Bring the store at ``url`` to this code's schema where that is all it needs and it may be written.
+    """Migrate the store at ``url`` if its schema is older than this code's and the store is writable.
 
-    Every other trouble is left for :func:`open_store` to explain.
+    Does nothing in every other case; :func:`open_store` then raises the error, if there is one.
     """
     parsed = _parsed(url)
-    with suppress(StoreError), explained(parsed):
+    with suppress(StoreError), translate_errors(parsed):
         if parsed.get_backend_name() == "sqlite":
             path = Path(str(parsed.database))
-            files.check_file(path, writable=True)
+            sqlite_files.check_file(path, writable=True)
             engine = sqlite_engine(path, read_only=True)
         else:
             engine = create_engine(parsed, poolclass=NullPool)
@@ -115,28 +116,28 @@ def migrate_if_older(url: str) -> None:
 
 def _open_sqlite(url: URL, may_create: bool, read_only: bool) -> Engine:
     path = Path(str(url.database))
-    if not os.path.exists(path):  # Path.exists would raise in folders that may not be searched
+    if not os.path.exists(path):  # Path.exists would raise in a folder without search permission
         if not may_create:
             raise StoreError(f"{path} does not exist; check --database, or train a run to create it")
-        files.new_file(path, _fill)
-    files.check_file(path, writable=not read_only)
+        sqlite_files.create_file(path, _create_tables)
+    sqlite_files.check_file(path, writable=not read_only)
     engine = sqlite_engine(path, read_only=read_only)
     with read_connection(engine) as connection:
-        stored = files.check_contents(connection, path)
-    _settle_schema(engine, str(path), stored, read_only)
+        stored = sqlite_files.check_contents(connection, path)
+    _check_or_migrate_schema(engine, str(path), stored, read_only)
     if not read_only:
-        _leave_wal(engine)
+        _use_rollback_journal(engine)
     return engine
 
 
-def _fill(path: Path) -> None:
+def _create_tables(path: Path) -> None:
     engine = sqlite_engine(path, read_only=False)
     with write_transaction(engine) as connection:
         migrate.upgrade(connection)
 
 
-def _leave_wal(engine: Engine) -> None:
-    """Return a file that another tool switched to a write-ahead log to the rollback journal."""
+def _use_rollback_journal(engine: Engine) -> None:
+    """Switch the file back to the rollback journal, in case another tool switched it to a write-ahead log."""
     raw = engine.raw_connection()
     try:
         raw.cursor().execute("PRAGMA journal_mode = DELETE")
@@ -144,7 +145,7 @@ def _leave_wal(engine: Engine) -> None:
         raw.close()
 
 
-def _settle_schema(engine: Engine, name: str, stored: int, read_only: bool) -> None:
+def _check_or_migrate_schema(engine: Engine, name: str, stored: int, read_only: bool) -> None:
     latest = migrate.latest_schema()
     if stored > latest:
         raise StoreError(f"{name} has schema {stored}, newer than this code's {latest}; update the code to open it")
@@ -157,9 +158,9 @@ def _settle_schema(engine: Engine, name: str, stored: int, read_only: bool) -> N
 
 
 def sqlite_engine(path: Path, *, read_only: bool) -> Engine:
-    """An engine for the existing SQLite file ``path``, unchecked; it never creates a file."""
-    # A reader with write permission can recover the journal of a killed writer, which mode=ro cannot.
-    mode = "rw" if not read_only or files.is_writable(path) else "ro"
+    """An engine for the existing SQLite file ``path``. It checks nothing and never creates a file."""
+    # A killed writer leaves a journal. Only a connection with mode=rw can recover it, also when it then only reads.
+    mode = "rw" if not read_only or sqlite_files.is_writable(path) else "ro"
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_MS / 1000)
@@ -171,7 +172,7 @@ def sqlite_engine(path: Path, *, read_only: bool) -> Engine:
 
 
 def _configure(raw: Any, read_only: bool) -> None:
-    raw.isolation_level = None  # the driver would begin deferred transactions of its own; _begin decides instead
+    raw.isolation_level = None  # otherwise the driver begins deferred transactions; _begin decides here
     for pragma in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF", f"query_only = {int(read_only)}"):
         raw.execute(f"PRAGMA {pragma}")
 
@@ -195,19 +196,19 @@ def _open_server(url: URL, may_create: bool, read_only: bool) -> Engine:
     name = url.render_as_string()
     if stored == 0 and not may_create:
         raise StoreError(f"{name} holds no store; check --database, or train a run to create it")
-    _settle_schema(engine, name, stored, read_only)
+    _check_or_migrate_schema(engine, name, stored, read_only)
     return engine
 
 
 @contextmanager
 def write_transaction(engine: Engine, *, results_changed: bool = True) -> Iterator[Connection]:
-    """A short transaction that holds the write lock from its start; commits at the end, rolls back on any error.
+    """A short transaction with the write lock from its start. It commits at the end and rolls back on any error.
 
-    Counts the store's revision up, unless ``results_changed`` is False: then no page has anything new to show. Raises StoreError for
-    what the database refuses (locked, full, damaged, ...), and for every write while ``LGT_READ_ONLY`` is set.
+    It increases the store's revision number, unless ``results_changed`` is False (heartbeats and progress). Raises
+    StoreError when the database refuses (locked, full, damaged, ...), and always while ``LGT_READ_ONLY`` is set.
     """
     refuse_if_read_only(store_name(engine.url))
-    with explained(engine.url), engine.connect() as opened:
+    with translate_errors(engine.url), engine.connect() as opened:
         connection = opened.execution_options(**{WRITES: True})
         with connection.begin():
             yield connection
@@ -217,11 +218,11 @@ def write_transaction(engine: Engine, *, results_changed: bool = True) -> Iterat
 
 @contextmanager
 def read_connection(engine: Engine) -> Iterator[Connection]:
-    """A connection for reads that all see one state of the store. Fetch everything before the block ends.
+    """A connection whose reads all see one snapshot of the store. Fetch all rows before the block ends.
 
-    Raises StoreError for what the database refuses (locked, damaged, ...).
+    Raises StoreError when the database refuses (locked, damaged, ...).
     """
-    with explained(engine.url), engine.connect() as opened:
+    with translate_errors(engine.url), engine.connect() as opened:
         if engine.dialect.name == "postgresql":
             opened = opened.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with opened.begin():

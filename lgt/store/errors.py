@@ -1,4 +1,4 @@
-"""What can go wrong with a store, said in one line each."""
+"""Errors of a store. Each message is one line."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from sqlalchemy.exc import DBAPIError
 
 
 class StoreError(RuntimeError):
-    """Something is wrong with the store. ``str()`` is one line: what is wrong with which store, and what to do."""
+    """A store cannot do what was asked. ``str()`` is one line: which store, what is wrong, what to do."""
 
     def __init__(self, message: str) -> None:
         super().__init__(" ".join(message.split()))
 
 
 class StoreBusy(StoreError):
-    """Somebody else has kept the store locked for longer than a transaction takes; it may be free at the next try."""
+    """Another process kept the store locked for longer than the timeout. A later try may succeed."""
 
 
 class LeaseLost(StoreError):
-    """A write came from an attempt that no longer owns the run: it was cancelled, taken over or finished."""
+    """The attempt that writes no longer owns the run: the run was cancelled, taken over or finished."""
 
 
 DISK_FULL = "disk full; free some space, then try again"
@@ -41,8 +41,8 @@ _SQLITE = {
 }
 
 
-def explain(name: str, error: BaseException | None) -> str:
-    """One line about ``error`` of the database driver, met while using the store ``name``."""
+def error_message(name: str, error: BaseException | None) -> str:
+    """One line about an ``error`` that the database driver raised for the store ``name``."""
     code = getattr(error, "sqlite_errorcode", None)
     detail = (str(error).strip().splitlines() or ["unknown error"])[0][:160]
     if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in detail:
@@ -52,19 +52,19 @@ def explain(name: str, error: BaseException | None) -> str:
 
 
 def store_name(url: URL) -> str:
-    """How messages call the store at ``url``: its file path, or the URL without its password."""
+    """The name of the store at ``url`` in messages: its file path, or its URL without the password."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
     return url.render_as_string(hide_password=True)
 
 
 @contextmanager
-def explained(url: URL) -> Iterator[None]:
-    """Turn the database driver's errors raised inside into :class:`StoreError`; let every other error pass."""
+def translate_errors(url: URL) -> Iterator[None]:
+    """Turn errors of the database driver in the block into :class:`StoreError`. Other errors pass unchanged."""
     try:
         yield
     except DBAPIError as error:
         busy = (getattr(error.orig, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-        raise (StoreBusy if busy else StoreError)(explain(store_name(url), error.orig)) from error
+        raise (StoreBusy if busy else StoreError)(error_message(store_name(url), error.orig)) from error
     except (sqlite3.Error, UnicodeError, OverflowError) as error:  # the driver could not convert a value
-        raise StoreError(explain(store_name(url), error)) from error
+        raise StoreError(error_message(store_name(url), error)) from error

@@ -1,4 +1,4 @@
-"""Tables of a store as CSV, Parquet or JSON, with its checkpoints."""
+"""Export the tables of a store as CSV, Parquet or JSON files, with its checkpoints."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ import pandas as pd
 from sqlalchemy import Connection, Engine, select
 
 from lgt.store import blobs
-from lgt.store.engine import (
-    read_connection,
-)
+from lgt.store.atomic_files import write_atomically
+from lgt.store.dataframes import read_dataframe
+from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
-from lgt.store.frames import frame
 from lgt.store.schema import RUN_TABLES, Base, Checkpoint, Run, column_names
-from lgt.store.whole_files import _write_whole
 
 Format = Literal["csv", "parquet", "json"]
 
@@ -25,8 +23,8 @@ Format = Literal["csv", "parquet", "json"]
 def export(engine: Engine, directory: Path, format: Format = "csv") -> list[Path]:
     """Write one file per table into ``directory``, each checkpoint as a file, and a ``README.txt``; return the paths.
 
-    Counts stay counts. Every file appears whole. In CSV a text cell that a spreadsheet would run as a formula gets a
-    leading apostrophe. Raises StoreError when the directory cannot be written.
+    Counts stay counts. Each file is written atomically. In CSV files a text that a spreadsheet would run as a formula
+    gets a leading apostrophe. Raises StoreError when the directory cannot be written.
     """
     if format not in get_args(Format):
         raise StoreError(f"export format {format!r} is not known; choose csv, parquet or json")
@@ -37,23 +35,23 @@ def export(engine: Engine, directory: Path, format: Format = "csv") -> list[Path
             paths += _export_checkpoints(connection, directory / "checkpoints")
     except OSError as error:
         raise StoreError(f"{directory} cannot be written: {error.strerror or error}; choose another folder") from error
-    return [*paths, _write_whole(directory / "README.txt", lambda beside: beside.write_text(_readme(paths)))]
+    return [*paths, write_atomically(directory / "README.txt", lambda temporary: temporary.write_text(_readme(paths)))]
 
 
 def _export_table(connection: Connection, table: type[Base], directory: Path, format: Format) -> Path:
     columns = [getattr(table, name) for name in column_names(table) if name != "weights"]
-    rows = frame(connection, select(*columns).order_by(*table.__table__.primary_key))
+    rows = read_dataframe(connection, select(*columns).order_by(*table.__table__.primary_key))
     path = directory / f"{table.__tablename__}.{format}"
     write: Mapping[str, Callable[[Path], object]] = {
-        "csv": lambda beside: _escaped(rows).to_csv(beside, index=False),
-        "parquet": lambda beside: rows.to_parquet(beside, index=False),
-        "json": lambda beside: rows.to_json(beside, orient="records", double_precision=15, indent=1),
+        "csv": lambda temporary: _escaped(rows).to_csv(temporary, index=False),
+        "parquet": lambda temporary: rows.to_parquet(temporary, index=False),
+        "json": lambda temporary: rows.to_json(temporary, orient="records", double_precision=15, indent=1),
     }
-    return _write_whole(path, write[format])
+    return write_atomically(path, write[format])
 
 
 def _escaped(rows: pd.DataFrame) -> pd.DataFrame:
-    """``rows`` with an apostrophe before texts that begin as formulas do (OWASP, CSV injection)."""
+    """``rows`` with an apostrophe before each text that starts like a formula (OWASP, CSV injection)."""
     escaped = rows.copy()
     texts: list[str] = list(rows.select_dtypes("str").columns)
     for name in texts:
@@ -70,9 +68,11 @@ def _export_checkpoints(connection: Connection, folder: Path) -> list[Path]:
     for run_id, step in stored:
         columns = (Checkpoint.weights, Checkpoint.uri, Checkpoint.size, Checkpoint.sha256)
         row = connection.execute(select(*columns).where(Checkpoint.run_id == run_id, Checkpoint.step == step)).one()
-        weights = row.weights or blobs.read_file(blobs.folder(connection.engine.url), row.uri, row.size, row.sha256)
+        weights = row.weights or blobs.read_file(
+            blobs.files_folder(connection.engine.url), row.uri, row.size, row.sha256
+        )
         path = folder / f"run-{run_id}-step-{step}.safetensors"
-        paths.append(_write_whole(path, partial(Path.write_bytes, data=weights)))
+        paths.append(write_atomically(path, partial(Path.write_bytes, data=weights)))
     return paths
 
 
@@ -80,7 +80,7 @@ def _readme(paths: list[Path]) -> str:
     about = (f"{path.name}: {', '.join(column_names(table))}"
              for path, table in zip(paths, (Run, *RUN_TABLES), strict=False))  # fmt: skip
     return "\n\n".join((
-        "Length Transfer Lab: runs and what they measured, one file per table, joined by run_id (runs: id).",
+        "Length Transfer Lab: runs and their measurements. One file per table, joined by run_id (in runs: id).",
         "Times are UTC epoch seconds, lengths are in task units, accuracy is correct / total (exact match),\n"
         "accuracy_drop is a fraction, loss_rise is in nats per answer token, layers and heads count from 0.",
         "Weights are in checkpoints/ as safetensors; sha256 and size are in the table.",

@@ -1,4 +1,4 @@
-"""Whether a store is whole."""
+"""Check whether a store is damaged."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, select
 
 from lgt.store import blobs
-from lgt.store.engine import (
-    read_connection,
-)
+from lgt.store.checkpoints import checksum_matches
+from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
-from lgt.store.queries import intact
 from lgt.store.schema import Checkpoint
 
 
-def integrity(engine: Engine, place: Path | None = None) -> list[str]:
-    """What is wrong with the store, one line each; empty when it is whole. Reads everything, so it takes a while.
+def integrity(engine: Engine, folder: Path | None = None) -> list[str]:
+    """The damages of the store, one line each; an empty list when there are none. Reads the whole store, so it is slow.
 
-    ``place``: the folder of its large weights, if that is not its own.
+    ``folder``: where to look for the store's large weights instead of its own folder of files.
     """
     problems: list[str] = []
     try:
         with read_connection(engine) as connection:
             if engine.dialect.name == "sqlite":
                 problems += _sqlite_problems(connection)
-            problems += _checkpoint_problems(connection, place or blobs.folder(engine.url))
+            problems += _checkpoint_problems(connection, folder or blobs.files_folder(engine.url))
     except StoreError as error:
         problems.append(str(error))
     return problems
@@ -38,16 +36,16 @@ def _sqlite_problems(connection: Connection) -> list[str]:
     return lines + [f"table {row[0]}: a row belongs to no run" for row in orphans]
 
 
-def _checkpoint_problems(connection: Connection, place: Path) -> list[str]:
+def _checkpoint_problems(connection: Connection, folder: Path) -> list[str]:
     problems = []
     for run_id, step in connection.execute(select(Checkpoint.run_id, Checkpoint.step)).all():
         chosen = select(Checkpoint.weights, Checkpoint.uri, Checkpoint.size, Checkpoint.sha256)
         row = connection.execute(chosen.where(Checkpoint.run_id == run_id, Checkpoint.step == step)).one()
         if row.weights is None:
             try:
-                blobs.read_file(place, row.uri, row.size, row.sha256)
+                blobs.read_file(folder, row.uri, row.size, row.sha256)
             except StoreError as error:
                 problems.append(f"run {run_id}: the checkpoint of step {step}: {error}")
-        elif not intact(row.weights, row.size, row.sha256):
+        elif not checksum_matches(row.weights, row.size, row.sha256):
             problems.append(f"run {run_id}: the checkpoint of step {step} is damaged")
     return problems

@@ -1,7 +1,7 @@
-"""Who trains a run: taking it, staying alive, giving it back, ending it.
+"""The lease of a running run: start it, renew it by heartbeats, release it, finish the run.
 
-The attempt number (a fencing token) grows with every start. Whoever took a run carries its number with every write;
-after a cancel, a takeover or the end of the run the write is refused with :class:`LeaseLost`.
+Every start of a run increases its attempt number, which is a fencing token: each write of a worker carries it. When
+the run was cancelled, taken over or finished, the write is refused with :class:`LeaseLost`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from lgt.store.schema import MEASURED_TABLES, Run, RunState
 
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 2 * HEARTBEAT_SECONDS
-"""After so long without a heartbeat a run is shown as stale."""
+"""A run without a heartbeat for this time is shown as stale."""
 LEASE_SECONDS = 45.0
-"""After so long without a heartbeat anybody may take the run over."""
+"""A run without a heartbeat for this time may be taken over by any worker."""
 
 
 def start_run(
@@ -32,94 +32,96 @@ def start_run(
     *,
     code_version: str = "",
 ) -> int:
-    """Make ``owner`` the one who trains run ``run_id``; return the attempt number that its writes carry.
+    """Start run ``run_id`` for ``owner``; returns the attempt number that the owner's writes must carry.
 
-    ``code_version`` replaces the one stored when the run was queued, if given: the code that trains makes the numbers.
-
-    Raises StoreError when the run is missing, finished, or trained by somebody whose lease still holds.
+    ``code_version`` names the code that trains the run. If given, it replaces the version stored when the run was
+    queued. Raises StoreError when the run is missing or finished, or when another owner's lease has not expired.
     """
     free = or_(Run.state == RunState.QUEUED, Run.attempt == 0, Run.lease_until < time.time())
     with write_transaction(engine) as connection:
         attempt = connection.execute(
             update(Run)
             .where(Run.id == run_id, Run.state.in_((RunState.QUEUED, RunState.RUNNING)), free)
-            .values(taken_values(owner, device, lease_seconds, code_version))
+            .values(start_values(owner, device, lease_seconds, code_version))
             .returning(Run.attempt)
         ).scalar()
         if attempt is None:
-            raise StoreError(f"run {run_id} cannot be started: it is {_standing(connection, run_id)}")
+            raise StoreError(f"run {run_id} cannot be started: it is {_description(connection, run_id)}")
         return attempt
 
 
-def taken_values(owner: str, device: str, lease_seconds: float | None, code_version: str = "") -> dict[Any, Any]:
+def start_values(owner: str, device: str, lease_seconds: float | None, code_version: str = "") -> dict[Any, Any]:
     """The column values of a run that ``owner`` starts now."""
-    life = alive(lease_seconds)
+    lease = heartbeat_values(lease_seconds)
     return {
         Run.state: RunState.RUNNING, Run.attempt: Run.attempt + 1, Run.owner: owner, Run.device: device,
-        Run.started_at: life["heartbeat_at"], Run.finished_at: None, Run.error: None, Run.log_tail: None,
-        Run.lease_until: life["lease_until"], Run.heartbeat_at: life["heartbeat_at"],
+        Run.started_at: lease["heartbeat_at"], Run.finished_at: None, Run.error: None, Run.log_tail: None,
+        Run.lease_until: lease["lease_until"], Run.heartbeat_at: lease["heartbeat_at"],
         Run.code_version: code_version or Run.code_version,
     }  # fmt: skip
 
 
-def _standing(connection: Connection, run_id: int) -> str:
+def _description(connection: Connection, run_id: int) -> str:
     row = connection.execute(select(Run.state, Run.attempt, Run.owner).where(Run.id == run_id)).first()
     return "not in the store" if row is None else f"{row.state} (attempt {row.attempt}, owner {row.owner})"
 
 
 def assert_lease(connection: Connection, run_id: int, attempt: int) -> None:
-    """Raise LeaseLost unless ``attempt`` owns the running run; it then keeps it until the transaction ends."""
-    held = select(Run.state, Run.attempt).where(Run.id == run_id)
-    held = held.with_for_update()  # for PostgreSQL; on SQLite the transaction already holds the only write lock
-    if connection.execute(held).first() != (RunState.RUNNING, attempt):
-        raise LeaseLost(f"run {run_id} is no longer attempt {attempt}'s: it is {_standing(connection, run_id)}")
+    """Raise LeaseLost unless ``attempt`` owns the running run. The row stays locked until the transaction ends."""
+    owner = select(Run.state, Run.attempt).where(Run.id == run_id)
+    owner = owner.with_for_update()  # for PostgreSQL; on SQLite the transaction already holds the only write lock
+    if connection.execute(owner).first() != (RunState.RUNNING, attempt):
+        raise LeaseLost(f"attempt {attempt} no longer owns run {run_id}: it is {_description(connection, run_id)}")
 
 
-def alive(lease_seconds: float | None = None) -> dict[str, float]:
-    """The column values of a run whose worker is alive now; its lease is ``LEASE_SECONDS`` unless given."""
+def heartbeat_values(lease_seconds: float | None = None) -> dict[str, float]:
+    """The column values of a heartbeat now. The lease lasts ``lease_seconds``, or ``LEASE_SECONDS`` if not given."""
     now = time.time()
     return {"heartbeat_at": now, "lease_until": now + (LEASE_SECONDS if lease_seconds is None else lease_seconds)}
 
 
 def heartbeat(engine: Engine, run_id: int, attempt: int, lease_seconds: float | None = None) -> None:
-    """Say that the worker is alive, and extend its lease. Raises LeaseLost."""
+    """Record that the worker is alive, and extend its lease. Raises LeaseLost."""
     with write_transaction(engine, results_changed=False) as connection:
         assert_lease(connection, run_id, attempt)
-        connection.execute(update(Run).where(Run.id == run_id).values(alive(lease_seconds)))
+        connection.execute(update(Run).where(Run.id == run_id).values(heartbeat_values(lease_seconds)))
 
 
-def name_device(engine: Engine, run_id: int, attempt: int, device: str) -> None:
-    """Keep what computes the run. Raises LeaseLost."""
+def record_device(engine: Engine, run_id: int, attempt: int, device: str) -> None:
+    """Store which device trains the run, such as the processor and its threads. Raises LeaseLost."""
     with write_transaction(engine, results_changed=False) as connection:
         assert_lease(connection, run_id, attempt)
         connection.execute(update(Run).where(Run.id == run_id).values(device=device))
 
 
-def start_over(engine: Engine, run_id: int, attempt: int) -> None:
-    """Remove what earlier attempts measured, so that no row of theirs stands among the new ones. Raises LeaseLost."""
+def reset_run(engine: Engine, run_id: int, attempt: int) -> None:
+    """Delete the measurements and the training state of earlier attempts. Raises LeaseLost."""
     with write_transaction(engine) as connection:
         assert_lease(connection, run_id, attempt)
         for table in MEASURED_TABLES:
             connection.execute(delete(table).where(table.run_id == run_id))
         connection.execute(update(Run).where(Run.id == run_id).values(step=0, tokens=0, seconds=0.0))
-        kept = blobs.forget_state(connection, run_id)
-    blobs.remove(engine, kept)
+        state_file = blobs.delete_state_row(connection, run_id)
+    blobs.remove_file(engine, state_file)
 
 
-def keep_state(engine: Engine, run_id: int, attempt: int, step: int, state: bytes, code_version: str) -> None:
-    """Keep the training state after ``step`` steps as the newest of the run: file first, row last. Raises LeaseLost."""
-    if cancel_requested(engine, run_id, attempt):
-        raise LeaseLost(f"run {run_id} is no longer attempt {attempt}'s")
+def save_state(engine: Engine, run_id: int, attempt: int, step: int, state: bytes, code_version: str) -> None:
+    """Store the training state after ``step`` steps, in place of the one before. Raises LeaseLost.
+
+    The file is written before the row, and the old file is removed after it.
+    """
+    if lease_lost(engine, run_id, attempt):  # before a file of some megabytes is written
+        raise LeaseLost(f"attempt {attempt} no longer owns run {run_id}")
     row = blobs.write_state(engine, run_id, attempt, step, state)
     with write_transaction(engine, results_changed=False) as connection:
         assert_lease(connection, run_id, attempt)
-        before = blobs.point_to_state(connection, run_id, row | {"step": step, "code_version": code_version})
-    if before != row["file"]:
-        blobs.remove(engine, before)
+        old_file = blobs.replace_state_row(connection, run_id, row | {"step": step, "code_version": code_version})
+    if old_file != row["file"]:
+        blobs.remove_file(engine, old_file)
 
 
-def give_back(engine: Engine, run_id: int, attempt: int) -> None:
-    """Queue the run again for another worker, which goes on from its newest training state. Raises LeaseLost."""
+def release_run(engine: Engine, run_id: int, attempt: int) -> None:
+    """Put the run back in the queue. The next worker continues from its newest training state. Raises LeaseLost."""
     values = {"state": RunState.QUEUED, "owner": None, "lease_until": None, "heartbeat_at": None}
     with write_transaction(engine) as connection:
         assert_lease(connection, run_id, attempt)
@@ -129,25 +131,25 @@ def give_back(engine: Engine, run_id: int, attempt: int) -> None:
 def finish_run(
     engine: Engine, run_id: int, attempt: int, state: str, error: str | None = None, *, log_tail: str | None = None
 ) -> None:
-    """End the run as ``done``, ``failed`` (with the reason and the last lines of its log) or ``cancelled``.
+    """End the run as ``done``, ``failed`` (``error`` is the reason, ``log_tail`` its last log lines) or ``cancelled``.
 
-    A run that is done needs its training state no more. Raises LeaseLost.
+    The training state of a run that is done is deleted. Raises LeaseLost.
     """
     if not RunState(state).terminal:
         raise ValueError(f"a run ends done, failed or cancelled, not {state}")
     values = {"state": state, "error": error, "log_tail": log_tail, "finished_at": time.time(), "lease_until": None,
               "heartbeat_at": None}  # fmt: skip
-    kept = None
+    state_file = None
     with write_transaction(engine) as connection:
         assert_lease(connection, run_id, attempt)
         connection.execute(update(Run).where(Run.id == run_id).values(values))
         if state == RunState.DONE:
-            kept = blobs.forget_state(connection, run_id)
-    blobs.remove(engine, kept)
+            state_file = blobs.delete_state_row(connection, run_id)
+    blobs.remove_file(engine, state_file)
 
 
 def cancel_run(engine: Engine, run_id: int) -> bool:
-    """Cancel a queued or running run; its worker's next write is refused. False when it had already ended."""
+    """Cancel a queued or running run. Its worker's next write is refused. False when the run has already ended."""
     unfinished = Run.state.in_((RunState.QUEUED, RunState.RUNNING))
     values = {"state": RunState.CANCELLED, "finished_at": time.time(), "lease_until": None, "heartbeat_at": None}
     with write_transaction(engine) as connection:
@@ -155,8 +157,8 @@ def cancel_run(engine: Engine, run_id: int) -> bool:
         return connection.execute(changed).rowcount == 1
 
 
-def cancel_requested(engine: Engine, run_id: int, attempt: int) -> bool:
-    """Whether ``attempt`` should stop: its run was cancelled, deleted or taken over."""
+def lease_lost(engine: Engine, run_id: int, attempt: int) -> bool:
+    """Whether ``attempt`` no longer owns the run: it was cancelled, deleted, taken over or finished."""
     with read_connection(engine) as connection:
         row = connection.execute(select(Run.state, Run.attempt).where(Run.id == run_id)).first()
     return row != (RunState.RUNNING, attempt)

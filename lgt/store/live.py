@@ -1,4 +1,4 @@
-"""The runs that wait or run, as they stand this moment. Nothing here is worth caching."""
+"""The current state of queued and running runs. These reads are never cached."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lgt.store.schema import Run, RunState, TrainingLog
 
 @dataclass(frozen=True)
 class LiveRun:
-    """A waiting or running run as it stands this moment. ``loss`` (nats) and ``tokens_per_second`` are the last logged.
+    """A queued or running run. ``loss`` (nats) and ``tokens_per_second`` are the last logged values.
 
-    ``seconds_left`` is what the steps left would take at the pace so far, measuring included; None before there is one.
+    ``seconds_left`` is the remaining steps times the mean seconds per step so far, measuring included; None at step 0.
     """
 
     id: int
@@ -33,7 +33,7 @@ class LiveRun:
 
 
 def live_runs(engine: Engine) -> list[LiveRun]:
-    """The runs that are running or queued, in this order, oldest first."""
+    """The running runs, then the queued ones, each oldest first."""
     newest = select(TrainingLog.run_id, func.max(TrainingLog.step).label("step")).group_by(TrainingLog.run_id)
     active = select(Run.id).where(Run.state.in_((RunState.RUNNING, RunState.QUEUED)))
     last = newest.where(TrainingLog.run_id.in_(active)).subquery()

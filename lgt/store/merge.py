@@ -1,4 +1,4 @@
-"""Another store's finished runs, copied into this one."""
+"""Copy the finished runs of another store into this one."""
 
 from __future__ import annotations
 
@@ -8,34 +8,29 @@ from typing import Any
 from sqlalchemy import Connection, Engine, insert, select
 
 from lgt.store import blobs
-from lgt.store.engine import (
-    open_store,
-    read_connection,
-    refuse_if_read_only,
-    write_transaction,
-)
+from lgt.store.checkpoints import checksum_matches
+from lgt.store.engine import open_store, read_connection, refuse_if_read_only, write_transaction
 from lgt.store.errors import StoreError, store_name
-from lgt.store.queries import intact
 from lgt.store.schema import RUN_TABLES, Base, Checkpoint, Run, RunState
 from lgt.store.upserts import upsert
 
 IDENTITY = ("config_hash", "code_version", "device", "created_at", "finished_at")
-"""Columns of ``runs`` that together tell one finished run from every other, in any store."""
+"""Columns of ``runs`` that identify a finished run in any store: no two runs have the same values."""
 
 
 @dataclass(frozen=True)
 class MergeReport:
-    """How many finished runs a merge copied, and how many were here already."""
+    """How many finished runs a merge copied, and how many the store already had."""
 
     added: int
     skipped: int
 
 
 def merge(engine: Engine, other_url: str) -> MergeReport:
-    """Copy the finished runs of another store, with all they measured, that are not here yet.
+    """Copy the finished runs of another store, with their measurements and weights, if this store lacks them.
 
-    They get new numbers. Each run arrives whole or not at all, so that a merge that was broken off can be repeated.
-    Raises StoreError when the other store cannot be read or a run in it has a damaged checkpoint.
+    The copies get new ids. Each run is copied in one transaction, so an interrupted merge can be repeated. Raises
+    StoreError when the other store cannot be read or a run in it has a damaged checkpoint.
     """
     refuse_if_read_only(store_name(engine.url))
     other = open_store(other_url, create=False, read_only=True)
@@ -50,23 +45,23 @@ def _copy_run(engine: Engine, other: Engine, run_id: int) -> bool:
         run = _rows(source, Run, Run.id, run_id)
         measured = {table: _rows(source, table, table.run_id, run_id) for table in RUN_TABLES}
     if not run:
-        return False  # deleted there in the meantime
+        return False  # deleted by another process meanwhile
     for row in measured[Checkpoint]:
-        if row["weights"] is not None and not intact(row["weights"], row["size"], row["sha256"]):
-            raise StoreError(
-                f"{store_name(other.url)}: run {run_id} has a damaged checkpoint; nothing of it was copied"
-            )
-    large = [row for row in measured[Checkpoint] if row["weights"] is None]
-    contents = [blobs.read_file(blobs.folder(other.url), row["uri"], row["size"], row["sha256"]) for row in large]
+        if row["weights"] is not None and not checksum_matches(row["weights"], row["size"], row["sha256"]):
+            raise StoreError(f"{store_name(other.url)}: run {run_id} has a damaged checkpoint; the run was not copied")
+    in_files = [row for row in measured[Checkpoint] if row["weights"] is None]
+    contents = [
+        blobs.read_file(blobs.files_folder(other.url), row["uri"], row["size"], row["sha256"]) for row in in_files
+    ]
     values = {name: value for name, value in run[0].items() if name not in ("id", "token")}
     same = [getattr(Run, name).is_not_distinct_from(values[name]) for name in IDENTITY]
     with write_transaction(engine) as connection:
         if connection.scalar(select(Run.id).where(*same).limit(1)) is not None:
             return False
         new_id = connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one()
-        for row, data in zip(large, contents, strict=True):
+        for row, data in zip(in_files, contents, strict=True):
             row["uri"] = blobs.checkpoint_name(new_id, row["step"])
-            blobs.write_file(blobs.folder(engine.url), row["uri"], data)
+            blobs.write_file(blobs.files_folder(engine.url), row["uri"], data)
         for table, rows in measured.items():
             upsert(connection, table, [row | {"run_id": new_id} for row in rows])
     return True

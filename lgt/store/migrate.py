@@ -1,4 +1,4 @@
-"""Bring the schema of a store to this code's version. Revisions are numbered ``0001``, ``0002``, ... in a line."""
+"""Migrate the schema of a store to this code's version. Migrations are numbered ``0001``, ``0002``, and so on."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ def _latest(folder: Path) -> int:
 
 
 def latest_schema() -> int:
-    """The number of the newest schema this code knows."""
+    """The number of the newest schema that this code knows."""
     return _latest(MIGRATIONS)
 
 
 def stored_schema(connection: Connection) -> int:
-    """The schema number of the store behind ``connection``; 0 when it has no tables of ours."""
+    """The schema number of the store behind ``connection``; 0 when the database has no store in it."""
     if not inspect(connection).has_table(VERSION_TABLE):
         return 0
     revision = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
@@ -36,14 +36,14 @@ def stored_schema(connection: Connection) -> int:
 def upgrade(connection: Connection) -> None:
     """Migrate to the newest schema inside the caller's transaction, which on SQLite already holds the write lock.
 
-    Whoever waited for the lock finds nothing left to do. On SQLite the header gets the application id and the number
-    of the schema in the same transaction, so that a kill at any moment leaves the old store.
+    A process that waited for the lock does nothing when another one has migrated meanwhile. On SQLite the application
+    id and the schema number are written to the file's header in the same transaction: a kill leaves the old store.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})"))
     if stored_schema(connection) >= latest_schema():
         return
-    # Imported only where a store is migrated: Alembic takes half a second, which every page and command would pay.
+    # Imported here, because importing Alembic takes half a second and most pages and commands need no migration.
     from alembic import command
     from alembic.config import Config
 

@@ -1,11 +1,11 @@
-"""Typed reads. Each opens a connection, fetches everything, closes and returns DataFrames or frozen dataclasses.
+"""Read runs and their measurements as DataFrames or frozen dataclasses.
 
-Counts come back as counts; ratios, zones and bands are derived in :mod:`lgt.metrics`.
+Each function opens a connection, fetches all rows and closes it. Counts stay counts: ratios, zones and intervals are
+derived in :mod:`lgt.metrics`. Weights are read in :mod:`lgt.store.checkpoints`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
 from collections.abc import Iterable, Sequence
@@ -18,15 +18,13 @@ from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
-from lgt.store import blobs, leases
+from lgt.store import leases
+from lgt.store.dataframes import read_dataframe
 from lgt.store.engine import read_connection
 from lgt.store.errors import RESTORE, StoreError, store_name
-from lgt.store.frames import frame
-from lgt.store.marks import present
 from lgt.store.schema import (
     Accuracy,
     AttentionDifference,
-    Checkpoint,
     HeadScore,
     Run,
     RunState,
@@ -35,11 +33,12 @@ from lgt.store.schema import (
     TrainingLog,
     column_names,
 )
+from lgt.store.tags import not_deleted
 
 Steps = Literal["final", "all"] | int
-"""Which evaluated steps to read: each run's last one with rows, every one, or the one of this number."""
+"""Which evaluated steps to read: the last one of each run, all of them, or the one with this number."""
 Choice = str | Sequence[str] | None
-"""A value to keep, several, or ``None`` for no filter."""
+"""A filter: one accepted value, several, or ``None`` for no filter."""
 Measured = type[Accuracy] | type[HeadScore] | type[AttentionDifference]
 
 RUN_COLUMNS = (
@@ -51,7 +50,7 @@ LENGTHS = (RunTask.training_length, RunTask.transfer_length)
 
 @dataclass(frozen=True)
 class RunTaskRecord:
-    """A task of a run with what decides its zones; ``transfer_length`` is None when there is no comparison."""
+    """A task of a run with the lengths that decide its zones. ``transfer_length`` is None without a comparison."""
 
     task: str
     role: str
@@ -61,7 +60,7 @@ class RunTaskRecord:
 
 @dataclass(frozen=True)
 class RunRecord:
-    """One run as it stands. Times are UTC epoch seconds, ``seconds`` is training time, ``tags`` are sorted."""
+    """The row of one run. Times are UTC epoch seconds, ``seconds`` is training time, ``tags`` are sorted."""
 
     id: int
     config: RunConfig
@@ -98,33 +97,22 @@ class RunRecord:
 
     @property
     def stale(self) -> bool:
-        """Whether the run is said to be running but its worker has missed two heartbeats."""
+        """Whether the run's state is running but its worker has missed two heartbeats."""
         return self.state is RunState.RUNNING and is_stale(self.heartbeat_at)
 
 
 def is_stale(heartbeat_at: float | None) -> bool:
-    """Whether a worker last heard of at ``heartbeat_at`` has missed two heartbeats."""
+    """Whether a worker whose last heartbeat was at ``heartbeat_at`` has missed two heartbeats."""
     return heartbeat_at is None or heartbeat_at < time.time() - leases.STALE_SECONDS
 
 
-@dataclass(frozen=True)
-class CheckpointRecord:
-    """The stored weights of a run after ``step`` steps: safetensors bytes whose SHA-256 and size were checked."""
-
-    run_id: int
-    step: int
-    sha256: str
-    size: int
-    weights: bytes
-
-
 def revision(engine: Engine) -> str:
-    """A short text that changes with every write but heartbeats and progress; cheap enough for every page view."""
+    """A short text that changes with every write except heartbeats and progress. Cheap enough for every page view."""
     with read_connection(engine) as connection:
         counter = connection.scalar(select(StoreState.revision)) or 0
     if engine.dialect.name != "sqlite":
         return str(counter)
-    return f"{counter}-{os.stat(str(engine.url.database)).st_ino}"  # the file may have been replaced by another
+    return f"{counter}-{os.stat(str(engine.url.database)).st_ino}"  # the inode: the file may have been replaced
 
 
 def runs(
@@ -139,8 +127,8 @@ def runs(
 ) -> pd.DataFrame:
     """The runs that pass every filter given, oldest first.
 
-    All columns of the table but ``config`` and ``log_tail``, of the main task ``main_task``, ``main_length`` (Lm) and
-    ``transfer_length`` (La, may be missing), and ``auxiliaries``, the tasks beside it joined by ``+`` (missing without).
+    Columns: all of the table except ``config`` and ``log_tail``; ``main_task``, ``main_length`` (Lm) and
+    ``transfer_length`` (La, may be missing); and ``auxiliaries``, their names joined by ``+`` (missing without any).
     """
     columns = [getattr(Run, name) for name in column_names(Run) if name not in ("config", "log_tail")]
     main = (
@@ -163,17 +151,18 @@ def runs(
         if choice is not None:
             statement = statement.where(column.in_([choice] if isinstance(choice, str) else list(choice)))
     if ids is not None:
-        statement = statement.where(Run.id.in_(_ids(ids)))
+        statement = statement.where(Run.id.in_(sorted_ids(ids)))
     with read_connection(engine) as connection:
-        return frame(connection, statement)
+        return read_dataframe(connection, statement)
 
 
-def _ids(run_ids: Iterable[int]) -> list[int]:
+def sorted_ids(run_ids: Iterable[int]) -> list[int]:
+    """Run ids as plain integers, each once, sorted."""
     return sorted({int(run_id) for run_id in run_ids})
 
 
 def run(engine: Engine, run_id: int) -> RunRecord:
-    """Everything about one run but its measurements. Raises StoreError when it is missing or damaged."""
+    """One run without its measurements. Raises StoreError when it is missing, or when its config cannot be read."""
     tasks = select(RunTask.task, RunTask.role, *LENGTHS).where(RunTask.run_id == run_id)
     with read_connection(engine) as connection:
         row = connection.execute(select(*Run.__table__.columns).where(Run.id == run_id)).mappings().first()
@@ -184,7 +173,7 @@ def run(engine: Engine, run_id: int) -> RunRecord:
         config, state = RunConfig.from_json(row["config"]), RunState(row["state"])
     except (ConfigError, ValueError, TypeError) as error:
         raise StoreError(
-            f"run {run_id}: its stored config is not one that this code reads ({error}); update the code, or {RESTORE}"
+            f"run {run_id}: this code cannot read its stored config ({error}); update the code, or {RESTORE}"
         ) from error
     order = [spec.task for spec in config.tasks]
     stored_tasks.sort(key=lambda record: order.index(record.task) if record.task in order else len(order))
@@ -193,32 +182,33 @@ def run(engine: Engine, run_id: int) -> RunRecord:
 
 
 def existing_with_hash(engine: Engine, config_hash: str, states: Iterable[str]) -> int | None:
-    """The newest run of the config with this hash in one of ``states``, if any."""
-    statement = select(func.max(Run.id)).where(Run.config_hash == config_hash, Run.state.in_(list(states)), present())
+    """The id of the newest run with this config hash that is in one of ``states``, if any."""
+    statement = select(func.max(Run.id)).where(
+        Run.config_hash == config_hash, Run.state.in_(list(states)), not_deleted()
+    )
     with read_connection(engine) as connection:
         return connection.scalar(statement)
 
 
 def finished_by_hash(engine: Engine) -> dict[str, int]:
-    """The newest finished run of every config that has one, by the config's hash; a merged run is as old as it was."""
-    done = select(Run.config_hash, Run.id).where(Run.state == RunState.DONE, present())
+    """The id of the newest finished run of each config, by config hash. Merged runs keep their finishing time."""
+    done = select(Run.config_hash, Run.id).where(Run.state == RunState.DONE, not_deleted())
     with read_connection(engine) as connection:
         rows = connection.execute(done.order_by(Run.finished_at, Run.id))
         return {config_hash: run_id for config_hash, run_id in rows}
 
 
-def given_up_by_hash(engine: Engine) -> dict[str, str]:
-    """Of every config with a failed, cancelled or deleted run what became of the newest one, such as ``run 3 failed``,
-    by the config's hash."""
-    bad = or_(Run.state.in_((RunState.FAILED, RunState.CANCELLED)), not_(present()))
-    statement = select(Run.config_hash, Run.id, Run.state, present().label("present")).where(bad).order_by(Run.id)
+def not_finished_by_hash(engine: Engine) -> dict[str, str]:
+    """What happened to the newest failed, cancelled or deleted run of each config, by config hash: ``run 3 failed``."""
+    bad = or_(Run.state.in_((RunState.FAILED, RunState.CANCELLED)), not_(not_deleted()))
+    statement = select(Run.config_hash, Run.id, Run.state, not_deleted().label("present")).where(bad).order_by(Run.id)
     with read_connection(engine) as connection:
         rows = connection.execute(statement).all()
     return {row.config_hash: f"run {row.id} {row.state if row.present else 'deleted'}" for row in rows}
 
 
 def ended_seeds(engine: Engine) -> list[int]:
-    """The model seeds of runs that have ended, however they did, in order."""
+    """The model seeds of all runs that are done, failed or cancelled, in order."""
     ended = Run.state.in_((RunState.DONE, RunState.FAILED, RunState.CANCELLED))
     statement = select(Run.model_seed).where(ended).distinct().order_by(Run.model_seed)
     with read_connection(engine) as connection:
@@ -226,9 +216,9 @@ def ended_seeds(engine: Engine) -> list[int]:
 
 
 def final_accuracy(engine: Engine) -> pd.DataFrame:
-    """Of every finished run the main task's mean exact match (a share) after its last step, over lengths.
+    """The main task's mean exact match over lengths (a fraction) at the last step of each finished run.
 
-    Columns ``run_id``, ``trained`` (lengths up to Lm) and ``transfer`` (Lm < length <= La; missing without La).
+    Columns: ``run_id``, ``trained`` (lengths up to Lm) and ``transfer`` (Lm < length <= La; missing without La).
     """
     share = Accuracy.correct * 1.0 / Accuracy.total
     inside = Accuracy.length <= RunTask.training_length
@@ -245,7 +235,7 @@ def final_accuracy(engine: Engine) -> pd.DataFrame:
         .group_by(Run.id)
     )  # fmt: skip
     with read_connection(engine) as connection:
-        return frame(connection, statement)
+        return read_dataframe(connection, statement)
 
 
 def accuracy(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -> pd.DataFrame:
@@ -291,7 +281,7 @@ def attention_differences(engine: Engine, run_ids: Iterable[int], step: Steps = 
 def _measured(
     engine: Engine, statement: Select[*tuple[Any, ...]], table: Measured, run_ids: Iterable[int], step: Steps
 ) -> pd.DataFrame:
-    ids = _ids(run_ids)
+    ids = sorted_ids(run_ids)
     statement = statement.where(Run.id.in_(ids))
     if step == "final":
         last = select(table.run_id, func.max(table.step)).where(table.run_id.in_(ids)).group_by(table.run_id)
@@ -299,7 +289,7 @@ def _measured(
     elif step != "all":
         statement = statement.where(table.step == step)
     with read_connection(engine) as connection:
-        return frame(connection, statement.order_by(*table.__table__.primary_key))
+        return read_dataframe(connection, statement.order_by(*table.__table__.primary_key))
 
 
 def training_log(engine: Engine, run_ids: Iterable[int]) -> pd.DataFrame:
@@ -309,42 +299,8 @@ def training_log(engine: Engine, run_ids: Iterable[int]) -> pd.DataFrame:
     """
     table = TrainingLog
     columns = (table.step, table.loss, table.learning_rate, table.tokens_per_second)
-    statement = select(*RUN_COLUMNS, *columns).join(table, table.run_id == Run.id).where(Run.id.in_(_ids(run_ids)))
+    statement = (
+        select(*RUN_COLUMNS, *columns).join(table, table.run_id == Run.id).where(Run.id.in_(sorted_ids(run_ids)))
+    )
     with read_connection(engine) as connection:
-        return frame(connection, statement.order_by(table.run_id, table.step))
-
-
-def checkpoints(engine: Engine, run_ids: Iterable[int] | None = None) -> pd.DataFrame:
-    """Which weights are stored: columns of the run, ``step``, ``size`` (bytes), ``sha256``; never the weights."""
-    table = Checkpoint
-    statement = select(*RUN_COLUMNS, table.step, table.size, table.sha256).join(table, table.run_id == Run.id)
-    if run_ids is not None:
-        statement = statement.where(Run.id.in_(_ids(run_ids)))
-    with read_connection(engine) as connection:
-        return frame(connection, statement.order_by(table.run_id, table.step))
-
-
-def checkpoint(engine: Engine, run_id: int, step: int | None = None) -> CheckpointRecord:
-    """The weights of a run after ``step`` steps (default: its last stored).
-
-    Raises StoreError when there are none, or their size or SHA-256 is wrong.
-    """
-    statement = select(*Checkpoint.__table__.columns).where(Checkpoint.run_id == run_id)
-    if step is not None:
-        statement = statement.where(Checkpoint.step == step)
-    with read_connection(engine) as connection:
-        row = connection.execute(statement.order_by(Checkpoint.step.desc()).limit(1)).first()
-    where = f"run {run_id}" + ("" if step is None else f", step {step}")
-    if row is None:
-        raise StoreError(f"{where}: no checkpoint in the store {store_name(engine.url)}; see `python -m lgt runs`")
-    if row.weights is None:
-        weights = blobs.read_file(blobs.folder(engine.url), row.uri, row.size, row.sha256)
-        return CheckpointRecord(row.run_id, row.step, row.sha256, row.size, weights)
-    if not intact(row.weights, row.size, row.sha256):
-        raise StoreError(f"{where}: its checkpoint is damaged (size or SHA-256 differ); {RESTORE}")
-    return CheckpointRecord(row.run_id, row.step, row.sha256, row.size, row.weights)
-
-
-def intact(weights: object, size: object, sha256: object) -> bool:
-    """Whether stored ``weights`` are bytes of this size and SHA-256."""
-    return isinstance(weights, bytes) and len(weights) == size and hashlib.sha256(weights).hexdigest() == sha256
+        return read_dataframe(connection, statement.order_by(table.run_id, table.step))

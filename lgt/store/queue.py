@@ -1,4 +1,4 @@
-"""The queue of runs: workers pull, a claim is one conditional update that loses when somebody was first."""
+"""The queue of runs. A worker claims a run by one conditional update, so only one of several workers can succeed."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from sqlalchemy.orm import aliased
 
 from lgt.store import leases
 from lgt.store.engine import read_connection, write_transaction
-from lgt.store.leases import taken_values
+from lgt.store.leases import start_values
 from lgt.store.schema import Run, RunState
-from lgt.store.writes import check_queue, submit_in_turn
+from lgt.store.writes import check_queue_length, lock_submissions
 
-MOST_LOST_WORKERS = 3
+MAXIMUM_LOST_WORKERS = 3
 
 
 def claim(
@@ -25,7 +25,7 @@ def claim(
     lease_seconds: float | None = None,
     code_version: str = "",
 ) -> tuple[int, int] | None:
-    """Take the oldest queued run (of ``experiment``): its id and the attempt number that writes carry, or None.
+    """Claim the oldest queued run (of ``experiment``): its id and attempt number, or None when there is none.
 
     ``code_version`` names the code that will train it, as in :func:`lgt.store.leases.start_run`.
     """
@@ -34,58 +34,61 @@ def claim(
     if experiment is not None:
         oldest = oldest.where(waiting.experiment == experiment)
     oldest = oldest.order_by(waiting.id).limit(1)
-    with read_connection(engine) as connection:  # an idle worker's polling writes nothing
+    with read_connection(engine) as connection:  # an idle worker polls without writing
         if connection.scalar(oldest) is None:
             return None
-    locked = oldest.with_for_update(skip_locked=True)  # PostgreSQL; SQLite's writer is alone
-    taken = (
+    locked = oldest.with_for_update(skip_locked=True)  # for PostgreSQL; SQLite has one writer at a time
+    claimed = (
         update(Run)
         .where(Run.id == locked.scalar_subquery(), Run.state == RunState.QUEUED)
-        .values(taken_values(owner, device, lease_seconds, code_version))
+        .values(start_values(owner, device, lease_seconds, code_version))
         .returning(Run.id, Run.attempt)
     )
     with write_transaction(engine) as connection:
-        row = connection.execute(taken).first()
+        row = connection.execute(claimed).first()
     return None if row is None else (row.id, row.attempt)
 
 
-def requeue_expired(engine: Engine, most_lost: int = MOST_LOST_WORKERS) -> list[int]:
-    """Return runs whose lease has expired to the queue, or fail those that lost their ``most_lost``-th worker by that.
+def requeue_expired(engine: Engine, maximum_lost: int = MAXIMUM_LOST_WORKERS) -> list[int]:
+    """Put runs whose lease has expired back in the queue. A run that has now lost ``maximum_lost`` workers fails.
 
-    Returns the ids of the runs it moved. A worker that wakes up afterwards is refused by its attempt number.
+    Returns the ids of all these runs. If a lost worker wakes up later, its writes carry an old attempt number and are
+    refused.
     """
     now = time.time()
     expired = (Run.state == RunState.RUNNING, Run.lease_until < now)
     with read_connection(engine) as connection:
         if connection.scalar(select(Run.id).where(*expired).limit(1)) is None:
             return []
-    reason = f"its worker stopped reporting {most_lost} times; perhaps it was killed for memory"
+    reason = f"its worker stopped reporting {maximum_lost} times; perhaps it ran out of memory"
     lost = {"lost_workers": Run.lost_workers + 1, "lease_until": None, "heartbeat_at": None}
     failed = lost | {"state": RunState.FAILED, "error": reason, "finished_at": now}
     queued = lost | {"state": RunState.QUEUED, "owner": None}
     with write_transaction(engine) as connection:
-        given_up = update(Run).where(*expired, Run.lost_workers >= most_lost - 1).values(failed).returning(Run.id)
-        moved = list(connection.scalars(given_up))
+        too_often = update(Run).where(*expired, Run.lost_workers >= maximum_lost - 1).values(failed).returning(Run.id)
+        moved = list(connection.scalars(too_often))
         moved += connection.scalars(update(Run).where(*expired).values(queued).returning(Run.id))
     return sorted(moved)
 
 
-def somebody_is_late(engine: Engine, experiment: str | None = None) -> bool:
-    """Whether a run (of ``experiment``) is stale: within a lease it will be the queue's, or its worker's again."""
-    late = select(Run.id).where(Run.state == RunState.RUNNING, Run.heartbeat_at < time.time() - leases.STALE_SECONDS)
+def has_stale_run(engine: Engine, experiment: str | None = None) -> bool:
+    """Whether a run (of ``experiment``) is stale. Its lease may expire soon, which puts it back in the queue."""
+    stale = select(Run.id).where(Run.state == RunState.RUNNING, Run.heartbeat_at < time.time() - leases.STALE_SECONDS)
     if experiment is not None:
-        late = late.where(Run.experiment == experiment)
+        stale = stale.where(Run.experiment == experiment)
     with read_connection(engine) as connection:
-        return connection.scalar(late.limit(1)) is not None
+        return connection.scalar(stale.limit(1)) is not None
 
 
 def retry(engine: Engine, run_id: int) -> bool:
-    """Queue a failed or cancelled run again; it goes on from its training state where it left one. False when it is
-    neither. Raises StoreError when the queue is full."""
+    """Queue a failed or cancelled run again. It continues from its training state, if it has one.
+
+    False when the run is neither failed nor cancelled. Raises StoreError when the queue is full.
+    """
     ended = Run.state.in_((RunState.FAILED, RunState.CANCELLED))
     values = {"state": RunState.QUEUED, "error": None, "owner": None, "lease_until": None, "finished_at": None,
               "lost_workers": 0, "log_tail": None}  # fmt: skip
     with write_transaction(engine) as connection:
-        submit_in_turn(connection)
-        check_queue(connection, 1)
+        lock_submissions(connection)
+        check_queue_length(connection, 1)
         return connection.execute(update(Run).where(Run.id == run_id, ended).values(values)).rowcount == 1

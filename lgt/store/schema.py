@@ -1,7 +1,7 @@
 """The tables of a store. Every change here needs a new file in ``migrations/versions``.
 
-Times are UTC epoch seconds. Wide-key tables have no rowid on SQLite: the key *is* the table, so ``results.db`` stays
-small. Ratios and zones are derived by readers, never stored.
+Times are UTC epoch seconds. Tables with a primary key of several columns have no rowid on SQLite, which keeps
+``results.db`` small. Ratios and zones are derived when reading, never stored.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-APPLICATION_ID = 0x4C475431  # "LGT1" in the header of every SQLite store, so that foreign files are recognised
-VERSION_TABLE = "lgt_schema_version"  # Alembic's, under our own name: a PostgreSQL database may be shared
+APPLICATION_ID = (
+    0x4C475431  # "LGT1" in the header of every SQLite store, so that files of other programs are recognised
+)
+VERSION_TABLE = "lgt_schema_version"  # Alembic's table; renamed, because a PostgreSQL database may be shared
 
 
 class RunState(StrEnum):
-    """Where a run stands."""
+    """The state of a run."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -38,12 +40,12 @@ class RunState(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """True for states that only a person (``retry``) leaves."""
+        """True for done, failed and cancelled: no worker changes these states, only the command ``retry`` does."""
         return self in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
 
 
 class Base(DeclarativeBase):
-    """Names constraints, so that later migrations can address them, and maps Python types to columns."""
+    """Base of all tables: names for constraints, which later migrations need, and column types for Python types."""
 
     metadata = MetaData(
         naming_convention={
@@ -73,13 +75,13 @@ def _text_key() -> Mapped[str]:
 
 
 class Run(Base):
-    """One run: its config, where it stands and where it came from. Ids are never reused."""
+    """One run: its config, state and provenance. Ids are never reused."""
 
     __tablename__ = "runs"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     token: Mapped[str | None] = mapped_column(unique=True)
-    """Given by the submitter: submitting twice with one token makes one run."""
+    """Given by the submitter: two submissions with one token create one run."""
     label: Mapped[str] = mapped_column(default="")
     experiment: Mapped[str | None]
     task_group: Mapped[str]
@@ -94,13 +96,13 @@ class Run(Base):
     position: Mapped[str]
     state: Mapped[str] = mapped_column(index=True)
     attempt: Mapped[int] = mapped_column(default=0)
-    """Fencing token: how many times the run was started. Every write of a run's rows carries it."""
+    """How many times the run was started. It is a fencing token: every write of a worker carries it."""
     owner: Mapped[str | None]
     lease_until: Mapped[float | None]
     heartbeat_at: Mapped[float | None]
-    """When its worker last said that it is alive."""
+    """Time of the worker's last heartbeat."""
     lost_workers: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    """How many workers were lost over it since it was queued by a person; too many end it as failed."""
+    """How many workers stopped during this run since it was submitted or retried. Three of them fail the run."""
     step: Mapped[int] = mapped_column(default=0)
     total_steps: Mapped[int]
     tokens: Mapped[int] = mapped_column(BigInteger, default=0)
@@ -108,7 +110,7 @@ class Run(Base):
     device: Mapped[str | None]
     error: Mapped[str | None]
     log_tail: Mapped[str | None]
-    """The last lines that its worker logged before the run failed."""
+    """The last log lines of the worker before the run failed."""
     notes: Mapped[str] = mapped_column(default="")
     tags: Mapped[str] = mapped_column(default="")
     """Comma-separated."""
@@ -120,7 +122,7 @@ class Run(Base):
 
 
 class RunTask(Base):
-    """A task of a run. ``transfer_length`` is La of the comparison; with ``training_length`` it decides the zones."""
+    """A task of a run. ``training_length`` and ``transfer_length`` (La of the comparison) decide the task's zones."""
 
     __tablename__ = "run_tasks"
     __table_args__ = WITHOUT_ROWID
@@ -147,7 +149,7 @@ class Accuracy(Base):
 
 
 class HeadScore(Base):
-    """Mean-ablation map entries. Kept per length, so that two tasks compare at the same lengths; zones are derived."""
+    """Mean-ablation map entries per length, so that two tasks can be compared at the same lengths."""
 
     __tablename__ = "head_scores"
     __table_args__ = WITHOUT_ROWID
@@ -193,9 +195,9 @@ class TrainingLog(Base):
 
 
 class Checkpoint(Base):
-    """Weights after a step: safetensors bytes, or ``uri``, the name of a file beside the store (see ``outside``).
+    """Weights after a step: safetensors bytes, or ``uri``, a file name (see :mod:`lgt.store.blobs`).
 
-    With a rowid, as blobs are long rows.
+    This table has a rowid, which is faster for rows with large values.
     """
 
     __tablename__ = "checkpoints"
@@ -209,7 +211,7 @@ class Checkpoint(Base):
 
 
 class TrainingState(Base):
-    """From where a run can go on: the newest state of its training, a file beside the store (see ``outside``)."""
+    """The newest training state of a run, from which it can resume: a file (see :mod:`lgt.store.blobs`)."""
 
     __tablename__ = "training_states"
     __table_args__ = WITHOUT_ROWID
@@ -223,7 +225,10 @@ class TrainingState(Base):
 
 
 class Intervention(Base):
-    """Exact-match counts of a model whose ``heads`` were edited; ``draw`` numbers random choices of heads."""
+    """Exact-match counts of a model whose ``heads`` were edited. Nothing writes this table yet.
+
+    The Heads page computes knock-outs when they are asked for. ``draw`` numbers random choices of heads.
+    """
 
     __tablename__ = "interventions"
     __table_args__ = (CheckConstraint("correct >= 0 AND correct <= total", name="counts"), WITHOUT_ROWID)
@@ -240,9 +245,9 @@ class Intervention(Base):
 
 
 class StoreState(Base):
-    """One row whose ``revision`` grows with every write that changes what pages show, so that readers can tell cheaply.
+    """One row. Its ``revision`` increases with every write that changes cached pages, so readers can check it cheaply.
 
-    Heartbeats and progress of a running run do not count: what they change is read anew every time.
+    Heartbeats and progress of a running run do not increase it: pages read those values every time.
     """
 
     __tablename__ = "store_state"
@@ -252,9 +257,9 @@ class StoreState(Base):
 
 
 MEASURED_TABLES = (Accuracy, HeadScore, AttentionDifference, TrainingLog, Checkpoint, Intervention)
-"""What running a run writes; it starts over without these rows."""
+"""The tables that training a run fills. Their rows are deleted when the run starts over."""
 RUN_TABLES = (RunTask, *MEASURED_TABLES)
-"""The tables whose rows belong to one run, in an order in which they can be inserted."""
+"""The tables whose rows belong to a run, in an order in which they can be inserted."""
 
 
 def column_names(table: type[Base]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Insert-or-replace on natural keys, in the SQL that SQLite and PostgreSQL share."""
+"""Upsert: insert rows, or replace those with the same primary key. Works on SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def _insert(connection: Connection, table: type[Base]) -> sqlite.Insert | postgr
 
 
 def upsert(connection: Connection, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert ``rows``; a row whose key exists is replaced, so sending the same rows again changes nothing."""
+    """Insert ``rows``; a row with an existing primary key is replaced. Sending the same rows again changes nothing."""
     if not rows:
         return
     statement = _insert(connection, table)
@@ -27,7 +27,7 @@ def upsert(connection: Connection, table: type[Base], rows: Sequence[Mapping[str
 
 
 def bump_revision(connection: Connection) -> None:
-    """Count the store's revision up by one."""
+    """Increase the store's revision number by one."""
     statement = _insert(connection, StoreState).values(id=1, revision=1)
     connection.execute(
         statement.on_conflict_do_update(index_elements=["id"], set_={"revision": StoreState.revision + 1})

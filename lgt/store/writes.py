@@ -1,7 +1,7 @@
-"""Creating runs, what they report, and the names people give them: one short transaction each, safe to send twice.
+"""Create runs, store what they measure, delete runs. Each write is one short transaction.
 
-A run's measurements are written only by the attempt that owns it (see :mod:`lgt.store.leases`); anybody else's are
-refused with :class:`lgt.store.errors.LeaseLost`.
+Only the attempt that owns a run may write its measurements (see :mod:`lgt.store.leases`). Other writes are refused with
+:class:`lgt.store.errors.LeaseLost`. Sending the same measurements twice changes nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, text, u
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
 from lgt.recipes.limits import check_limits, limits, variable
+from lgt.recipes.presets import transfer_length_of
 from lgt.store import blobs, leases
 from lgt.store.engine import write_transaction
 from lgt.store.errors import StoreError
@@ -35,9 +36,9 @@ from lgt.store.schema import (
 )
 from lgt.store.upserts import upsert
 
-SUBMISSIONS = 0x4C475432  # the name of PostgreSQL's lock for submitting
+SUBMISSIONS_LOCK = 0x4C475432  # key of PostgreSQL's advisory lock for submissions
 MAXIMUM_ROW_BYTES = 8 * 1024 * 1024
-"""Weights up to this size lie in the store itself, so that one file carries a playable model."""
+"""Weights up to this size are stored in the database itself, so that one file contains models that can be loaded."""
 
 
 def create_run(
@@ -52,7 +53,7 @@ def create_run(
 ) -> int:
     """Store a new run of ``config`` and return its id; see :func:`create_runs`.
 
-    ``state`` is ``queued``, or ``running`` for a run that the caller starts itself with
+    ``state`` is ``queued``, or ``running`` when the caller starts the run itself by
     :func:`lgt.store.leases.start_run`.
     """
     if RunState(state).terminal:
@@ -70,10 +71,11 @@ def create_runs(
     code_version: str = "",
     token: str | None = None,
 ) -> list[int]:
-    """Queue new runs, all or none, and return their ids; a ``token`` seen before returns the runs it made.
+    """Queue new runs, all or none of them, and return their ids.
 
-    Raises ConfigError for a config beyond the limits of this store (see :mod:`lgt.recipes.limits`), StoreError when the queue
-    would grow longer than it may.
+    ``token`` makes a submission idempotent: the same token again creates nothing and returns the ids from before.
+    Raises ConfigError for a config above the limits (see :mod:`lgt.recipes.limits`), StoreError when the queue would
+    become longer than allowed.
     """
     return _create(engine, configs, labels, experiment, code_version, RunState.QUEUED, token)
 
@@ -85,50 +87,50 @@ def _create(
     for config in configs:
         check_limits(config)
     with write_transaction(engine) as connection:
-        submit_in_turn(connection)
-        known = _made_by(connection, token, len(configs))
-        if known:
-            return known
+        lock_submissions(connection)
+        existing = _runs_of_token(connection, token, len(configs))
+        if existing:
+            return existing
         if state == RunState.QUEUED:
-            check_queue(connection, len(configs))
+            check_queue_length(connection, len(configs))
         ids = []
         for number, (config, label) in enumerate(zip(configs, labels, strict=True)):
             values = run_values(config) | {
                 "label": label, "experiment": experiment, "code_version": code_version, "state": state,
                 "token": token and f"{token}/{number}",
             }  # fmt: skip
-            if state == RunState.RUNNING:  # if its process dies before start_run it is reclaimed like any other
-                values |= leases.alive()
+            if state == RunState.RUNNING:  # with a lease: if the process dies before start_run, a worker takes over
+                values |= leases.heartbeat_values()
             ids.append(connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one())
             upsert(connection, RunTask, task_values(config, ids[-1]))
         return ids
 
 
-def _made_by(connection: Connection, token: str | None, count: int) -> list[int]:
-    """The ids of the runs that ``token`` made, in order."""
+def _runs_of_token(connection: Connection, token: str | None, count: int) -> list[int]:
+    """The ids of the runs that were created with ``token``, in order."""
     if token is None:
         return []
-    made = select(Run.id).where(Run.token.in_([f"{token}/{number}" for number in range(count)]))
-    return list(connection.scalars(made.order_by(Run.id)))
+    statement = select(Run.id).where(Run.token.in_([f"{token}/{number}" for number in range(count)]))
+    return list(connection.scalars(statement.order_by(Run.id)))
 
 
-def submit_in_turn(connection: Connection) -> None:
-    """Let no other transaction submit until this one ends. On SQLite the writer is alone anyway."""
+def lock_submissions(connection: Connection) -> None:
+    """Block other submissions until this transaction ends. SQLite needs no lock here: it has one writer at a time."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SUBMISSIONS})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": SUBMISSIONS_LOCK})
 
 
-def check_queue(connection: Connection, coming: int) -> None:
-    """Raise StoreError when ``coming`` more waiting runs would be more than the queue may hold."""
-    most = limits().queue
+def check_queue_length(connection: Connection, new: int) -> None:
+    """Raise StoreError when the queue with ``new`` more runs would be longer than its limit."""
+    limit = limits().queue
     waiting = connection.scalar(select(func.count()).select_from(Run).where(Run.state == RunState.QUEUED)) or 0
-    if waiting + coming > most:
-        raise StoreError(f"{waiting:,} runs are waiting and {coming:,} more would be above the {most:,} that may "
+    if waiting + new > limit:
+        raise StoreError(f"{waiting:,} runs are waiting; {new:,} more would exceed the limit of {limit:,} "
                          f"({variable('queue')} sets this limit); cancel some, or wait for workers")  # fmt: skip
 
 
 def run_values(config: RunConfig) -> dict[str, Any]:
-    """The columns of ``runs`` that follow from ``config``, and the time of creation."""
+    """The columns of ``runs`` that are derived from ``config``, and the time of creation."""
     return {
         "task_group": config.group, "arm": config.arm, "preset": config.preset, "position": config.model.position,
         "config": config.canonical_json(), "config_hash": config.hash(), "total_steps": config.training.steps,
@@ -137,10 +139,8 @@ def run_values(config: RunConfig) -> dict[str, Any]:
 
 
 def task_values(config: RunConfig, run_id: int) -> list[dict[str, Any]]:
-    """The rows of ``run_tasks`` for ``config``. Where it names no La, La is the longest auxiliary's, by definition."""
-    longest = max((spec.training_length for spec in config.auxiliaries), default=0)
-    longer = longest if longest > config.main.training_length else None
-    transfer_length = config.transfer_length if config.transfer_length is not None else longer
+    """The rows of ``run_tasks`` for ``config``. A config without La gets the La of its auxiliaries."""
+    transfer_length = config.transfer_length or transfer_length_of(config.tasks)
     return [asdict(spec) | {"run_id": run_id, "transfer_length": transfer_length} for spec in config.tasks]
 
 
@@ -155,11 +155,11 @@ def record_progress(
     log_rows: Sequence[LogRow],
     lease_seconds: float | None = None,
 ) -> None:
-    """Store how far the run is (steps, tokens and seconds since its start), its log, and extend its lease.
+    """Store the run's progress (steps, tokens and seconds since its start) and log rows, and extend its lease.
 
     Raises LeaseLost.
     """
-    values = {"step": step, "tokens": tokens, "seconds": seconds, **leases.alive(lease_seconds)}
+    values = {"step": step, "tokens": tokens, "seconds": seconds, **leases.heartbeat_values(lease_seconds)}
     with write_transaction(engine, results_changed=False) as connection:
         assert_lease(connection, run_id, attempt)
         connection.execute(update(Run).where(Run.id == run_id).values(values))
@@ -183,27 +183,27 @@ def record_attention_differences(
     _record(engine, AttentionDifference, run_id, attempt, step, rows)
 
 
-def record_later_attribution(
+def record_attribution(
     engine: Engine,
     run_id: int,
     step: int,
     scores: Iterable[HeadScoreRow],
     differences: Iterable[AttentionDifferenceRow],
 ) -> None:
-    """Store what was measured of the heads of a finished run after its end, both tables or neither.
+    """Store head scores and attention differences that were measured after the run's end, in one transaction.
 
-    Raises StoreError when the run is not there or not finished.
+    Raises StoreError when the run is missing or not done.
     """
     with write_transaction(engine) as connection:
-        refuse_unfinished(run_id, connection.scalar(select(Run.state).where(Run.id == run_id)))
+        check_finished(run_id, connection.scalar(select(Run.state).where(Run.id == run_id)))
         upsert(connection, HeadScore, _keyed(scores, run_id=run_id, step=step))
         upsert(connection, AttentionDifference, _keyed(differences, run_id=run_id, step=step))
 
 
-def refuse_unfinished(run_id: int, state: str | None) -> None:
-    """Raise StoreError unless ``state`` is that of a finished run."""
+def check_finished(run_id: int, state: str | None) -> None:
+    """Raise StoreError unless ``state`` is ``done``. ``None`` means that the run is missing."""
     if state != RunState.DONE:
-        raise StoreError(f"run {run_id} is {state or 'gone'}; heads can only be measured of a finished run")
+        raise StoreError(f"run {run_id} is {state or 'gone'}; only the heads of a finished run can be measured")
 
 
 def _record(engine: Engine, table: type[Base], run_id: int, attempt: int, step: int, rows: Iterable[Any]) -> None:
@@ -218,52 +218,27 @@ def _keyed(rows: Iterable[Any], **key: int) -> list[dict[str, Any]]:
 
 
 def _number(value: Any) -> Any:
-    """NaN becomes missing: SQLite would do the same silently, PostgreSQL would not."""
+    """NaN is stored as NULL on every database. SQLite does this by itself, PostgreSQL does not."""
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def record_checkpoint(engine: Engine, run_id: int, attempt: int, step: int, weights: bytes) -> None:
     """Store the safetensors bytes of the weights after ``step`` steps, with their SHA-256 and size.
 
-    Above ``MAXIMUM_ROW_BYTES`` they become a file beside the store, which the row names. Raises LeaseLost like every
-    write, and StoreError when the file cannot be written.
+    Weights above ``MAXIMUM_ROW_BYTES`` are written to a file in the store's folder of files, and the row has its name.
+    Raises LeaseLost, and StoreError when the file cannot be written.
     """
     row = {"run_id": run_id, "step": step, "sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights),
            "weights": weights, "uri": None}  # fmt: skip
     if len(weights) > MAXIMUM_ROW_BYTES:
         row |= {"weights": None, "uri": blobs.checkpoint_name(run_id, step)}
-        blobs.write_file(blobs.folder(engine.url), str(row["uri"]), weights)
+        blobs.write_file(blobs.files_folder(engine.url), str(row["uri"]), weights)
     with write_transaction(engine) as connection:
         assert_lease(connection, run_id, attempt)
         upsert(connection, Checkpoint, [row])
 
 
-def describe_run(
-    engine: Engine,
-    run_id: int,
-    *,
-    label: str | None = None,
-    notes: str | None = None,
-    tags: Iterable[str] | None = None,
-) -> None:
-    """Change the names people give a run; ``None`` leaves a field as it is. Raises StoreError for a missing run."""
-    given: Mapping[str, str | None] = {
-        "label": label, "notes": notes, "tags": None if tags is None else joined_tags(tags),
-    }  # fmt: skip
-    values = {name: value for name, value in given.items() if value is not None}
-    if not values:
-        return
-    with write_transaction(engine) as connection:
-        if connection.execute(update(Run).where(Run.id == run_id).values(values)).rowcount != 1:
-            raise StoreError(f"run {run_id}: not in the store; see `python -m lgt runs`")
-
-
-def joined_tags(tags: Iterable[str]) -> str:
-    """Tags as they are stored: each once, sorted, comma-separated; a comma within a tag becomes a space."""
-    return ",".join(sorted({" ".join(tag.replace(",", " ").split()) for tag in tags} - {""}))
-
-
 def delete_runs(engine: Engine, run_ids: Iterable[int]) -> int:
-    """Delete runs with everything they measured; return how many there were. Running ones are fenced by that too."""
+    """Delete runs and all their measurements; returns how many existed. A running one's next write is refused."""
     with write_transaction(engine) as connection:
         return connection.execute(delete(Run).where(Run.id.in_(list(run_ids)))).rowcount

@@ -9,16 +9,16 @@ import streamlit as st
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
-from lgt.execution import local
+from lgt.execution import worker_processes
 from lgt.recipes.labels import run_label
 from lgt.recipes.limits import read_only
-from lgt.store import leases, marks, queries, queue, writes
+from lgt.store import leases, queries, queue, tags, writes
 from lgt.store.engine import database_url, open_store
 from lgt.store.errors import StoreError
 from lgt.store.schema import RunState
 from lgt.ui import data
 
-READY_SECONDS = local.IDLE_SECONDS - 30.0
+READY_SECONDS = worker_processes.IDLE_SECONDS - 30.0
 """After so long a worker that was kept ready is about to leave, and another may be needed."""
 MOST_SEEDS = 1000
 LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
@@ -48,7 +48,7 @@ def submit(configs: Sequence[RunConfig], token: str) -> list[int]:
     """
     engine = open_store(database_url())
     ids = writes.create_runs(engine, configs, labels=[run_label(config) for config in configs], token=token)
-    local.ensure_workers(database_url(), len(ids))
+    worker_processes.ensure_workers(database_url(), len(ids))
     return ids
 
 
@@ -60,18 +60,18 @@ def cancel(run_id: int) -> bool:
 def retry(run_id: int) -> bool:
     """Queue an ended run again and see to it that workers are there; False when it has not failed."""
     again = queue.retry(open_store(database_url()), run_id)
-    local.ensure_workers(database_url(), 1)
+    worker_processes.ensure_workers(database_url(), 1)
     return again
 
 
 def retag(run_ids: Sequence[int], *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> list[int]:
-    """Add and remove tags (see :mod:`lgt.store.marks`); returns the ids of the runs that this changed."""
-    return marks.retag(open_store(database_url()), run_ids, add=add, remove=remove)
+    """Add and remove tags (see :mod:`lgt.store.tags`); returns the ids of the runs that this changed."""
+    return tags.change_tags(open_store(database_url()), run_ids, add=add, remove=remove)
 
 
 def note(run_ids: Sequence[int], text: str) -> None:
     """Replace the note of runs."""
-    marks.note(open_store(database_url()), run_ids, text)
+    tags.set_note(open_store(database_url()), run_ids, text)
 
 
 def delete(run_ids: Sequence[int]) -> int:
@@ -81,7 +81,7 @@ def delete(run_ids: Sequence[int]) -> int:
 
 def start_workers(runs: int) -> int:
     """Start workers on this machine for so many waiting runs, as far as slots are free; returns how many."""
-    return local.ensure_workers(database_url(), runs)
+    return worker_processes.ensure_workers(database_url(), runs)
 
 
 def keep_worker_ready() -> None:
@@ -97,7 +97,7 @@ def keep_worker_ready() -> None:
 def _ready_worker(url: str) -> int:
     """How many workers were started; asked at most once in a while, however often pages are drawn."""
     try:
-        return 0 if local.busy_slots(url) else local.ensure_workers(url, 1)
+        return 0 if worker_processes.busy_slots(url) else worker_processes.ensure_workers(url, 1)
     except StoreError as error:
         logging.getLogger(__name__).warning("no worker is kept ready: %s", error)
         return 0
@@ -105,4 +105,4 @@ def _ready_worker(url: str) -> int:
 
 def workers() -> int:
     """How many workers of the dashboard are there now on this machine."""
-    return local.busy_slots(database_url())
+    return worker_processes.busy_slots(database_url())

@@ -18,7 +18,7 @@ from lgt.experiments.judgements import Judgement
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS
 from lgt.recipes.settings import Setting
-from lgt.store import live, queries
+from lgt.store import checkpoints, live, queries
 from lgt.store.comparisons import Comparison, comparisons
 from lgt.store.engine import Engine, database_file, database_url, migrate_if_older, open_store
 
@@ -82,7 +82,7 @@ def _final_accuracy(url: str, revision: str) -> pd.DataFrame:
 
 @st.cache_data(show_spinner=False, max_entries=4)
 def _checkpoints(url: str, revision: str) -> pd.DataFrame:
-    return queries.checkpoints(_engine(url))
+    return checkpoints.list_checkpoints(_engine(url))
 
 
 def url() -> str:

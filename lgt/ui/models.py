@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from lgt.core.config import RunConfig
-from lgt.store import queries
+from lgt.store import checkpoints, queries
 from lgt.ui import data
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def _loaded(url: str, run_id: int, sha256: str) -> tuple[RunConfig, Decoder]:
 
     engine = data.engine()
     config = queries.run(engine, run_id).config
-    return config, from_bytes(queries.checkpoint(engine, run_id).weights, config.model)
+    return config, from_bytes(checkpoints.read_checkpoint(engine, run_id).weights, config.model)
 
 
 def load(run_id: int) -> tuple[RunConfig, Decoder]:

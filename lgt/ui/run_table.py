@@ -11,7 +11,7 @@ import pandas as pd
 from lgt.core.config import LABELS, Arm, RunConfig
 from lgt.recipes.commands import reference_of
 from lgt.recipes.labels import ARM_TITLES, POSITIONS, pair_title
-from lgt.store.marks import ARCHIVED, DELETED, STAR
+from lgt.store.tags import ARCHIVED, DELETED, STAR
 
 COLUMNS = (
     "run_id", "star", "pair", "side", "preset", "seed", "state", "transfer", "trained", "position", "steps", "seconds",

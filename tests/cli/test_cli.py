@@ -217,7 +217,7 @@ def test_several_workers_share_a_queue_and_a_slot_is_respected(capsys, tmp_path,
     rows = json.loads(lgt(capsys, "runs", "--json", *store)[1])
     assert {row["state"] for row in rows} == {"done"} and len({row["owner"] for row in rows}) == 2
     monkeypatch.setenv("LGT_MAX_WORKERS", "1")
-    from lgt.execution.local import take_slot
+    from lgt.execution.worker_processes import take_slot
 
     held = take_slot(open_store(store[1]).url.render_as_string())
     assert held is not None and "as many workers are running" in lgt(capsys, "worker", "--slot", *store)[1]

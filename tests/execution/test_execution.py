@@ -10,7 +10,7 @@ from sqlalchemy import select, update
 
 from lgt.core.version import code_version
 from lgt.evaluation import exact_match
-from lgt.execution import local, worker
+from lgt.execution import worker, worker_processes
 from lgt.execution.campaign import campaign_status, queue_missing
 from lgt.execution.log_tail import LogTail
 from lgt.experiments.entries import Experiment
@@ -18,7 +18,7 @@ from lgt.model.batch import Batch
 from lgt.model.checkpoint import from_bytes
 from lgt.model.decoder import Decoder
 from lgt.recipes.builders import three_arms
-from lgt.store import backup, export, integrity, leases, merge, queries, writes
+from lgt.store import backup, checkpoints, export, integrity, leases, merge, queries, writes
 from lgt.store.engine import open_store, write_transaction
 from lgt.store.schema import Run
 from lgt.training.fused.library import library
@@ -45,7 +45,7 @@ def test_a_worker_fills_the_store_and_stops_when_the_queue_is_empty(engine):
     heads = queries.head_scores(engine, [run_id])
     assert len(heads) == 3 * 3 * 8, "3 tasks, one length in each of 3 zones, 8 heads"
     assert len(queries.attention_differences(engine, [run_id])) == 2 * 3 * 8
-    assert queries.checkpoint(engine, run_id).step == 8
+    assert checkpoints.read_checkpoint(engine, run_id).step == 8
     assert queries.training_log(engine, [run_id]).step.tolist() == list(range(1, 9))
     assert worker.work(engine, report=lambda line: None) == 0
 
@@ -78,15 +78,15 @@ def test_large_weights_lie_beside_the_store_and_go_where_the_run_goes(engine, mo
     monkeypatch.setattr(writes, "MAXIMUM_ROW_BYTES", 1000)
     run_id = writes.create_run(engine, quick())
     worker.work(engine, report=lambda line: None)
-    weights = queries.checkpoint(engine, run_id).weights
+    weights = checkpoints.read_checkpoint(engine, run_id).weights
     (path,) = (tmp_path / "a.db.files").iterdir()
     assert path.read_bytes() == weights and from_bytes(weights, quick().model)
     backup.backup(engine, tmp_path / "backup.db")
     other = open_store(str(tmp_path / "other.db"))
     assert merge.merge(other, str(tmp_path / "backup.db")).added == 1
-    assert queries.checkpoint(other, 1).weights == weights and integrity.integrity(other) == []
+    assert checkpoints.read_checkpoint(other, 1).weights == weights and integrity.integrity(other) == []
     backup.restore(tmp_path / "backup.db", str(tmp_path / "restored.db"))
-    assert queries.checkpoint(open_store(str(tmp_path / "restored.db")), run_id).weights == weights
+    assert checkpoints.read_checkpoint(open_store(str(tmp_path / "restored.db")), run_id).weights == weights
     export.export(other, tmp_path / "out")
     assert (tmp_path / "out" / "checkpoints" / "run-1-step-8.safetensors").read_bytes() == weights
     path.unlink()
@@ -124,7 +124,7 @@ def test_the_same_run_twice_stores_the_same_counts(engine):
     worker.work(engine, report=lambda line: None)
     first, second = (queries.accuracy(engine, [i], "all").drop(columns="run_id") for i in ids)
     assert first.equals(second)
-    assert queries.checkpoint(engine, ids[0]).sha256 == queries.checkpoint(engine, ids[1]).sha256
+    assert checkpoints.read_checkpoint(engine, ids[0]).sha256 == checkpoints.read_checkpoint(engine, ids[1]).sha256
 
 
 def test_a_campaign_queues_what_is_missing_once(engine):
@@ -142,9 +142,9 @@ def test_a_password_is_in_no_log_and_no_store(engine, monkeypatch):
     with tail:
         logging.getLogger("lgt").error("cannot reach postgresql://lgt:s3cret/+@host/db")
     assert tail.text().endswith("postgresql://lgt:***@host/db")
-    command = local.worker_command("--slot")
+    command = worker_processes.worker_command("--slot")
     assert "s3cret" not in " ".join(command)
-    assert local.environment("postgresql://lgt:s3cret@host/db")["LGT_DATABASE_URL"].endswith("s3cret@host/db")
+    assert worker_processes.worker_environment("postgresql://lgt:s3cret@host/db")["LGT_DATABASE_URL"].endswith("s3cret@host/db")
 
 
 def test_only_the_newest_lines_of_a_log_are_kept():

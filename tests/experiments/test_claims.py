@@ -24,8 +24,8 @@ from lgt.report.html import svg, write_report
 from lgt.store import leases, queries, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
-from lgt.store.marks import DELETED, retag
 from lgt.store.merge import merge
+from lgt.store.tags import DELETED, retag
 from lgt.ui.panels import repeat_sentence
 from tests.conftest import ROOT
 

@@ -19,7 +19,7 @@ from streamlit.testing.v1 import AppTest
 
 from lgt.model.checkpoint import CheckpointError, from_bytes, to_bytes
 from lgt.model.decoder import Decoder
-from lgt.store import blobs, integrity, leases, queries, writes
+from lgt.store import blobs, checkpoints, integrity, leases, queries, writes
 from lgt.store.engine import open_store, write_transaction
 from lgt.store.errors import StoreError
 from tests.conftest import ROOT
@@ -86,9 +86,9 @@ def test_r9_damage_is_found_before_anything_is_loaded(tmp_path: Path, monkeypatc
     sound = to_bytes(Decoder(MODEL))
     run_id = writes.create_run(store, config())
     attempt = leases.start_run(store, run_id, "w", "cpu")
-    leases.keep_state(store, run_id, attempt, 3, sound, "code")
+    leases.save_state(store, run_id, attempt, 3, sound, "code")
     writes.record_checkpoint(store, run_id, attempt, 3, sound)
-    (state,) = blobs.folder(store.url).iterdir()
+    (state,) = blobs.files_folder(store.url).iterdir()
     source = random.Random(3)
     for number in range(size(30, 300)):
         damaged = bytearray(sound)
@@ -97,14 +97,14 @@ def test_r9_damage_is_found_before_anything_is_loaded(tmp_path: Path, monkeypatc
         else:
             damaged[source.randrange(len(sound))] ^= 1 << source.randrange(8)
         state.write_bytes(damaged)
-        assert blobs.kept_state(store, run_id, "code") is None
+        assert blobs.newest_state(store, run_id, "code") is None
         with write_transaction(store) as connection:
             connection.execute(text("UPDATE checkpoints SET weights = :w"), {"w": bytes(damaged)})
         with pytest.raises(StoreError, match="damaged"):
-            queries.checkpoint(store, run_id)
+            checkpoints.read_checkpoint(store, run_id)
     state.write_bytes(sound)
-    assert blobs.kept_state(store, run_id, "code") == sound
-    assert blobs.kept_state(store, run_id, "other code") is None, "numbers of two codes do not mix"
+    assert blobs.newest_state(store, run_id, "code") == sound
+    assert blobs.newest_state(store, run_id, "other code") is None, "numbers of two codes do not mix"
     with pytest.raises(StoreError, match="is not the name of a file"):
         blobs.read_file(tmp_path, "../../etc/passwd", 10, hashlib.sha256().hexdigest())
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import event
 
-from lgt.store import integrity, migrate, queries, queue
+from lgt.store import checkpoints, integrity, migrate, queries, queue
 from lgt.store.engine import migrate_if_older, open_store
 from tests.faults import size
 from tests.faults.processes import ended, started
@@ -65,7 +65,7 @@ def test_r13_an_old_store_is_upgraded_and_reads_the_same(stored: Path, tmp_path:
     assert integrity.integrity(store) == []
     frame = queries.runs(store)
     assert frame.state.tolist() == ["done", "failed", "queued", "running"]
-    assert not queries.accuracy(store, [1]).empty and queries.checkpoint(store, 1).step == 20
+    assert not queries.accuracy(store, [1]).empty and checkpoints.read_checkpoint(store, 1).step == 20
     assert queries.run(store, 4).stale and queue.requeue_expired(store) == [4]
     assert queue.claim(store, "w", "cpu") == (3, 1) and queue.claim(store, "w", "cpu") == (4, 2)
 

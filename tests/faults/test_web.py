@@ -13,9 +13,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lgt.core.checks import ConfigError
-from lgt.execution import local
+from lgt.execution import worker_processes
 from lgt.recipes.presets import group_config
-from lgt.store import backup, integrity, merge, queries, writes
+from lgt.store import backup, integrity, merge, queries, tags, writes
 from lgt.store.engine import open_store
 from lgt.store.errors import StoreError
 from lgt.ui import actions
@@ -75,11 +75,11 @@ def test_no_more_workers_start_than_there_are_slots(tmp_path: Path, monkeypatch)
     monkeypatch.setenv("LGT_MAX_WORKERS", "2")
     url = f"sqlite:///{tmp_path / 'results.db'}"
     open_store(url)
-    slots = [local.take_slot(url) for _ in range(3)]
-    assert [slot is not None for slot in slots] == [True, True, False] and local.busy_slots(url) == 2
-    assert local.ensure_workers(url, 9) == 0
+    slots = [worker_processes.take_slot(url) for _ in range(3)]
+    assert [slot is not None for slot in slots] == [True, True, False] and worker_processes.busy_slots(url) == 2
+    assert worker_processes.ensure_workers(url, 9) == 0
     slots[0].release()
-    assert local.busy_slots(url) == 1 and local.busy_slots(f"{url}.other") == 0
+    assert worker_processes.busy_slots(url) == 1 and worker_processes.busy_slots(f"{url}.other") == 0
 
 
 def test_r12_the_queue_is_bounded(tmp_path: Path, monkeypatch) -> None:
@@ -103,7 +103,7 @@ def test_r12_the_queue_is_bounded(tmp_path: Path, monkeypatch) -> None:
 def test_r12_thirty_clicks_make_one_job(tmp_path: Path, monkeypatch) -> None:
     store = tmp_path / "results.db"
     monkeypatch.setenv("LGT_DATABASE_URL", str(store))
-    monkeypatch.setattr(local, "ensure_workers", lambda url, runs: 0)
+    monkeypatch.setattr(worker_processes, "ensure_workers", lambda url, runs: 0)
     page = str(ROOT / "pages/launch.py")
     tabs = [AppTest.from_file(page, default_timeout=60).run() for _ in range(size(6, 30))]
     for tab in tabs:  # all were opened before the first click
@@ -157,9 +157,9 @@ def test_read_only_refuses_every_write_in_the_write_functions(tmp_path: Path, mo
         lambda: writes.create_run(store, config()), lambda: leases.cancel_run(store, run_id),
         lambda: leases.start_run(store, run_id, "w", "cpu"), lambda: queue.claim(store, "w", "cpu"),
         lambda: queue.retry(store, run_id), lambda: writes.delete_runs(store, [run_id]),
-        lambda: writes.describe_run(store, run_id, label="x"), lambda: backup.restore(copy, str(path)),
+        lambda: tags.set_note(store, [run_id], "x"), lambda: backup.restore(copy, str(path)),
         lambda: open_store(str(path)), lambda: open_store(str(tmp_path / "new.db")),
-        lambda: local.ensure_workers(str(path), 1), lambda: merge.merge(store, str(copy)),
+        lambda: worker_processes.ensure_workers(str(path), 1), lambda: merge.merge(store, str(copy)),
     ):  # fmt: skip
         with pytest.raises(StoreError, match="LGT_READ_ONLY is set"):
             write()

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 import lgt.model.decoder
 from lgt.execution import worker
-from lgt.store import blobs, integrity, leases, queries, queue, writes
+from lgt.store import blobs, checkpoints, integrity, leases, queries, queue, writes
 from lgt.store.engine import LeaseLost, open_store, write_transaction
 from lgt.store.schema import RunState
 from tests.faults import size
@@ -37,7 +37,7 @@ def outcome(store, run_id):
     tables = [queries.accuracy(store, [run_id], "all"), queries.head_scores(store, [run_id], "all"),
               queries.attention_differences(store, [run_id], "all"), log]  # fmt: skip
     counts = [table.drop(columns="run_id", errors="ignore").to_dict("records") for table in tables]
-    return counts, queries.checkpoint(store, run_id).sha256
+    return counts, checkpoints.read_checkpoint(store, run_id).sha256
 
 
 @pytest.fixture(scope="module")
@@ -74,8 +74,8 @@ def test_r3_r4_kill_9_at_any_point(tmp_path: Path, uninterrupted) -> None:
         worker.work(store, report=silent)
         assert queries.run(store, run_id).state is RunState.DONE
         assert outcome(store, run_id) == uninterrupted
-        left = blobs.folder(store.url)
-        blobs.sweep(store, older_than=-1.0)
+        left = blobs.files_folder(store.url)
+        blobs.remove_orphans(store, older_than=-1.0)
         assert not left.exists() or not list(left.iterdir())
     assert deaths >= size(15, 300), "most workers must die before the end"
 
@@ -90,7 +90,7 @@ def whole_and_kept(store, run_id: int, notes: Path) -> None:
     with store.connect() as connection:
         state = connection.execute(text("SELECT file, size, sha256 FROM training_states")).first()
     if state is not None:
-        assert blobs.read_file(blobs.folder(store.url), state.file, state.size, state.sha256)
+        assert blobs.read_file(blobs.files_folder(store.url), state.file, state.size, state.sha256)
 
 
 def wait_until(answer, seconds: float = 60.0) -> None:
@@ -130,7 +130,7 @@ def test_r5_a_worker_that_slept_past_its_lease_is_fenced(tmp_path: Path) -> None
     stop_outside_a_transaction(sleeper.pid, path)
     wait_until(lambda: queue.requeue_expired(store) == [run_id])
     assert queue.claim(store, "the next", "cpu") == (run_id, 2)
-    leases.start_over(store, run_id, 2)
+    leases.reset_run(store, run_id, 2)
     with write_transaction(store) as connection:  # alive for the whole test; the sleeper calls 0.2 s of silence late
         connection.execute(text("UPDATE runs SET heartbeat_at = heartbeat_at + 600, lease_until = lease_until + 600"))
     os.kill(sleeper.pid, signal.SIGCONT)

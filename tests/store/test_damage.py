@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
+from lgt.store import checkpoints, integrity, leases, migrate, queries, sqlite_files, writes
 from lgt.store import engine as engines
-from lgt.store import files, integrity, leases, migrate, queries, writes
 from lgt.store.engine import StoreError, open_store, write_transaction
 from lgt.store.schema import APPLICATION_ID
 from tests.store.test_store import ACCURACY, CONFIG, finished_run
@@ -131,10 +131,10 @@ def read_everything(engine: Engine) -> None:
     for read in (queries.accuracy, queries.head_scores, queries.attention_differences):
         read(engine, ids, step="all")
     queries.training_log(engine, ids)
-    queries.checkpoints(engine, ids)
+    checkpoints.list_checkpoints(engine, ids)
     for run_id in ids:
         queries.run(engine, run_id)
-        queries.checkpoint(engine, run_id)
+        checkpoints.read_checkpoint(engine, run_id)
 
 
 def test_integrity_finds_damage_that_opening_does_not(whole: Path, tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ def test_a_link_to_nowhere_is_refused(tmp_path: Path) -> None:
 def test_network_filesystems_are_refused_for_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(f"/dev/a / ext4 rw 0 0\nserver:/x {tmp_path}/far nfs4 rw 0 0\n")
-    assert files.filesystem_of(tmp_path / "far" / "results.db", mounts) == "nfs4"
-    assert files.filesystem_of(tmp_path / "farther" / "results.db", mounts) == "ext4"
-    monkeypatch.setattr(files, "filesystem_of", lambda path: "nfs4")
+    assert sqlite_files.filesystem_of(tmp_path / "far" / "results.db", mounts) == "nfs4"
+    assert sqlite_files.filesystem_of(tmp_path / "farther" / "results.db", mounts) == "ext4"
+    monkeypatch.setattr(sqlite_files, "filesystem_of", lambda path: "nfs4")
     with pytest.raises(StoreError, match="PostgreSQL"):
         open_store(str(tmp_path / "results.db"))
 
@@ -193,7 +193,7 @@ def test_a_read_only_folder(whole: Path, tmp_path: Path) -> None:
 
 def test_a_store_that_may_not_be_written(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = copied(whole, tmp_path)
-    monkeypatch.setattr(files, "is_writable", lambda path: False)
+    monkeypatch.setattr(sqlite_files, "is_writable", lambda path: False)
     with pytest.raises(StoreError, match="read-only"):
         open_store(str(path))
     assert len(queries.runs(open_store(str(path), read_only=True))) == 2

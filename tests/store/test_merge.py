@@ -15,7 +15,7 @@ from sqlalchemy import Engine, text
 from lgt.core.config import Arm, Position, RunConfig
 from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
 from lgt.recipes.presets import group_config
-from lgt.store import backup, export, integrity, leases, merge, queries, thinning, writes
+from lgt.store import backup, checkpoints, export, integrity, leases, merge, queries, thinning, writes
 from lgt.store.engine import StoreError, open_store, read_connection, write_transaction
 from lgt.store.schema import RUN_TABLES
 from tests.store.test_store import ACCURACY, CONFIG, WEIGHTS, finished_run
@@ -39,15 +39,14 @@ def test_merging_copies_finished_runs_once(store: Engine, tmp_path: Path) -> Non
     other_path = str(tmp_path / "other.db")
     other = open_store(other_path)
     finished_run(other)
-    theirs = finished_run(other)
+    theirs = finished_run(other, label="theirs")
     writes.create_run(other, queries.run(other, theirs).config, token="still queued")
-    writes.describe_run(other, theirs, label="theirs")
     assert merge.merge(store, other_path) == merge.MergeReport(added=2, skipped=0)
     assert queries.runs(store).label.tolist() == ["first", "first", "theirs"]
     merged = queries.run(store, 3)
     original = queries.run(other, theirs)
     assert (merged.config, merged.created_at, merged.tasks) == (original.config, original.created_at, original.tasks)
-    assert queries.checkpoint(store, 3).weights == WEIGHTS
+    assert checkpoints.read_checkpoint(store, 3).weights == WEIGHTS
     assert counts(store) == {name: 3 * n // 2 for name, n in counts_of_finished(other).items()}
     once = counts(store)
     assert merge.merge(store, other_path) == merge.MergeReport(added=0, skipped=2)
@@ -118,7 +117,7 @@ def test_export_writes_every_table_with_counts(store: Engine, tmp_path: Path, fo
 def test_csv_cells_cannot_become_formulas(store: Engine, tmp_path: Path) -> None:
     dangerous = ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "safe", "a=b"]
     for label in dangerous:
-        writes.describe_run(store, finished_run(store), label=label)
+        finished_run(store, label=label)
     export.export(store, tmp_path / "out", "csv")
     with (tmp_path / "out" / "runs.csv").open(newline="") as lines:
         labels = [row["label"] for row in csv.DictReader(lines)]
@@ -148,7 +147,7 @@ def test_a_backup_restores_what_it_saw(store: Engine, tmp_path: Path) -> None:
     assert kept is not None and kept.read_bytes() == b"garbage" * 1000
     restored = open_store(str(path))
     assert integrity.integrity(restored) == []
-    assert queries.checkpoint(restored, 1).weights == WEIGHTS
+    assert checkpoints.read_checkpoint(restored, 1).weights == WEIGHTS
     assert sorted(os.listdir(tmp_path)) == sorted([path.name, saved.name, kept.name])
 
 
@@ -214,7 +213,7 @@ def test_thinning_out_keeps_typical_and_weakest_runs_and_makes_the_file_smaller(
     ]
     before, accuracy = path.stat().st_size, queries.accuracy(store, gone, "all")
     assert thinning.thin(store) == thinning.ThinReport(len(gone), 0) and path.stat().st_size < before - 20_000
-    assert queries.checkpoints(store).run_id.tolist() == kept
+    assert checkpoints.list_checkpoints(store).run_id.tolist() == kept
     assert queries.accuracy(store, gone, "all").equals(accuracy) and integrity.integrity(store) == []
     assert thinning.thin(store) == thinning.ThinReport(0, 0)
 

@@ -13,7 +13,7 @@ from sqlalchemy import Engine, text
 
 from lgt.core.config import RunConfig, TaskSpec
 from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
-from lgt.store import blobs, leases, queries, writes
+from lgt.store import blobs, checkpoints, leases, queries, tags, writes
 from lgt.store.engine import LeaseLost, StoreError, database_url, open_store, read_connection, write_transaction
 from lgt.store.schema import VERSION_TABLE, Base, RunState
 
@@ -28,9 +28,9 @@ DIFFERENCES = [AttentionDifferenceRow("reverse_add", "no_carry", 6, layer, 0, 1.
 WEIGHTS = bytes(range(256)) * 20
 
 
-def finished_run(engine: Engine, config: RunConfig = CONFIG) -> int:
+def finished_run(engine: Engine, config: RunConfig = CONFIG, label: str = "first") -> int:
     """The id of a run with rows in every table that a run writes."""
-    run_id = writes.create_run(engine, config, label="first", code_version="abc")
+    run_id = writes.create_run(engine, config, label=label, code_version="abc")
     attempt = leases.start_run(engine, run_id, "worker", "cpu")
     send(engine, run_id, attempt)
     leases.finish_run(engine, run_id, attempt, "done")
@@ -74,7 +74,7 @@ def test_a_run_reads_back_as_it_was_written(engine: Engine) -> None:
         ("reverse_add", "main", 4, 8),
         ("no_carry", "auxiliary", 8, 8),
     ]
-    assert queries.checkpoint(engine, run_id).weights == WEIGHTS
+    assert checkpoints.read_checkpoint(engine, run_id).weights == WEIGHTS
     assert queries.existing_with_hash(engine, CONFIG.hash(), ["done"]) == run_id
     assert queries.training_log(engine, [run_id]).loss.tolist() == [0.2, 0.1]
 
@@ -151,8 +151,8 @@ def test_every_write_of_a_lost_attempt_is_refused(engine: Engine) -> None:
     ):
         with pytest.raises(LeaseLost):
             write()
-    assert leases.cancel_requested(engine, run_id, stale)
-    assert not leases.cancel_requested(engine, run_id, current)
+    assert leases.lease_lost(engine, run_id, stale)
+    assert not leases.lease_lost(engine, run_id, current)
     assert queries.run(engine, run_id).state is RunState.RUNNING
     assert queries.accuracy(engine, [run_id], step="all").empty
     send(engine, run_id, current)
@@ -259,18 +259,17 @@ def test_deleting_a_run_deletes_its_rows_and_its_number_is_not_used_again(engine
     assert not queries.accuracy(engine, [first]).empty
 
 
-def test_names_can_change_and_tags_are_tidied(engine: Engine) -> None:
+def test_notes_can_change_and_tags_are_tidied(engine: Engine) -> None:
     run_id = finished_run(engine)
-    writes.describe_run(engine, run_id, notes="<b>50% \N{SNOWMAN}</b>", tags=["b", " a,c ", "b", ""])
+    tags.set_note(engine, [run_id], "<b>50% \N{SNOWMAN}</b>")
+    assert tags.change_tags(engine, [run_id, 99], add=["b", " a,c ", "b", ""]) == [run_id]
     record = queries.run(engine, run_id)
     assert (record.label, record.notes, record.tags) == ("first", "<b>50% \N{SNOWMAN}</b>", ("a c", "b"))
-    with pytest.raises(StoreError, match="run 99: not in the store"):
-        writes.describe_run(engine, 99, label="x")
 
 
 def test_missing_runs_and_checkpoints_say_so_in_one_line(engine: Engine) -> None:
     run_id = writes.create_run(engine, CONFIG)
-    for read in (lambda: queries.run(engine, 99), lambda: queries.checkpoint(engine, run_id)):
+    for read in (lambda: queries.run(engine, 99), lambda: checkpoints.read_checkpoint(engine, run_id)):
         with pytest.raises(StoreError, match=r"run \d+: .*python -m lgt runs") as caught:
             read()
         assert "\n" not in str(caught.value)
@@ -283,7 +282,7 @@ def test_a_checkpoint_is_checked_before_it_is_used(engine: Engine) -> None:
     with write_transaction(engine) as connection:
         connection.execute(text("UPDATE checkpoints SET weights = :w"), {"w": WEIGHTS[:-1] + b"x"})
     with pytest.raises(StoreError, match="SHA-256"):
-        queries.checkpoint(engine, run_id)
+        checkpoints.read_checkpoint(engine, run_id)
 
 
 def test_weights_above_8_mb_lie_beside_the_store_and_are_checked_all_the_same(engine: Engine) -> None:
@@ -292,17 +291,17 @@ def test_weights_above_8_mb_lie_beside_the_store_and_are_checked_all_the_same(en
     writes.record_checkpoint(engine, run_id, attempt, 1, bytes(8 * 1024 * 1024))
     large = bytes(8 * 1024 * 1024) + b"!"
     writes.record_checkpoint(engine, run_id, attempt, 2, large)
-    (path,) = blobs.folder(engine.url).iterdir()
-    assert path.read_bytes() == large == queries.checkpoint(engine, run_id).weights
+    (path,) = blobs.files_folder(engine.url).iterdir()
+    assert path.read_bytes() == large == checkpoints.read_checkpoint(engine, run_id).weights
     path.write_bytes(large[:-1] + b"?")
     with pytest.raises(StoreError, match="SHA-256 differs"):
-        queries.checkpoint(engine, run_id)
+        checkpoints.read_checkpoint(engine, run_id)
     path.write_bytes(large + b"!")
     with pytest.raises(StoreError, match="8,388,610 bytes instead of 8,388,609"):
-        queries.checkpoint(engine, run_id)
+        checkpoints.read_checkpoint(engine, run_id)
     path.unlink()
     with pytest.raises(StoreError, match="cannot be read: No such file"):
-        queries.checkpoint(engine, run_id)
+        checkpoints.read_checkpoint(engine, run_id)
 
 
 def test_database_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from lgt.execution import ensemble_worker as together
 from lgt.execution import worker
 from lgt.execution.ensemble_worker import claim_together, execute_together
 from lgt.model.decoder import Decoder, initialise
-from lgt.store import leases, queries, queue, writes
+from lgt.store import checkpoints, leases, queries, queue, writes
 from lgt.store.engine import open_store, write_transaction
 from lgt.store.errors import LeaseLost, StoreError
 from lgt.store.schema import Run
@@ -230,7 +230,8 @@ def test_a_worker_trains_alike_runs_as_one_and_stores_what_they_give_alone(engin
         record = queries.run(engine, one)
         assert record.step == 8 and record.tokens == queries.run(engine, other).tokens and record.attempt == 1
         shared = one != ids[2]  # the third run of a queue worked off in twos was alone
-        assert ("up to 2 runs together" in record.device) == shared and queries.checkpoint(engine, one).step == 8
+        assert ("up to 2 runs together" in record.device) == shared
+        assert checkpoints.read_checkpoint(engine, one).step == 8
 
 
 def test_only_runs_of_one_experiment_that_differ_in_the_seed_are_claimed_together(engine):
@@ -249,7 +250,7 @@ def test_only_runs_of_one_experiment_that_differ_in_the_seed_are_claimed_togethe
 
 def test_a_run_that_another_worker_takes_first_is_left_to_it(engine, monkeypatch):
     ids = queued(engine)
-    real = together.queued_alike
+    real = together.queued_with_other_seeds
 
     def slowly(engine, first) -> Iterator:
         for record in real(engine, first):
@@ -257,7 +258,7 @@ def test_a_run_that_another_worker_takes_first_is_left_to_it(engine, monkeypatch
                 assert queue.claim(engine, "another", "cpu") == (ids[1], 1)
             yield record
 
-    monkeypatch.setattr(together, "queued_alike", slowly)
+    monkeypatch.setattr(together, "queued_with_other_seeds", slowly)
     assert [(record.id, attempt) for record, attempt in claim_together(engine, most=3)] == [(ids[0], 1), (ids[2], 1)]
     assert queries.run(engine, ids[1]).owner == "another"
 

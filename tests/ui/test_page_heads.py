@@ -12,7 +12,7 @@ from lgt.metrics.by_seed import transfer_by_seed
 from lgt.metrics.trajectory import tracking, trajectory
 from lgt.recipes.presets import group_config
 from lgt.recipes.settings import Setting
-from lgt.store import leases, queries, writes
+from lgt.store import checkpoints, leases, queries, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from tests.conftest import ROOT
@@ -32,7 +32,7 @@ def charts(app) -> int:
 def runs_of(store, group: str, preset: str, arm: str = "co-trained") -> tuple[dict[int, int], dict[int, int]]:
     """Run ids by seed of one side of a pair: those whose weights are stored, and the others."""
     engine = open_store(str(store))
-    kept = set(queries.checkpoints(engine).run_id)
+    kept = set(checkpoints.list_checkpoints(engine).run_id)
     runs = sorted(comparisons(engine)[Setting(group, preset, "rope")].runs[arm].items())
     return {seed: i for seed, i in runs if i in kept}, {seed: i for seed, i in runs if i not in kept}
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lgt.recipes.presets import group_config
-from lgt.store import leases, queries, writes
+from lgt.store import checkpoints, leases, queries, writes
 from lgt.store.engine import open_store
 from tests.store.test_damage import newer
 from tests.ui.test_pages import opened as page_opened
@@ -153,7 +153,7 @@ def test_what_is_hidden_is_not_told(shipped, monkeypatch):
 
 def playable(store, group: str, preset: str = "demo") -> int:
     """The newest run of the pair ``group`` that has weights."""
-    kept = queries.checkpoints(open_store(str(store)))
+    kept = checkpoints.list_checkpoints(open_store(str(store)))
     chosen = kept[(kept.task_group == group) & (kept.arm == "co-trained") & (kept.preset == preset)]
     return int(chosen[chosen.position == "rope"].run_id.max())
 

@@ -14,7 +14,7 @@ from lgt.core.config import TaskSpec
 from lgt.metrics.by_seed import transfer_by_seed
 from lgt.recipes import commands
 from lgt.recipes.presets import custom_config, group_config
-from lgt.store import leases, marks, queries, writes
+from lgt.store import checkpoints, leases, queries, tags, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from lgt.ui import actions, run_table
@@ -63,11 +63,11 @@ def test_every_word_and_every_facet_narrows_the_table(shipped):
 
 def test_marks_decide_where_a_run_is_shown(shipped):
     engine = open_store(str(shipped))
-    assert marks.retag(engine, [1, 2], add=["star", "for, talk"]) == [1, 2]
-    assert marks.retag(engine, [1, 2], add=["star"]) == [], "nothing to undo"
-    marks.retag(engine, [2], add=["archived"])
-    marks.retag(engine, [3], add=["deleted"])
-    marks.note(engine, [1], "look at *this*")
+    assert tags.change_tags(engine, [1, 2], add=["star", "for, talk"]) == [1, 2]
+    assert tags.change_tags(engine, [1, 2], add=["star"]) == [], "nothing to undo"
+    tags.change_tags(engine, [2], add=["archived"])
+    tags.change_tags(engine, [3], add=["deleted"])
+    tags.set_note(engine, [1], "look at *this*")
     rows = rows_of(shipped)
     where = {show: set(run_table.chosen(rows, "", {}, show=show).run_id) for show in ("starred", "archived", "deleted")}
     assert where == {"starred": {1, 2}, "archived": {2}, "deleted": {3}}
@@ -81,12 +81,12 @@ def test_a_deleted_run_is_out_of_comparisons_until_it_is_brought_back(tmp_path):
     config = group_config("caprev", "demo")
     run_id = writes.create_run(store, config)
     leases.finish_run(store, run_id, leases.start_run(store, run_id, "w", "cpu"), "done")
-    assert len(comparisons(store)) == 1 and queries.given_up_by_hash(store) == {}
-    marks.retag(store, [run_id], add=["deleted"])
+    assert len(comparisons(store)) == 1 and queries.not_finished_by_hash(store) == {}
+    tags.change_tags(store, [run_id], add=["deleted"])
     assert comparisons(store) == {} and queries.finished_by_hash(store) == {}
-    assert list(queries.given_up_by_hash(store).values()) == [f"run {run_id} deleted"]
+    assert list(queries.not_finished_by_hash(store).values()) == [f"run {run_id} deleted"]
     assert queries.existing_with_hash(store, config.hash(), ["done"]) is None, "it may be made again"
-    marks.retag(store, [run_id], add=["undeleted"], remove=["deleted"])
+    tags.change_tags(store, [run_id], add=["undeleted"], remove=["deleted"])
     assert len(comparisons(store)) == 1, "only the very tag counts"
 
 
@@ -106,7 +106,7 @@ def test_the_page_shows_all_runs_and_one_of_them(shipped, monkeypatch):
 
 def test_a_run_has_its_star_its_note_and_its_other_pages(shipped, monkeypatch):
     engine = open_store(str(shipped))
-    kept = queries.checkpoints(engine)
+    kept = checkpoints.list_checkpoints(engine)
     run_id = int(kept.run_id[(kept.arm == "co-trained") & (kept.task_group == "caprev")].max())
     app = opened(shipped, monkeypatch, run=str(run_id))
     seed = queries.run(engine, run_id).model_seed
@@ -125,7 +125,7 @@ def test_a_run_has_its_star_its_note_and_its_other_pages(shipped, monkeypatch):
 
 def test_a_run_without_weights_has_no_playground(shipped, monkeypatch):
     engine = open_store(str(shipped))
-    run_id = int(min(set(queries.runs(engine).id) - set(queries.checkpoints(engine).run_id)))
+    run_id = int(min(set(queries.runs(engine).id) - set(checkpoints.list_checkpoints(engine).run_id)))
     assert "playground?run" not in words(opened(shipped, monkeypatch, run=str(run_id)))
 
 

@@ -107,7 +107,7 @@ def asked(app, monkeypatch):
 
 
 def test_after_start_the_seed_stays_so_that_a_second_click_does_not_take_the_next_one(shipped, monkeypatch):
-    monkeypatch.setattr("lgt.execution.local.ensure_workers", lambda *arguments: 0)
+    monkeypatch.setattr("lgt.execution.worker_processes.ensure_workers", lambda *arguments: 0)
     app = opened("pages/launch.py", shipped, monkeypatch)
     seed, before = app.text_input(key="seeds").value, len(queries.runs(open_store(str(shipped))))
     app.button(key="start").click().run()
@@ -159,7 +159,7 @@ def test_launch_shows_a_failed_run_with_its_log_and_offers_to_retry(tmp_path, mo
     assert not app.exception and app.code[0].value == "line one\nline two"
     assert r"**failed**: \<b\>odd\</b\> \*error\*" in words(app)
     assert "Flip case and reverse, helped by each alone (8 ← 16)" in words(app).replace("\\", "")
-    monkeypatch.setattr("lgt.execution.local.ensure_workers", lambda url, runs: runs)
+    monkeypatch.setattr("lgt.execution.worker_processes.ensure_workers", lambda url, runs: runs)
     app.button(key=f"retry-{run_id}").click().run()
     assert not app.exception and "0 running, 1 waiting" in words(app)
     app.button(key=f"cancel-{run_id}").click().run()

@@ -6,7 +6,7 @@ from lgt.store.schema import VERSION_TABLE, Base
 
 
 def run_migrations() -> None:
-    """Run what Alembic was asked for inside the caller's open transaction, so that a kill leaves the old schema."""
+    """Run the migrations inside the caller's open transaction, so that a kill leaves the old schema."""
     context.configure(
         connection=context.config.attributes["connection"],
         target_metadata=Base.metadata,

@@ -1,4 +1,4 @@
-"""Rows of a query as a DataFrame whose column types do not depend on the rows."""
+"""Turn the rows of a query into a DataFrame whose column types do not depend on the rows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from sqlalchemy.types import TypeEngine
 
 from lgt.store.errors import RESTORE, StoreError, store_name
 
-MAYBE_MISSING = ("transfer_length", "main_length")
+NULLABLE_INTEGERS = ("transfer_length", "main_length")
 
 
-def frame(connection: Connection, statement: Select[*tuple[Any, ...]]) -> pd.DataFrame:
-    """Every row of ``statement``: whole numbers as int64 (Int64 where they may be missing), reals as float64, else str.
+def read_dataframe(connection: Connection, statement: Select[*tuple[Any, ...]]) -> pd.DataFrame:
+    """Every row of ``statement``: integers as int64 (Int64 where they may be missing), reals as float64, else str.
 
-    Raises StoreError when a stored value is not of its column's type, which only damage can do.
+    Raises StoreError when a stored value is not of its column's type; only a damaged store has such values.
     """
     rows = connection.execute(statement).all()
     columns = {column.name: column.type for column in statement.selected_columns}
@@ -28,11 +28,11 @@ def frame(connection: Connection, statement: Select[*tuple[Any, ...]]) -> pd.Dat
             series[name] = pd.Series(column, dtype=_dtype(name, kind))
         except (TypeError, ValueError, OverflowError) as error:
             store = store_name(connection.engine.url)
-            raise StoreError(f"{store} is damaged: the column {name} holds what it cannot; {RESTORE}") from error
+            raise StoreError(f"{store} is damaged: the column {name} has a value of a wrong type; {RESTORE}") from error
     return pd.DataFrame(series)
 
 
 def _dtype(name: str, kind: TypeEngine[Any]) -> str:
     if isinstance(kind, Integer):
-        return "Int64" if name in MAYBE_MISSING else "int64"
+        return "Int64" if name in NULLABLE_INTEGERS else "int64"
     return "float64" if isinstance(kind, Double) else "str"

@@ -1,12 +1,11 @@
-"""What can be wrong with the file of a SQLite store, and how a new one appears whole.
+"""Check the file of a SQLite store before it is opened, and create a new one.
 
-The file is only ever looked at through SQLite or ``stat``: opening and closing it here would drop the locks that
-SQLite holds in the same process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
+These checks use only SQLite and ``stat``. Opening and closing the file here would release the locks that SQLite holds
+in the same process (https://www.sqlite.org/howtocorrupt.html, section 2.2).
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import secrets
 from collections.abc import Callable
@@ -15,7 +14,8 @@ from pathlib import Path
 from sqlalchemy import Connection, inspect, text
 
 from lgt.store import migrate
-from lgt.store.errors import DISK_FULL, RESTORE, StoreError
+from lgt.store.atomic_files import sync
+from lgt.store.errors import RESTORE, StoreError
 from lgt.store.schema import APPLICATION_ID, Base
 
 NETWORK_FILESYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "afs")
@@ -23,12 +23,12 @@ SMALLEST_PAGE = 512
 
 
 def is_writable(path: Path) -> bool:
-    """Whether this process may write ``path`` and make a journal beside it."""
+    """Whether this process may write ``path`` and create a journal file in its folder."""
     return os.access(path, os.R_OK | os.W_OK) and os.access(path.parent, os.W_OK | os.X_OK)
 
 
 def check_file(path: Path, *, writable: bool) -> None:
-    """Raise StoreError when ``path`` cannot be a store, judged from the outside."""
+    """Raise StoreError when ``path`` cannot be a store. Checks kind, permissions and size; does not open the file."""
     if path.is_dir():
         raise StoreError(f"{path} is a folder; give the path of a file in it, such as {path / 'results.db'}")
     if not path.is_file():
@@ -38,7 +38,7 @@ def check_file(path: Path, *, writable: bool) -> None:
     size = path.stat().st_size
     if size == 0:
         raise StoreError(
-            f"{path} is empty (0 bytes), which no store ever is; delete it to start a new one, or {RESTORE}"
+            f"{path} is empty (0 bytes), and a store is never empty; delete it to start a new one, or {RESTORE}"
         )
     if size < SMALLEST_PAGE:  # SQLite would take some of these for empty databases
         raise StoreError(f"{path} is not a SQLite database ({size} bytes); choose another file, or {RESTORE}")
@@ -49,29 +49,29 @@ def check_file(path: Path, *, writable: bool) -> None:
 
 
 def check_filesystem(path: Path) -> None:
-    """Raise StoreError when ``path`` lies on a network filesystem, whose locks SQLite cannot rely on."""
+    """Raise StoreError when ``path`` is on a network filesystem: file locks are not reliable there."""
     kind = filesystem_of(path)
     if kind in NETWORK_FILESYSTEMS:
-        raise StoreError(f"{path} lies on a network filesystem ({kind}) where SQLite loses writes; "
+        raise StoreError(f"{path} is on a network filesystem ({kind}), where SQLite can lose writes; "
                          "use a local path or a PostgreSQL URL in LGT_DATABASE_URL")  # fmt: skip
 
 
 def filesystem_of(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
-    """The type of the filesystem that holds ``path`` ("" where the system does not say)."""
+    """The type of the filesystem of ``path``, or "" where the system does not tell."""
     try:
         lines = mounts.read_text(errors="replace").splitlines()
     except OSError:
         return ""
     real = path.resolve()
-    held = [(fields[1], fields[2]) for fields in map(str.split, lines) if len(fields) > 2]
-    within = [(folder, kind) for folder, kind in held if real.is_relative_to(folder.replace("\\040", " "))]
+    mounted = [(fields[1], fields[2]) for fields in map(str.split, lines) if len(fields) > 2]
+    within = [(folder, kind) for folder, kind in mounted if real.is_relative_to(folder.replace("\\040", " "))]
     return max(within, key=lambda mount: len(mount[0]), default=("", ""))[1]
 
 
 def check_contents(connection: Connection, path: Path) -> int:
     """The schema number of the SQLite store behind ``connection``.
 
-    Raises StoreError when it is another program's database, cut short, or lacks tables. Cheap: reads a few pages.
+    Raises StoreError when the file belongs to another program, is cut short or lacks tables. Reads only a few pages.
     """
     identity = connection.scalar(text("PRAGMA application_id"))
     if identity != APPLICATION_ID:
@@ -79,7 +79,7 @@ def check_contents(connection: Connection, path: Path) -> int:
                          "choose another file with --database")  # fmt: skip
     pages = connection.scalar(text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))
     if pages is None or path.stat().st_size < pages:
-        raise StoreError(f"{path} is damaged: {path.stat().st_size} of {pages} bytes are there; {RESTORE}")
+        raise StoreError(f"{path} is damaged: it has {path.stat().st_size} of {pages} bytes; {RESTORE}")
     stored = migrate.stored_schema(connection)
     if stored != connection.scalar(text("PRAGMA user_version")):
         raise StoreError(f"{path} is damaged: its schema number is unclear; {RESTORE}")
@@ -89,57 +89,44 @@ def check_contents(connection: Connection, path: Path) -> int:
     return stored
 
 
-def new_file(path: Path, fill: Callable[[Path], None]) -> None:
-    """Make ``path`` appear whole: ``fill`` an empty file beside it, then link it into place.
+def create_file(path: Path, fill: Callable[[Path], None]) -> None:
+    """Create ``path`` atomically: ``fill`` writes a temporary file in its folder, which is then linked to ``path``.
 
-    When another process was first, its file stays and this one's is dropped. Raises StoreError where nothing may be
-    created.
+    When another process creates ``path`` first, its file stays and this one is dropped. Raises StoreError where the
+    file cannot be created.
     """
-    _check_place(path)
-    beside = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+    _check_folder(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
     try:
-        beside.touch(exist_ok=False)
-        fill(beside)
+        temporary.touch(exist_ok=False)
+        fill(temporary)
         try:
-            os.link(beside, path)
+            os.link(temporary, path)
         except FileExistsError:
             pass
-        except OSError:  # a filesystem without hard links; the window for two creators is tiny here
+        except OSError:  # a filesystem without hard links: here two processes could both replace the file
             if not path.exists():
-                os.replace(beside, path)
+                os.replace(temporary, path)
         sync(path.parent)
     except OSError as error:
         raise StoreError(f"{path} cannot be created: {error.strerror}; choose another path with --database") from error
     finally:
-        for leftover in (beside, beside.with_name(beside.name + "-journal")):
+        for leftover in (temporary, temporary.with_name(temporary.name + "-journal")):
             leftover.unlink(missing_ok=True)
 
 
-def _check_place(path: Path) -> None:
+def _check_folder(path: Path) -> None:
+    """Raise StoreError when the folder of ``path``, or what is already in it, forbids a new store there."""
     folder = path.parent
     if not folder.is_dir():
         raise StoreError(f"{path} cannot be created: the folder {folder} does not exist; create it or correct the path")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise StoreError(f"{path} cannot be created: the folder {folder} is read-only; choose --database")
+        raise StoreError(
+            f"{path} cannot be created: the folder {folder} is read-only; choose another path with --database"
+        )
     if path.is_symlink():
-        raise StoreError(f"{path} is a link to a missing file; correct the link or choose --database")
+        raise StoreError(f"{path} is a link to a missing file; correct the link or choose another path with --database")
     journal = path.with_name(path.name + "-journal")
-    if journal.exists():  # SQLite would play the old journal into the new file
+    if journal.exists():  # SQLite would apply the old journal to the new file
         raise StoreError(f"{path} is missing but {journal.name} is there; put the store back or delete the journal")
     check_filesystem(path)
-
-
-def reason(error: OSError) -> str:
-    """Why the system refused, in words for a message."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DISK_FULL
-    return error.strerror or str(error)
-
-
-def sync(path: Path) -> None:
-    """Make a finished file, or the names in a folder, survive a power cut. Never for a store that is in use."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,8 +1,8 @@
-"""What people say of runs: stars, tags, notes; putting runs away and taking them out again.
+"""Tags and notes that people give to runs.
 
-Star, archived and deleted are tags with a meaning. A deleted run keeps all its rows and can be brought back; until then
-it counts as if it were not there: comparisons, claims and the Launch page do not see it. An archived run is only out of
-the way in the table.
+Three tags have a meaning: ``star`` marks a run, ``archived`` hides it in the table of runs, ``deleted`` hides it
+everywhere. A deleted run keeps all its rows, and its tag can be removed again. Until then comparisons, claims and the
+Launch page ignore the run.
 """
 
 from __future__ import annotations
@@ -13,18 +13,24 @@ from sqlalchemy import ColumnElement, Engine, select, update
 
 from lgt.store.engine import write_transaction
 from lgt.store.schema import Run
-from lgt.store.writes import joined_tags
 
 STAR, ARCHIVED, DELETED = "star", "archived", "deleted"
 
 
-def present() -> ColumnElement[bool]:
-    """The condition that a run is not deleted."""
+def not_deleted() -> ColumnElement[bool]:
+    """The SQL condition that a run does not have the tag ``deleted``."""
     return ("," + Run.tags + ",").not_like(f"%,{DELETED},%")
 
 
-def retag(engine: Engine, run_ids: Iterable[int], *, add: Iterable[str] = (), remove: Iterable[str] = ()) -> list[int]:
-    """Add and remove tags of runs; returns the ids of those that this changed, which is what an undo is about."""
+def joined_tags(tags: Iterable[str]) -> str:
+    """Tags as they are stored: each once, sorted, joined by commas. A comma within a tag becomes a space."""
+    return ",".join(sorted({" ".join(tag.replace(",", " ").split()) for tag in tags} - {""}))
+
+
+def change_tags(
+    engine: Engine, run_ids: Iterable[int], *, add: Iterable[str] = (), remove: Iterable[str] = ()
+) -> list[int]:
+    """Add and remove tags of runs; returns the ids of the runs whose tags changed, which an undo needs."""
     added, removed = set(joined_tags(add).split(",")), set(joined_tags(remove).split(","))
     changed = []
     with write_transaction(engine) as connection:
@@ -37,7 +43,7 @@ def retag(engine: Engine, run_ids: Iterable[int], *, add: Iterable[str] = (), re
     return changed
 
 
-def note(engine: Engine, run_ids: Iterable[int], text: str) -> None:
+def set_note(engine: Engine, run_ids: Iterable[int], text: str) -> None:
     """Replace the note of runs."""
     with write_transaction(engine) as connection:
         connection.execute(update(Run).where(Run.id.in_(list(run_ids))).values(notes=text))
