@@ -100,7 +100,10 @@ def plain_loss(model: nn.Module, batch: Batch) -> Tensor:
 
 
 class PeerLoop:
-    """Forward, backward, clip, AdamW; the interface of :class:`lgt.training.steps.Stepper`. Weight decay on layers' matrices."""
+    """Forward, backward, clip, AdamW, with the interface of :class:`lgt.training.steps.Stepper`.
+
+    Weight decay applies to the matrices of the layers.
+    """
 
     def __init__(self, model: nn.Module, loss: Callable[[nn.Module, Batch], Tensor], training: TrainingConfig) -> None:
         self.model, self.loss, self.training = model, loss, training

@@ -55,7 +55,7 @@ def measure_step(axis: str, value: int, steps: int) -> dict[str, Any]:
 
 def measure_runs(count: int, steps: int | None) -> dict[str, Any]:
     """Seconds from starting the workers on ``count`` queued runs until all are done; memory of the largest worker."""
-    from lgt.execution.worker_processes import start_workers, wait_for
+    from lgt.execution.worker_processes import start_workers, wait_for_workers
     from lgt.store import writes
     from lgt.store.engine import open_store
 
@@ -67,7 +67,7 @@ def measure_runs(count: int, steps: int | None) -> dict[str, Any]:
             training = replace(config.training, steps=steps or config.training.steps)
             writes.create_run(engine, replace(config, training=training))
         started = time.monotonic()
-        wait_for(start_workers(path, WORKERS))
+        wait_for_workers(start_workers(path, WORKERS))
         wall = time.monotonic() - started
     return {"seconds": wall, "memory": peak_megabytes(resource.RUSAGE_CHILDREN)}
 

@@ -1,4 +1,4 @@
-"""``lgt bench``: the measurements of ``benchmarks/``, which a checkout has and an installed copy does not."""
+"""The command ``bench``: run the benchmarks in ``benchmarks/``, which only a checkout has, not an installed copy."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def bench(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: all, about an hour.")] = None,
     list_names: Annotated[bool, typer.Option("--list", help="List the benchmarks.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Few repetitions; writes nothing.")] = False,
-    threads: Annotated[int, typer.Option(metavar="N", help="CPU threads of both sides.")] = 2,
+    threads: Annotated[int, typer.Option(metavar="N", help="Number of CPU threads, also of the peers.")] = 2,
 ) -> None:
-    """Measure this code beside its peers and write the tables of BENCHMARKS.md."""
+    """Measure this code and its peers, and write the tables of BENCHMARKS.md."""
     check_integer("--threads", threads, 1, 1024)
     registry = benchmarks_of(CHECKOUT)
     if list_names:
@@ -41,5 +41,5 @@ def benchmarks_of(checkout: Path) -> Any:
         raise typer.TyperException(
             "`lgt bench` needs a checkout of Length Transfer Lab: this installed copy has no folder benchmarks/"
         )
-    sys.path.insert(0, str(checkout))  # the command `lgt` starts without the current folder on the path
+    sys.path.insert(0, str(checkout))  # the command `lgt` does not put the current folder on the path
     return importlib.import_module("benchmarks.registry")

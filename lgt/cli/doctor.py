@@ -1,4 +1,4 @@
-"""What ``lgt doctor`` looks at: versions, the machine, the store."""
+"""The checks of ``lgt doctor``: versions, the machine, the store."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PACKAGES = ("streamlit", "altair", "pandas", "sqlalchemy", "alembic", "scipy", "
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at: whether it is well, and in one line what was found and what to do."""
+    """The result of one check: whether it passed, and one line with what was found and what to do."""
 
     subject: str
     ok: bool
@@ -32,20 +32,20 @@ class Finding:
 
 
 def examine(database: str | None) -> list[Finding]:
-    """Every finding, environment first. Nothing is changed; a missing store is not created."""
+    """All findings, the environment first. Changes nothing and creates no store."""
     environment = [python_finding(), *package_findings(), compiler_finding(), limits_finding()]
     return environment + store_findings(database)
 
 
 def python_finding() -> Finding:
-    """Whether this Python is one the project runs on."""
+    """Whether this Python version is new enough."""
     found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
     ok = sys.version_info >= (3, 11)
     return Finding("python", ok, found if ok else found + "; install Python 3.11 or newer")
 
 
 def package_findings() -> list[Finding]:
-    """One finding for the installed packages, and one for each that is missing."""
+    """One finding with the installed packages, one for each missing package, and one with the code version."""
     versions, missing = [], []
     for name in PACKAGES:
         try:
@@ -56,7 +56,7 @@ def package_findings() -> list[Finding]:
 
 
 def compiler_finding() -> Finding:
-    """Whether the fused training step can be had; without it runs are slower, not wrong."""
+    """Whether the fused training step can be compiled. Without it runs are slower but not wrong."""
     loaded, text = attempt()
     if loaded is None:
         return Finding("fused training step", True, f"{text}; runs train in plain PyTorch; install g++ for speed")
@@ -64,17 +64,17 @@ def compiler_finding() -> Finding:
 
 
 def limits_finding() -> Finding:
-    """What one run and one store may ask for here."""
+    """The limits of runs and stores on this machine."""
     try:
         allowed = limits()
     except ConfigError as error:
         return Finding("limits", False, str(error))
     text = ", ".join(f"{variable(field.name)}={getattr(allowed, field.name)}" for field in fields(allowed))
-    return Finding("limits", True, text + (f"; {READ_ONLY} is set: every write is refused" if read_only() else ""))
+    return Finding("limits", True, text + (f"; {READ_ONLY} is set: all writes are refused" if read_only() else ""))
 
 
 def store_findings(database: str | None) -> list[Finding]:
-    """Where the store is, whether it opens, what is in it, and whether every page and checkpoint is whole."""
+    """The store's address, whether it opens, its number of runs by state, and its damages."""
     try:
         url = database_url(database)
         engine = open_store(url, create=False, read_only=True)
@@ -92,13 +92,15 @@ def store_findings(database: str | None) -> list[Finding]:
 
 
 def queue_findings(runs: pd.DataFrame) -> list[Finding]:
-    """Whether somebody executes what waits, and whether a worker was lost."""
+    """Whether queued runs have a worker, and whether a worker was lost."""
     running, waiting = runs[runs.state == "running"], int((runs.state == "queued").sum())
-    late = [run for run, at in zip(running.id, running.heartbeat_at, strict=True) if queries.is_stale(at)]
+    heartbeats = zip(running.id, running.heartbeat_at, strict=True)
+    stale = [run for run, heartbeat_at in heartbeats if queries.is_stale("running", heartbeat_at)]
     found = []
-    if late:
-        text = f"run {', '.join(map(str, late))}: no heartbeat; any worker takes over, `python -m lgt worker` is one"
+    if stale:
+        text = f"run {', '.join(map(str, stale))}: no heartbeat; start `python -m lgt worker`, which takes over"
         found.append(Finding("workers", True, text))
     elif waiting and running.empty:
-        found.append(Finding("workers", True, f"{waiting} waiting and none running; start `python -m lgt worker`"))
+        text = f"{waiting} queued and none running; start `python -m lgt worker`"
+        found.append(Finding("workers", True, text))
     return found

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how a store is opened for them."""
+"""Options that several commands share, and the function that opens their store."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def whole_number(text: str) -> int:
-    """Parse an option as a whole number. Raises BadParameter naming the text."""
+    """Parse an option as a whole number. Raises BadParameter with the text that is none."""
     try:
         return int(text)
     except ValueError as error:
@@ -23,21 +23,21 @@ def whole_number(text: str) -> int:
 
 Database = Annotated[
     str | None,
-    typer.Option(help="Store to use: a file or a SQLAlchemy URL. Default: LGT_DATABASE_URL, else results.db."),
+    typer.Option(help="The store: a file or a SQLAlchemy URL. Default: LGT_DATABASE_URL, else results.db."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Device = Annotated[str, typer.Option(help="cpu, or cuda where there is one.")]
+Device = Annotated[str, typer.Option(help="cpu or cuda.")]
 
 
 def open_database(option: str | None, *, create: bool = True, read_only: bool = False) -> Engine:
-    """The engine of the chosen store. Raises StoreError with what to do."""
+    """Open the store that ``--database`` names. Raises StoreError with a message that says what to do."""
     from lgt.store.engine import database_url, open_store
 
     return open_store(database_url(option), create=create, read_only=read_only)
 
 
 def show_rows(rows: list[dict[str, Any]], as_json: bool, columns: list[str]) -> None:
-    """Print rows as JSON (all fields) or as a table of ``columns``."""
+    """Print rows as JSON with all fields, or as a table with only ``columns``."""
     if as_json:
         print(json.dumps(rows, indent=2, ensure_ascii=False))
     else:

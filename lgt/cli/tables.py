@@ -1,4 +1,4 @@
-"""What the commands print: tables on a terminal, plain columns in a pipe."""
+"""The output of commands: tables on a terminal, plain columns in a pipe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def cell(value: Any) -> str:
-    """A table cell's text: nothing for missing, short numbers, joined lists."""
+    """The text of a table cell: empty for a missing value, numbers with four digits, lists joined by commas."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float):
@@ -49,13 +49,13 @@ def print_rows(rows: list[dict[str, Any]], columns: list[str]) -> None:
 
 
 def row_zone(row: Mapping[Any, Any]) -> str:
-    """The zone of a row's length for the row's task."""
+    """The zone of the row's length, for the row's task."""
     transfer_length = None if pd.isna(row["transfer_length"]) else int(row["transfer_length"])
     return zone(int(row["length"]), int(row["training_length"]), transfer_length)
 
 
 def accuracy_lines(accuracy: pd.DataFrame) -> list[Text]:
-    """One line per task, main task first: exact match in percent at every length, the transfer region in bold."""
+    """One line per task, the main task first: exact match in percent at each length, the transfer region in bold."""
     rows = accuracy.sort_values("length").to_dict(orient="records")
     tasks = sorted({row["task"]: row for row in rows}.values(), key=lambda row: row["role"] != "main")
     lines = []
@@ -69,7 +69,7 @@ def accuracy_lines(accuracy: pd.DataFrame) -> list[Text]:
 
 
 def transfer_line(accuracy: pd.DataFrame) -> str | None:
-    """The main task's transfer accuracy of one run in words, with n; ``None`` where there is no transfer region."""
+    """A sentence with one run's transfer accuracy, its interval and n. ``None`` without a transfer region."""
     main = accuracy[accuracy.role == "main"].to_dict(orient="records")
     region = [row for row in main if row_zone(row) == TRANSFER_REGION]
     if not region:
@@ -97,7 +97,7 @@ def print_accuracy(accuracy: pd.DataFrame) -> None:
 
 
 def print_heads(head_scores: pd.DataFrame, config: RunConfig) -> None:
-    """Print what every task of one run loses without each head, zone by zone, in points of exact match."""
+    """Print what each task of one run loses without each head, in percentage points of exact match, by zone."""
     for zone_name in ZONES:
         maps = mean_map(head_scores, config, zone_name)
         if maps.empty:
@@ -114,7 +114,7 @@ def print_heads(head_scores: pd.DataFrame, config: RunConfig) -> None:
 
 
 def run_as_dict(record: RunRecord, accuracy: pd.DataFrame) -> dict[str, Any]:
-    """Everything ``show --json`` prints."""
+    """The output of ``show --json`` as a dictionary."""
     columns = ["task", "length", "correct", "total"]
     plain = {
         name: getattr(record, name)
@@ -127,7 +127,7 @@ def run_as_dict(record: RunRecord, accuracy: pd.DataFrame) -> dict[str, Any]:
 
 
 def print_run(record: RunRecord, accuracy: pd.DataFrame) -> None:
-    """Print one run for people."""
+    """Print one run as text."""
     finished = record.finished_at and datetime.fromtimestamp(record.finished_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     facts = {
         "run": f"{record.id}  {record.label}",

@@ -1,4 +1,4 @@
-"""Refusing a value: one error, one line, naming the field, the value and what is accepted."""
+"""Checks of values. A refused value raises ConfigError: one line with the field, the value and the accepted values."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 
 class ConfigError(ValueError):
-    """A value that is not accepted. ``str()`` is one line: field, value, what is accepted."""
+    """A value that is not accepted. ``str()`` is one line: the field, the value, the accepted values."""
 
     def __init__(self, field_name: str, value: object, accepted: str) -> None:
         shown = repr(value)

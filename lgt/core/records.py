@@ -1,6 +1,6 @@
-"""The rows a run reports: plain frozen values that training makes and the store keeps.
+"""The rows that a run reports while it trains, and that the store keeps.
 
-Counts are reported, never ratios. A value that is not a number is stored as "missing".
+They contain counts, never ratios. NaN is stored as a missing value.
 """
 
 from __future__ import annotations

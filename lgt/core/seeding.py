@@ -1,4 +1,4 @@
-"""Named random streams. Randomness is an argument: nothing in the project reads or sets a global seed."""
+"""Named random streams. Functions get a generator or a seed as argument; no code uses a global seed."""
 
 from __future__ import annotations
 

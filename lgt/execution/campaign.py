@@ -1,4 +1,4 @@
-"""The runs of an experiment: queue what is missing, start workers, say how far it is."""
+"""A campaign: all runs of an experiment. Queue the missing ones, start workers, report the progress."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from sqlalchemy import Engine
 
 from lgt.core.version import code_version
-from lgt.execution.worker_processes import start_workers, wait_for
+from lgt.execution.worker_processes import start_workers, wait_for_workers
 from lgt.experiments.entries import Experiment
 from lgt.recipes.labels import run_label
 from lgt.store import queries, queue, writes
+from lgt.store.engine import full_url
 from lgt.store.schema import RunState
 
-LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
+NOT_MISSING = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
 
 
 def queue_missing(engine: Engine, experiment: Experiment, seeds: Sequence[int]) -> list[int]:
@@ -24,19 +25,18 @@ def queue_missing(engine: Engine, experiment: Experiment, seeds: Sequence[int]) 
             engine, config, label=run_label(config), experiment=experiment.name, code_version=code_version()
         )
         for config in experiment.runs(seeds)
-        if queries.existing_with_hash(engine, config.hash(), LIVE) is None
+        if queries.existing_with_hash(engine, config.hash(), NOT_MISSING) is None
     ]
 
 
 def run_campaign(engine: Engine, experiment: Experiment, seeds: Sequence[int], *, workers: int) -> None:
-    """Queue what is missing and work on it with ``workers`` processes until the queue is empty."""
+    """Queue the missing runs and execute them with ``workers`` processes until the queue is empty."""
     queue_missing(engine, experiment, seeds)
-    url = engine.url.render_as_string(hide_password=False)
-    wait_for(start_workers(url, workers, "--threads", "1", "--experiment", experiment.name))
+    wait_for_workers(start_workers(full_url(engine), workers, "--threads", "1", "--experiment", experiment.name))
 
 
 def campaign_status(engine: Engine, experiment: Experiment, seeds: Sequence[int]) -> tuple[list[str], bool]:
-    """One line per run of the experiment with its state and a count; and whether all are done."""
+    """Lines for people: the state of each run of the experiment, then the number done. And whether all are done."""
     lines, done = [], 0
     configs = experiment.runs(seeds)
     for config in configs:

@@ -1,4 +1,4 @@
-"""Runs that differ only in their model seed, claimed and trained together; each ends for itself."""
+"""Claim and train several runs together that differ only in their model seed. Each run has its own end."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 from sqlalchemy import Engine
 
 from lgt.core.version import code_version
+from lgt.execution.device import device_name
 from lgt.execution.log_tail import LogTail
-from lgt.execution.run_session import ClaimedRun, StoreRecorder, beating, device_name, every, owner_name
+from lgt.execution.run_session import ClaimedRun, StoreRecorder, at_most_every, heartbeats, owner_name
 from lgt.store import leases, queries, queue
 from lgt.store.errors import StoreBusy, StoreError
 from lgt.store.queries import RunRecord
@@ -19,13 +20,13 @@ from lgt.training.ensemble import Member, differ_only_in_seed, train_together
 def claim_together(
     engine: Engine, *, experiment: str | None = None, device: str = "cpu", most: int = 1
 ) -> list[tuple[RunRecord, int]]:
-    """Claim the oldest queued run (of ``experiment``) and up to ``most`` - 1 that may be trained with it.
+    """Claim the oldest queued run (of ``experiment``) and up to ``most`` - 1 runs that can be trained with it.
 
-    Returns each run with its attempt number; nothing when the queue is empty. The others are of the first one's
-    experiment and differ from it only in their model seed.
+    The other runs are of the same experiment and differ only in their model seed. Returns each run with its attempt
+    number; an empty list when the queue is empty.
     """
-    owner, machine = owner_name(), device_name(device) + (f", up to {most} runs together" if most > 1 else "")
-    first = claim_oldest_readable(engine, owner, machine, experiment)
+    owner = owner_name()
+    first = claim_oldest_readable(engine, owner, device, experiment)
     if first is None:
         return []
     claimed = [first]
@@ -33,25 +34,25 @@ def claim_together(
         if len(claimed) == most:
             break
         try:
-            attempt = leases.start_run(engine, record.id, owner, machine, code_version=code_version())
-        except StoreError:  # another worker was first
+            attempt = leases.start_run(engine, record.id, owner, device, code_version=code_version())
+        except StoreError:  # another worker claimed it
             continue
         claimed.append((record, attempt))
     return claimed
 
 
 def claim_oldest_readable(
-    engine: Engine, owner: str, machine: str, experiment: str | None
+    engine: Engine, owner: str, device: str, experiment: str | None
 ) -> tuple[RunRecord, int] | None:  # fmt: skip
-    """Claim the oldest queued run that this code can read; those before it end as failed, with what is wrong with them.
+    """Claim the oldest queued run that this code can read. Older runs that it cannot read end as failed.
 
-    Raises StoreBusy, after giving the run back, when the store stays locked.
+    Raises StoreBusy, after releasing the run, when the store stays locked.
     """
     while True:
-        taken = queue.claim(engine, owner, machine, experiment=experiment, code_version=code_version())
-        if taken is None:
+        claimed = queue.claim(engine, owner, device, experiment=experiment, code_version=code_version())
+        if claimed is None:
             return None
-        run_id, attempt = taken
+        run_id, attempt = claimed
         try:
             return queries.run(engine, run_id), attempt
         except StoreBusy:
@@ -62,7 +63,7 @@ def claim_oldest_readable(
 
 
 def queued_with_other_seeds(engine: Engine, first: RunRecord) -> Iterator[RunRecord]:
-    """Queued runs of the experiment of ``first`` that may be trained with it, oldest first."""
+    """Queued runs of the experiment of ``first`` that differ from it only in the model seed, oldest first."""
     rows = queries.runs(
         engine, group=first.task_group, arm=first.arm, preset=first.preset, experiment=first.experiment,
         states=RunState.QUEUED,
@@ -70,7 +71,7 @@ def queued_with_other_seeds(engine: Engine, first: RunRecord) -> Iterator[RunRec
     for run_id in rows.id.tolist():
         try:
             record = queries.run(engine, run_id)
-        except StoreError:  # unreadable, or deleted just now: whoever claims it alone will say so
+        except StoreError:  # unreadable or deleted; a worker that claims it alone stores the error
             continue
         if record.experiment == first.experiment and differ_only_in_seed(first.config, record.config):
             yield record
@@ -78,54 +79,58 @@ def queued_with_other_seeds(engine: Engine, first: RunRecord) -> Iterator[RunRec
 
 def execute_together(
     engine: Engine, claimed: list[tuple[RunRecord, int]], *, device: str = "cpu",
-    leaving: Callable[[], bool] = lambda: False,
+    stop_requested: Callable[[], bool] = lambda: False,
     report: Callable[[RunRecord, str], None] = lambda record, state: None,
 ) -> None:  # fmt: skip
-    """Train started runs together and finish each in the store as soon as it is over; ``report`` hears of each end.
+    """Train started runs together and store the end of each as soon as it is over; ``report`` is called for each.
 
-    Failures and cancellations are stored with their run and do not raise. When ``leaving`` says yes all go back to the
-    queue; an ensemble keeps no training states, so they will start over. An interrupt ends all as cancelled and is
-    raised again. Raises StoreError when the store cannot be written for a while.
+    Failures and cancellations are stored with their run and not raised. When ``stop_requested`` returns True, all runs
+    go back to the queue; they will start over, because an ensemble stores no training states. An interrupt ends all
+    runs as cancelled and is raised. Raises StoreError when the store stays unwritable through all tries.
     """
     log = LogTail([engine.url.password])
-    left = {record.id: (record, ClaimedRun(engine, record.id, attempt, log)) for record, attempt in claimed}
+    unfinished = {record.id: (record, ClaimedRun(engine, record.id, attempt, log)) for record, attempt in claimed}
 
-    def start_over(run: ClaimedRun) -> None:
+    def prepare(record: RunRecord, run: ClaimedRun) -> None:
         try:
-            run.start_over()
-        except Exception as error:  # its own: the others train without it
+            run.record_device(device_name(device, record.config, len(claimed)))
+            if run.attempt > 1:
+                run.reset()
+        except Exception as error:  # only this run ends; the others are trained
             end(run.run_id, error)
 
     def end(run_id: int, error: Exception | None) -> None:
-        record, run = left[run_id]
+        record, run = unfinished[run_id]
         state = run.finish(error)
-        del left[run_id]
+        del unfinished[run_id]
         report(record, state.value)
 
     with log:
         try:
-            runs = [run for _, run in left.values()]
-            with beating(runs):
-                for run in runs:
-                    if run.attempt > 1:
-                        start_over(run)
-                train_together([_member(record, run, end, leaving) for record, run in left.values()], device=device)
+            with heartbeats([run for _, run in unfinished.values()]):
+                for record, run in list(unfinished.values()):
+                    prepare(record, run)
+                members = [_member(record, run, end, stop_requested) for record, run in unfinished.values()]
+                train_together(members, device=device)
         except KeyboardInterrupt:
-            for _, run in left.values():
-                run.interrupted()
+            for _, run in unfinished.values():
+                run.interrupt()
             raise
-        except Exception as error:  # of what they share
-            for run_id in list(left):
+        except Exception as error:  # an error of the shared training step ends all runs
+            for run_id in list(unfinished):
                 end(run_id, error)
 
 
 def _member(
-    record: RunRecord, run: ClaimedRun, end: Callable[[int, Exception | None], None], leaving: Callable[[], bool]
+    record: RunRecord,
+    run: ClaimedRun,
+    end: Callable[[int, Exception | None], None],
+    stop_requested: Callable[[], bool],
 ) -> Member:
-    cancelled = every(2.0, run.cancelled)
+    cancelled = at_most_every(2.0, run.cancelled)
     return Member(
         record.config,
         StoreRecorder(run.engine, run.run_id, run.attempt),
-        should_stop=lambda: leaving() or cancelled(),
+        should_stop=lambda: stop_requested() or cancelled(),
         ended=lambda error: end(run.run_id, error),
     )

@@ -1,4 +1,4 @@
-"""One run in the foreground: a progress bar while it trains, the accuracy table at its end."""
+"""Train one run in the foreground, with a progress bar, and show its accuracy table at the end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from sqlalchemy import Engine
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow, LogRow
 from lgt.core.version import code_version
-from lgt.execution.run_session import ClaimedRun, StoreRecorder, check_device, device_name, owner_name
+from lgt.execution.device import check_device, prepare_device
+from lgt.execution.run_session import ClaimedRun, StoreRecorder, owner_name
 from lgt.execution.stop_signal import StopSignal
 from lgt.execution.worker import execute
 from lgt.recipes.labels import run_label
@@ -22,7 +23,7 @@ from lgt.store.schema import RunState
 
 
 class ProgressRecorder(StoreRecorder):
-    """A store sink that also moves a progress bar."""
+    """A store recorder that also updates a progress bar."""
 
     def __init__(self, engine: Engine, run_id: int, attempt: int, bar: Progress, steps: int, main: str) -> None:
         super().__init__(engine, run_id, attempt)
@@ -45,23 +46,24 @@ class ProgressRecorder(StoreRecorder):
 def run_in_foreground(
     engine: Engine, config: RunConfig, *, threads: int | None, device: str, show: Callable[[pd.DataFrame], None]
 ) -> None:
-    """Train ``config`` now, into the store, and ``show`` its accuracy.
+    """Train ``config`` now, write it to the store and ``show`` its accuracy table.
 
-    Exits 1 when the run fails; Ctrl-C leaves it cancelled and exits 130.
+    Raises SystemExit with code 1 when the run fails. After Ctrl-C the run is cancelled and KeyboardInterrupt is raised.
     """
     check_device(device)
     if threads is not None:
         torch.set_num_threads(threads)
-    label, machine = run_label(config), device_name(device, config)  # compiles the step: before there is a run
+    prepare_device(device)
+    label = run_label(config)
     run_id = writes.create_run(engine, config, label=label, code_version=code_version(), state=RunState.RUNNING)
-    attempt = leases.start_run(engine, run_id, owner_name(), machine)
+    attempt = leases.start_run(engine, run_id, owner_name(), device)
     print(f"run {run_id}: {label}")
     columns = (
         BarColumn(),
         TextColumn("{task.percentage:3.0f}%  {task.fields[loss]}  {task.fields[speed]}"),
         TimeRemainingColumn(),
     )
-    with StopSignal() as leaving, Progress(*columns, console=Console(), transient=True) as bar:
+    with StopSignal() as stop_requested, Progress(*columns, console=Console(), transient=True) as bar:
         recorder = ProgressRecorder(engine, run_id, attempt, bar, config.training.steps, config.main.task)
         state = execute(
             engine,
@@ -70,11 +72,11 @@ def run_in_foreground(
             config,
             device=device,
             recorder=recorder,
-            leaving=leaving,
-            left=ClaimedRun.interrupted,
+            stop_requested=stop_requested,
+            on_stop=ClaimedRun.interrupt,
         )
-    if leaving() and state is RunState.CANCELLED:
-        print(f"run {run_id}: interrupted; `python -m lgt retry {run_id}` and a worker go on with it")
+    if stop_requested() and state is RunState.CANCELLED:
+        print(f"run {run_id}: interrupted; `python -m lgt retry {run_id}` queues it again and a worker resumes it")
         raise KeyboardInterrupt
     record = queries.run(engine, run_id)
     print(f"run {run_id}: {state.value}" + (f": {record.error}" if record.error else ""))

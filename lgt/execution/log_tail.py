@@ -1,4 +1,4 @@
-"""The last lines that a worker logged during a run, kept with the run when it fails."""
+"""The last log lines of a worker. They are stored with a run that fails."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections import deque
 from collections.abc import Iterable
 from types import TracebackType
 
-LINES = 60
+MAXIMUM_LINES = 60
 
 
 class LogTail(logging.Handler):
-    """Collects the newest lines of every logger while its ``with`` block runs, without ``secrets`` (passwords)."""
+    """A log handler that collects the newest lines of all loggers in its block and writes *** for ``secrets``."""
 
     def __init__(self, secrets: Iterable[str | None] = ()) -> None:
         super().__init__(logging.INFO)
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S"))
         self.secrets = [secret for secret in secrets if secret]
-        self.lines: deque[str] = deque(maxlen=LINES)
+        self.lines: deque[str] = deque(maxlen=MAXIMUM_LINES)
 
     def __enter__(self) -> LogTail:
         logging.getLogger().addHandler(self)
@@ -29,7 +29,7 @@ class LogTail(logging.Handler):
         logging.getLogger().removeHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Take the lines of one record."""
+        """Add the lines of one record."""
         self.lines.extend(self.redacted(self.format(record)).splitlines())
 
     def redacted(self, text: str) -> str:

@@ -1,4 +1,4 @@
-"""A worker that is asked to go: it stops at the next step, keeps the state of its run and gives its lease back."""
+"""Signals that ask a worker to stop: it ends after the current step, stores a training state and releases its run."""
 
 from __future__ import annotations
 
@@ -11,32 +11,33 @@ SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if 
 
 
 class StopSignal:
-    """True, once called, after SIGTERM, SIGINT (Ctrl-C) or SIGHUP came inside its ``with`` block.
+    """A context manager that notes SIGTERM, SIGINT (Ctrl-C) and SIGHUP. Calling it returns whether one has come.
 
-    A second SIGINT interrupts at once. Signals reach only the main thread; elsewhere nothing is changed.
+    A second SIGINT raises KeyboardInterrupt. Outside the main thread it does nothing, because Python handles signals
+    only there.
     """
 
     def __init__(self) -> None:
-        self.asked = False
-        self.before: dict[int, Any] = {}
+        self.received = False
+        self.old_handlers: dict[int, Any] = {}
 
     def __call__(self) -> bool:
-        return self.asked
+        return self.received
 
     def __enter__(self) -> StopSignal:
         if threading.current_thread() is threading.main_thread():
-            # What the process was started deaf to (nohup, a shell's background jobs) it stays deaf to.
-            heard = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-            self.before = {number: signal.signal(number, self._take) for number in heard}
+            # Signals that the process ignores from its start (nohup, a shell's background jobs) stay ignored.
+            handled = [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+            self.old_handlers = {number: signal.signal(number, self._receive) for number in handled}
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for number, handler in self.before.items():
+        for number, handler in self.old_handlers.items():
             signal.signal(number, handler)
 
-    def _take(self, number: int, frame: FrameType | None) -> None:
-        if self.asked and number == signal.SIGINT:
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.asked = True
+        self.received = True

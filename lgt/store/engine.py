@@ -65,6 +65,11 @@ def _sqlite_url(url: URL) -> URL:
     return url.set(database=str(Path(url.database).expanduser().absolute()))
 
 
+def full_url(engine: Engine) -> str:
+    """The URL of an open store with its password. Pass it on only through the environment, never show it."""
+    return engine.url.render_as_string(hide_password=False)
+
+
 def database_file(url: str) -> Path:
     """The file of the SQLite store at ``url`` (URL or path). Raises StoreError when it is not a SQLite store."""
     parsed = _parsed(url)

@@ -52,7 +52,7 @@ def live_runs(engine: Engine) -> list[LiveRun]:
         rows = connection.execute(statement).all()
     return [
         LiveRun(
-            row.id, row.label, RunState(row.state), row.state == RunState.RUNNING and is_stale(row.heartbeat_at),
+            row.id, row.label, RunState(row.state), is_stale(row.state, row.heartbeat_at),
             row.attempt, row.owner, row.step, row.total_steps, row.seconds,
             row.seconds / row.step * (row.total_steps - row.step) if row.step else None,
             row.loss, row.tokens_per_second,

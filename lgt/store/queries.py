@@ -98,12 +98,12 @@ class RunRecord:
     @property
     def stale(self) -> bool:
         """Whether the run's state is running but its worker has missed two heartbeats."""
-        return self.state is RunState.RUNNING and is_stale(self.heartbeat_at)
+        return is_stale(self.state, self.heartbeat_at)
 
 
-def is_stale(heartbeat_at: float | None) -> bool:
-    """Whether a worker whose last heartbeat was at ``heartbeat_at`` has missed two heartbeats."""
-    return heartbeat_at is None or heartbeat_at < time.time() - leases.STALE_SECONDS
+def is_stale(state: str, heartbeat_at: float | None) -> bool:
+    """Whether a run in ``state`` is running but its worker has missed two heartbeats since ``heartbeat_at``."""
+    return state == RunState.RUNNING and (heartbeat_at is None or heartbeat_at < time.time() - leases.STALE_SECONDS)
 
 
 def revision(engine: Engine) -> str:

@@ -194,7 +194,7 @@ def test_submit_cancel_retry_and_worker(capsys, tmp_path):
     code, _, error = lgt(capsys, "retry", "1", *store)
     assert code == 2 and "run 1 cannot be retried: it is queued" in error
     assert lgt(capsys, "cancel", "9", *store)[2].startswith("lgt: run 9: not in the store")
-    assert "2 waiting and none running" in lgt(capsys, "doctor", *store)[1]
+    assert "2 queued and none running" in lgt(capsys, "doctor", *store)[1]
     code, out, _ = lgt(capsys, "worker", "--once", *store)
     assert code == 0 and out.splitlines()[-1] == "run 1: caprev 8<-16 with auxiliary, seed 0 done"
     assert lgt(capsys, "retry", "2", *store)[0] == 0

@@ -166,7 +166,7 @@ def test_a_queued_run_that_this_code_cannot_read_fails_and_the_next_one_goes_on(
     assert queries.run(engine, good).state == "done"
     with engine.connect() as connection:
         state, error = connection.execute(select(Run.state, Run.error).where(Run.id == newer)).one()
-    assert state == "failed" and "not one that this code reads" in error and "colour" in error
+    assert state == "failed" and "cannot read its stored config" in error and "colour" in error
 
 
 def test_what_computed_a_run_is_named_as_it_was(engine):

@@ -100,12 +100,12 @@ def work(path: str, idle: float = 0.0, heartbeat: float = 5.0, lease: float = 45
     from lgt.execution.stop_signal import SIGNALS, StopSignal
     from lgt.training import loop
 
-    for number in SIGNALS:  # what started the tests may have been deaf to some, which is inherited
+    for number in SIGNALS:  # the process that started the tests may ignore some signals, and children inherit that
         signal.signal(number, signal.SIG_DFL)
     loop.KEEP_SECONDS = 0.0
     leases.HEARTBEAT_SECONDS, leases.STALE_SECONDS, leases.LEASE_SECONDS = heartbeat, 2 * heartbeat, lease
-    with StopSignal() as leaving:
-        worker.work(open_store(path), idle_seconds=idle, leaving=leaving, report=lambda line: None)
+    with StopSignal() as stop_requested:
+        worker.work(open_store(path), idle_seconds=idle, stop_requested=stop_requested, report=lambda line: None)
 
 
 def work_and_die(path: str, kind: str, number: int, acknowledged: str) -> None:

@@ -265,7 +265,7 @@ def test_a_run_that_another_worker_takes_first_is_left_to_it(engine, monkeypatch
 
 def test_each_run_of_a_lot_fails_and_is_cancelled_for_itself(engine, monkeypatch):
     spoil_seed_one(monkeypatch)
-    monkeypatch.setattr(together, "every", lambda seconds, question: question)
+    monkeypatch.setattr(together, "at_most_every", lambda seconds, question: question)
     ids = queued(engine, 4)
     ended = []
 
@@ -286,7 +286,7 @@ def test_each_run_of_a_lot_fails_and_is_cancelled_for_itself(engine, monkeypatch
 
 
 def test_cancelled_runs_stop_before_their_next_step(engine, monkeypatch):
-    monkeypatch.setattr(together, "every", lambda seconds, question: question)
+    monkeypatch.setattr(together, "at_most_every", lambda seconds, question: question)
     ids, steps, real = queued(engine, 2), [], EnsembleStep.step
 
     def step(self, *arguments):
@@ -300,7 +300,7 @@ def test_cancelled_runs_stop_before_their_next_step(engine, monkeypatch):
 
 
 def test_a_deleted_run_does_not_disturb_its_lot(engine, monkeypatch):
-    monkeypatch.setattr(together, "every", lambda seconds, question: question)
+    monkeypatch.setattr(together, "at_most_every", lambda seconds, question: question)
     ids = queued(engine, 2)
     claimed = claim_together(engine, most=2)
     writes.delete_runs(engine, [ids[0]])

@@ -216,7 +216,7 @@ def test_actions_change_marks_and_refuse_when_read_only(shipped, monkeypatch):
 
 
 def test_a_command_makes_exactly_its_run():
-    from lgt.cli.runs import chosen_config
+    from lgt.cli.training import chosen_config
 
     free = custom_config(
         [TaskSpec("reverse_add", "main", 4), TaskSpec("no_carry", "auxiliary", 9)], "demo", "arithmetic"

@@ -13,7 +13,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
-from lgt.core.paths import cache_directory, private, user_number
+from lgt.core.paths import cache_directory, private_folder, user_id
 
 SOURCES = Path(__file__).parent
 FILES = ("matrix.hpp", "decoder.hpp", "step.cpp")
@@ -94,7 +94,7 @@ def _compiled(chosen: str) -> Path:
     for name in FILES:
         digest.update((SOURCES / name).read_bytes())
     name = f"step-{digest.hexdigest()[:16]}.so"
-    for directory in (cache_directory(), Path(tempfile.gettempdir()) / f"length-transfer-lab-{user_number()}"):
+    for directory in (cache_directory(), Path(tempfile.gettempdir()) / f"length-transfer-lab-{user_id()}"):
         try:
             return _compile_into(directory, name, command)
         except OSError:  # not ours alone, read-only, full
@@ -103,7 +103,7 @@ def _compiled(chosen: str) -> Path:
 
 
 def _compile_into(directory: Path, name: str, command: list[str]) -> Path:
-    private(directory)  # code that somebody else could have put there is not loaded
+    private_folder(directory)  # code that somebody else could have put there is not loaded
     if (directory / name).exists():
         return directory / name
     with tempfile.TemporaryDirectory(dir=directory) as scratch:

@@ -1,0 +1,79 @@
+"""Commands about runs in the store: runs, show, attribute, cancel, retry."""
+
+from __future__ import annotations
+
+import json
+
+from lgt.cli import tables as cli_tables
+from lgt.cli.options import AsJson, Database, open_database, whole_number
+from lgt.store.errors import StoreError
+
+
+def runs(as_json: AsJson = False, database: Database = None) -> None:
+    """List the runs of the store."""
+    from lgt.store import live, queries
+
+    engine = open_database(database, read_only=True)
+    rows = json.loads(queries.runs(engine).to_json(orient="records"))
+    for row in rows:
+        row["stale"] = queries.is_stale(row["state"], row["heartbeat_at"])
+        row["shown"] = "stale" if row["stale"] else row["state"]
+    seconds_left = {run.id: run.seconds_left for run in live.live_runs(engine)}
+    for row in rows:
+        seconds = seconds_left.get(row["id"])
+        row["seconds_left"] = None if seconds is None else round(seconds)
+    if as_json:
+        print(json.dumps([{name: value for name, value in row.items() if name != "shown"} for row in rows], indent=2))
+        return
+    columns = "id label shown preset model_seed step total_steps seconds seconds_left device"
+    cli_tables.print_rows(rows, columns.split())
+
+
+def cancel(run: str, database: Database = None) -> None:
+    """Cancel a queued or running run. Its worker stops within seconds. `retry` resumes it."""
+    from lgt.store import leases, queries
+
+    engine = open_database(database)
+    record = queries.run(engine, whole_number(run))
+    if not leases.cancel_run(engine, record.id):
+        raise StoreError(f"run {record.id} cannot be cancelled: it is {record.state}")
+    print(f"run {record.id}: cancelled")
+
+
+def retry(run: str, database: Database = None) -> None:
+    """Queue a failed or cancelled run again. It resumes from its last training state."""
+    from lgt.store import queries, queue
+
+    engine = open_database(database)
+    record = queries.run(engine, whole_number(run))
+    if not queue.retry(engine, record.id):
+        raise StoreError(f"run {record.id} cannot be retried: it is {record.state}; only failed and cancelled runs can")
+    print(f"run {record.id}: queued again; `python -m lgt worker` executes it")
+
+
+def attribute(run: str, database: Database = None) -> None:
+    """Measure again what each task of a finished run loses without each head; store and print it."""
+    number = whole_number(run)
+    engine = open_database(database, create=False)
+    from lgt.execution.reattribute import attribute
+    from lgt.model.checkpoint import CheckpointError
+    from lgt.store import queries
+
+    try:
+        attribute(engine, number)
+    except CheckpointError as error:
+        raise StoreError(f"run {number}: {error}") from error
+    cli_tables.print_heads(queries.head_scores(engine, [number]), queries.run(engine, number).config)
+
+
+def show(run: str, as_json: AsJson = False, database: Database = None) -> None:
+    """Show one run: its state, device, code version, config and accuracy table."""
+    number = whole_number(run)
+    engine = open_database(database, read_only=True)
+    from lgt.store import queries
+
+    record, accuracy = queries.run(engine, number), queries.accuracy(engine, [number])
+    if as_json:
+        print(json.dumps(cli_tables.run_as_dict(record, accuracy), indent=2))
+    else:
+        cli_tables.print_run(record, accuracy)
