@@ -1,7 +1,8 @@
-"""Numbers in the documents are those of the shipped store, and its commands exist."""
+"""Documents: their numbers are those of the shipped store; commands, paths and modules that they name exist."""
 
 from __future__ import annotations
 
+import importlib
 import re
 
 import pytest
@@ -16,8 +17,12 @@ from lgt.store import queries
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from tests.conftest import ROOT
+from tests.test_house import FLOORS
 
 DOCUMENTS = ("README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "docs/REPRODUCTION.md", "docs/CLAIMS.md")
+EVERY_DOCUMENT = sorted(path for folder in (ROOT, ROOT / "docs", ROOT / "benchmarks") for path in folder.glob("*.md"))
+PATH = re.compile(r"(?<![\w/.-])((?:lgt|tests|benchmarks|pages|docs)/[\w./-]*\w)")
+NAME = re.compile(r"(?<![\w/.-])(lgt(?:\.[a-z_]\w*)+)")
 
 
 def test_the_table_of_verdicts_is_what_the_shipped_store_says(shipped):
@@ -43,3 +48,26 @@ def test_every_command_and_experiment_that_a_document_names_exists():
         text = (ROOT / name).read_text()
         assert set(re.findall(r"-m lgt ([a-z]+)", text)) <= commands, name
         assert set(re.findall(r"lgt experiment ([a-z][\w-]+)", text)) <= set(EXPERIMENTS), name
+
+
+@pytest.mark.parametrize("path", EVERY_DOCUMENT, ids=lambda path: path.name)
+def test_every_path_and_module_that_a_document_names_exists(path):
+    text = "\n".join(line for line in path.read_text().splitlines() if not line.startswith("<sub>"))
+    missing = {name for name in PATH.findall(text) if not (ROOT / name).exists()}
+    assert not missing and not {name for name in NAME.findall(text) if not exists(name)}
+
+
+def test_the_picture_of_the_packages_has_every_package_in_its_order():
+    picture = (ROOT / "ARCHITECTURE.md").read_text().split("```")[1]
+    drawn = [line[22:].split()[0] for line in picture.splitlines() if line.strip()]
+    assert drawn == list(reversed(FLOORS))
+
+
+def exists(name: str) -> bool:
+    """Whether ``name`` is a module of ``lgt``, or an attribute of one."""
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        if (ROOT.joinpath(*parts[:count]).with_suffix(".py")).exists() or ROOT.joinpath(*parts[:count]).is_dir():
+            found: object = importlib.import_module(".".join(parts[:count]))
+            return all((found := getattr(found, part, None)) is not None for part in parts[count:])
+    return False

@@ -22,6 +22,7 @@ from lgt.core.config import (
     TaskSpec,
     TrainingConfig,
 )
+from lgt.core.transfer_length import transfer_length
 from lgt.recipes.groups import GROUPS, TaskGroup, group_named
 
 
@@ -183,25 +184,19 @@ def _config(
     tasks: list[TaskSpec], group: str, preset: Preset, recipe: Recipe, position: Position, seed: int
 ) -> RunConfig:
     longest = max(spec.training_length for spec in tasks)
+    main_length = next(spec.training_length for spec in tasks if spec.role == "main")
     return RunConfig(
         tasks=tuple(tasks),
         group=group,
         arm="co-trained" if len(tasks) > 1 else "alone-same-steps",
         preset=preset.name,
-        transfer_length=transfer_length_of(tasks),
+        transfer_length=transfer_length(main_length, (spec.training_length for spec in tasks if spec.role != "main")),
         options=recipe.options,
         model=replace(recipe.model, position=position),
         training=recipe.training,
         evaluation=replace(recipe.evaluation, maximum_length=min(longest + longest // 4, MAXIMUM_LENGTH)),
         model_seed=seed,
     )
-
-
-def transfer_length_of(tasks: Sequence[TaskSpec]) -> int | None:
-    """La of ``tasks``: the longest training length, or None when no auxiliary is longer than the main task."""
-    longest = max(spec.training_length for spec in tasks)
-    main_length = next(spec.training_length for spec in tasks if spec.role == "main")
-    return longest if longest > main_length else None
 
 
 def baseline(config: RunConfig, arm: Arm) -> RunConfig:

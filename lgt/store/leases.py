@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, or_, select, update
 
 from lgt.store import blobs
-from lgt.store.engine import read_connection, write_transaction
-from lgt.store.errors import LeaseLost, StoreError
+from lgt.store.engine import read_connection, refuse_if_read_only, write_transaction
+from lgt.store.errors import LeaseLost, StoreError, store_name
 from lgt.store.schema import MEASURED_TABLES, Run, RunState
 
 HEARTBEAT_SECONDS = 5.0
@@ -110,7 +110,8 @@ def save_state(engine: Engine, run_id: int, attempt: int, step: int, state: byte
 
     The file is written before the row, and the old file is removed after it.
     """
-    if lease_lost(engine, run_id, attempt):  # before a file of some megabytes is written
+    refuse_if_read_only(store_name(engine.url))  # before the file is written
+    if lease_lost(engine, run_id, attempt):
         raise LeaseLost(f"attempt {attempt} no longer owns run {run_id}")
     row = blobs.write_state(engine, run_id, attempt, step, state)
     with write_transaction(engine, results_changed=False) as connection:

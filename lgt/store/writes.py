@@ -17,11 +17,11 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, text, u
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
+from lgt.core.transfer_length import transfer_length
 from lgt.recipes.limits import check_limits, limits, variable
-from lgt.recipes.presets import transfer_length_of
 from lgt.store import blobs, leases
-from lgt.store.engine import write_transaction
-from lgt.store.errors import StoreError
+from lgt.store.engine import refuse_if_read_only, write_transaction
+from lgt.store.errors import StoreError, store_name
 from lgt.store.leases import assert_lease
 from lgt.store.schema import (
     Accuracy,
@@ -139,9 +139,11 @@ def run_values(config: RunConfig) -> dict[str, Any]:
 
 
 def task_values(config: RunConfig, run_id: int) -> list[dict[str, Any]]:
-    """The rows of ``run_tasks`` for ``config``. A config without La gets the La of its auxiliaries."""
-    transfer_length = config.transfer_length or transfer_length_of(config.tasks)
-    return [asdict(spec) | {"run_id": run_id, "transfer_length": transfer_length} for spec in config.tasks]
+    """The rows of ``run_tasks`` for ``config``. Where it names no La, La is the longest auxiliary's, by definition."""
+    length = config.transfer_length
+    if length is None:
+        length = transfer_length(config.main.training_length, (spec.training_length for spec in config.auxiliaries))
+    return [asdict(spec) | {"run_id": run_id, "transfer_length": length} for spec in config.tasks]
 
 
 def record_progress(
@@ -231,6 +233,7 @@ def record_checkpoint(engine: Engine, run_id: int, attempt: int, step: int, weig
     row = {"run_id": run_id, "step": step, "sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights),
            "weights": weights, "uri": None}  # fmt: skip
     if len(weights) > MAXIMUM_ROW_BYTES:
+        refuse_if_read_only(store_name(engine.url))  # before the file is written
         row |= {"weights": None, "uri": blobs.checkpoint_name(run_id, step)}
         blobs.write_file(blobs.files_folder(engine.url), str(row["uri"]), weights)
     with write_transaction(engine) as connection:

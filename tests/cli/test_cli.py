@@ -149,11 +149,11 @@ def test_heads_measured_again_are_those_that_the_run_measured(capsys, tmp_path):
     with write_transaction(engine) as connection:
         connection.execute(update(Run).values(state=RunState.CANCELLED))
     code, _, err = lgt(capsys, "attribute", "1", "--database", store)
-    assert code == 2 and "run 1 is cancelled; heads can only be measured of a finished run" in err
+    assert code == 2 and "run 1 is cancelled; only the heads of a finished run can be measured" in err
 
 
 def hear_ctrl_c() -> None:
-    """A shell makes what it starts in the background deaf to Ctrl-C, and children inherit that."""
+    """Handle Ctrl-C: a shell starts background jobs with this signal ignored, and children inherit that."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
@@ -220,4 +220,4 @@ def test_several_workers_share_a_queue_and_a_slot_is_respected(capsys, tmp_path,
     from lgt.execution.worker_processes import take_slot
 
     held = take_slot(open_store(store[1]).url.render_as_string())
-    assert held is not None and "as many workers are running" in lgt(capsys, "worker", "--slot", *store)[1]
+    assert held is not None and "all worker slots of this machine are taken" in lgt(capsys, "worker", "--slot", *store)[1]
