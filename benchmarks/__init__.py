@@ -1,5 +1,5 @@
-"""Side-by-side measurements of Length Transfer Lab and its peers; run by ``python -m lgt bench`` in a checkout.
+"""Benchmarks of Length Transfer Lab and of other libraries (peers); run by ``python -m lgt bench`` in a checkout.
 
-``harness`` alternates two sides and compares them, ``document`` writes BENCHMARKS.md, ``registry`` names the
-benchmarks; every other module is one theme, or what several themes share (``plain`` and ``peers``: the other sides).
+``harness`` measures two sides in turn and compares them, ``document`` writes BENCHMARKS.md, ``registry`` lists the
+benchmarks, ``plain`` and ``peers`` are the networks to compare with. Every other module is one benchmark.
 """

@@ -1,7 +1,7 @@
 """Do the fused step and PyTorch's eager step learn the same? Five seeds of each, the same batches, float32.
 
-Rounding differs, so the two curves of a seed drift apart after some hundred steps; what must agree is their
-distribution. The figure shows both over training; the table compares, paired over seeds, the logarithm of the loss in
+Rounding differs, so the two curves of a seed differ after some hundred steps. Their distributions over seeds must
+agree. The figure shows both over training; the table compares, paired over seeds, the logarithm of the loss in
 five windows and the transfer accuracy in the end.
 """
 
@@ -28,8 +28,8 @@ from lgt.training.steps import make_stepper
 
 FIGURE = ROOT / "docs" / "agreement.svg"
 SEEDS = range(5)
-STEPS = 500  # of a schedule that long: half the preset's, as eager steps take minutes
-WINDOW = 20  # steps averaged to one point of a curve
+STEPS = 500  # length of the schedule: half the preset's, because the eager steps take minutes
+WINDOW = 20  # number of steps that are averaged to one point of a curve
 NAMES = {True: "fused step", False: "PyTorch, eager"}
 
 

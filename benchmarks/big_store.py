@@ -1,7 +1,7 @@
 """Make a large store from the shipped one: ``python -m benchmarks.big_store PATH RUNS``; never committed.
 
-The runs are those of ``results.db``, again and again with other data seeds, so that each copy is a setting of its own
-and every series keeps its seeds: the pages show as much as before, out of more. Only the shipped runs keep weights.
+The runs are copies of those of ``results.db`` with other data seeds. Each copy is a setting of its own, and every
+series keeps its seeds, so the pages show as much as before from a larger store. Only the shipped runs have weights.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from benchmarks.harness import ROOT
 from lgt.core.config import RunConfig
 from lgt.store.schema import AttentionDifference, HeadScore, Run, RunTask, TrainingLog, column_names
 
-ROWS_PER_RUN = 500  # of accuracy: 10,000 runs have five million
+ROWS_PER_RUN = 500  # accuracy rows a run, so 10,000 runs have five million
 COPIED = (RunTask, HeadScore, AttentionDifference, TrainingLog)
 
 
@@ -27,7 +27,7 @@ def build(path: Path, runs: int) -> Path:
     scratch = path.with_suffix(".part")
     shutil.copy(ROOT / "results.db", scratch)
     with closing(sqlite3.connect(scratch, isolation_level=None)) as connection:
-        connection.execute("PRAGMA synchronous = OFF")  # a crash only means building it again
+        connection.execute("PRAGMA synchronous = OFF")  # after a crash the file is built again
         connection.execute("PRAGMA cache_size = -400000")
         connection.execute("BEGIN")
         add_snapshots(connection)

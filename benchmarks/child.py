@@ -11,7 +11,7 @@ def main() -> None:
     """Print what the function returns as the last line of standard output, as JSON."""
     target, arguments, threads = sys.argv[1:]
     module, _, function = target.partition(":")
-    import torch  # here, so that a fresh process pays for it as `lgt train` does
+    import torch  # here, so that its import counts in the measured time, as for `lgt train`
 
     torch.set_num_threads(int(threads))
     print(json.dumps(getattr(importlib.import_module(f"benchmarks.{module}"), function)(**json.loads(arguments))))

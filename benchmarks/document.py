@@ -1,4 +1,4 @@
-"""BENCHMARKS.md: sections between markers are replaced by what was measured, everything else is written by hand."""
+"""BENCHMARKS.md: ``lgt bench`` rewrites the sections between markers, everything else is written by hand."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ VERSIONS = ("torch", "transformers", "transformer-lens", "streamlit", "altair")
 
 
 class Refused(ValueError):
-    """What was asked for cannot be done; ``str()`` is one line that says what would be accepted."""
+    """The request cannot be done. ``str()`` is one line that says what is accepted."""
 
 
 def replaced(text: str, name: str, body: str) -> str:
-    """``text`` with ``body`` between the markers of section ``name``; all else stays. Raises Refused."""
+    """``text`` with ``body`` between the markers of section ``name``; the rest stays. Raises Refused without markers."""
     begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)
@@ -59,7 +59,7 @@ def write(name: str, section: Section, command: list[str], threads: int, path: P
 
 
 def require(names: list[str], path: Path = DOCUMENT) -> None:
-    """Raise Refused unless the document can take a section of each of ``names``; asked before hours of measuring."""
+    """Raise Refused unless the document has the markers of all ``names``. Checked before hours of measuring."""
     text = path.read_text(encoding="utf-8") if path.exists() else ""
     for name in names:
         replaced(text, name, "")
@@ -73,7 +73,7 @@ def provenance(command: list[str], threads: int) -> str:
 
 
 def machine() -> str:
-    """Processor, cores, and those of its flags that decide how fast matrix products are."""
+    """Processor, number of cores, and the processor flags that decide the speed of matrix products."""
     text = Path("/proc/cpuinfo").read_text() if Path("/proc/cpuinfo").exists() else ""
     model = re.search(r"model name\s*:\s*(.*)", text)
     listed = re.search(r"(?:flags|Features)\s*:\s*(.*)", text)
@@ -84,7 +84,7 @@ def machine() -> str:
 
 
 def versions() -> str:
-    """Python and the packages that take part, as installed."""
+    """The installed versions of Python and of the compared packages."""
     found = [f"Python {platform.python_version()}"]
     for name in VERSIONS:
         try:

@@ -22,7 +22,7 @@ from lgt.training.loop import learning_rate_factor
 from lgt.training.prefetch import batch_source
 from lgt.training.steps import make_stepper
 
-PEAK_SIDE = 8192  # of the square matrices whose product is the peak
+PEAK_SIDE = 8192  # size of the square matrices whose product measures the peak
 SAME_START, SAME_PATH = 1e-2, 5e-2  # relative: bfloat16 keeps three digits
 CHECKED_STEPS = 10
 

@@ -1,4 +1,4 @@
-"""Measure two sides of the same work in turn, A B A B, and compare them. Nothing here knows what is measured."""
+"""Measure two sides in turn, A B A B, and compare them. This module is independent of what is measured."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parent.parent
-SCRATCH = ROOT / ".cache" / "bench"  # ignored by git: what is worth keeping between two runs of a benchmark
+SCRATCH = ROOT / ".cache" / "bench"  # ignored by git: files that later runs of a benchmark use again
 
 
 class Failed(RuntimeError):
-    """A benchmark cannot give numbers; ``str()`` is one line that says why."""
+    """A benchmark has no result. ``str()`` is one line that says why."""
 
 
 class Disagreement(Failed):
-    """The two sides did not do the same work, so their ratio would mean nothing; ``str()`` is one line."""
+    """The two sides did not do the same work, so there is no ratio. ``str()`` is one line that says why."""
 
 
 class NotHere(RuntimeError):
-    """This machine lacks what the benchmark needs; ``str()`` is one line that says what. Recorded, not a failure."""
+    """This machine lacks something that the benchmark needs. ``str()`` is one line that says what. Not a failure."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How carefully to measure. ``quick`` only shows that everything works: its numbers are never written down."""
+    """Settings of a benchmark. ``quick`` only tests that everything works: its numbers are never written to a file."""
 
     quick: bool = False
     threads: int = 2
@@ -44,7 +44,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Section:
-    """What a benchmark found: Markdown for people, and figures [JSON values] that other benchmarks may use."""
+    """The result of a benchmark: Markdown lines, and figures (JSON values) that other benchmarks may use."""
 
     lines: list[str]
     figures: dict[str, Any] = field(default_factory=dict)
@@ -52,14 +52,14 @@ class Section:
 
 @dataclass(frozen=True)
 class Pair:
-    """Seconds of the two sides, repetition by repetition; repetition i of one ran right beside that of the other."""
+    """Seconds of both sides for each repetition. Repetition i of one side ran directly before or after that of the other."""
 
     ours: list[float]
     peer: list[float]
 
     @property
     def ratio(self) -> float:
-        """How many times faster ours is: the peer's median by ours."""
+        """How many times faster ours is: the peer's median divided by ours."""
         return statistics.median(self.peer) / statistics.median(self.ours)
 
     @property
@@ -77,9 +77,9 @@ class Pair:
 def alternate(
     ours: Callable[[int], float], peer: Callable[[int], float], check: Callable[[], None], repetitions: int
 ) -> Pair:
-    """Check that both sides do the same work, then let them take turns; both return the seconds of repetition i.
+    """Call ``check``, then both sides in turn (A B A B); each returns the seconds of repetition i.
 
-    A B A B: what slows the machine down for a while slows both sides. Raises whatever ``check`` raises, by custom
+    Because they take turns, a slow phase of the machine slows both sides. Raises what ``check`` raises, usually
     :class:`Disagreement`.
     """
     check()
@@ -120,7 +120,7 @@ def require_close(what: str, ours: Sequence[float], peer: Sequence[float], relat
         raise Disagreement(f"{what}: {len(ours)} values here, {len(peer)} there")
     differences = [abs(a - b) / max(abs(a), abs(b), 1e-30) for a, b in zip(ours, peer, strict=True)]
     worst = max(differences, default=0.0)
-    if not all(difference <= relative for difference in differences):  # also when one is no number
+    if not all(difference <= relative for difference in differences):  # also true for NaN
         raise Disagreement(f"{what}: the two sides differ by {worst:.1e} relatively, more than {relative:.0e}")
     return worst
 
@@ -145,5 +145,5 @@ def child(target: str, arguments: dict[str, Any], settings: Settings, **environm
 
 
 def say(text: str) -> None:
-    """Progress, on standard error: the tables go to standard output."""
+    """Print progress to standard error. The tables go to standard output."""
     print(text, file=sys.stderr, flush=True)

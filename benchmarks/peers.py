@@ -1,6 +1,6 @@
-"""The same weights in transformers' Llama and in TransformerLens. Neither has QK-norm per head: these pairs go without.
+"""The same weights in transformers' Llama and in TransformerLens. Both lack QK-norm per head, so these pairs have none.
 
-Peers are imported inside the functions: a benchmark that does not need them runs without them.
+Peers are imported inside the functions, so a benchmark that does not need them runs without them.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ IGNORED = -100  # transformers' ignore index
 
 
 def without_qk_norm(config: RunConfig) -> RunConfig:
-    """``config`` with a network that the peers have, too."""
+    """``config`` with a network that the peers support too."""
     return replace(config, model=replace(config.model, qk_norm=False))
 
 
 def trained_without_qk_norm(settings: Settings) -> tuple[RunConfig, Decoder]:
-    """A ``caprev`` run of the demo preset without QK-norm, trained once and kept in the ignored scratch folder.
+    """A ``caprev`` run of the demo preset without QK-norm, trained once and cached in the scratch folder.
 
-    It gets some answers right and some wrong, which counts and maps need to say anything.
+    Some of its answers are right and some are wrong, so that counts and maps are informative.
     """
     config = without_qk_norm(group_config("caprev", "demo"))
     steps = 200 if settings.quick else config.training.steps

@@ -1,4 +1,4 @@
-"""The plain loop, in nanoGPT's way: the same architecture written straight down, eager PyTorch in float32.
+"""The plain loop, written as in nanoGPT: the same architecture in eager PyTorch and float32.
 
 One product for queries, keys and values, ``scaled_dot_product_attention``, logits at every position with
 ``ignore_index``, clipping, ``torch.optim.AdamW`` in its fused kernel (faster than its default on a CPU).
@@ -17,7 +17,7 @@ from lgt.model.batch import Batch
 from lgt.model.decoder import NORM_EPSILON, Decoder, rotary_angles, rotate
 
 IGNORED = -1
-LONGEST = 4 * MAXIMUM_LENGTH  # tokens of the longest sequence that has rotary positions ready
+LONGEST = 4 * MAXIMUM_LENGTH  # number of positions with precomputed rotary angles
 
 
 class PlainLayer(nn.Module):
@@ -86,7 +86,7 @@ class PlainDecoder(nn.Module):
         return pairs
 
     def write_to(self, decoder: Decoder) -> Decoder:
-        """``decoder`` with the weights of now, so that both sides are measured by the same code."""
+        """``decoder`` with the current weights, so that the same code measures both sides."""
         for mine, theirs in self.beside(decoder):
             theirs.data.copy_(mine.data)
         return decoder

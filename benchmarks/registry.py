@@ -1,4 +1,4 @@
-"""The benchmarks by name, and running them. Modules are imported only when they are wanted."""
+"""The benchmarks by name, and the function that runs them. A module is imported only when it runs."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def chosen(names: list[str]) -> list[str]:
 def run(names: list[str], *, quick: bool, threads: int, command: list[str]) -> int:
     """Run the benchmarks, print each one's table and, unless ``quick``, write it to BENCHMARKS.md; the exit code.
 
-    One that disagrees with its peer is reported and the others go on. Raises Refused before anything is measured.
+    If a benchmark disagrees with its peer, this is reported and the others continue. Raises Refused before measuring.
     """
     wanted = chosen(names)
     if not quick:

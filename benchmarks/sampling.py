@@ -1,4 +1,4 @@
-"""Making a training batch as a share of the training step, for all nine groups in the demo preset."""
+"""The time of making a batch as a fraction of the training step, for all nine groups in the demo preset."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lgt.training.steps import make_stepper
 
 
 def check(config: RunConfig) -> None:
-    """A batch is a function of (config, step), whatever was asked before. Raises Disagreement."""
+    """Check that a batch depends only on (config, step), not on earlier calls. Raises Disagreement."""
     first = make_batch(config, 5).tokens
     _draw.cache_clear()
     if not torch.equal(first, make_batch(config, 5).tokens):
@@ -23,7 +23,7 @@ def check(config: RunConfig) -> None:
 
 
 def repetition(config: RunConfig, steps: int) -> tuple[float, float]:
-    """Seconds a batch and seconds a step; a whole draw of batches is made, as training does."""
+    """Seconds per batch and per step. It makes a whole draw of batches, as training does."""
     drawn = batches_per_draw(config)
     _draw.cache_clear()
     making = harness.seconds(lambda: [make_batch(config, step) for step in range(drawn)]) / drawn

@@ -128,7 +128,7 @@ def figure(points: pd.DataFrame) -> Any:
 
 
 def cost_rows(points: pd.DataFrame, gpu: dict[str, Any]) -> list[list[str]]:
-    """What a sweep costs: measured per run where it was, else an estimate that says so."""
+    """The cost of a sweep: from measured runs where there are some, else an estimate that is marked as one."""
     runs = points[points.axis == "runs"].sort_values("value").iloc[-1]
     hours = SWEEP * runs.seconds / runs.value / 3600
     how = f"{int(runs.value)} runs took {runs.seconds:.0f} s, times {SWEEP / runs.value:.0f}"

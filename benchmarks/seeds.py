@@ -32,7 +32,7 @@ def train_seeds(group: str, preset: str, seeds: list[int], steps: int, together:
             for step in range(first, first + count):
                 stepper.step(make_batch(config, step), 1.0)
 
-    train(0, 2)  # first calls set memory aside
+    train(0, 2)  # the first calls allocate memory
     return {"seconds": harness.seconds(lambda: train(2, steps))}
 
 

@@ -43,7 +43,7 @@ def dashboard(store: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
 
 
 def wait_for(address: str) -> None:
-    """Until the server answers."""
+    """Wait until the server answers."""
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end:
         try:
@@ -78,7 +78,7 @@ def visit(browser: Any, address: str) -> None:
 
 
 def has_torch(process: int) -> bool:
-    """Whether the process has torch's libraries in memory; only Linux can say."""
+    """Whether the process has loaded torch's libraries. Works on Linux only."""
     maps = Path(f"/proc/{process}/maps")
     return maps.exists() and "libtorch" in maps.read_text()
 
@@ -100,7 +100,7 @@ def run(settings: Settings) -> Section:
 
 
 def visit_nothing(browser: Any) -> None:
-    """The browser's own first tab, which is not the dashboard's time."""
+    """Open an empty tab first, so that the start of the browser is not measured."""
     page = browser.new_page()
     page.goto("about:blank")
     page.close()

@@ -27,7 +27,7 @@ PEER_RATE = 3e-3
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table: a peer beside ours."""
+    """One line of the table: a peer compared with ours."""
 
     title: str
     config: RunConfig
@@ -51,7 +51,7 @@ def llama(config: RunConfig) -> PeerLoop:
 
 
 def with_adamw(config: RunConfig) -> RunConfig:
-    """``config`` trained with AdamW at nanoGPT-like rates, which every side has."""
+    """``config`` trained with AdamW at nanoGPT-like rates, which all sides support."""
     rates = {"learning_rate": PEER_RATE, "embedding_learning_rate": PEER_RATE}
     return replace(config, training=replace(config.training, optimizer="adamw", **rates))
 
@@ -73,7 +73,7 @@ def timed(stepper: Stepper, config: RunConfig, steps: int) -> Callable[[int], fl
     """Seconds of repetition i: ``steps`` steps and making their batches, both as in training."""
 
     def repetition(number: int) -> float:
-        _draw.cache_clear()  # the other side has just asked for the same batches; each side pays for them
+        _draw.cache_clear()  # the other side has made the same batches; each side must make them itself
         return harness.seconds(lambda: walk(stepper, config, range(number * steps, (number + 1) * steps)))
 
     return repetition
@@ -98,10 +98,10 @@ def tokens_per_step(config: RunConfig, steps: int) -> float:
 
 def compared(row: Row, settings: Settings) -> list[str]:
     """A line of the table."""
-    steps = 8 if settings.quick else batches_per_draw(row.config)  # whole draws, as each repetition pays for one
+    steps = 8 if settings.quick else batches_per_draw(row.config)  # whole draws, because each repetition makes one
     own, peer = ours(row.config), row.peer(with_adamw(row.config))
     for stepper in (own, peer):
-        walk(stepper, row.config, range(3))  # first calls set memory aside
+        walk(stepper, row.config, range(3))  # the first calls allocate memory
     pair = harness.alternate(
         timed(own, row.config, steps), timed(peer, row.config, steps), lambda: check(row, settings),
         settings.repetitions,
@@ -113,12 +113,12 @@ def compared(row: Row, settings: Settings) -> list[str]:
 
 
 def with_sorted(config: RunConfig) -> RunConfig:
-    """``config`` with batches of like lengths, of which little is padding: the best case of a loop that pads."""
+    """``config`` with batches of similar lengths, which need little padding: the best case for a loop that pads."""
     return replace(config, training=replace(config.training, pool=8))
 
 
 def rows() -> list[Row]:
-    """Every shape beside every peer."""
+    """Each shape with each peer."""
     found = []
     for group, preset in SHAPES:
         config = group_config(group, preset)

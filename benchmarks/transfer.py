@@ -12,16 +12,16 @@ from benchmarks import harness
 from benchmarks.harness import Section, Settings, say
 
 WANTED = 0.9
-EVERY = 50  # steps between two looks
+EVERY = 50  # steps between two measurements
 PROMPTS = 128
 SEEDS = (0, 1, 2)
 # Learning rate, steps of the schedule (warm-up, constant, cosine decay: the preset's shape) and how many batches are
-# sorted by length together, which spares the peer its padding. The best on seed 0 is the peer for every seed.
+# sorted by length together, which saves the peer padding. The best on seed 0 is the peer for every seed.
 PEERS = ((3e-3, 1500, 1), (1e-2, 1500, 4))
 
 
 def measure(side: str, seed: int, rate: float | None = None, steps: int | None = None, pool: int = 1) -> dict[str, Any]:
-    """Train one side in this process until it gets there; the time on the clock of all processes, steps, accuracy.
+    """Train one side in this process until it reaches the goal; the time on the machine's clock, steps, accuracy.
 
     Imports and compiling happen here, inside the measured time. ``reached`` is None when the last step came first.
     """
@@ -65,7 +65,7 @@ def prepared(side: str, model: Any, config: Any) -> tuple[Any, Callable[[], Any]
 
 
 def one(settings: Settings, arguments: dict[str, Any], **environment: str) -> dict[str, Any]:
-    """The result of one fresh process; ``seconds`` until it got there, or until it gave up."""
+    """The result of one fresh process; ``seconds`` until it reached the goal or ended."""
     found = harness.child("transfer:measure", arguments, settings, **environment)
     found["seconds"] = (found["reached"] - found["epoch"]) if found["reached"] else found["wall"]
     peer = " " + described(arguments) if "rate" in arguments else ""
@@ -80,14 +80,14 @@ def described(peer: dict[str, Any]) -> str:
 
 
 def text(found: dict[str, Any]) -> str:
-    """Seconds, or that it did not get there in so many."""
+    """The seconds, or that it did not reach the goal in this time."""
     if found["reached"]:
         return f"{found['seconds']:.1f} s"
     return f"> {found['seconds']:.0f} s (reached {found['accuracy']:.0%})"
 
 
 def best_peer(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The peer's best arguments on the first seed, and what they gave."""
+    """The peer's best arguments on the first seed, and their result."""
     peers = PEERS[:1] if settings.quick else PEERS
     candidates = []
     for rate, steps, pool in peers:
@@ -97,7 +97,7 @@ def best_peer(settings: Settings) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def ours_cold_and_warm(settings: Settings, seed: int, cache: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Ours with an empty build cache, and again with what that left."""
+    """Ours with an empty build cache, and again with the cache that this filled."""
     quick = {"steps": 2 * EVERY} if settings.quick else {}
     with TemporaryDirectory() as empty:
         cold = one(settings, {"side": "ours", "seed": seed} | quick, LGT_CACHE=empty)

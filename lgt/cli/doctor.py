@@ -16,7 +16,7 @@ from lgt.core.version import code_version
 from lgt.recipes.limits import READ_ONLY, limits, read_only, variable
 from lgt.store import integrity, queries
 from lgt.store.engine import database_url, open_store
-from lgt.store.errors import StoreError
+from lgt.store.errors import StoreError, store_name
 from lgt.training.fused.library import attempt
 
 PACKAGES = ("streamlit", "altair", "pandas", "sqlalchemy", "alembic", "scipy", "safetensors", "torch", "typer")
@@ -60,7 +60,7 @@ def compiler_finding() -> Finding:
     loaded, text = attempt()
     if loaded is None:
         return Finding("fused training step", True, f"{text}; runs train in plain PyTorch; install g++ for speed")
-    return Finding("fused training step", True, f"compiled by {text}, kept in {Path(loaded._name).parent}")
+    return Finding("fused training step", True, f"compiled by {text}, cached in {Path(loaded._name).parent}")
 
 
 def limits_finding() -> Finding:
@@ -83,9 +83,8 @@ def store_findings(database: str | None) -> list[Finding]:
     except StoreError as error:
         return [Finding("store", False, str(error))]
     states = ", ".join(f"{count} {state}" for state, count in runs.state.value_counts().items()) or "no runs"
-    place = engine.url.render_as_string(hide_password=True)
     return [
-        Finding("store", True, f"{place}: {states}"),
+        Finding("store", True, f"{store_name(engine.url)}: {states}"),
         *queue_findings(runs),
         *(Finding("integrity", False, text) for text in problems),
     ]

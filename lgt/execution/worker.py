@@ -80,11 +80,11 @@ def work(
     together: int = 1, idle_seconds: float = 0.0, stop_requested: Callable[[], bool] = never,
     report: Callable[[str], None] = print,
 ) -> int:  # fmt: skip
-    """Execute queued runs until the queue is empty (with ``once``: one batch of runs); returns how many it executed.
+    """Execute queued runs until the queue is empty; returns how many runs it executed.
 
-    A batch is one run, or up to ``together`` runs that differ only in their model seed and are trained as one ensemble.
-    With an empty queue the worker waits ``idle_seconds`` for new runs. It also waits while a run is stale, because that
-    run may come back to the queue.
+    It trains one run at a time, or as one ensemble up to ``together`` runs that differ only in their model seed. With
+    ``once`` it stops after the first of these. With an empty queue it waits ``idle_seconds`` for new runs. It also
+    waits while a run is stale, because that run may come back to the queue.
     """
     torch.set_num_threads(threads)
     prepare_device(device)

@@ -64,7 +64,7 @@ def read_file(folder: Path, name: str, size: int, sha256: str) -> bytes:
     """The bytes of the file ``name`` in ``folder``. Raises StoreError when their size or SHA-256 differs."""
     path = folder / name
     if Path(name).name != name:
-        raise StoreError(f"{name!r} is not the name of a file beside the store")
+        raise StoreError(f"{name!r} is not the name of a file of a store")
     try:
         found = path.stat().st_size
         if found != size:  # checked before reading, because a wrong file may be huge

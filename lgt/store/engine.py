@@ -33,7 +33,7 @@ WRITES = "lgt_writes"
 
 
 def database_url(option: str | None = None) -> str:
-    """The URL of the store to use: ``option``, else ``LGT_DATABASE_URL``, else ``results.db`` beside the package.
+    """The URL of the store to use: ``option``, else ``LGT_DATABASE_URL``, else ``results.db`` next to the package.
 
     A plain path is accepted and becomes a SQLite URL with an absolute path. Raises StoreError for a bad URL.
     """

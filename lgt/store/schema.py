@@ -23,10 +23,10 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-APPLICATION_ID = (
-    0x4C475431  # "LGT1" in the header of every SQLite store, so that files of other programs are recognised
-)
-VERSION_TABLE = "lgt_schema_version"  # Alembic's table; renamed, because a PostgreSQL database may be shared
+APPLICATION_ID = 0x4C475431
+"""``LGT1`` in the header of every SQLite store, which distinguishes it from the files of other programs."""
+VERSION_TABLE = "lgt_schema_version"
+"""Alembic's table under another name, because a PostgreSQL database may be shared with other programs."""
 
 
 class RunState(StrEnum):

@@ -63,11 +63,11 @@ def _unshown_head_rows(table: type[HeadScore] | type[AttentionDifference]) -> Co
 def _dropped_losses() -> ColumnElement[bool]:
     """The rows to delete from the training logs of finished runs: all except every n-th one, counted from the last."""
     of_run: dict[str, Any] = {"partition_by": TrainingLog.run_id}
-    place = (func.row_number().over(order_by=TrainingLog.step.desc(), **of_run) - 1).label("place")
+    rank = (func.row_number().over(order_by=TrainingLog.step.desc(), **of_run) - 1).label("rank")
     every = (func.count().over(**of_run) // KEPT_LOSSES).label("every")
     finished = TrainingLog.run_id.in_(select(Run.id).where(Run.state == RunState.DONE))
-    ranked = select(TrainingLog.run_id, TrainingLog.step, place, every).where(finished).subquery()
-    between = select(ranked.c.run_id, ranked.c.step).where(ranked.c.every > 1, ranked.c.place % ranked.c.every != 0)
+    ranked = select(TrainingLog.run_id, TrainingLog.step, rank, every).where(finished).subquery()
+    between = select(ranked.c.run_id, ranked.c.step).where(ranked.c.every > 1, ranked.c.rank % ranked.c.every != 0)
     return tuple_(TrainingLog.run_id, TrainingLog.step).in_(between)
 
 
