@@ -25,7 +25,7 @@ class Refused(ValueError):
 
 
 def replaced(text: str, name: str, body: str) -> str:
-    """``text`` with ``body`` between the markers of section ``name``; the rest stays. Raises Refused without markers."""
+    """``text`` with ``body`` between the markers of section ``name``; the rest stays. Raises Refused."""
     begin, end = f"<!-- bench:{name} -->", f"<!-- /bench:{name} -->"
     before, found, rest = text.partition(begin)
     _, closed, after = rest.partition(end)

@@ -52,7 +52,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Pair:
-    """Seconds of both sides for each repetition. Repetition i of one side ran directly before or after that of the other."""
+    """Seconds of both sides for each repetition. Repetition i of one side ran next to repetition i of the other."""
 
     ours: list[float]
     peer: list[float]

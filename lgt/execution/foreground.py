@@ -43,6 +43,12 @@ class ProgressRecorder(StoreRecorder):
         self.bar.console.print(f"step {step:>6}  {self.main} exact match % by length: {curve}", highlight=False)
 
 
+def progress_bar() -> Progress:
+    """A bar with percentage, loss, speed and remaining time, which disappears at the end."""
+    text = TextColumn("{task.percentage:3.0f}%  {task.fields[loss]}  {task.fields[speed]}")
+    return Progress(BarColumn(), text, TimeRemainingColumn(), console=Console(), transient=True)
+
+
 def run_in_foreground(
     engine: Engine, config: RunConfig, *, threads: int | None, device: str, show: Callable[[pd.DataFrame], None]
 ) -> None:
@@ -58,12 +64,7 @@ def run_in_foreground(
     run_id = writes.create_run(engine, config, label=label, code_version=code_version(), state=RunState.RUNNING)
     attempt = leases.start_run(engine, run_id, owner_name(), device)
     print(f"run {run_id}: {label}")
-    columns = (
-        BarColumn(),
-        TextColumn("{task.percentage:3.0f}%  {task.fields[loss]}  {task.fields[speed]}"),
-        TimeRemainingColumn(),
-    )
-    with StopSignal() as stop_requested, Progress(*columns, console=Console(), transient=True) as bar:
+    with StopSignal() as stop_requested, progress_bar() as bar:
         recorder = ProgressRecorder(engine, run_id, attempt, bar, config.training.steps, config.main.task)
         state = execute(
             engine,

@@ -220,4 +220,5 @@ def test_several_workers_share_a_queue_and_a_slot_is_respected(capsys, tmp_path,
     from lgt.execution.worker_processes import take_slot
 
     held = take_slot(open_store(store[1]).url.render_as_string())
-    assert held is not None and "all worker slots of this machine are taken" in lgt(capsys, "worker", "--slot", *store)[1]
+    assert held is not None
+    assert "all worker slots of this machine are taken" in lgt(capsys, "worker", "--slot", *store)[1]
