@@ -1,4 +1,4 @@
-"""The house: a module imports only from lower floors, and the web process stays free of torch."""
+"""The structure: a module imports only from its own or lower packages, and the web process does not import torch."""
 
 from __future__ import annotations
 

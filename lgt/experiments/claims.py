@@ -70,7 +70,7 @@ class _Evidence:
 
 def judged(engine: Engine, experiment: Experiment, known: dict[int, pd.DataFrame] | None = None) -> Judgement:
     """What the finished runs of ``experiment`` in the store say. ``known`` keeps courses by run from call to call."""
-    done, given_up = queries.finished_by_hash(engine), queries.not_finished_by_hash(engine)
+    done, given_up = queries.finished_by_hash(engine), queries.unsuccessful_by_hash(engine)
     found = {seed: _finished(experiment, seed, done) for seed in queries.ended_seeds(engine)}
     whole = {seed: runs for seed, runs in found.items() if len(runs) == len(experiment.series)}
     left_out = {seed: _missing(experiment, seed, runs, given_up) for seed, runs in found.items() if seed not in whole}

@@ -50,7 +50,7 @@ def comparisons(engine: Engine) -> dict[Setting, Comparison]:
         rows = connection.execute(statement).all()
     alone: dict[str, int] = {}
     by_setting: dict[Setting, list[tuple[int, RunConfig]]] = {}
-    for run_id, config in readable(rows):
+    for run_id, config in _readable_configs(rows):
         if not config.auxiliaries:
             alone[config.result_hash()] = run_id
         elif config.transfer_length is not None:
@@ -58,7 +58,7 @@ def comparisons(engine: Engine) -> dict[Setting, Comparison]:
     return {setting: _comparison(setting, found, alone) for setting, found in sorted(by_setting.items())}
 
 
-def readable(rows: Sequence[Any]) -> list[tuple[int, RunConfig]]:
+def _readable_configs(rows: Sequence[Any]) -> list[tuple[int, RunConfig]]:
     """(id, config) of the rows, in their order. A config that this code cannot read is skipped and logged."""
     found = []
     for row in rows:

@@ -198,7 +198,7 @@ def finished_by_hash(engine: Engine) -> dict[str, int]:
         return {config_hash: run_id for config_hash, run_id in rows}
 
 
-def not_finished_by_hash(engine: Engine) -> dict[str, str]:
+def unsuccessful_by_hash(engine: Engine) -> dict[str, str]:
     """What happened to the newest failed, cancelled or deleted run of each config, by config hash: ``run 3 failed``."""
     bad = or_(Run.state.in_((RunState.FAILED, RunState.CANCELLED)), not_(not_deleted()))
     statement = select(Run.config_hash, Run.id, Run.state, not_deleted().label("present")).where(bad).order_by(Run.id)

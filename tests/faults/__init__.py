@@ -1,6 +1,6 @@
-"""The promises of RELIABILITY.md, broken on purpose: killed, frozen, damaged, full, flooded.
+"""Tests of the promises of RELIABILITY.md: kills, suspended processes, damaged files, a full disk, overload.
 
-Small here, so that every change is tested; large with ``make test-faults``, which sets ``LGT_FAULTS=full``.
+They are small in ``make test`` and large in ``make test-faults``, which sets ``LGT_FAULTS=full``.
 """
 
 import os
@@ -9,5 +9,5 @@ FULL = os.environ.get("LGT_FAULTS") == "full"
 
 
 def size(small: int, full: int) -> int:
-    """How much of a fault: ``full`` on demand."""
+    """The size of a fault: ``full`` if LGT_FAULTS asks for it, else ``small``."""
     return full if FULL else small

@@ -1,4 +1,4 @@
-"""What the fault tests run in processes of their own. Those are forked from one that has torch loaded already."""
+"""Functions that the fault tests run in other processes, which are forked from a process that has loaded torch."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def config(steps: int = 60, **changes: Any) -> RunConfig:
 
 
 def started(target: Callable[..., None], *arguments: Any) -> Any:
-    """``target`` in a process of its own."""
+    """Start ``target`` in another process."""
     process = SERVER.Process(target=target, args=arguments)
     # AppTest leaves a page's script as the main module, which the new process would run.
     with patch.dict(sys.modules, {"__main__": ModuleType("__main__")}):
@@ -42,7 +42,7 @@ def started(target: Callable[..., None], *arguments: Any) -> Any:
 
 
 def ended(process: Any) -> int:
-    """Its exit code, negative for a signal."""
+    """Wait for the process; its exit code, negative for a signal."""
     process.join()
     code: int = process.exitcode
     return code
@@ -95,7 +95,7 @@ def claim_all(url: str, owner: str, results: Any) -> None:
 
 
 def work(path: str, idle: float = 0.0, heartbeat: float = 5.0, lease: float = 45.0) -> None:
-    """A worker that keeps a training state at every step, perhaps with a short lease."""
+    """A worker that stores a training state at every step, with the given heartbeat and lease times."""
     from lgt.execution import worker
     from lgt.execution.stop_signal import SIGNALS, StopSignal
     from lgt.training import loop

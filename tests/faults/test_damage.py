@@ -52,7 +52,7 @@ def test_r8_flipped_bits_are_one_message_on_a_page(page: str, tmp_path: Path, mo
 
 
 def pickled() -> bytes:
-    """What would run code if anybody unpickled it."""
+    """Bytes that run code when they are unpickled."""
 
     class Runs:
         def __reduce__(self):
@@ -111,7 +111,7 @@ def test_r9_damage_is_found_before_anything_is_loaded(tmp_path: Path, monkeypatc
 
 @pytest.fixture()
 def small_disk(tmp_path: Path):
-    """A folder on a filesystem of its own with room for 12 MB."""
+    """A folder on a separate filesystem of 12 MB."""
     place = tmp_path / "small"
     place.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", "size=12m", "tmpfs", str(place)]

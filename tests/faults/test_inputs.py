@@ -1,4 +1,4 @@
-"""R11: whatever is typed, sent or followed, the answer names the field or is the default."""
+"""R11: bad input in configs, commands and addresses gives a message that names the field, or the default value."""
 
 from __future__ import annotations
 

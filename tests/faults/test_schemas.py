@@ -21,7 +21,7 @@ STORES = sorted((Path(__file__).parent.parent / "stores").glob("schema-*.db"))
 
 
 def rows(path: Path) -> dict[str, list[dict[str, object]]]:
-    """Every row of a database by table, without looking at it through this project's eyes."""
+    """Every row of a database by table, read by plain SQL and not by this project's code."""
     with closing(sqlite3.connect(path)) as connection:
         connection.row_factory = sqlite3.Row
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
@@ -30,7 +30,7 @@ def rows(path: Path) -> dict[str, list[dict[str, object]]]:
 
 
 def same_rows(path: Path, before: dict[str, list[dict[str, object]]]) -> None:
-    """Whatever was there is there still; newer schemas may add tables and columns."""
+    """Check that all old rows are still there; newer schemas may add tables and columns."""
     after = rows(path)
     for name, old in before.items():
         assert [{key: new[key] for key in row} for row, new in zip(old, after[name], strict=True)] == old

@@ -1,4 +1,4 @@
-"""R7: the web process may die. R12: overload."""
+"""R7: runs continue without the web process. R12: overload."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_r7_runs_outlive_the_server_that_started_their_workers(tmp_path: Path, m
 
 
 def stop_workers(path: str) -> None:
-    """End the workers that the dashboard has left waiting for more runs."""
+    """End the workers of the dashboard that wait for more runs."""
     found = subprocess.run(["pgrep", "-f", "lgt worker --slot"], capture_output=True, text=True).stdout.split()
     for number in found:
         environment = Path(f"/proc/{number}/environ")

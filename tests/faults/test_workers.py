@@ -1,4 +1,5 @@
-"""R3: kill -9 at any point. R4: resumed is uninterrupted. R5: a sleeper is fenced. R6: a lost worker is replaced.
+"""R3: kill -9 at any point. R4: a resumed run equals an uninterrupted one. R5: a suspended worker cannot
+write. R6: a lost worker is replaced.
 R14: a failing run fails alone."""
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ POINTS = {"statement": 300, "commit": 100, "committed": 100, "file": 40}
 
 
 def silent(line: str) -> None:
-    """Nobody listens."""
+    """Ignore a report."""
 
 
 def outcome(store, run_id):
-    """All that a run leaves behind but names and times."""
+    """All stored results of a run except names and times."""
     log = queries.training_log(store, [run_id])[["step", "loss", "learning_rate"]]
     tables = [queries.accuracy(store, [run_id], "all"), queries.head_scores(store, [run_id], "all"),
               queries.attention_differences(store, [run_id], "all"), log]  # fmt: skip
@@ -42,7 +43,7 @@ def outcome(store, run_id):
 
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
-    """What a run leaves behind that nobody disturbed."""
+    """The stored results of a run that was not interrupted."""
     store = open_store(str(tmp_path_factory.mktemp("whole") / "results.db"))
     run_id = writes.create_run(store, config())
     worker.work(store, report=silent)
@@ -81,7 +82,7 @@ def test_r3_r4_kill_9_at_any_point(tmp_path: Path, uninterrupted) -> None:
 
 
 def whole_and_kept(store, run_id: int, notes: Path) -> None:
-    """No torn row, no acknowledged one lost."""
+    """Check that no row is partial and that no acknowledged row is lost."""
     assert integrity.integrity(store) == []
     rows = queries.accuracy(store, [run_id], "all")
     assert set(rows.groupby("step").size()) <= {3 * 7}, "an evaluation is there with all tasks and lengths, or not"
@@ -94,7 +95,7 @@ def whole_and_kept(store, run_id: int, notes: Path) -> None:
 
 
 def wait_until(answer, seconds: float = 60.0) -> None:
-    """Wait for ``answer`` to say yes; the test fails if it never does."""
+    """Wait until ``answer`` returns True; the test fails if it never does."""
     end = time.monotonic() + seconds
     while not answer():
         assert time.monotonic() < end, "it never came"
@@ -102,13 +103,13 @@ def wait_until(answer, seconds: float = 60.0) -> None:
 
 
 def stopped(number: int) -> bool:
-    """Whether every thread of a process has come to rest after SIGSTOP."""
+    """Whether every thread of a process is stopped after SIGSTOP."""
     threads = Path(f"/proc/{number}/task").glob("*/stat")
     return all(thread.read_text().rpartition(")")[2].split()[0] == "T" for thread in threads)
 
 
 def stop_outside_a_transaction(number: int, path: str) -> None:
-    """SIGSTOP a process; one that holds SQLite's lock would hold it for ever, which is another story."""
+    """Send SIGSTOP to a process while it does not hold SQLite's lock, which it would then keep."""
     while True:
         os.kill(number, signal.SIGSTOP)
         wait_until(lambda: stopped(number))  # a thread within the kernel may still take a lock before it stops

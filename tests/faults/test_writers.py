@@ -1,4 +1,4 @@
-"""R1: no lost or locked write. R2: a job is claimed once."""
+"""R1: no write is lost or fails on a lock. R2: a run is claimed once."""
 
 from __future__ import annotations
 

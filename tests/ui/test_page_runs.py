@@ -81,10 +81,10 @@ def test_a_deleted_run_is_out_of_comparisons_until_it_is_brought_back(tmp_path):
     config = group_config("caprev", "demo")
     run_id = writes.create_run(store, config)
     leases.finish_run(store, run_id, leases.start_run(store, run_id, "w", "cpu"), "done")
-    assert len(comparisons(store)) == 1 and queries.not_finished_by_hash(store) == {}
+    assert len(comparisons(store)) == 1 and queries.unsuccessful_by_hash(store) == {}
     tags.change_tags(store, [run_id], add=["deleted"])
     assert comparisons(store) == {} and queries.finished_by_hash(store) == {}
-    assert list(queries.not_finished_by_hash(store).values()) == [f"run {run_id} deleted"]
+    assert list(queries.unsuccessful_by_hash(store).values()) == [f"run {run_id} deleted"]
     assert queries.existing_with_hash(store, config.hash(), ["done"]) is None, "it may be made again"
     tags.change_tags(store, [run_id], add=["undeleted"], remove=["deleted"])
     assert len(comparisons(store)) == 1, "only the very tag counts"
