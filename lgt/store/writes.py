@@ -206,7 +206,7 @@ def check_finished(run_id: int, state: str | None) -> None:
     """Raise StoreError unless ``state`` is ``done``. ``None`` means that the run is missing."""
     if state != RunState.DONE:
         raise StoreError(
-            f"run {run_id} is {state or 'not in the store'}; only the heads of a finished run can be measured"
+            f"run {run_id} is {state or 'not in the store'}; heads can only be measured of a finished run"
         )
 
 

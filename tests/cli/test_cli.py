@@ -149,7 +149,7 @@ def test_heads_measured_again_are_those_that_the_run_measured(capsys, tmp_path):
     with write_transaction(engine) as connection:
         connection.execute(update(Run).values(state=RunState.CANCELLED))
     code, _, err = lgt(capsys, "attribute", "1", "--database", store)
-    assert code == 2 and "run 1 is cancelled; only the heads of a finished run can be measured" in err
+    assert code == 2 and "run 1 is cancelled; heads can only be measured of a finished run" in err
 
 
 def hear_ctrl_c() -> None:

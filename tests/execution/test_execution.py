@@ -144,7 +144,9 @@ def test_a_password_is_in_no_log_and_no_store(engine, monkeypatch):
     assert tail.text().endswith("postgresql://lgt:***@host/db")
     command = worker_processes.worker_command("--slot")
     assert "s3cret" not in " ".join(command)
-    assert worker_processes.worker_environment("postgresql://lgt:s3cret@host/db")["LGT_DATABASE_URL"].endswith("s3cret@host/db")
+    assert worker_processes.worker_environment("postgresql://lgt:s3cret@host/db")["LGT_DATABASE_URL"].endswith(
+        "s3cret@host/db"
+    )
 
 
 def test_only_the_newest_lines_of_a_log_are_kept():

@@ -93,7 +93,7 @@ def test_r12_the_queue_is_bounded(tmp_path: Path, monkeypatch) -> None:
             accepted += 1
         except StoreError as error:
             refused += 1
-            assert f"above the {most:,} that may (LGT_MAX_QUEUE sets this limit)" in str(error)
+            assert f"exceed the limit of {most:,} (LGT_MAX_QUEUE sets this limit)" in str(error)
     assert (accepted, refused) == (most, submissions - most)
     with pytest.raises(StoreError, match="LGT_MAX_QUEUE"):
         writes.create_runs(store, [config()] * 2, labels=["", ""])
