@@ -1,4 +1,4 @@
-"""The registry of tasks. Adding a task is one function in a family's module and one entry of that module's tuple."""
+"""The registry of tasks: every task by its name. A built-in task is one object in its family's module."""
 
 from __future__ import annotations
 
@@ -17,6 +17,11 @@ def task_named(name: str) -> Task:
     if name not in TASKS:
         raise ConfigError("task", name, "one of " + ", ".join(TASKS))
     return TASKS[name]
+
+
+def unit(name: str) -> str:
+    """What a length of this task counts, in the plural, such as ``digits``; ``task units`` for an unknown task."""
+    return TASKS[name].unit if name in TASKS else "task units"
 
 
 def check_run(config: RunConfig) -> None:
