@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import numpy as np
+
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
 from lgt.tasks import vocabulary
 from lgt.tasks.arithmetic import ARITHMETIC
-from lgt.tasks.base import Task
+from lgt.tasks.base import Task, draw_examples
 from lgt.tasks.mazes import MAZES
-from lgt.tasks.requirements import check_description, check_draws
+from lgt.tasks.requirements import OPTIONS, check_description, check_draws
 from lgt.tasks.strings import STRINGS
 
 TASKS: dict[str, Task] = {task.name: task for task in (*ARITHMETIC, *STRINGS, *MAZES)}
@@ -40,11 +42,22 @@ def register(task: Task) -> Task:
     try:
         vocabulary.append(tokens_of(task))
         check_draws(task, TASKS)
+        _check_both_kinds(task)
     except ConfigError:
         vocabulary.remove_behind(count)
         raise
     TASKS[task.name] = task
     return task
+
+
+def _check_both_kinds(task: Task) -> None:
+    """Raise ConfigError unless the shortest length of ``task`` has training prompts and test prompts."""
+    from lgt.tasks.sampling import is_test_prompt  # sampling knows tasks by name, from this module
+
+    drawn = draw_examples(task, np.random.default_rng(0), np.full(1024, task.minimum_length), OPTIONS, "equal")
+    if len(np.unique(is_test_prompt(drawn))) < 2:
+        accepted = "a length with training prompts and test prompts; a hash makes one prompt in four a test prompt"
+        raise ConfigError(f"{task.name}.minimum_length", task.minimum_length, accepted)
 
 
 @contextmanager
