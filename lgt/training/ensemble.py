@@ -19,7 +19,7 @@ from lgt.core.checks import ConfigError
 from lgt.core.config import LABELS, RunConfig, TrainingConfig
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
-from lgt.tasks import check_run
+from lgt.tasks import check_run, vocabulary_size
 from lgt.training.loop import REPORT_SECONDS, Reporter, Stopped, learning_rate_factor
 from lgt.training.optimizers import clip_each_member, make_optimizers, take_step
 from lgt.training.prefetch import batch_source
@@ -72,7 +72,8 @@ def train_together(members: Sequence[Member], *, device: str = "cpu") -> list[De
     config = common_config([member.config for member in members])
     check_run(config)
     training, measured_steps = config.training, set(snapshot_steps(config))
-    stepper = EnsembleStep([Decoder(config.model, member.config.model_seed) for member in members], training, device)
+    models = [Decoder(config.model, member.config.model_seed, vocabulary_size(config)) for member in members]
+    stepper = EnsembleStep(models, training, device)
     seats = [Seat(number, member, len(members)) for number, member in enumerate(members)]
     with batch_source(config, device) as batch_of:
         for step in range(training.steps + 1):

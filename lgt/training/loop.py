@@ -12,7 +12,7 @@ from torch import Tensor
 from lgt.core.config import RunConfig, TrainingConfig
 from lgt.core.records import LogRow
 from lgt.model.decoder import Decoder
-from lgt.tasks import check_run
+from lgt.tasks import check_run, vocabulary_size
 from lgt.training.prefetch import batch_source
 from lgt.training.recorder import Recorder
 from lgt.training.snapshots import measure, snapshot_steps
@@ -56,7 +56,7 @@ def train(
     """
     check_run(config)
     training = config.training
-    model = Decoder(config.model, config.model_seed)
+    model = Decoder(config.model, config.model_seed, vocabulary_size(config))
     stepper = make_stepper(model, config, device=device)
     measured_steps = set(snapshot_steps(config))
     report = Reporter(recorder, training.steps)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from lgt.model.checkpoint import CheckpointError
+from lgt.model.checkpoint import CheckpointError, header_texts
 from lgt.training.steps import Stepper
 
 FORMAT = "lgt-training-state-1"
@@ -39,7 +39,7 @@ def restore_state(data: bytes, stepper: Stepper, report: Resumable) -> int:
     """Put a state back; returns how many steps had been taken. Raises CheckpointError when it does not belong here."""
     try:
         tensors = load(data)  # first: it checks the header that is read below
-        scalars = json.loads(_metadata(data)["scalars"])
+        scalars = json.loads(header_texts(data)["scalars"])
         if scalars["machinery"] != stepper.machinery:
             raise CheckpointError(
                 f"the training state is of a {scalars['machinery']} step, not a {stepper.machinery} one"
@@ -51,10 +51,3 @@ def restore_state(data: bytes, stepper: Stepper, report: Resumable) -> int:
             raise
         raise CheckpointError(f"not a training state of this run: {error}") from error
     return int(scalars["step"])
-
-
-def _metadata(data: bytes) -> dict[str, str]:
-    """The texts in the header of safetensors bytes, for which the library wants a file."""
-    length = int.from_bytes(data[:8], "little")
-    found: dict[str, str] = json.loads(data[8 : 8 + length])["__metadata__"]
-    return found

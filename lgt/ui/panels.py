@@ -9,7 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph, sharing_summary, training_curves
-from lgt.charts.accuracy import UNITS, BandChoice
+from lgt.charts.accuracy import BandChoice
 from lgt.core.config import Arm
 from lgt.experiments.entries import made_by, seeds_text
 from lgt.metrics.by_seed import SeedSummary, transfer_by_seed
@@ -19,7 +19,7 @@ from lgt.recipes.groups import GROUPS
 from lgt.recipes.labels import ARM_TITLES
 from lgt.recipes.settings import Setting
 from lgt.store.comparisons import Comparison
-from lgt.tasks import TASKS
+from lgt.tasks import TASKS, unit
 from lgt.ui import data, frame
 from lgt.ui.drawing import draw
 from lgt.ui.head_similarity import likeness_table, overlap_sentence
@@ -94,8 +94,7 @@ def together_title(comparison: Comparison) -> str:
 def region(comparison: Comparison) -> str:
     """The transfer region in words, such as ``9–16 characters``."""
     main = comparison.config.main
-    unit = UNITS[TASKS[main.task].family]
-    return f"{main.training_length + 1}–{comparison.config.transfer_length} {unit}"
+    return f"{main.training_length + 1}–{comparison.config.transfer_length} {unit(main.task)}"
 
 
 def beside(comparison: Comparison) -> str:
