@@ -9,6 +9,7 @@ from torch import Tensor
 
 from lgt.core.config import ModelConfig
 from lgt.model.decoder import Decoder
+from lgt.model.positions import learned_parameters
 from lgt.tasks.vocabulary import VOCABULARY_SIZE
 
 
@@ -46,7 +47,7 @@ def from_bytes(data: bytes, config: ModelConfig) -> Decoder:
         weights = load(data)
     except (SafetensorError, ValueError, OverflowError) as error:
         raise CheckpointError(f"not a safetensors file: {error}") from error
-    learned = config.parameters(VOCABULARY_SIZE)
+    learned = config.parameters(VOCABULARY_SIZE) + learned_parameters(config)
     if sum(value.numel() for value in weights.values()) != learned:  # before making a decoder of whatever size
         raise CheckpointError(f"checkpoint does not fit the model, which has {learned:,} parameters")
     model = Decoder(config)
