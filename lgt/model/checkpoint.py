@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lgt.core.config import ModelConfig
 from lgt.model.decoder import Decoder, Linear
+from lgt.model.positions import learned_parameters
 from lgt.tasks.vocabulary import TOKEN_ID, TOKENS, VERSION, VOCABULARY_SIZE
 
 FORMAT = "lgt-decoder-1"
@@ -80,7 +81,7 @@ def from_bytes(data: bytes, config: ModelConfig) -> Decoder:
     except (SafetensorError, ValueError, OverflowError) as error:
         raise CheckpointError(f"not a safetensors file: {error}") from error
     ids = _token_ids(data)
-    learned = config.parameters(len(ids))
+    learned = config.parameters(len(ids)) + learned_parameters(config)
     if sum(value.numel() for value in weights.values()) != learned:  # before making a decoder of whatever size
         raise CheckpointError(f"checkpoint does not fit the model, which has {learned:,} parameters")
     model = Decoder(config, vocabulary=len(ids))

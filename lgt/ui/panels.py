@@ -10,6 +10,7 @@ import streamlit as st
 
 from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph, sharing_summary, training_curves
 from lgt.charts.accuracy import BandChoice
+from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm
 from lgt.experiments.entries import made_by, seeds_text
 from lgt.metrics.by_seed import SeedSummary, transfer_by_seed
@@ -48,7 +49,8 @@ def setting_title(setting: Setting, comparison: Comparison) -> str:
     auxiliaries = [TASKS[spec.task].title for spec in comparison.config.auxiliaries]
     name = group.title if group else f"{TASKS[comparison.config.main.task].title} beside {' and '.join(auxiliaries)}"
     lengths = f"{comparison.config.main.training_length} ← {comparison.config.transfer_length}"
-    position = "" if setting.position == "rope" else ", no positional encoding"
+    note = POSITIONS.note(setting.position)
+    position = ", no positional encoding" if setting.position == "nope" else f", {note}" * bool(note)
     changes = "".join(f", {change}" for change in setting.changes)
     return f"{name} ({lengths}, preset {setting.preset}{position}{changes})"
 
@@ -58,7 +60,7 @@ def series_title(setting: Setting, comparison: Comparison, arm: Arm) -> str:
     tasks = " + ".join(TASKS[spec.task].title for spec in comparison.config.tasks)
     main = comparison.config.main
     free = [] if setting.group in GROUPS else [f"{main.training_length} ← {comparison.config.transfer_length}"]
-    position = [] if setting.position == "rope" else ["no positions"]
+    position = [note] if (note := POSITIONS.note(setting.position)) else []
     return " · ".join([tasks, *free, setting.preset, *position, *setting.changes, ARM_TITLES[arm]])
 
 

@@ -27,7 +27,8 @@ from lgt.tasks.vocabulary import FIRST_NODE, NODES, TOKENS
 from lgt.ui import data, models, panels
 
 if TYPE_CHECKING:
-    from lgt.evaluation.generation import Answer, Head
+    from lgt.core.records import Head
+    from lgt.evaluation.generation import Answer
 
 SHORT = {"<eos>": "end", "<bos>": "begin"}
 SHORT_NAMES = ("begin", "task")

@@ -232,7 +232,7 @@ def test_compiled_code_that_others_could_have_written_is_not_loaded(fresh_librar
         open_to_all.mkdir(parents=True)
         open_to_all.chmod(0o777)
     assert fresh_library() is None
-    assert "is a place for compiled code" in fused_library.attempt()[1]
+    assert "can hold compiled code" in fused_library.attempt()[1]
     fused_library.cache_directory().chmod(0o700)
     forget()
     assert fresh_library() is not None

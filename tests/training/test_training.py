@@ -11,7 +11,7 @@ import torch
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import TaskSpec, TrainingConfig
-from lgt.evaluation.exact_match import accuracy_rows, answer_scores, greedy_answers
+from lgt.evaluation.exact_match import accuracy_rows, answer_scores
 from lgt.evaluation.passes import evaluating
 from lgt.evaluation.test_sets import test_set
 from lgt.model.checkpoint import CheckpointError, from_bytes, measured_copy, to_bytes
@@ -25,6 +25,7 @@ from lgt.training.recorder import MemoryRecorder
 from lgt.training.snapshots import attribution_lengths, snapshot_steps
 from lgt.training.steps import make_optimizers, make_stepper
 from tests.conftest import tiny
+from tests.evaluation.reference import greedy_answers
 
 
 def test_a_batch_is_a_function_of_config_and_step_whatever_was_asked_before():
