@@ -19,10 +19,12 @@ $(VENV)/.app-installed: requirements.txt
 	$(BIN)/pip install -q -r requirements.txt
 	touch $@
 
-# requirements.txt anew: the newest versions within the ranges of pyproject.toml, found in a fresh environment.
+# requirements.txt anew: the newest versions within the ranges of pyproject.toml, found in a fresh environment. PyTorch
+# stays at the version in the file, because another one trains other bits: edit its line first to change it.
 lock:
 	rm -rf build/lock && $(PYTHON) -m venv build/lock
-	build/lock/bin/pip install -q .
+	grep '^torch==' requirements.txt > build/lock/kept.txt
+	build/lock/bin/pip install -q . -c build/lock/kept.txt
 	sed -n '/^#/p' requirements.txt > build/lock/requirements.txt
 	build/lock/bin/pip list --format=freeze --exclude pip --exclude length-transfer-lab \
 	  | sed -E '/^(nvidia-|cuda-|triton)/d; s/\+[a-z0-9.]+$$//' | tr A-Z_ a-z- >> build/lock/requirements.txt

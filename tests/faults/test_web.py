@@ -23,8 +23,7 @@ from tests.conftest import ROOT
 from tests.faults import size
 from tests.faults.processes import config
 from tests.faults.test_workers import wait_until
-from tests.servers import READY, Server
-from tests.ui.test_browser import ARGUMENTS, CHROMIUM
+from tests.servers import BROWSER_ARGUMENTS, CHROMIUM, READY, Server
 
 pytestmark = pytest.mark.slow
 
@@ -40,7 +39,7 @@ def test_r7_runs_outlive_the_server_that_started_their_workers(tmp_path: Path, m
     server = Server(path, LGT_CACHE=cache)
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_ARGUMENTS)
             tabs = [browser.new_page() for _ in range(size(3, 10))]
             for tab in tabs:
                 tab.goto(f"{server.address}/launch")
