@@ -16,6 +16,8 @@ from lgt.core.config import EvaluationConfig, RunConfig
 from lgt.recipes.presets import group_config
 
 ROOT = Path(__file__).parent.parent
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes of tests share the cores: PyTorch must not take all in each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def tiny(group: str = "caprev", arm: str = "co-trained", steps: int = 150, **changes: object) -> RunConfig:

@@ -25,9 +25,8 @@ from tests.faults.processes import config
 from tests.faults.test_workers import wait_until
 from tests.servers import BROWSER_ARGUMENTS, CHROMIUM, READY, Server
 
-pytestmark = pytest.mark.slow
 
-
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; `make test` installs it on Debian")
 def test_r7_runs_outlive_the_server_that_started_their_workers(tmp_path: Path, monkeypatch) -> None:
     from playwright.sync_api import sync_playwright
@@ -99,6 +98,7 @@ def test_r12_the_queue_is_bounded(tmp_path: Path, monkeypatch) -> None:
     assert len(queries.runs(store)) == most
 
 
+@pytest.mark.slow
 def test_r12_thirty_clicks_make_one_job(tmp_path: Path, monkeypatch) -> None:
     store = tmp_path / "results.db"
     monkeypatch.setenv("LGT_DATABASE_URL", str(store))

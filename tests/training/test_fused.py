@@ -264,7 +264,6 @@ def test_a_compiler_that_takes_too_long_is_one_line(fresh_library, monkeypatch, 
     assert fresh_library() is None and "step.cpp:1: warning: slow" in caplog.text
 
 
-@pytest.mark.slow
 def test_fused_and_plain_training_learn_alike():
     config = tiny(steps=60)
     losses = {}
