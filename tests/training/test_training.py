@@ -111,13 +111,23 @@ def test_the_same_config_gives_the_same_weights_bit_for_bit():
         assert torch.equal(a, b)
 
 
-def test_compiled_layers_train_like_eager_ones():
-    config = tiny(steps=8)
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_compiled_layers_train_like_eager_ones(backend, monkeypatch):
+    """``inductor``, which runs use, may compile for half a minute; ``aot_eager`` traces and differentiates alike."""
+    asked, compile_module = [], torch.nn.Module.compile
+
+    def compile_with(module, **options):
+        asked.append(module)
+        compile_module(module, **options, backend=backend)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_with)
+    config = tiny(steps=4)
     losses = []
     for compiled in (False, True):
         one = replace(config, training=replace(config.training, compiled=compiled))
         stepper = make_stepper(Decoder(one.model), one, fused=False)
-        losses.append([float(stepper.step(make_batch(one, step), 1.0)) for step in range(8)])
+        losses.append([float(stepper.step(make_batch(one, step), 1.0)) for step in range(4)])
+    assert len(asked) == config.model.layers
     assert np.allclose(losses[0], losses[1], rtol=2e-3)
 
 
