@@ -12,8 +12,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, or_, select, update
 
 from lgt.store import blobs
-from lgt.store.engine import read_connection, write_transaction
-from lgt.store.errors import LeaseLost, StoreError
+from lgt.store.engine import read_connection, refuse_if_read_only, write_transaction
+from lgt.store.errors import LeaseLost, StoreError, store_name
 from lgt.store.schema import MEASURED_TABLES, Run, RunState
 
 HEARTBEAT_SECONDS = 5.0
@@ -108,6 +108,7 @@ def start_over(engine: Engine, run_id: int, attempt: int) -> None:
 
 def keep_state(engine: Engine, run_id: int, attempt: int, step: int, state: bytes, code_version: str) -> None:
     """Keep the training state after ``step`` steps as the newest of the run: file first, row last. Raises LeaseLost."""
+    refuse_if_read_only(store_name(engine.url))  # before the file is written
     if cancel_requested(engine, run_id, attempt):
         raise LeaseLost(f"run {run_id} is no longer attempt {attempt}'s")
     row = blobs.write_state(engine, run_id, attempt, step, state)

@@ -19,8 +19,8 @@ from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
 from lgt.recipes.limits import check_limits, limits, variable
 from lgt.store import blobs, leases
-from lgt.store.engine import write_transaction
-from lgt.store.errors import StoreError
+from lgt.store.engine import refuse_if_read_only, write_transaction
+from lgt.store.errors import StoreError, store_name
 from lgt.store.leases import assert_lease
 from lgt.store.schema import (
     Accuracy,
@@ -231,6 +231,7 @@ def record_checkpoint(engine: Engine, run_id: int, attempt: int, step: int, weig
     row = {"run_id": run_id, "step": step, "sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights),
            "weights": weights, "uri": None}  # fmt: skip
     if len(weights) > MAXIMUM_ROW_BYTES:
+        refuse_if_read_only(store_name(engine.url))  # before the file is written
         row |= {"weights": None, "uri": blobs.checkpoint_name(run_id, step)}
         blobs.write_file(blobs.folder(engine.url), str(row["uri"]), weights)
     with write_transaction(engine) as connection:
