@@ -432,7 +432,7 @@ def test_a_run_that_is_given_back_waits_as_if_it_had_no_owner(bench: Bench) -> N
 
 def test_later_attribution_is_for_finished_runs_and_both_tables_or_neither(bench: Bench) -> None:
     for run_id in (bench.running, bench.failed, 999):
-        with pytest.raises(StoreError, match="only be measured of a finished run"):
+        with pytest.raises(StoreError, match="a finished run"):
             writes.record_attribution(bench.engine, run_id, 4, SCORES, DIFFERENCES)
     before = contents(bench.engine)
     bad = [replace(DIFFERENCES[0], task_a=None)]  # type: ignore[arg-type]
