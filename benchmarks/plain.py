@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from lgt.core.config import MAXIMUM_LENGTH, ModelConfig, TrainingConfig
 from lgt.model.batch import Batch
-from lgt.model.decoder import NORM_EPSILON, Decoder, rotary_angles, rotate
+from lgt.model.decoder import NORM_EPSILON, Decoder
+from lgt.model.positions.rope import rotary_angles, rotate
 
 IGNORED = -1
 LONGEST = 4 * MAXIMUM_LENGTH  # number of positions with precomputed rotary angles

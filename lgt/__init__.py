@@ -4,4 +4,4 @@ Source of the finding: Cai, Lee, Schwarzschild, Oymak, Papailiopoulos, "Extrapol
 Length Generalization Transfer in Transformers" (arXiv 2506.09251). ``ARCHITECTURE.md`` lists the floors.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

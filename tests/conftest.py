@@ -16,6 +16,8 @@ from lgt.core.config import EvaluationConfig, RunConfig
 from lgt.recipes.presets import group_config
 
 ROOT = Path(__file__).parent.parent
+if "PYTEST_XDIST_WORKER" in os.environ:  # several processes of tests share the cores: PyTorch must not take all in each
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def tiny(group: str = "caprev", arm: str = "co-trained", steps: int = 150, **changes: object) -> RunConfig:
@@ -42,12 +44,27 @@ def trained():
     return config, measured_copy(train(config, recorder)), recorder
 
 
+@pytest.fixture(scope="session")
+def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One copy of the shipped store for all tests of this process. Use it through ``shipped``."""
+    return Path(shutil.copy(ROOT / "results.db", tmp_path_factory.mktemp("shipped") / "results.db"))
+
+
 @pytest.fixture()
-def shipped(tmp_path: Path) -> Path:
-    """A copy of the store that the repository ships; tests never open the original."""
-    copy = tmp_path / "results.db"
-    shutil.copy(ROOT / "results.db", copy)
-    return copy
+def shipped(shared_store: Path) -> Iterator[Path]:
+    """The shipped store, to read only. All tests share one copy, so what a page has cached serves the next test too."""
+    before = shared_store.stat()
+    yield shared_store
+    after = shared_store.stat()
+    if (after.st_mtime_ns, after.st_size) != (before.st_mtime_ns, before.st_size):
+        shutil.copy(ROOT / "results.db", shared_store)
+        pytest.fail("this test changes the shared store: it needs the fixture `own_shipped`")
+
+
+@pytest.fixture()
+def own_shipped(tmp_path: Path) -> Path:
+    """A copy of the shipped store for one test, which may change it. No test opens the original."""
+    return Path(shutil.copy(ROOT / "results.db", tmp_path / "results.db"))
 
 
 @pytest.fixture(autouse=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,37 @@ def test_the_web_process_and_quick_commands_do_not_import_torch(statement):
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, check=False).returncode == 0
 
 
-def test_modules_stay_short():
+def functions() -> list[int]:
+    """Lines of every function in ``lgt``, from ``def`` to its end, docstring included, shortest first."""
+    kinds = ast.FunctionDef | ast.AsyncFunctionDef
+    nodes = [node for path in modules() for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, kinds)]
+    return sorted((node.end_lineno or 0) - node.lineno + 1 for node in nodes)
+
+
+def depth() -> dict[str, int]:
+    """By package, the number of packages in the longest chain of imports that begins with it."""
+    imported: dict[str, set[str]] = {name: set() for name in FLOORS}
     for path in modules():
+        if own := package(path):
+            imported[own] |= {name.split(".")[1] for name in imports(path) if name.startswith("lgt.")}
+    found: dict[str, int] = {}
+    for name in FLOORS:  # lowest first, so that whatever it imports is there already
+        found[name] = 1 + max((found[other] for other in imported[name] & found.keys()), default=0)
+    return found
+
+
+def test_modules_stay_short():
+    for path in [*modules(), ROOT / "app.py", *(ROOT / "pages").glob("*.py")]:
         assert len(path.read_text().splitlines()) <= 350, path
+
+
+def test_functions_stay_short():
+    lines = functions()
+    assert len(lines) > 1000
+    assert statistics.median(lines) <= 7 and statistics.quantiles(lines, n=10)[8] <= 19
+
+
+def test_the_package_can_be_taken_in_at_a_glance():
+    entries = [path for path in (ROOT / "lgt").iterdir() if path.name != "__pycache__"]
+    assert len(entries) < 20
+    assert max(depth().values()) < 10

@@ -12,11 +12,10 @@ from lgt.charts.marks import colour, grid_lines, line_key, text_width
 from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled
 from lgt.charts.series import WILSON, BandChoice, band_note, labelled, latest, summarised
 from lgt.metrics.zones import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONES, Zone, zone_lengths
-from lgt.tasks import TASKS
+from lgt.tasks import unit
 
 __all__ = ["BandChoice", "length_accuracy"]
 
-UNITS = {"arithmetic": "digits", "strings": "characters", "mazes": "nodes"}
 ZONE_NAMES = {IN_DISTRIBUTION: "trained", TRANSFER_REGION: "transfer region", OUT_OF_DISTRIBUTION: "beyond"}
 NARROW = 280
 """Width of the plot on a phone, px: labels that stay apart here stay apart everywhere."""
@@ -61,14 +60,14 @@ def length_accuracy(
 
 
 def length_axis(rows: pd.DataFrame, longest: int | None = None) -> LengthAxis:
-    """From a field to its x encoding: one length axis to ``longest`` or beyond, whole numbers, in the family's unit."""
-    first = str(rows.task.iloc[0])
-    unit = UNITS[TASKS[first].family] if first in TASKS else "task units"
+    """From a field to its x encoding: one length axis to ``longest`` or beyond, whole numbers, in the task's unit."""
     low, high = int(rows.length.min()), max(int(rows.length.max()), longest or 0)
     step = next((step for step in (1, 2, 4, 8, 16, 32, 64) if (high - low) / step <= 10), 128)
     ticks = [value for value in range(low, high + 1) if value % step == 0]
     scale = alt.Scale(domain=[low - 0.5, high + 0.5], nice=False, zero=False)
-    axis = alt.Axis(title=f"Length ({unit})", values=ticks, format="d", grid=False, labelOverlap=True)
+    axis = alt.Axis(
+        title=f"Length ({unit(str(rows.task.iloc[0]))})", values=ticks, format="d", grid=False, labelOverlap=True
+    )
     return lambda field: alt.X(f"{field}:Q", scale=scale, axis=axis)
 
 

@@ -16,24 +16,8 @@ import altair as alt
 
 from lgt.tasks import TASKS
 
-TASK_COLOURS: dict[str, tuple[str, str]] = {
-    "reverse_add": ("#2F6FDE", "#5B94F5"),
-    "no_carry": ("#A98512", "#F0C542"),
-    "carry_only": ("#AD215F", "#E0527F"),
-    "reverse_subtract": ("#C8612F", "#F28A4B"),
-    "cot_multiply": ("#4E6410", "#C9DC86"),
-    "copy_first_operand": ("#565B63", "#CDD1D9"),
-    "string_copy": ("#1290D0", "#2FB4F5"),
-    "reverse": ("#9C1767", "#D74499"),
-    "capitalize": ("#B0780F", "#F2A33A"),
-    "capitalize_reverse": ("#2C51C6", "#7F8CFF"),
-    "mqar": ("#CF4420", "#F4694F"),
-    "shortest_path": ("#D0701C", "#FFB36B"),
-    "dfs_trace": ("#0B5F6B", "#2FA8A0"),
-}
-"""(light, dark) shade of each task's colour."""
 SPARE_COLOURS = (("#3E7C4F", "#7FC48F"), ("#7A5C3E", "#C9A27C"), ("#4A6FA5", "#93B4E3"), ("#8A4F6D", "#D89ABB"))
-"""For tasks that the table does not name yet; which one is a function of the name alone."""
+"""(light, dark) shades for tasks that this process does not know; which one is a function of the name alone."""
 
 VERDICT_COLOURS: dict[str, tuple[str, str]] = {
     "reproduced": ("#177A4B", "#4CC38A"),
@@ -97,8 +81,8 @@ DARK = Theme(
 
 
 def task_colour(task: str, theme: Theme) -> str:
-    """The task's colour on this theme, the same in every chart; a task without an entry gets one by its name."""
-    shades = TASK_COLOURS.get(task) or SPARE_COLOURS[crc32(task.encode()) % len(SPARE_COLOURS)]
+    """The task's colour on this theme, the same in every chart; an unknown task gets one by its name."""
+    shades = TASKS[task].colour if task in TASKS else SPARE_COLOURS[crc32(task.encode()) % len(SPARE_COLOURS)]
     return shades[theme.dark]
 
 

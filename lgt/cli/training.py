@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 import typer
 
 from lgt.cli import tables as cli_tables
 from lgt.cli.options import Database, Device, open_database, whole_number
 from lgt.core.checks import ConfigError, check_choice, check_integer
-from lgt.core.config import Arm, Position, RunConfig, TaskSpec, check_transfers, with_setting
+from lgt.core.choices import POSITIONS
+from lgt.core.config import Arm, RunConfig, TaskSpec, check_transfers, with_setting
 
 Group = Annotated[str | None, typer.Option(help="Task group; `groups` lists them.")]
 MainTask = Annotated[str | None, typer.Option("--main", metavar="TASK:LEN", help="Main task of a pair.")]
@@ -89,7 +90,7 @@ def chosen_config(
     from lgt.recipes.presets import baseline, custom_config, group_config
     from lgt.tasks import check_run, task_named
 
-    check_choice("--position", position, get_args(Position))
+    POSITIONS.check(position, "--position")
     if same_examples and not main_only:
         raise ConfigError("--same-examples", True, "together with --main-only")
     arm: Arm = "co-trained"
@@ -100,11 +101,11 @@ def chosen_config(
     if group is not None:
         if aux:
             raise ConfigError("--aux", aux[0], "only together with --main; a group brings its auxiliaries")
-        config = group_config(group, preset, position=position, seed=seed)  # type: ignore[arg-type]
+        config = group_config(group, preset, position=position, seed=seed)
     else:
         assert main_task is not None
         specs = [task_spec("--main", main_task), *(task_spec("--aux", text) for text in aux)]
-        config = custom_config(specs, preset, task_named(specs[0].task).family, position=position, seed=seed)  # type: ignore[arg-type]
+        config = custom_config(specs, preset, task_named(specs[0].task).family, position=position, seed=seed)
     for setting in settings:
         path, equals, value = setting.partition("=")
         if not equals:

@@ -1,8 +1,8 @@
-"""The values that describe a run. A run *is* its :class:`RunConfig`; everything else is a label.
+"""The settings that describe a run. Two runs with equal settings are the same run.
 
-All classes are frozen dataclasses that check themselves; a refused value raises :class:`lgt.core.checks.ConfigError`.
-Lengths are in task units (digits of the
-longer operand, characters of the string, nodes of the maze).
+All classes are frozen dataclasses that check their values; a refused value raises
+:class:`lgt.core.checks.ConfigError`. Lengths are in task units: digits of the longer operand, characters of the string,
+nodes of the maze. A new field is declared with :func:`lgt.core.added_fields.added`, so that no stored hash changes.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
+from lgt.core.added_fields import added, stored
 from lgt.core.checks import ConfigError, check_choice, check_flag, check_integer, check_number
+from lgt.core.choices import POSITIONS, SCHEDULES
 
 Role = Literal["main", "auxiliary", "control"]
-Position = Literal["rope", "nope"]
+Position: TypeAlias = str  # one of lgt.core.choices.POSITIONS
 Optimizer = Literal["adamw", "muon"]
 Precision = Literal["float32", "bfloat16"]
 Operands = Literal["ragged", "equal", "mixed"]
@@ -24,7 +26,8 @@ Arm = Literal["co-trained", "alone-same-steps", "alone-same-examples"]
 MAXIMUM_LENGTH = 512
 LABELS = ("group", "arm", "preset")
 MEASURING = ("progress_examples", "snapshots", "attribution_snapshots", "attribution_examples", "attribution_lengths")
-"""Settings of ``evaluation`` that decide when and how closely a run is looked at, and no number at its end."""
+"""Settings of ``evaluation`` that decide what is measured before the last step and which maps are made. They do not
+change the accuracies at the last step."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,12 @@ class TaskOptions:
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Shape of the decoder. ``hidden`` is the SwiGLU inner width; ``qk_norm`` adds an RMS norm of q and k per head."""
+    """Shape of the decoder.
+
+    ``hidden``: inner width of the SwiGLU feed-forward. ``position``: positional encoding, one of
+    :data:`lgt.core.choices.POSITIONS`. ``qk_norm``: RMS norm of queries and keys, per head. ``schedule``: in which
+    order the layers are applied, one of :data:`lgt.core.choices.SCHEDULES`.
+    """
 
     layers: int = 6
     heads: int = 6
@@ -72,15 +80,17 @@ class ModelConfig:
     position: Position = "rope"
     rope_theta: float = 10000.0
     qk_norm: bool = False
+    schedule: str = added("once")
 
     def __post_init__(self) -> None:
         check_integer("model.layers", self.layers, 1, 64)
         check_integer("model.heads", self.heads, 1, 64)
         check_integer("model.width", self.width, 2, 4096)
         check_integer("model.hidden", self.hidden, 2, 16384)
-        check_choice("model.position", self.position, get_args(Position))
+        POSITIONS.check(self.position)
         check_number("model.rope_theta", self.rope_theta, 1.0, 1e8)
         check_flag("model.qk_norm", self.qk_norm)
+        SCHEDULES.check(self.schedule)
         if self.width % (2 * self.heads):
             raise ConfigError("model.width", self.width, f"a multiple of {2 * self.heads} (2 x model.heads)")
 
@@ -90,7 +100,8 @@ class ModelConfig:
         return self.width // self.heads
 
     def parameters(self, vocabulary: int) -> int:
-        """How many numbers a decoder of this shape with so many tokens learns; computed without making one."""
+        """Number of parameters of a decoder of this shape with ``vocabulary`` tokens, without those of its positional
+        encoding (rope and nope have none); no decoder is made to count them."""
         layer = 4 * self.width**2 + 3 * self.width * self.hidden + 2 * self.width + 2 * self.heads * self.qk_norm
         return 2 * vocabulary * self.width + self.layers * layer + self.width
 
@@ -100,10 +111,11 @@ class TrainingConfig:
     """Optimisation of one run. The schedule is linear warm-up, constant, cosine decay to zero.
 
     ``learning_rate`` belongs to the weight matrices (Muon or AdamW), ``embedding_learning_rate`` to embeddings,
-    unembedding and gains (always AdamW). ``pool`` batches are sorted together by length and cut, so that a batch pads
-    little; with 1 every batch mixes all lengths, which learns in fewer steps and costs the fused step nothing. Float32
-    training on a CPU takes the fused step (``lgt.training.fused``) where there is a C++ compiler. ``compiled`` concerns
-    PyTorch's step only: it trains through ``torch.compile``, layer by layer.
+    unembedding and gains (always AdamW). With ``pool`` above 1, that many batches are sorted together by length and cut
+    into batches of similar lengths, which need less padding. With 1 every batch mixes all lengths; training then needs
+    fewer steps, and the fused step does not pad. Float32 training on a CPU takes the fused step
+    (``lgt.training.fused``) where it supports the network and a C++ compiler is present. ``compiled`` matters for
+    PyTorch's step only: ``torch.compile`` compiles each layer.
     """
 
     steps: int = 5000
@@ -141,10 +153,10 @@ class TrainingConfig:
 class EvaluationConfig:
     """What is measured. ``examples`` per (task, length) at the last step, ``progress_examples`` at earlier ones.
 
-    ``maximum_length``: lengths 1..maximum_length are evaluated. ``snapshots``: how many equally spaced steps are
-    evaluated, the last included. ``attribution_snapshots``: how many of them, counted from the end, get ablation maps.
-    ``attribution_lengths`` lengths per zone of the main task, ``attribution_examples`` each.
-    ``seed`` fixes the test sets: it is the same for every run unless it is changed on purpose.
+    ``maximum_length``: lengths 1..maximum_length are evaluated. ``snapshots``: number of equally spaced steps at which
+    the model is evaluated, the last step included. ``attribution_snapshots``: number of these, counted from the end, at
+    which ablation maps are made: at ``attribution_lengths`` lengths per zone of the main task, from
+    ``attribution_examples`` examples each. ``seed`` fixes the test sets; all runs of this project use the same one.
     """
 
     examples: int = 1024
@@ -171,10 +183,10 @@ class EvaluationConfig:
 class RunConfig:
     """Everything that decides a run's numbers.
 
-    ``transfer_length`` is La: the longest auxiliary training length, and for a run without auxiliary that of the
-    co-trained run it is compared with, so that its zones are those of that run (``None``: no comparison). Where no
-    auxiliary is longer than the main task there is no transfer region, and it is ``None`` as well.
-    ``group`` names the task group (or ``custom``), ``arm`` which side of the comparison this run is.
+    ``transfer_length`` is La, the longest training length of an auxiliary task. A run without auxiliary task has the La
+    of the co-trained run it is compared with, so that both have the same zones. It is ``None`` where there is no such
+    comparison, and where no auxiliary task is longer than the main task, because there is no transfer region then.
+    ``group`` names the task group (or ``custom``); ``arm`` says which of the matched runs this is.
     """
 
     tasks: tuple[TaskSpec, ...]
@@ -216,32 +228,35 @@ class RunConfig:
         return tuple(spec for spec in self.tasks if spec.role != "main")
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain values, ready for JSON."""
+        """Plain values of every field, ready for JSON."""
         plain = asdict(self)
         plain["tasks"] = [asdict(spec) for spec in self.tasks]
         return plain
 
     def canonical_json(self) -> str:
-        """The one JSON text of this config: sorted keys, no spaces. Equal configs give equal texts."""
-        return json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"), allow_nan=False)
+        """The text in which this config is stored: JSON with sorted keys and without spaces. Equal configs give equal
+        texts. Added fields that are as before they existed are left out."""
+        return _canonical(stored(self))
 
     def hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of everything that decides the numbers.
 
-        The labels (``group``, ``arm``, ``preset``) are left out: two groups with the same main task share their
-        main-alone runs, and a baseline is found by what it is, not by what it was called.
+        The labels (``group``, ``arm``, ``preset``) are left out, so that two groups with the same main task share their
+        main-alone runs: a baseline is found by its settings. Added fields that are as before they existed are left out
+        too (:mod:`lgt.core.added_fields`).
         """
-        return _digest({name: value for name, value in self.as_dict().items() if name not in LABELS})
+        return _digest({name: value for name, value in stored(self).items() if name not in LABELS})
 
     def result_hash(self) -> str:
         """As :meth:`hash`, without :data:`MEASURING`: runs that are equal here end with the same accuracies."""
-        plain = {name: value for name, value in self.as_dict().items() if name not in LABELS}
+        plain = {name: value for name, value in stored(self).items() if name not in LABELS}
         plain["evaluation"] = {name: value for name, value in plain["evaluation"].items() if name not in MEASURING}
         return _digest(plain)
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> RunConfig:
-        """Inverse of :meth:`as_dict`. Raises ConfigError for an unknown, missing or refused field."""
+        """Inverse of :meth:`as_dict`; a field that is left out has its default. Raises ConfigError for an
+        unknown field, a required one that is missing and a refused value."""
         values = dict(plain)
         sections: dict[str, Any] = {
             "options": TaskOptions, "model": ModelConfig, "training": TrainingConfig, "evaluation": EvaluationConfig,
@@ -279,9 +294,12 @@ def check_transfers(config: RunConfig) -> None:
             )
 
 
+def _canonical(plain: dict[str, Any]) -> str:
+    return json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
 def _digest(plain: dict[str, Any]) -> str:
-    text = json.dumps(plain, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return hashlib.sha256(_canonical(plain).encode()).hexdigest()[:16]
 
 
 def _build(section: Any, values: Any, prefix: str) -> Any:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+Head = tuple[int, int]
+"""(layer, head), both counted from 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class AccuracyRow:

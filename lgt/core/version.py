@@ -16,7 +16,7 @@ RESULT_PACKAGES = ("core", "tasks", "recipes", "metrics", "model", "evaluation",
 
 @cache
 def code_version() -> str:
-    """Such as ``0.1.0+src.3f9a1c2b7d04``: equal digests mean equal source of tasks, model, training and measuring.
+    """Such as ``0.2.0+src.3f9a1c2b7d04``: equal digests mean equal source of tasks, model, training and measuring.
 
     It needs no version control, so an installed copy names its code as well as a checkout does.
     """

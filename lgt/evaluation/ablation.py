@@ -1,17 +1,16 @@
-"""Mean-ablation maps: how much does a task lose when one head says only what it says on average?
+"""Mean-ablation maps: how much worse does a task get when one head puts out its average instead of its own output?
 
-Definition (project's science notes; after the paper's circuit analysis): for each head, replace its output before the
-output projection by its mean over the evaluation batch at the same position, at every position. All examples of a batch
-have the same task length, so positions line up; where answers end at different places (mazes), the mean at a position
-is taken over the examples that have a token there.
+Definition (after the paper's circuit analysis): for each head, replace its output before the output projection by its
+mean over the evaluation batch at the same position, at every position. All examples of a batch have the same task
+length, so their positions correspond. Where answers have different lengths (mazes), the mean at a position is taken
+over the examples that have a token there.
 
 Shapes as in :mod:`lgt.evaluation.forward`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -19,32 +18,30 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import HeadScoreRow
-from lgt.evaluation.forward import attended, fed_forward, heads_of, logits_after
+from lgt.evaluation import definition
+from lgt.evaluation.definition import AblationMap, position_means
+from lgt.evaluation.forward import attended, fed_forward, heads_of, logits_after, supports
 from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
-from lgt.model.hooks import ensure_no_edits
+from lgt.model.network import Network, ensure_no_edits
 
 
-@dataclass(frozen=True)
-class AblationMap:
-    """``accuracy_drop`` and ``loss_rise`` [layers, heads]: unablated minus ablated exact match (a share of examples,
-    positive = the head matters) and ablated minus unablated answer-token cross-entropy (nats), over ``examples``."""
-
-    accuracy_drop: Tensor
-    loss_rise: Tensor
-    examples: int
+def ablation_map(network: Network, batch: Batch) -> AblationMap:
+    """The map of one task at one length, over all examples of ``batch``. Raises RuntimeError while a hook point of
+    ``network`` is edited."""
+    ensure_no_edits(network)
+    return fast_map(network, batch) if supports(network) else definition.ablation_map(network, batch)
 
 
-def ablation_map(model: Decoder, batch: Batch) -> AblationMap:
-    """The map of one task at one length, over all examples of ``batch``. Raises RuntimeError while a tap is edited.
+def fast_map(model: Decoder, batch: Batch) -> AblationMap:
+    """:func:`ablation_map` of a supported decoder, all heads of a layer at once.
 
-    One clean pass goes through the layers. An ablated head changes nothing before its layer's output projection: from
-    there on the variants with one head replaced go their own way, those of all heads of a layer at once.
+    One unablated pass goes through the layers. Replacing a head changes nothing before its layer's output projection,
+    so each variant starts there from the unablated pass's activations.
     """
-    ensure_no_edits(model)
     parts, ablated = _parts(model, batch), []
     with evaluating(model):
         for number, (residuals, heads, means) in enumerate(clean_pass(model, parts, batch.present)):
@@ -61,9 +58,9 @@ def ablation_map(model: Decoder, batch: Batch) -> AblationMap:
 def clean_pass(
     model: Decoder, parts: list[Pass], present: Tensor
 ) -> Iterator[tuple[list[Tensor], list[Tensor], Tensor]]:
-    """Of the unablated model, layer by layer, for each part the residual stream [R, T, W] that comes into it and its
-    heads' outputs [R, T', W]; and the means [T', W] of the outputs. T' is T, in the last layer what is left from the
-    first scored prediction on."""
+    """The unablated model, layer by layer: for each part the residual stream [R, T, W] that comes into the layer and
+    its heads' outputs [R, T', W]; and the means [T', W] of the outputs. T' is T; in the last layer it is the number of
+    positions from the first scored prediction on."""
     *before, last = model.blocks()
     residuals = [F.embedding(part.tokens, model.embedding.weight) for part in parts]
     for layer in (*before, last):
@@ -99,21 +96,8 @@ def each_head_replaced(heads: Tensor, means: Tensor, count: int) -> Tensor:
     return variants
 
 
-def position_means(values: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:
-    """Mean [T, W] at each position over the rows that have a token there, of rows in several parts, the longest first.
-
-    ``values``: for each part [R, T, W]. ``present``: for each part [R, T] (bool).
-    """
-    total, count = torch.zeros_like(values[0][0]), torch.zeros_like(values[0][0, :, :1])
-    for part, there in zip(values, present, strict=True):
-        weight = there[..., None].to(part.dtype)
-        total[: part.shape[1]] += (part * weight).sum(0)
-        count[: part.shape[1]] += weight.sum(0)
-    return total / count.clamp(min=1)
-
-
 def _parts(model: Decoder, batch: Batch) -> list[Pass]:
-    """All rows, as far as they have tokens (which count in the means) that some row's scored predictions can see."""
+    """All rows. Tokens after the last scored prediction of the batch are left out: no scored prediction sees them."""
     ends = batch.present.sum(1).clamp(max=scored_ends(batch).max())
     return passes(batch, ends, max(1, tokens_per_pass(batch.tokens.device) // model.config.heads))
 
@@ -125,13 +109,13 @@ def _scores(parts: list[Pass], logits: Iterable[Tensor]) -> tuple[Tensor, Tensor
     return torch.cat(matches, -1), torch.cat(losses, -1)
 
 
-def head_score_rows(model: Decoder, config: RunConfig, lengths: list[int]) -> list[HeadScoreRow]:
+def head_score_rows(network: Network, config: RunConfig, lengths: list[int]) -> list[HeadScoreRow]:
     """Maps of every task of the run at every one of ``lengths``, as rows (layers and heads counted from 0)."""
-    device, count = next(model.parameters()).device, config.evaluation.attribution_examples
+    device, count = network.device, config.evaluation.attribution_examples
     sets = {(s.task, length): test_set(config, s.task, length, count) for s in config.tasks for length in lengths}
     sets = {cell: batch for cell, batch in sets.items() if len(batch)}
-    with evaluating(model):
-        maps = parallel_map(lambda batch: ablation_map(model, batch.to(device)), list(sets.values()), device)
+    with evaluating(network):
+        maps = parallel_map(lambda batch: ablation_map(network, batch.to(device)), list(sets.values()), device)
     return [
         HeadScoreRow(task, length, layer, head, drop, rise, found.examples)
         for (task, length), found in zip(sets, maps, strict=True)

@@ -8,21 +8,25 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AttentionDifferenceRow
-from lgt.evaluation.forward import attended, fed_forward, mixed, normed, patterns_of
+from lgt.evaluation import definition
+from lgt.evaluation.forward import attended, fed_forward, mixed, normed, patterns_of, supports
 from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import evaluating, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
-from lgt.model.hooks import ensure_no_edits
+from lgt.model.network import Network, ensure_no_edits
 
 
-def mean_patterns(model: Decoder, batch: Batch) -> Tensor:
-    """Attention patterns averaged over the batch, [layers, H, T, T] (without the last token: it predicts nothing).
+def mean_patterns(network: Network, batch: Batch) -> Tensor:
+    """Attention patterns averaged over the batch, [layers, H, T, T] (without the last token: it predicts nothing); of a
+    layer that is applied several times their mean over its uses. Raises RuntimeError while a hook point is edited."""
+    ensure_no_edits(network)
+    return fast_patterns(network, batch) if supports(network) else definition.mean_patterns(network, batch)
 
-    Raises RuntimeError while a tap of ``model`` is edited: these passes would not see it.
-    """
-    ensure_no_edits(model)
+
+def fast_patterns(model: Decoder, batch: Batch) -> Tensor:
+    """:func:`mean_patterns` of a supported decoder."""
     inputs, blocks = batch.tokens[:, :-1], model.blocks()
     length = inputs.shape[1]
     total = torch.zeros(len(blocks), model.config.heads, length, length, device=inputs.device)
@@ -39,7 +43,8 @@ def mean_patterns(model: Decoder, batch: Batch) -> Tensor:
 
 
 def aligned(batch: Batch) -> Batch:
-    """The examples of ``batch`` (at least one) whose prompt and answer lie where those of most do, without padding."""
+    """The examples of ``batch`` (at least one) that have its most frequent layout of prompt and answer, without
+    padding."""
     layout = torch.cat((batch.prompt_length[:, None], batch.present.sum(1, keepdim=True), batch.scored.long()), dim=1)
     _, kind, counts = torch.unique(layout, dim=0, return_inverse=True, return_counts=True)
     rows = kind == counts.argmax()
@@ -61,21 +66,23 @@ def comparable(a: Batch, b: Batch) -> bool:
     return bool(torch.equal(layout_a, layout_b) and torch.equal(scored_a, scored_b))
 
 
-def attention_difference(model: Decoder, a: Batch, b: Batch) -> Tensor | None:
+def attention_difference(network: Network, a: Batch, b: Batch) -> Tensor | None:
     """Per head the sum over entries of |P_a - P_b|, [layers, H]; ``None`` when the layouts are not comparable."""
     if not comparable(a, b):
         return None
-    return _difference(mean_patterns(model, a), mean_patterns(model, b))
+    return _difference(mean_patterns(network, a), mean_patterns(network, b))
 
 
-def attention_difference_rows(model: Decoder, config: RunConfig, lengths: list[int]) -> list[AttentionDifferenceRow]:
+def attention_difference_rows(
+    network: Network, config: RunConfig, lengths: list[int]
+) -> list[AttentionDifferenceRow]:  # fmt: skip
     """Main task against every other task of the run at every length; pairs that are not comparable give no row."""
-    device, count, main = next(model.parameters()).device, config.evaluation.attribution_examples, config.main.task
+    device, count, main = network.device, config.evaluation.attribution_examples, config.main.task
     sets = {(s.task, length): test_set(config, s.task, length, count) for s in config.tasks for length in lengths}
     pairs = [(s.task, n) for s in config.auxiliaries for n in lengths if comparable(sets[main, n], sets[s.task, n])]
     needed = list(dict.fromkeys([(main, length) for _, length in pairs] + pairs))
-    with evaluating(model):
-        patterns = parallel_map(lambda cell: mean_patterns(model, sets[cell].to(device)), needed, device)
+    with evaluating(network):
+        patterns = parallel_map(lambda cell: mean_patterns(network, sets[cell].to(device)), needed, device)
     found = dict(zip(needed, patterns, strict=True))
     return [
         AttentionDifferenceRow(main, task, length, layer, head, value)

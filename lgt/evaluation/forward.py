@@ -1,30 +1,47 @@
-"""The forward pass of the decoder for measuring: the last layer only where something is scored.
+"""A faster forward pass of the decoder for measuring: the last layer is computed only where something is scored.
 
-``lgt.model`` stays the definition; the tests compare.
+:func:`supports` says for which networks it holds; all others are measured by :mod:`lgt.evaluation.definition`, with
+which the tests compare this module.
 
-Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, H heads, dh = W / H, V vocabulary;
-``...`` in front are copies of the pass that differ in their activations (ablated heads).
+Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, H heads, dh = W / H, V
+vocabulary; ``...`` in front are copies of the pass that differ in their activations (ablated heads).
 """
 
 from __future__ import annotations
+
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lgt.evaluation.passes import Pass, has_edits
-from lgt.model.decoder import NORM_EPSILON, Attention, Decoder, Layer, rotary_angles
+from lgt.evaluation.definition import say_slow
+from lgt.evaluation.passes import Pass
+from lgt.model.decoder import NORM_EPSILON, Attention, Decoder, Layer
+from lgt.model.network import Network, has_edits
+from lgt.model.positions.rope import rotary_angles
+from lgt.model.schedules import each_layer_once
+
+ENCODINGS = ("rope", "nope")
+"""The positional encodings that these passes compute."""
+
+
+def supports(network: Network) -> TypeGuard[Decoder]:
+    """Whether these passes compute ``network``: a decoder with one of :data:`ENCODINGS` that applies each layer once,
+    without edits at its hook points. A network of another kind is named in the log, once."""
+    known = isinstance(network, Decoder) and network.config.position in ENCODINGS and each_layer_once(network.config)
+    if not known:
+        say_slow(network)
+    return known and not has_edits(network)
 
 
 def logits_of(model: Decoder, part: Pass) -> Tensor:
     """Logits [N, V] of the scored predictions of a pass."""
-    if has_edits(model):
-        return model.logits(part.at_scored(model.residual(part.tokens)))
     return logits_after(model, F.embedding(part.tokens, model.embedding.weight), 0, part)
 
 
 def logits_after(model: Decoder, residual: Tensor, number: int, part: Pass) -> Tensor:
-    """Logits [..., N, V] when ``residual`` [..., R, T, W] is what layer ``number`` and those behind it are given."""
+    """Logits [..., N, V] of a pass from the residual stream [..., R, T, W] that comes into layer ``number``."""
     *whole, last = model.blocks()[number:]
     for layer in whole:
         residual = fed_forward(layer, attended(layer, residual, heads_of(layer, residual)))
@@ -42,7 +59,7 @@ def attended(layer: Layer, residual: Tensor, heads: Tensor) -> Tensor:
 
 
 def fed_forward(layer: Layer, residual: Tensor) -> Tensor:
-    """The residual stream [..., W] after the feed-forward of ``layer``, which gets it from its attention."""
+    """The residual stream [..., W] after the feed-forward of ``layer``, from the stream after its attention."""
     x, inner = normed(residual, layer.feed_forward_norm.gain), layer.feed_forward
     written: Tensor = inner.down(F.silu(inner.gate(x)).mul_(inner.up(x)))
     return written.add_(residual)
@@ -58,8 +75,8 @@ def normed(x: Tensor, gain: Tensor | None = None) -> Tensor:
 def heads_of(layer: Layer, residual: Tensor, start: int = 0) -> Tensor:
     """What the heads of ``layer`` put out at positions from ``start`` on, side by side [..., T - start, W].
 
-    ``residual`` [..., T, W] is what comes into the layer. Where all positions are asked for, a GPU need not write the
-    patterns down, as in :class:`lgt.model.decoder.Attention`.
+    ``residual`` [..., T, W] is what comes into the layer. With all positions, a GPU does not store the patterns, as in
+    :class:`lgt.model.decoder.Attention`.
     """
     attention, x = layer.attention, normed(residual, layer.attention_norm.gain)
     if start or not (x.is_cuda or attention.kernel):
@@ -92,9 +109,9 @@ def by_head(attention: Attention, x: Tensor) -> Tensor:
 def rotated_qk(attention: Attention, x: Tensor, start: int) -> tuple[Tensor, Tensor]:
     """Queries [..., T - start, W] from ``start`` on and keys [..., T, W] of x [..., T, W], whose products are scores.
 
-    Norms and rotations come before heads are taken apart: on whole rows they take a fraction of the time. Gains and
-    1 / sqrt(dh) are in the queries. Channels i and i + dh/2, which rotate together, lie side by side here, so that a
-    rotation is one product of complex numbers; the order of channels does not change a score.
+    Norms and rotations are computed before the heads are split: on whole rows they take a fraction of the time. Gains
+    and 1 / sqrt(dh) are multiplied into the queries. Channels i and i + dh/2, which rotate together, are neighbours
+    here, so that a rotation is one product of complex numbers; the order of channels does not change a score.
     """
     config = attention.config
     order = torch.arange(config.width, device=x.device).view(config.heads, 2, -1).transpose(1, 2).flatten()
@@ -107,6 +124,8 @@ def rotated_qk(attention: Attention, x: Tensor, start: int) -> tuple[Tensor, Ten
         scale = scale * (attention.query_gain * attention.key_gain).flatten(1)
     if config.position == "nope":
         return (q * scale).flatten(-2), k.flatten(-2)
+    if config.position != "rope":
+        raise ValueError(f"model.position={config.position} is not computed here; ask supports() first")
     positions = torch.arange(x.shape[-2], device=x.device)
     cosines, sines = rotary_angles(positions, config.head_width, config.rope_theta)  # [T, dh], both halves the same
     turns = torch.complex(cosines, sines)[:, None, : config.head_width // 2]  # [T, 1, dh / 2]

@@ -1,9 +1,9 @@
-"""Knock-outs: what does a task lose when several heads say only what they say on average?
+"""Knock-outs: how much worse does a task get when several heads put out their averages?
 
 A knocked-out head is mean-ablated as in :mod:`lgt.evaluation.ablation`: its output before the output projection is
 its mean over the batch at the same position, at every position. With several heads each has the mean that it has in the
-unablated model [D], so that no head's replacement depends on which others are knocked out. For a single head the loss
-of exact match is the ablation map's entry for the same batch (tested).
+unablated model [D], so that a head's replacement does not depend on which others are knocked out. For a single head the
+drop in exact match is the ablation map's entry for the same batch (tested).
 
 Shapes as in :mod:`lgt.evaluation.forward`.
 """
@@ -20,19 +20,20 @@ import torch
 from torch import Tensor
 
 from lgt.core.config import RunConfig
+from lgt.core.records import Head
+from lgt.evaluation import definition
 from lgt.evaluation.ablation import clean_pass
-from lgt.evaluation.forward import attended, fed_forward, heads_of
+from lgt.evaluation.forward import attended, fed_forward, heads_of, supports
 from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
-from lgt.metrics.head_sharing import Head
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
-from lgt.model.hooks import ensure_no_edits
+from lgt.model.network import Network, ensure_no_edits
 
 Heads = tuple[Head, ...]
 Clean = list[tuple[list[Tensor], list[Tensor], Tensor]]
-"""What :func:`lgt.evaluation.ablation.clean_pass` gives, for all layers."""
+"""Everything that :func:`lgt.evaluation.ablation.clean_pass` yields, one entry per layer."""
 
 
 @dataclass(frozen=True)
@@ -47,18 +48,18 @@ class KnockOut:
 
 
 def knock_outs(
-    model: Decoder, config: RunConfig, cells: Sequence[tuple[str, int]], choices: Sequence[Heads], prompts: int
+    network: Network, config: RunConfig, cells: Sequence[tuple[str, int]], choices: Sequence[Heads], prompts: int
 ) -> list[KnockOut]:
     """For every (task, length) of ``cells`` and every choice of heads: the counts on the first ``prompts`` prompts of
     its test set (fewer where fewer exist; cells without one give no row).
 
-    Raises ValueError for a head that the model does not have, RuntimeError while a tap of ``model`` is edited.
+    Raises ValueError for a head that the network does not have, RuntimeError while a hook point of it is edited.
     """
-    device = next(model.parameters()).device
+    device = network.device
     sets = [(cell, test_set(config, *cell, prompts)) for cell in cells]
     filled = [(cell, batch.to(device)) for cell, batch in sets if len(batch)]
-    with evaluating(model):
-        counts = parallel_map(lambda pair: correct_without(model, pair[1], choices), filled, device)
+    with evaluating(network):
+        counts = parallel_map(lambda pair: correct_without(network, pair[1], choices), filled, device)
     return [
         KnockOut(*cell, heads, correct, len(batch))
         for (cell, batch), found in zip(filled, counts, strict=True)
@@ -66,13 +67,20 @@ def knock_outs(
     ]
 
 
-def correct_without(model: Decoder, batch: Batch, choices: Sequence[Collection[Head]]) -> list[int]:
-    """How many examples of ``batch`` the model answers exactly, for each choice of heads to knock out."""
-    ensure_no_edits(model)
+def correct_without(network: Network, batch: Batch, choices: Sequence[Collection[Head]]) -> list[int]:
+    """Number of examples of ``batch`` that are answered exactly, for each choice of heads to knock out."""
+    ensure_no_edits(network)
     for head in {head for choice in choices for head in choice}:
-        if not (0 <= head[0] < model.config.layers and 0 <= head[1] < model.config.heads):
-            accepted = f"layers 0 to {model.config.layers - 1}, heads 0 to {model.config.heads - 1}"
+        if not (0 <= head[0] < network.layer_count and 0 <= head[1] < network.head_count):
+            accepted = f"layers 0 to {network.layer_count - 1}, heads 0 to {network.head_count - 1}"
             raise ValueError(f"head {head} is not accepted; accepted: {accepted}")
+    if supports(network):
+        return fast_counts(network, batch, choices)
+    return definition.correct_without(network, batch, choices)
+
+
+def fast_counts(model: Decoder, batch: Batch, choices: Sequence[Collection[Head]]) -> list[int]:
+    """:func:`correct_without` of a supported decoder."""
     ends = batch.present.sum(1).clamp(max=scored_ends(batch).max())  # tokens behind are seen by no scored prediction
     parts = passes(batch, ends, tokens_per_pass(batch.tokens.device))
     with evaluating(model):
@@ -86,7 +94,7 @@ def correct_without(model: Decoder, batch: Batch, choices: Sequence[Collection[H
 def logits_without(model: Decoder, number: int, part: Pass, clean: Clean, choice: Collection[Head]) -> Tensor:
     """Logits [N, V] of the scored predictions of pass ``number`` while the heads of ``choice`` put out their means.
 
-    What comes before the first layer with such a head is as in the ``clean`` model.
+    The layers before the first such head are not computed again: ``clean`` has their results.
     """
     first = min((layer for layer, _ in choice), default=len(clean) - 1)
     residual = clean[first][0][number]
@@ -112,10 +120,10 @@ def with_means(heads: Tensor, means: Tensor, chosen: Collection[int], count: int
 
 
 def matched_choices(chosen: Collection[Head], heads: int, most: int, rng: np.random.Generator) -> list[Heads]:
-    """Other choices with as many heads in each layer as ``chosen``, ``heads`` in all per layer, each once.
+    """Other choices with as many heads in each layer as ``chosen``; a layer has ``heads`` heads. No choice twice.
 
-    All there are when these are at most ``most``, otherwise so many of them, drawn at random. Matching layers matters:
-    ablating a first layer hurts every task.
+    All such choices when there are at most ``most`` of them, otherwise ``most`` of them, drawn at random. The layers
+    are matched because ablating heads of the first layer makes every task worse.
 
     >>> matched_choices([(0, 1)], 3, 10, np.random.default_rng(0))
     [((0, 0),), ((0, 2),)]

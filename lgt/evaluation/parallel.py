@@ -15,19 +15,20 @@ Y = TypeVar("Y")
 def parallel_map(function: Callable[[X], Y], items: Sequence[X], device: torch.device) -> list[Y]:
     """``function`` of each item, in order; on the CPU by as many threads as PyTorch has here, with one core each.
 
-    Cores that share operations as small as these meet after every one, and one that is held up holds up all: on a busy
-    machine that takes many times as long. Here they share nothing, and results do not depend on their number.
+    If the cores shared single operations, they would wait for each other after each of them, and one slow core stalls
+    the rest: on a busy machine that takes many times as long. Here every item has one core, and results do not depend
+    on the number of threads.
     """
     threads, quick = torch.get_num_threads(), torch.is_inference_mode_enabled()
     if device.type != "cpu" or threads == 1:
         return list(map(function, items))
 
-    def apart(item: X) -> Y:
-        with torch.inference_mode(quick):  # belongs to a thread, as the number of threads does
+    def in_thread(item: X) -> Y:
+        with torch.inference_mode(quick):  # each thread has its own mode, and its own number of threads
             return function(item)
 
     try:
         with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-            return list(pool.map(apart, items))
+            return list(pool.map(in_thread, items))
     finally:
-        torch.set_num_threads(threads)  # new threads take the number that was set last, in whichever thread
+        torch.set_num_threads(threads)  # a new thread starts with the number that any thread set last

@@ -1,7 +1,7 @@
-"""Rows of a batch on their way through the network together, and their scored predictions.
+"""Passes: the rows of a batch that go through the network together, and their scored predictions.
 
-Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, V vocabulary; ``...`` in front are
-copies of the pass that differ in their activations (ablated heads).
+Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, V vocabulary; ``...`` in front
+are copies of the pass that differ in their activations (ablated heads).
 """
 
 from __future__ import annotations
@@ -15,36 +15,30 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from lgt.model.batch import Batch
-from lgt.model.decoder import Decoder
-from lgt.model.hooks import HookPoint
+from lgt.model.network import Network
 
-CPU_TOKENS_PER_PASS = 2048  # what a layer makes of so many tokens stays in a core's cache, for models of demo's size
+CPU_TOKENS_PER_PASS = 2048  # a layer's activations for this many tokens fit in a core's cache, at the size of demo
 GPU_TOKENS_PER_PASS = 32_768
 
 
 @contextmanager
-def evaluating(model: Decoder) -> Iterator[None]:
+def evaluating(network: Network) -> Iterator[None]:
     """Float32 activations and no gradients inside the block."""
-    before = model.compute
-    model.compute = torch.float32
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        model.compute = before
+    with network.float32(), torch.inference_mode():
+        yield
 
 
 def tokens_per_pass(device: torch.device) -> int:
-    """How many tokens go through the network at once."""
+    """Number of tokens that go through the network at once."""
     return CPU_TOKENS_PER_PASS if device.type == "cpu" else GPU_TOKENS_PER_PASS
 
 
 @dataclass(frozen=True)
 class Pass:
-    """Some rows of a batch on their way through the network together.
+    """Some rows of a batch that go through the network together.
 
-    ``rows`` [R]: their numbers in the batch. ``tokens`` [R, T]: what they read. ``row`` [N], ``position`` [N]: where
-    their scored tokens are predicted. ``targets`` [N]: these tokens.
+    ``rows`` [R]: their numbers in the batch. ``tokens`` [R, T]: the tokens that the network reads. ``row`` [N],
+    ``position`` [N]: where each scored token is predicted. ``targets`` [N]: the scored tokens.
     """
 
     rows: Tensor
@@ -79,7 +73,7 @@ class Pass:
 
 
 def scored_ends(batch: Batch) -> Tensor:
-    """Per row how many tokens must be read to predict the last of its scored ones, [B]."""
+    """Per row the number of tokens that must be read to predict its last scored token, [B]."""
     return (batch.scored * torch.arange(batch.scored.shape[1], device=batch.scored.device)).amax(dim=1)
 
 
@@ -98,6 +92,8 @@ def passes(batch: Batch, ends: Tensor, tokens: int) -> list[Pass]:
     return found
 
 
-def has_edits(model: Decoder) -> bool:
-    """Whether somebody reads or edits what passes a tap of ``model``."""
-    return any(tap.edits for tap in model.modules() if isinstance(tap, HookPoint))
+def whole(batch: Batch, tokens: int) -> list[Pass]:
+    """All rows of ``batch`` in their order, at most ``tokens`` tokens at once (or one row); all but the last token of
+    each row, which predicts nothing, are read."""
+    width = batch.tokens.shape[1] - 1
+    return passes(batch, torch.full((len(batch),), width, device=batch.tokens.device), tokens)

@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from lgt.core.records import Head
 from lgt.metrics.arrays import Floats, finite
 from lgt.metrics.correlation import pearson
-
-Head = tuple[int, int]
-"""(layer, head), both counted from 0."""
 
 
 def top_k(scores: ArrayLike, k: int) -> list[Head]:

@@ -1,6 +1,13 @@
-"""Weights as safetensors bytes, and back. Nothing here ever unpickles."""
+"""Weights as safetensors bytes, and back. Nothing here ever unpickles.
+
+A checkpoint whose network has tokens behind version 1 of the vocabulary names them in its header. Their rows are found
+by name, because such a token can have another id in the process that reads the checkpoint. All other checkpoints have
+no such entry: their rows are the tokens of version 1, in every release.
+"""
 
 from __future__ import annotations
+
+import json
 
 import torch
 from safetensors import SafetensorError
@@ -8,12 +15,28 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from lgt.core.config import ModelConfig
-from lgt.model.decoder import Decoder
-from lgt.tasks.vocabulary import VOCABULARY_SIZE
+from lgt.model.decoder import Decoder, Linear
+from lgt.model.positions import learned_parameters
+from lgt.tasks.vocabulary import TOKEN_ID, TOKENS, VERSION, VOCABULARY_SIZE
+
+FORMAT = "lgt-decoder-1"
+ROWS = ("embedding.weight", "unembedding.weight")
+"""The matrices that have one row for each token."""
 
 
 class CheckpointError(ValueError):
     """Bytes that are no checkpoint of the given model shape; ``str()`` is one line."""
+
+
+class KnownTokens(Linear):
+    """An unembedding that never chooses one of the tokens ``unknown``, of which the checkpoint has no row."""
+
+    def __init__(self, width: int, vocabulary: int, unknown: list[int]) -> None:
+        super().__init__(width, vocabulary)
+        self.unknown = torch.tensor(unknown)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x).index_fill(-1, self.unknown.to(x.device), float("-inf"))
 
 
 def stored_weights(model: Decoder) -> dict[str, Tensor]:
@@ -36,24 +59,79 @@ def measured_copy(model: Decoder) -> Decoder:
 
 
 def to_bytes(model: Decoder) -> bytes:
-    """Safetensors bytes of :func:`stored_weights`."""
-    return save(stored_weights(model), metadata={"format": "lgt-decoder-1"})
+    """Safetensors bytes of :func:`stored_weights`, with the names of the tokens behind version 1."""
+    weights, about = stored_weights(model), {"format": FORMAT}
+    unembedding = model.unembedding
+    unknown = unembedding.unknown.tolist() if isinstance(unembedding, KnownTokens) else []
+    kept = [number for number in range(model.embedding.num_embeddings) if number not in unknown]
+    if len(kept) > VOCABULARY_SIZE:
+        weights |= {name: weights[name][kept].contiguous() for name in ROWS}
+        tokens = [TOKENS[number] for number in kept[VOCABULARY_SIZE:]]
+        about |= {"vocabulary": str(VERSION), "tokens": json.dumps(tokens)}
+    return save(weights, metadata=about)
 
 
 def from_bytes(data: bytes, config: ModelConfig) -> Decoder:
-    """The decoder whose weights are ``data``. Raises CheckpointError when bytes and shape do not belong together."""
+    """The decoder whose weights are ``data``, with the token ids of this process.
+
+    Raises CheckpointError when bytes and shape do not belong together, and for a token that this process does not know.
+    """
     try:
         weights = load(data)
     except (SafetensorError, ValueError, OverflowError) as error:
         raise CheckpointError(f"not a safetensors file: {error}") from error
-    learned = config.parameters(VOCABULARY_SIZE)
+    ids = _token_ids(data)
+    learned = config.parameters(len(ids)) + learned_parameters(config)
     if sum(value.numel() for value in weights.values()) != learned:  # before making a decoder of whatever size
         raise CheckpointError(f"checkpoint does not fit the model, which has {learned:,} parameters")
-    model = Decoder(config)
+    model = Decoder(config, vocabulary=len(ids))
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     if wanted != found:
         odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
         raise CheckpointError(f"checkpoint does not fit the model: {odd[0]} (and {len(odd) - 1} more)")
+    if ids != list(range(len(ids))):
+        model = _with_rows_at(weights, ids, config)
     model.load_state_dict(weights)
     return model
+
+
+def _token_ids(data: bytes) -> list[int]:
+    """The id in this process of the token of each row. Raises CheckpointError for a token without one."""
+    about = header_texts(data)
+    try:
+        names = [str(name) for name in json.loads(about.get("tokens", "[]"))]
+        version = int(about.get("vocabulary", VERSION))
+    except (ValueError, TypeError) as error:
+        raise CheckpointError("the checkpoint's list of tokens is damaged") from error
+    if version != VERSION:
+        raise CheckpointError(f"the checkpoint has version {version} of the vocabulary; this code knows {VERSION}")
+    for name in names:
+        if name not in TOKEN_ID:
+            raise CheckpointError(
+                f"the checkpoint has the unknown token {name[:60]!r}: load the extension that registers it"
+            )
+    ids = [*range(VOCABULARY_SIZE), *(TOKEN_ID[name] for name in names)]
+    if len(set(ids)) != len(ids):
+        raise CheckpointError("the checkpoint's list of tokens names one token twice")
+    return ids
+
+
+def _with_rows_at(weights: dict[str, Tensor], ids: list[int], config: ModelConfig) -> Decoder:
+    """A decoder for ``weights``, whose rows are moved to the token ids ``ids``; rows between them are never chosen."""
+    count = max(ids) + 1
+    for name in ROWS:
+        rows = weights[name].new_zeros(count, config.width)
+        rows[ids] = weights[name]
+        weights[name] = rows
+    model, unknown = Decoder(config, vocabulary=count), sorted(set(range(count)) - set(ids))
+    if unknown:
+        model.unembedding = KnownTokens(config.width, count, unknown)
+    return model
+
+
+def header_texts(data: bytes) -> dict[str, str]:
+    """The texts in the header of sound safetensors bytes, for which the library wants a file."""
+    length = int.from_bytes(data[:8], "little")
+    found: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
+    return found

@@ -1,13 +1,20 @@
-"""The decoder in reading order: norm, rotary positions, attention, feed-forward, layer, decoder.
+"""The decoder in reading order: norm, attention, feed-forward, layer, decoder.
 
-A small Llama (Touvron et al. 2023): pre-norm RMSNorm, rotary positions, SwiGLU, no biases, untied embeddings. Two
-named choices go beyond it: ``position="nope"`` (no positional encoding at all) and ``qk_norm`` (RMS norm of queries and
-keys with a learned gain per head). Logits equal ``transformers.LlamaForCausalLM`` on the same weights (tested).
+A small Llama (Touvron et al. 2023): pre-norm RMSNorm, rotary positions, SwiGLU, no biases, untied embeddings. Three
+choices go beyond it: other positional encodings (:mod:`lgt.model.positions`), ``qk_norm`` (RMS norm of queries and keys
+with a learned gain per head) and other layer schedules (:mod:`lgt.model.schedules`). With rotary positions, no
+``qk_norm`` and each layer once, logits equal ``transformers.LlamaForCausalLM`` on the same weights (tested).
+
+This module is the definition: it computes every encoding and every schedule. Faster code elsewhere says which of them
+it supports, and the tests compare it with this module.
 
 Shapes: B sequences, T tokens, W width, H heads, dh = W / H, V vocabulary.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +23,8 @@ from torch import Tensor, nn
 from lgt.core.config import ModelConfig
 from lgt.core.seeding import stream_seed
 from lgt.model.hooks import HookPoint
+from lgt.model.positions import encoding_named
+from lgt.model.schedules import order_of
 from lgt.tasks.vocabulary import VOCABULARY_SIZE
 
 NORM_EPSILON = 1e-5
@@ -45,31 +54,18 @@ class Linear(nn.Linear):
         return F.linear(x, self.weight.to(x.dtype))
 
 
-def rotary_angles(positions: Tensor, head_width: int, theta: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [T, dh] of positions [T], in float32: in bfloat16 neighbouring positions above 256 coincide."""
-    exponents = torch.arange(0, head_width, 2, device=positions.device, dtype=torch.float32) / head_width
-    angles = positions.float()[:, None] * theta**-exponents  # [T, dh / 2]
-    angles = torch.cat((angles, angles), dim=-1)  # [T, dh]
-    return angles.cos(), angles.sin()
-
-
-def rotate(x: Tensor, cosines: Tensor, sines: Tensor) -> Tensor:
-    """Rotate channel pairs (i, i + dh/2) of x [B, H, T, dh] by the angles [T, dh]."""
-    first, second = x.chunk(2, dim=-1)
-    return x * cosines + torch.cat((-second, first), dim=-1) * sines
-
-
 class Attention(nn.Module):
-    """Causal multi-head self-attention with taps at the pattern and at each head's output before the projection.
+    """Causal multi-head self-attention with hook points at the pattern and at the head outputs before the projection.
 
-    On a GPU PyTorch's attention kernel computes the heads without ever writing the pattern down, except while somebody
-    reads or edits it. ``kernel`` asks for that on the CPU too, where it is the slower way for short sequences.
+    On a GPU PyTorch's attention kernel computes the heads without storing the pattern, except while the pattern's hook
+    point has edits. ``kernel`` uses that kernel on the CPU too, where it is slower for short sequences.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
         self.kernel = False
+        self.turn = encoding_named(config.position).turn
         self.query = Linear(config.width, config.width)
         self.key = Linear(config.width, config.width)
         self.value = Linear(config.width, config.width)
@@ -80,15 +76,18 @@ class Attention(nn.Module):
         self.pattern = HookPoint()  # [B, H, T, T], rows sum to one
         self.head_outputs = HookPoint()  # [B, H, T, dh]
 
-    def forward(self, x: Tensor, angles: tuple[Tensor, Tensor] | None, mask: Tensor) -> Tensor:
+    def forward(self, x: Tensor, prepared: tuple[Tensor, ...] | None, mask: Tensor) -> Tensor:
         q, k, v = self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))  # [B, H, T, dh]
         if self.config.qk_norm:
             q, k = self.normalised(q, self.query_gain), self.normalised(k, self.key_gain)
-        if angles is not None:
-            q, k = rotate(q, *angles), rotate(k, *angles)
+        if prepared is not None:
+            q, k = self.turn(q, *prepared), self.turn(k, *prepared)
         q, k = (q * self.config.head_width**-0.5).to(x.dtype), k.to(x.dtype)
-        if (x.is_cuda or self.kernel) and not self.pattern.edits:  # the mask is the causal one, which the kernel knows
-            heads = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)
+        if (x.is_cuda or self.kernel) and not self.pattern.edits:
+            plain = mask.ndim == 2  # the causal mask without a bias, which the kernel makes itself
+            heads = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=None if plain else mask, is_causal=plain, scale=1.0
+            )
         else:
             scores = q @ k.transpose(-2, -1) + mask  # [B, H, T, T]
             heads = self.pattern(scores.softmax(dim=-1)) @ v
@@ -126,13 +125,16 @@ class Layer(nn.Module):
         self.feed_forward_norm = RMSNorm(config.width)
         self.feed_forward = FeedForward(config)
 
-    def forward(self, residual: Tensor, angles: tuple[Tensor, Tensor] | None, mask: Tensor) -> Tensor:
-        residual = residual + self.attention(self.attention_norm(residual), angles, mask)
+    def forward(self, residual: Tensor, prepared: tuple[Tensor, ...] | None, mask: Tensor) -> Tensor:
+        residual = residual + self.attention(self.attention_norm(residual), prepared, mask)
         return residual + self.feed_forward(self.feed_forward_norm(residual))  # type: ignore[no-any-return]
 
 
 class Decoder(nn.Module):
-    """Embedding, layers, norm, unembedding. ``compute`` is the dtype of activations; parameters stay float32."""
+    """Embedding, layers, norm, unembedding. ``compute`` is the dtype of activations; parameters stay float32.
+
+    It is a :class:`lgt.model.network.Network`.
+    """
 
     def __init__(self, config: ModelConfig, seed: int = 0, vocabulary: int = VOCABULARY_SIZE) -> None:
         super().__init__()
@@ -142,29 +144,70 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = RMSNorm(config.width)
         self.unembedding = Linear(config.width, vocabulary)
+        with torch.random.fork_rng(devices=[]):  # what an encoding draws belongs to the seed, too
+            torch.manual_seed(stream_seed(seed, "encoding"))
+            self.encoding = encoding_named(config.position)(config)
         initialise(self, seed)
 
     def blocks(self) -> list[Layer]:
-        """The layers, first to last, with their type."""
+        """The layers in order of their numbers, typed."""
         return [layer for layer in self.layers if isinstance(layer, Layer)]
 
+    def applied(self) -> list[Layer]:
+        """The layers in the order in which they are applied; a layer that is used several times stands there again."""
+        blocks = self.blocks()
+        return [blocks[number] for number in order_of(self.config)]
+
     def residual(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
-        """Final residual stream [B, T, W], before the last norm, of tokens [B, T]; ``positions`` [T]: 0..T-1."""
+        """Final residual stream [B, T, W], before the last norm, of tokens [B, T]; ``positions`` [T] or [B, T] are
+        0..T-1 unless given."""
         length = tokens.shape[1]
         if positions is None:
             positions = torch.arange(length, device=tokens.device)
-        angles = None
-        if self.config.position == "rope":
-            angles = rotary_angles(positions, self.config.head_width, self.config.rope_theta)
+        prepared, bias = self.encoding.prepare(positions), self.encoding.bias(positions)
         mask = torch.full((length, length), float("-inf"), device=tokens.device, dtype=self.compute).triu(1)
+        if bias is not None:
+            mask = mask + bias.to(self.compute)  # [H, T, T] or [B, H, T, T]
         residual = F.embedding(tokens, self.embedding.weight).to(self.compute)  # [B, T, W]
-        for layer in self.layers:
-            residual = layer(residual, angles, mask)
+        for layer in self.applied():
+            residual = layer(residual, prepared, mask)
         return residual
 
     def logits(self, residual: Tensor) -> Tensor:
         """Next-token logits [..., V] (float32) of a final residual stream [..., W]."""
         return self.unembedding(self.norm(residual)).float()  # type: ignore[no-any-return]
+
+    @property
+    def layer_count(self) -> int:
+        """Number of layers, each counted once."""
+        return len(self.layers)
+
+    @property
+    def head_count(self) -> int:
+        """Heads per layer."""
+        return self.config.heads
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.embedding.weight.device
+
+    def pattern_hook(self, layer: int) -> HookPoint:
+        """Where the attention patterns [B, H, T, T] of a layer pass, once for each use."""
+        return self.blocks()[layer].attention.pattern
+
+    def head_hook(self, layer: int) -> HookPoint:
+        """Where the head outputs [B, H, T, dh] of a layer pass, once for each use."""
+        return self.blocks()[layer].attention.head_outputs
+
+    @contextmanager
+    def float32(self) -> Iterator[None]:
+        """Activations are float32 inside the block."""
+        before, self.compute = self.compute, torch.float32
+        try:
+            yield
+        finally:
+            self.compute = before
 
     def forward(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
         """Logits [B, T, V] (float32) of the next token at every position of tokens [B, T]."""
@@ -183,13 +226,13 @@ class Decoder(nn.Module):
 def scored_places(scored: Tensor) -> Tensor:
     """Flat indices [N] into the predictions [B, T - 1] of the tokens marked in ``scored`` [B, T].
 
-    How many there are decides shapes: found on the CPU, where the batch is made, a GPU need not be waited for.
+    Called on the CPU, where the batch is made: N decides shapes, and reading it from a GPU would wait for the GPU.
     """
     return scored[:, 1:].flatten().nonzero().squeeze(1)
 
 
 def initialise(model: Decoder, seed: int) -> None:
-    """Draw all parameters from the stream ``(seed, "model")``; gains keep their constant start.
+    """Draw all matrices from the stream ``(seed, "model")``; gains, and other vectors, keep what they start with.
 
     Matrices: normal with standard deviation 1 / sqrt(fan-in), the two that write to the residual stream scaled down by
     sqrt(2 * layers) (GPT-2's rule); embeddings: normal, 1 / sqrt(width).
@@ -203,8 +246,3 @@ def initialise(model: Decoder, seed: int) -> None:
             fan_in = parameter.shape[1]
             writes = name.endswith(("attention.output.weight", "feed_forward.down.weight"))
             parameter.normal_(0.0, fan_in**-0.5 * (scale if writes else 1.0), generator=source)
-
-
-def parameter_count(model: nn.Module) -> int:
-    """Number of trained numbers."""
-    return sum(parameter.numel() for parameter in model.parameters())

@@ -1,6 +1,7 @@
-"""The nine task groups of the paper: which auxiliary goes with which main task, at which training lengths.
+"""Task groups: a main task and the auxiliary tasks that it is trained with. The first nine are the paper's.
 
-Lengths here are the paper's (arXiv 2506.09251, the figures named in each entry); presets scale them and keep the ratio.
+Their lengths here are the paper's (arXiv 2506.09251, the figures named in each entry). The other presets have shorter
+lengths with the same ratio. :func:`lgt.recipes.presets.register_group` adds a group.
 """
 
 from __future__ import annotations
@@ -12,7 +13,12 @@ from lgt.core.checks import ConfigError
 
 @dataclass(frozen=True)
 class TaskGroup:
-    """One main task with its auxiliaries. ``control``: the auxiliary is unrelated on purpose."""
+    """One main task with its auxiliaries, all of one ``family``.
+
+    ``main_length`` (Lm) and ``auxiliary_length`` (La) are the training lengths in the preset ``paper``. ``figures``
+    names the paper's figures that show the group; it is empty for a group that the paper does not have. ``control``:
+    the auxiliary is unrelated to the main task on purpose.
+    """
 
     key: str
     title: str
@@ -21,7 +27,7 @@ class TaskGroup:
     main_length: int
     auxiliaries: tuple[str, ...]
     auxiliary_length: int
-    figures: str
+    figures: str = ""
     control: bool = False
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm, RunConfig
 from lgt.recipes.groups import GROUPS
 from lgt.tasks import TASKS
@@ -58,15 +59,13 @@ def run_label(config: RunConfig) -> str:
     elif config.auxiliaries:
         lengths += f" beside {max(spec.training_length for spec in config.auxiliaries)}"
     arm = ARM_TITLES[config.arm] if config.auxiliaries or config.arm != "co-trained" else "alone"
-    return f"{name} {lengths} {arm}{without_positions(config.model.position)}, seed {config.model_seed}"
+    return f"{name} {lengths} {arm}{position_words(config.model.position)}, seed {config.model_seed}"
 
 
-def without_positions(position: str) -> str:
-    """What a run's name says of positional encoding: nothing where there is one, as in nearly all runs."""
-    return ", no positions" if position == "nope" else ""
-
-
-POSITIONS = {"rope": "rotary", "nope": "none"}
+def position_words(position: str) -> str:
+    """What a run's name says of its positional encoding: nothing for rotary positions, which nearly all runs have."""
+    note = POSITIONS.note(position)
+    return f", {note}" if note else ""
 
 
 def pair_title(group: str, main: str, auxiliaries: Any, main_length: Any, transfer_length: Any) -> str:
@@ -81,14 +80,14 @@ def pair_title(group: str, main: str, auxiliaries: Any, main_length: Any, transf
 def run_title(run: Any) -> str:
     """A row of :func:`lgt.store.queries.runs` in words, such as ``Copy (8), alone, same steps, seed 0``."""
     pair = pair_title(run.task_group, run.main_task, run.auxiliaries, run.main_length, run.transfer_length)
-    return f"{pair}, {ARM_TITLES.get(run.arm, run.arm)}{without_positions(run.position)}, seed {run.model_seed}"
+    return f"{pair}, {ARM_TITLES.get(run.arm, run.arm)}{position_words(run.position)}, seed {run.model_seed}"
 
 
 def config_title(config: RunConfig) -> str:
     """The run of ``config`` in the words of :func:`run_title`."""
     auxiliaries = "+".join(spec.task for spec in config.auxiliaries) or None
     pair = pair_title(config.group, config.main.task, auxiliaries, config.main.training_length, config.transfer_length)
-    return f"{pair}, {ARM_TITLES[config.arm]}{without_positions(config.model.position)}, seed {config.model_seed}"
+    return f"{pair}, {ARM_TITLES[config.arm]}{position_words(config.model.position)}, seed {config.model_seed}"
 
 
 def provenance(runs: pd.DataFrame) -> str:

@@ -1,4 +1,5 @@
-"""What one run and one store may ask for. The environment sets it, the faces show it, the store's writes hold it."""
+"""Limits of one run and of one store. The environment sets them; commands and pages show them; the store checks them
+when it takes a run."""
 
 from __future__ import annotations
 
@@ -7,14 +8,15 @@ from dataclasses import dataclass, fields
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import MAXIMUM_LENGTH, RunConfig
-from lgt.tasks.vocabulary import VOCABULARY_SIZE
+from lgt.tasks import vocabulary_size
 
 READ_ONLY = "LGT_READ_ONLY"
 
 
 @dataclass(frozen=True)
 class Limits:
-    """``steps``, ``parameters`` and ``length`` of one run, waiting runs in the ``queue``, ``workers`` of the app."""
+    """The most ``steps``, ``parameters`` and ``length`` of one run, waiting runs in the ``queue``, and ``workers`` that
+    the dashboard starts."""
 
     steps: int = 100_000
     parameters: int = 50_000_000
@@ -46,12 +48,15 @@ def read_only() -> bool:
 
 
 def check_limits(config: RunConfig) -> None:
-    """Raise ConfigError naming the field of ``config`` that asks for more than is allowed here, and the variable."""
+    """Raise ConfigError for a value of ``config`` above its limit, naming the field and the environment variable.
+
+    Also raises ConfigError for an unknown task, because the number of parameters depends on its tokens.
+    """
     allowed = limits()
     longest = max([spec.training_length for spec in config.tasks] + [config.evaluation.maximum_length])
     asked = {
         "steps": ("training.steps", config.training.steps),
-        "parameters": ("model", config.model.parameters(VOCABULARY_SIZE)),
+        "parameters": ("model", config.model.parameters(vocabulary_size(config))),
         "length": ("length", longest),
     }
     for name, (field, value) in asked.items():

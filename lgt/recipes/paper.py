@@ -1,4 +1,4 @@
-"""Numbers of the paper that ours stand beside (Cai et al., arXiv 2506.09251)."""
+"""Numbers of the paper that ours are compared with (Cai et al., arXiv 2506.09251)."""
 
 from __future__ import annotations
 
@@ -19,4 +19,4 @@ GRID_GAP: dict[tuple[int, int], float] = {
     for main, row in zip(GRID_LENGTHS, _ROWS, strict=True)
     for auxiliary, gap in zip(GRID_LENGTHS, row, strict=True)
 }
-"""Generalization gap by (Lm, La), figure 10."""
+"""The paper's generalization gap by training lengths (Lm, La): its figure 10."""

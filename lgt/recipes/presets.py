@@ -1,14 +1,17 @@
-"""Presets: how large, how long and how carefully a task group is trained; and the configs they give.
+"""Presets: the model, the training and the measurements of a task group; and the configs of its runs.
 
-``paper`` has the paper's sizes and lengths (arXiv 2506.09251, section 3). ``demo`` and ``small`` scale the lengths,
-keep the ratio Lm : La of 1 : 2, and are ours: about the cheapest settings at which a model learns the auxiliary task to
-its full length (``benchmarks/RECIPES.md`` says what was tried and for which group that failed).
+``paper`` has the paper's sizes and lengths (arXiv 2506.09251, section 3). ``demo`` and ``small`` have shorter lengths
+with the same ratio Lm : La of 1 : 2. They are ours: about the cheapest settings at which a model learns the auxiliary
+task to its full length (``benchmarks/RECIPES.md`` says what was tried, and for which group it failed).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import (
@@ -21,14 +24,21 @@ from lgt.core.config import (
     TaskOptions,
     TaskSpec,
     TrainingConfig,
+    check_transfers,
 )
 from lgt.core.transfer_length import transfer_length
 from lgt.recipes.groups import GROUPS, TaskGroup, group_named
+from lgt.tasks import check_run, task_named
+from lgt.tasks import isolated as tasks_isolated
+
+GROUP_KEY = re.compile(r"[a-z][a-z0-9-]{0,39}")
+RESERVED_KEYS = ("custom", "own")
+"""Words that stand for a free pair of tasks."""
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Model, training and measuring of one family of tasks within a preset."""
+    """Model, training, evaluation and task options of one family of tasks in a preset."""
 
     model: ModelConfig
     training: TrainingConfig
@@ -38,7 +48,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Overrides:
-    """What a group has instead of its family's recipe, where its auxiliary takes more; ``None``: the family's."""
+    """Settings of one group that replace those of its family's recipe; ``None`` keeps the recipe's setting."""
 
     steps: int | None = None
     layers: int | None = None
@@ -47,19 +57,19 @@ class Overrides:
 
 @dataclass(frozen=True)
 class Preset:
-    """A named scale. ``lengths`` maps a group's key to (Lm, La), ``recipes`` a family to its recipe.
+    """A named scale. ``lengths`` maps a group's key to (Lm, La); ``recipes`` maps a family to its recipe.
 
-    ``overrides`` maps the key of a group to what it has instead of its family's recipe.
+    ``overrides`` maps a group's key to the settings that replace its family's recipe.
     """
 
     name: str
     summary: str
-    lengths: Mapping[str, tuple[int, int]]
+    lengths: dict[str, tuple[int, int]]
     recipes: Mapping[str, Recipe]
-    overrides: Mapping[str, Overrides] = field(default_factory=dict)
+    overrides: dict[str, Overrides] = field(default_factory=dict)
 
     def recipe(self, group: TaskGroup) -> Recipe:
-        """The recipe of ``group``."""
+        """The recipe of ``group``: that of its family, with the group's overrides."""
         recipe, own = self.recipes[group.family], self.overrides.get(group.key, Overrides())
         model = replace(recipe.model, layers=own.layers or recipe.model.layers)
         training = replace(
@@ -110,7 +120,7 @@ PRESETS: dict[str, Preset] = {
     "demo": Preset(
         "demo",
         "twenty seconds to three minutes on two CPU cores",
-        _SCALED_LENGTHS,
+        dict(_SCALED_LENGTHS),
         _scaled(1, _DEMO_MEASURES),
         {
             "copy-mqar": Overrides(steps=3000),
@@ -149,15 +159,90 @@ def preset_named(name: str) -> Preset:
     return PRESETS[name]
 
 
+def register_group(
+    group: TaskGroup, lengths: Mapping[str, tuple[int, int]], overrides: Mapping[str, Overrides] | None = None
+) -> TaskGroup:
+    """Add a task group, with (Lm, La) for each preset by its name; returns it.
+
+    ``paper`` may be missing in ``lengths``: then it has the group's own lengths. ``overrides`` maps presets to settings
+    of the group's own. Raises ConfigError, in one line, for a key that is taken or malformed, unknown or repeated
+    tasks, tasks of another family, missing presets, and lengths that a run cannot have. Then nothing is added.
+    """
+    _check_group(group)
+    pairs = {"paper": (group.main_length, group.auxiliary_length)} | dict(lengths)
+    for names, field_name in ((pairs, "lengths"), (overrides or {}, "overrides")):
+        if not set(names) <= set(PRESETS) or (names is pairs and set(pairs) != set(PRESETS)):
+            raise ConfigError(f"{group.key}.{field_name}", sorted(names), "the presets " + ", ".join(PRESETS))
+    with _undone_after_error():
+        GROUPS[group.key] = group
+        for name, preset in PRESETS.items():
+            preset.lengths[group.key] = pairs[name]
+            if overrides and name in overrides:
+                preset.overrides[group.key] = overrides[name]
+            config = group_config(group.key, name)
+            check_transfers(config)
+            check_run(config)
+    return group
+
+
+def _check_group(group: TaskGroup) -> None:
+    if not GROUP_KEY.fullmatch(group.key) or group.key in (*GROUPS, *RESERVED_KEYS):
+        raise ConfigError("group", group.key, "a new key of small letters, digits and hyphens, a letter first")
+    if not group.title:
+        raise ConfigError(f"{group.key}.title", group.title, "a text")
+    names = (group.main, *group.auxiliaries)
+    if not group.auxiliaries or len(set(names)) != len(names):
+        raise ConfigError(f"{group.key}.auxiliaries", group.auxiliaries, "one or more tasks beside the main task")
+    for name in names:
+        if task_named(name).family != group.family:
+            raise ConfigError(f"{group.key}.family", group.family, f"{task_named(name).family}, the family of {name}")
+
+
+@contextmanager
+def isolated() -> Iterator[None]:
+    """Inside the block groups and tasks can be registered; behind it all registries are as before. For tests."""
+    before = _registered()
+    try:
+        with tasks_isolated():
+            yield
+    finally:
+        _restore(before)
+
+
+@contextmanager
+def _undone_after_error() -> Iterator[None]:
+    before = _registered()
+    try:
+        yield
+    except ConfigError:
+        _restore(before)
+        raise
+
+
+def _registered() -> list[tuple[dict[str, Any], dict[str, Any]]]:
+    """Every table that registering a group changes, with a copy of it."""
+    tables: list[dict[str, Any]] = [GROUPS]
+    for preset in PRESETS.values():
+        tables += [preset.lengths, preset.overrides]
+    return [(table, dict(table)) for table in tables]
+
+
+def _restore(before: list[tuple[dict[str, Any], dict[str, Any]]]) -> None:
+    for table, copy in before:
+        table.clear()
+        table.update(copy)
+
+
 def group_config(
     group_key: str, preset_name: str, *, arm: Arm = "co-trained", position: Position = "rope", seed: int = 0
 ) -> RunConfig:
-    """The run of ``group_key`` at the scale of ``preset_name``.
+    """The config of one run of a task group with a preset.
 
-    ``arm``: ``co-trained`` trains main and auxiliaries together. ``alone-same-steps`` trains the main task alone for
-    the same optimizer steps and schedule, ``alone-same-examples`` for as many steps as give it the same number of
-    main-task examples (decision of this project: both baselines are matched to the co-trained run). ``seed`` is the
-    model seed; the data order is the same for all of them, as in the paper.
+    ``arm``: ``co-trained`` trains the main task and the auxiliaries together. ``alone-same-steps`` trains the main task
+    alone for the same number of optimizer steps. ``alone-same-examples`` trains it alone for so many steps that it sees
+    the same number of main-task examples. Both baselines are matched to the co-trained run (our decision). ``seed`` is
+    the model seed; the order of the data is the same for all seeds, as in the paper. Raises ConfigError for an unknown
+    group or preset.
     """
     group, preset = group_named(group_key), preset_named(preset_name)
     main_length, auxiliary_length = preset.lengths[group_key]
@@ -172,9 +257,9 @@ def group_config(
 def custom_config(
     tasks: Sequence[TaskSpec], preset_name: str, family: str, *, position: Position = "rope", seed: int = 0
 ) -> RunConfig:
-    """A run of freely chosen ``tasks`` with the recipe that ``preset_name`` has for ``family`` (the main task's).
+    """A run of freely chosen ``tasks``; the recipe is the one that the preset has for ``family`` (the main task's).
 
-    An auxiliary may be shorter than the main task: the grid of training lengths has such cells.
+    An auxiliary may have a shorter training length than the main task: the grid of training lengths has such cells.
     """
     preset = preset_named(preset_name)
     return _config(list(tasks), "custom", preset, preset.recipes[family], position, seed)
@@ -200,7 +285,7 @@ def _config(
 
 
 def baseline(config: RunConfig, arm: Arm) -> RunConfig:
-    """The run of ``arm`` that is compared with the co-trained ``config`` (itself for ``co-trained``)."""
+    """The run of ``arm`` that is matched to the co-trained run ``config``; for ``co-trained`` that run itself."""
     if arm == "co-trained":
         return config
     steps = config.training.steps

@@ -1,27 +1,30 @@
-"""The registry of tasks. Adding a task is one function in a family's module and one entry of that module's tuple."""
+"""Tasks: what they draw, how they are tested, and the registry that names them."""
 
 from __future__ import annotations
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
-from lgt.tasks.arithmetic import ARITHMETIC
 from lgt.tasks.base import Task
-from lgt.tasks.mazes import MAZES
-from lgt.tasks.strings import STRINGS
+from lgt.tasks.registry import TASKS, isolated, register, task_named, unit, vocabulary_size
 
-TASKS: dict[str, Task] = {task.name: task for task in (*ARITHMETIC, *STRINGS, *MAZES)}
-
-
-def task_named(name: str) -> Task:
-    """The task with this name. Raises ConfigError naming the known tasks."""
-    if name not in TASKS:
-        raise ConfigError("task", name, "one of " + ", ".join(TASKS))
-    return TASKS[name]
+__all__ = [
+    "TASKS",
+    "check_run",
+    "evaluation_lengths",
+    "isolated",
+    "register",
+    "task_named",
+    "unit",
+    "vocabulary_size",
+]
 
 
 def check_run(config: RunConfig) -> None:
-    """Raise ConfigError for an unknown task, for a training length its task cannot have with the run's options, and
-    when the main task's transfer region would not be evaluated to its end."""
+    """Raise ConfigError for a run that its tasks cannot have.
+
+    That is an unknown task, a training length which a task cannot have with the run's options, or a transfer region of
+    the main task that would not be evaluated to its end.
+    """
     for spec in config.tasks:
         task = task_named(spec.task)
         low, high = task.minimum_length, task.maximum_length(config.options)

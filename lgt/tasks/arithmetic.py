@@ -6,34 +6,17 @@ therefore mix lengths; an example of length n has the first n + 1 columns as its
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from lgt.core.config import Operands, TaskOptions
-from lgt.tasks.base import Bodies, Draw, IntArray, Task, pack
-from lgt.tasks.vocabulary import FIRST_DIGIT, PAD, TOKEN_ID
+from lgt.tasks.base import Bodies, Family, IntArray, Task, Working, pack
+from lgt.tasks.digits import digit_count, digit_tokens, draw_number, normalised, typed_digits
+from lgt.tasks.vocabulary import FIRST_DIGIT, PAD, TOKEN_ID, decode
 
 PLUS, MINUS, TIMES, EQUALS = (TOKEN_ID[symbol] for symbol in "+-*=")
-
-
-def normalised(columns: IntArray) -> tuple[IntArray, IntArray]:
-    """Digits of sum(columns[..., i] * 10**i) and the carry into each column, both with one column more [..., W + 1].
-
-    Columns may be any integers, negative ones borrow; the last carry is the last entry of both.
-
-    >>> digits, carry = normalised(np.array([12, 10, 11, 1]))
-    >>> digits.tolist(), carry.tolist()
-    ([2, 1, 2, 2, 0], [0, 1, 1, 1, 0])
-    """
-    digits = np.zeros((*columns.shape[:-1], columns.shape[-1] + 1), dtype=np.int64)
-    carries = np.zeros_like(digits)
-    for i in range(columns.shape[-1]):
-        total = columns[..., i] + carries[..., i]
-        carries[..., i + 1] = total // 10
-        digits[..., i] = total - 10 * carries[..., i + 1]
-    digits[..., -1] = carries[..., -1]
-    return digits, carries
 
 
 def reverse_add(a: IntArray, b: IntArray) -> IntArray:
@@ -127,30 +110,6 @@ def cot_multiply(a: IntArray, b: IntArray) -> IntArray:
     return pack(*pieces, EQUALS, digit_tokens(product(partials)))
 
 
-def digit_count(digits: IntArray) -> IntArray:
-    """How many digits each number [N, W] has without zeros on top (1 for zero): [N].
-
-    >>> digit_count(np.array([[8, 3, 9, 0], [0, 0, 0, 0]])).tolist()
-    [3, 1]
-    """
-    columns = np.arange(1, digits.shape[1] + 1)
-    return np.asarray(np.where(digits != 0, columns, 1).max(axis=1), dtype=np.int64)
-
-
-def digit_tokens(digits: IntArray, count: IntArray | None = None) -> IntArray:
-    """Tokens of the lowest ``count`` [N] digits of each number [N, W] (default: all but zeros on top), PAD above."""
-    if count is None:
-        count = digit_count(digits)
-    return np.where(np.arange(digits.shape[1]) < count[:, None], digits + FIRST_DIGIT, PAD)
-
-
-def draw_number(rng: np.random.Generator, count: IntArray) -> IntArray:
-    """Uniform numbers of exactly ``count`` [N] digits (first digit 1-9) as digits [N, max count]."""
-    digits = rng.integers(10, size=(len(count), int(count.max(initial=1))))
-    digits[np.arange(len(count)), count - 1] = rng.integers(1, 10, size=len(count))
-    return np.where(np.arange(digits.shape[1]) < count[:, None], digits, 0)
-
-
 def draw_operands(rng: np.random.Generator, lengths: IntArray, operands: Operands) -> tuple[IntArray, IntArray]:
     """Two operands as digits [N, max length].
 
@@ -176,47 +135,168 @@ def _shorter(rng: np.random.Generator, most: IntArray, operands: Operands) -> In
     return drawn if operands == "ragged" else np.where(rng.integers(2, size=len(most)) == 1, most, drawn)
 
 
-def _addition(answer: Callable[[IntArray, IntArray], IntArray]) -> Draw:
-    def draw(rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
-        a, b = draw_operands(rng, lengths, operands)
-        return Bodies(_body(a, PLUS, b), digit_tokens(answer(a, b), lengths + 1))
-
-    return draw
+Answer = Callable[[IntArray, IntArray, IntArray], IntArray]
+"""Answer tokens [N, T] of operands given as digits [N, W] twice and lengths [N] (digits of the longer operand)."""
 
 
-def _draw_subtraction(rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
-    a, b = draw_operands(rng, lengths, operands)
+def with_top_digit(digits: Callable[[IntArray, IntArray], IntArray]) -> Answer:
+    """The answer that writes the lowest n + 1 of ``digits`` [N, W + 1] of two operands, n being the length."""
+    return lambda a, b, lengths: digit_tokens(digits(a, b), lengths + 1)
+
+
+def difference(a: IntArray, b: IntArray, lengths: IntArray) -> IntArray:
+    """Answer tokens [N, n + 1] of a - b: the digits of abs(a - b), on top a minus sign for negative results, else 0."""
     digits, sign = reverse_subtract(a, b)
     answer = digit_tokens(digits, lengths + 1)
     answer[np.flatnonzero(sign < 0), lengths[sign < 0]] = MINUS
-    return Bodies(_body(a, MINUS, b), answer)
+    return answer
 
 
-def _draw_multiplication(
-    rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands
-) -> Bodies:
-    most = np.minimum(lengths, options.multiplier_digits)
-    a = draw_number(rng, lengths)
-    b = draw_number(rng, _shorter(rng, most, operands))
-    return Bodies(_body(a, TIMES, b), cot_multiply(a, b))
+@dataclass(frozen=True, kw_only=True)
+class OperandTask(Task):
+    """A task on two numbers: the body is both operands with an operator between them, then ``=``.
+
+    ``body_format`` is ``a+b``, ``a-b`` or ``a*b``: its middle is the operator. ``answer`` writes the answer. With
+    ``carries`` the playground shows the carry into every column. ``note`` may name the operands as {a} and {b}.
+    """
+
+    answer: Answer
+    family: Family = "arithmetic"
+    unit: str = "digits"
+    fields: tuple[str, ...] = ("First number", "Second number")
+    reading: str = "The model reads the least significant digit first:"
+    carries: bool = False
+
+    @property
+    def operator(self) -> int:
+        """The token between the operands."""
+        return TOKEN_ID[self.body_format[1]]
+
+    def second_digits(self, lengths: IntArray, options: TaskOptions) -> IntArray:
+        """The most digits that the second operand has at ``lengths`` [N]."""
+        return lengths
+
+    def draw(self, rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
+        return self.bodies(*draw_operands(rng, lengths, operands), lengths)
+
+    def bodies(self, a: IntArray, b: IntArray, lengths: IntArray) -> Bodies:
+        """Bodies and answers of operands given as digits [N, W] and [N, V], of task lengths ``lengths`` [N]."""
+        body = pack(digit_tokens(a), self.operator, digit_tokens(b), EQUALS)
+        return Bodies(body, self.answer(a, b, lengths))
+
+    def typed(self, texts: Sequence[str], longest: int, seed: int, options: TaskOptions) -> tuple[int, Bodies]:
+        first, second = (field.lower() for field in self.fields)
+        a = typed_digits(first, texts[0], longest)
+        b = typed_digits(second, texts[1], longest)
+        return self._of_equal_width(a, b)
+
+    def texts(self, body: Sequence[int]) -> tuple[str, ...]:
+        first, second = self.columns(body)
+        return first[::-1], second[::-1]
+
+    def columns(self, body: Sequence[int]) -> tuple[str, str]:
+        """Both operands as the model reads them, least significant digit first."""
+        place = list(body).index(self.operator)
+        return decode(body[:place]), decode(body[place + 1 : -1])
+
+    def working(self, body: Sequence[int], answer: Sequence[int]) -> Working:
+        first, second = self.columns(body)
+        rows = [("1st number", _cells(first, len(answer))), ("2nd number", _cells(second, len(answer)))]
+        if self.carries:
+            carried = carry_only(*_same_width(first, second))[0]
+            texts = [str(carry) if carry else "" for carry in carried]
+            rows.append(("carry in", [*texts, *[""] * len(answer)][: len(answer)]))
+        return rows
+
+    def layout(self, body: Sequence[int], options: TaskOptions) -> tuple[int, ...] | None:
+        """How many digits both operands have, unless both are as long as in test prompts."""
+        first, second = self.columns(body)
+        length = max(len(first), len(second))
+        usual = (length, int(self.second_digits(np.array([length]), options)[0]))
+        return None if (len(first), len(second)) == usual else (len(first), len(second))
+
+    def draw_layout(self, rng: np.random.Generator, layout: tuple[int, ...], count: int) -> Bodies:
+        a, b = (draw_number(rng, np.full(count, size)) for size in layout)
+        return self._of_equal_width(a, b)[1]
+
+    def _of_equal_width(self, a: IntArray, b: IntArray) -> tuple[int, Bodies]:
+        """Length and bodies of operands of which every one has as many digits as there are columns."""
+        length = max(a.shape[1], b.shape[1])
+        a, b = (np.pad(number, ((0, 0), (0, length - number.shape[1]))) for number in (a, b))
+        return length, self.bodies(a, b, np.full(len(a), length))
+
+    def example_note(self, prompt: str) -> str:
+        first, second = prompt.rstrip("=").split(self.body_format[1])
+        return self.note.format(a=int(first[::-1]), b=int(second[::-1]))
 
 
-def _body(a: IntArray, symbol: int, b: IntArray) -> IntArray:
-    return pack(digit_tokens(a), symbol, digit_tokens(b), EQUALS)
+@dataclass(frozen=True, kw_only=True)
+class MultiplicationTask(OperandTask):
+    """Multiplication with partial products; the second operand has at most ``options.multiplier_digits`` digits."""
+
+    def second_digits(self, lengths: IntArray, options: TaskOptions) -> IntArray:
+        return np.minimum(lengths, options.multiplier_digits)
+
+    def draw(self, rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
+        a = draw_number(rng, lengths)
+        b = draw_number(rng, _shorter(rng, self.second_digits(lengths, options), operands))
+        return self.bodies(a, b, lengths)
+
+    def typed(self, texts: Sequence[str], longest: int, seed: int, options: TaskOptions) -> tuple[int, Bodies]:
+        """As for other operands; the second number has no more digits than the first."""
+        first, second = (field.lower() for field in self.fields)
+        a = typed_digits(first, texts[0], longest)
+        b = typed_digits(second, texts[1], min(options.multiplier_digits, a.shape[1]))
+        return self._of_equal_width(a, b)
+
+    def working(self, body: Sequence[int], answer: Sequence[int]) -> Working:
+        """None: an answer token is not made from one column of the operands."""
+        return []
 
 
-ARITHMETIC = (
-    Task("reverse_add", "arithmetic", "Addition",
-         "Add two numbers written least significant digit first.", "a+b", _addition(reverse_add)),
-    Task("no_carry", "arithmetic", "Digit sums",
-         "Add two numbers digit by digit and forget every carry.", "a+b", _addition(no_carry)),
-    Task("carry_only", "arithmetic", "Carries",
-         "Say where adding two numbers carries, without adding them.", "a+b", _addition(carry_only)),
-    Task("reverse_subtract", "arithmetic", "Subtraction",
-         "Subtract two numbers written least significant digit first.", "a-b", _draw_subtraction),
-    Task("cot_multiply", "arithmetic", "Multiplication",
-         "Multiply by a short number, writing every partial product before the product.", "a*b", _draw_multiplication),
-    Task("copy_first_operand", "arithmetic", "Copy the first operand",
-         "See an addition and repeat its first operand: a control with addition's form and none of its work.",
-         "a+b", _addition(copy_first_operand)),
+def _cells(text: str, count: int) -> list[str]:
+    """The characters of ``text``, then empty texts, ``count`` in all."""
+    return [*text, *[""] * count][:count]
+
+
+def _same_width(first: str, second: str) -> tuple[IntArray, IntArray]:
+    width = max(len(first), len(second))
+    a, b = (np.array([[int(digit) for digit in text.ljust(width, "0")]]) for text in (first, second))
+    return a, b
+
+
+ARITHMETIC: tuple[Task, ...] = (
+    OperandTask(
+        name="reverse_add", title="Addition", summary="Add two numbers written least significant digit first.",
+        colour=("#2F6FDE", "#5B94F5"), body_format="a+b", answer=with_top_digit(reverse_add), carries=True,
+        note="Digits are written from last to first, so this is {a} + {b}.",
+    ),
+    OperandTask(
+        name="no_carry", title="Digit sums", summary="Add two numbers digit by digit and forget every carry.",
+        colour=("#A98512", "#F0C542"), body_format="a+b", answer=with_top_digit(no_carry),
+        note="Each column's digit sum without its tens, last digit first.",
+    ),
+    OperandTask(
+        name="carry_only", title="Carries", summary="Say where adding two numbers carries, without adding them.",
+        colour=("#AD215F", "#E0527F"), body_format="a+b", answer=with_top_digit(carry_only),
+        note="For each column, whether a 1 is carried into it, last digit first.",
+    ),
+    OperandTask(
+        name="reverse_subtract", title="Subtraction",
+        summary="Subtract two numbers written least significant digit first.",
+        colour=("#C8612F", "#F28A4B"), body_format="a-b", answer=difference,
+        note="Digits are written from last to first, so this is {a} - {b}.",
+    ),
+    MultiplicationTask(
+        name="cot_multiply", title="Multiplication",
+        summary="Multiply by a short number, writing every partial product before the product.",
+        colour=("#4E6410", "#C9DC86"), body_format="a*b", answer=lambda a, b, lengths: cot_multiply(a, b),
+        note="Partial products first, then their sum; all numbers are written from last digit to first.",
+    ),
+    OperandTask(
+        name="copy_first_operand", title="Copy the first operand",
+        summary="See an addition and repeat its first operand: a control with addition's form and none of its work.",
+        colour=("#565B63", "#CDD1D9"), body_format="a+b", answer=with_top_digit(copy_first_operand),
+        note="The first number again, with a 0 so that the answer is as long as a sum.",
+    ),
 )  # fmt: skip

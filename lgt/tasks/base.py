@@ -1,26 +1,27 @@
-"""What a task is, and how a drawn prompt and answer become a padded token sequence.
+"""What a task is, and how a prompt body and its answer become a padded token sequence.
 
-A sequence is ``<bos> <tag> body answer <eos>``. The tag token keeps tasks with the same body apart (our decision: the
-paper's tables are not available); answers end with ``<eos>``, which is scored like the answer except where a task says
-which answer tokens are.
+A sequence is ``<bos> <tag> body answer <eos>``. The tag token tells the model which task it solves, because several
+tasks have the same body (our decision: the paper's tables are not available). The end token is scored like the answer,
+except where a task says itself which answer tokens are scored.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lgt.core.checks import check_integer
+from lgt.core.checks import ConfigError, check_integer
 from lgt.core.config import MAXIMUM_LENGTH, Operands, TaskOptions
 from lgt.tasks.vocabulary import BOS, EOS, PAD, TAG
 
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 Family = Literal["arithmetic", "strings", "mazes"]
+Working = list[tuple[str, list[str]]]
 
 BODY_START = 2  # the position of the first body token, after <bos> and the tag
 
@@ -35,9 +36,6 @@ class Bodies:
     body: IntArray
     answer: IntArray
     scored: BoolArray | None = None
-
-
-Draw = Callable[[np.random.Generator, IntArray, TaskOptions, Operands], Bodies]
 
 
 @dataclass(frozen=True)
@@ -79,31 +77,70 @@ class Examples:
         )
 
 
-def _any_length(options: TaskOptions) -> int:
-    return MAXIMUM_LENGTH
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Task:
-    """One task. ``draw(rng, lengths [N], options, operands)`` draws a prompt with its answer for each length.
+    """Everything about one task. A subclass must define :meth:`draw`; tasks share code through common subclasses.
 
-    ``title`` labels charts, ``summary`` is one sentence for readers. ``minimum_length``: the shortest length that is
-    trained and evaluated. ``body_format``: tasks with the same format draw the same bodies from the same random stream
-    (they draw nothing but the body), and so have the same test inputs. ``longest``: see :meth:`maximum_length`.
+    ``name`` is the task's name in configs and stores. ``family`` decides which model and training a preset uses.
+    ``title`` labels charts; ``summary`` is one sentence for readers. ``unit`` is what a length counts, in the plural.
+    ``colour`` has two shades, for the light and the dark theme. Tasks with the same ``body_format`` draw the same
+    bodies from the same random stream, so they have the same test inputs. ``minimum_length`` is the shortest length
+    that is trained and evaluated. ``tokens`` are the body and answer tokens that no vocabulary version has yet.
+
+    ``fields`` labels the text fields in which a person types a prompt, at most two; without fields, prompts are only
+    drawn. ``reading`` stands before the body on the playground; ``drawn_text`` stands where the fields would be.
+    ``note`` tells in one sentence how to read an example; it is empty where the example needs no explanation.
     """
 
     name: str
     family: Family
     title: str
     summary: str
+    unit: str
+    colour: tuple[str, str]
     body_format: str
-    draw: Draw
     minimum_length: int = 1
-    longest: Callable[[TaskOptions], int] = _any_length
+    tokens: tuple[str, ...] = ()
+    fields: tuple[str, ...] = ()
+    reading: str = "The model reads"
+    drawn_text: str = "A prompt of **{length} {unit}**, drawn at random."
+    note: str = ""
+
+    def draw(self, rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
+        """A random prompt body with its answer for each entry of ``lengths`` [N], in that order."""
+        raise NotImplementedError
 
     def maximum_length(self, options: TaskOptions) -> int:
         """The longest length that can be drawn: 512, or less where letters or maze nodes run out."""
-        return self.longest(options)
+        return MAXIMUM_LENGTH
+
+    def typed(self, texts: Sequence[str], longest: int, seed: int, options: TaskOptions) -> tuple[int, Bodies]:
+        """The length and the body with its answer, of one prompt that a person typed into ``fields``.
+
+        ``longest`` is the longest accepted length. ``seed`` decides what the person does not type. Raises ConfigError
+        that names the field with the mistake, in lower case.
+        """
+        raise ConfigError("task", self.name, "a task whose prompts can be typed")
+
+    def texts(self, body: Sequence[int]) -> tuple[str, ...]:
+        """What a person types into ``fields`` for this body; the inverse of :meth:`typed`."""
+        return ()
+
+    def working(self, body: Sequence[int], answer: Sequence[int]) -> Working:
+        """What each answer token is made from, as rows (name, one text per answer token); empty without such rows."""
+        return []
+
+    def layout(self, body: Sequence[int], options: TaskOptions) -> tuple[int, ...] | None:
+        """The sizes of the parts of ``body``; ``None`` where they are those that test prompts of this length have."""
+        return None
+
+    def draw_layout(self, rng: np.random.Generator, layout: tuple[int, ...], count: int) -> Bodies:
+        """``count`` random bodies with answers whose parts have the sizes ``layout``; see :meth:`layout`."""
+        raise NotImplementedError
+
+    def example_note(self, prompt: str) -> str:
+        """How to read the example ``prompt`` (the text of a body), in one sentence; empty without ``note``."""
+        return self.note
 
 
 def pack(*pieces: IntArray | int) -> IntArray:
@@ -135,7 +172,11 @@ def draw_examples(
     longest = task.maximum_length(options)
     for length in (lengths.min(initial=1), lengths.max(initial=1)):
         check_integer(f"{task.name} length", int(length), 1, longest)
-    bodies = task.draw(rng, lengths, options, operands)
+    return as_examples(task, lengths, task.draw(rng, lengths, options, operands))
+
+
+def as_examples(task: Task, lengths: IntArray, bodies: Bodies) -> Examples:
+    """``bodies`` of N prompts of ``task`` with task lengths ``lengths`` [N], as token sequences."""
     tokens = pack(BOS, TAG[task.name], bodies.body, bodies.answer, EOS)
     prompt_length = BODY_START + (bodies.body != PAD).sum(axis=1)
     total_length = (tokens != PAD).sum(axis=1)

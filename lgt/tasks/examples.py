@@ -10,17 +10,6 @@ from lgt.tasks.base import draw_examples
 from lgt.tasks.vocabulary import decode
 
 SEED = 9  # an addition with carries and a string with both cases; any other would do
-NOTES = {
-    "reverse_add": "Digits are written from last to first, so this is {a} + {b}.",
-    "no_carry": "Each column's digit sum without its tens, last digit first.",
-    "carry_only": "For each column, whether a 1 is carried into it, last digit first.",
-    "reverse_subtract": "Digits are written from last to first, so this is {a} - {b}.",
-    "cot_multiply": "Partial products first, then their sum; all numbers are written from last digit to first.",
-    "copy_first_operand": "The first number again, with a 0 so that the answer is as long as a sum.",
-    "mqar": "Each queried letter, then the letter that follows it in the string; only the second ones are scored.",
-    "shortest_path": "Each cell with its neighbours, then start and goal; the answer is the way between them.",
-    "dfs_trace": "Each cell with its neighbours, then start and goal; the answer is the walk with its dead ends.",
-}
 
 
 def worked_example(name: str, length: int, options: TaskOptions) -> tuple[str, str]:
@@ -39,13 +28,9 @@ def worked_example(name: str, length: int, options: TaskOptions) -> tuple[str, s
 
 
 def example_note(name: str, prompt: str) -> str:
-    """How to read the example, in one sentence; empty where it reads itself.
+    """How to read the example, in one sentence; empty where the example needs no explanation.
 
     >>> example_note("reverse_add", "4721+8390=")
     'Digits are written from last to first, so this is 1274 + 938.'
     """
-    note = NOTES.get(name, "")
-    if "{a}" not in note:
-        return note
-    first, second = prompt.rstrip("=").replace("-", "+").split("+")
-    return note.format(a=int(first[::-1]), b=int(second[::-1]))
+    return task_named(name).example_note(prompt)

@@ -6,13 +6,13 @@ section 3). Cells are numbered row by row, 0..g*g-1; cell v is the token ``[v]``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from lgt.core.config import Operands, TaskOptions
-from lgt.tasks.base import Bodies, Draw, IntArray, Task, pack
+from lgt.tasks.base import Bodies, Family, IntArray, Task, pack
 from lgt.tasks.vocabulary import FIRST_NODE, PAD, TOKEN_ID
 
 SEPARATOR, QUERY, TO, EQUALS = (TOKEN_ID[symbol] for symbol in "|#>=")
@@ -225,22 +225,66 @@ def prompt_body(mazes: Mazes) -> IntArray:
     return pack(entries.reshape(count, -1), QUERY, start, TO, target, EQUALS)
 
 
-def _maze_task(answer: Callable[[Mazes], IntArray]) -> Draw:
-    def draw(rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
+@dataclass(frozen=True)
+class Maze:
+    """A maze as a prompt lists it: every node's neighbours, in the order listed; start and target of the path."""
+
+    neighbours: dict[int, tuple[int, ...]]
+    start: int
+    target: int
+
+    @property
+    def edges(self) -> list[tuple[int, int]]:
+        """Every connection once, smaller node first."""
+        return sorted({(min(a, b), max(a, b)) for a, near in self.neighbours.items() for b in near})
+
+
+def read_maze(body: Sequence[int]) -> Maze:
+    """The maze that a prompt body describes; the inverse of :func:`prompt_body`."""
+    query = list(body).index(QUERY)
+    entries: list[list[int]] = [[]]
+    for token in body[:query]:
+        if token == SEPARATOR:
+            entries.append([])
+        else:
+            entries[-1].append(token - FIRST_NODE)
+    neighbours = {node: tuple(near) for node, *near in entries}
+    return Maze(neighbours, body[query + 1] - FIRST_NODE, body[query + 3] - FIRST_NODE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MazeTask(Task):
+    """A task on a random maze. ``answer`` writes the answer tokens of N mazes. Prompts are drawn, never typed."""
+
+    answer: Callable[[Mazes], IntArray]
+    family: Family = "mazes"
+    unit: str = "nodes"
+    body_format: str = "maze"
+    minimum_length: int = 2
+    reading: str = "The maze as the model reads it"
+    drawn_text: str = (
+        "A maze of **{length} nodes**, drawn at random. The model reads it as a list of neighbours."
+    )  # fmt: skip
+
+    def draw(self, rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
         mazes = random_mazes(rng, lengths, options.grid)
-        return Bodies(prompt_body(mazes), answer(mazes))
+        return Bodies(prompt_body(mazes), self.answer(mazes))
 
-    return draw
-
-
-def _cells(options: TaskOptions) -> int:
-    return options.grid**2
+    def maximum_length(self, options: TaskOptions) -> int:
+        return options.grid**2
 
 
-MAZES = (
-    Task("shortest_path", "mazes", "Shortest path", "Name the nodes on the way between two nodes of a maze.",
-         "maze", _maze_task(lambda m: shortest_path(m.parent, m.start, m.target)), minimum_length=2, longest=_cells),
-    Task("dfs_trace", "mazes", "Depth-first walk",
-         "Walk a maze depth first from one node until another is found, naming every step, steps back included.",
-         "maze", _maze_task(lambda m: dfs_trace(m.neighbours, m.start, m.target)), minimum_length=2, longest=_cells),
+MAZES: tuple[Task, ...] = (
+    MazeTask(
+        name="shortest_path", title="Shortest path", colour=("#D0701C", "#FFB36B"),
+        summary="Name the nodes on the way between two nodes of a maze.",
+        answer=lambda mazes: shortest_path(mazes.parent, mazes.start, mazes.target),
+        note="Each cell with its neighbours, then start and goal; the answer is the way between them.",
+    ),
+    MazeTask(
+        name="dfs_trace", title="Depth-first walk", colour=("#0B5F6B", "#2FA8A0"),
+        summary="Walk a maze depth first from one node until another is found, naming every step, steps back included.",
+        answer=lambda mazes: dfs_trace(mazes.neighbours, mazes.start, mazes.target),
+        note="Each cell with its neighbours, then start and goal; the answer is the walk with its dead ends.",
+    ),
 )  # fmt: skip

@@ -18,7 +18,7 @@ from lgt.core.config import TaskOptions
 from lgt.core.seeding import generator
 from lgt.tasks import task_named
 from lgt.tasks.base import BODY_START, Examples, IntArray, Task, draw_examples
-from lgt.tasks.vocabulary import decode
+from lgt.tasks.vocabulary import decode, hash_keys
 
 TEST_SHARE = 4  # one body in four is a test prompt
 CHUNK = 1024  # test bodies are drawn in chunks of this size, whatever the count, so that counts share a prefix
@@ -28,7 +28,7 @@ TRAINING_ROUNDS = 24
 
 def body_hash(examples: Examples) -> NDArray[np.uint64]:
     """A 64-bit number per example [N] that depends only on its body's tokens in order, not on tag or padding."""
-    body = examples.tokens[:, BODY_START : int(examples.prompt_length.max(initial=BODY_START))].astype(np.uint64)
+    body = hash_keys()[examples.tokens[:, BODY_START : int(examples.prompt_length.max(initial=BODY_START))]]
     position = np.arange(body.shape[1], dtype=np.uint64)
     inside = position + np.uint64(BODY_START) < examples.prompt_length[:, None].astype(np.uint64)
     mixed = _mixed((position << np.uint64(32)) + body)

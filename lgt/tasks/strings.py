@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from lgt.core.checks import ConfigError
 from lgt.core.config import Operands, TaskOptions
-from lgt.tasks.base import Bodies, Draw, IntArray, Task, pack
-from lgt.tasks.vocabulary import FIRST_LETTER, PAD, TOKEN_ID
+from lgt.core.seeding import generator
+from lgt.tasks.base import Bodies, Family, IntArray, Task, Working, pack
+from lgt.tasks.vocabulary import FIRST_LETTER, PAD, TOKEN_ID, decode, encode
 
 EQUALS = TOKEN_ID["="]
 LETTERS = 52
@@ -74,44 +77,128 @@ def _cut(letters: IntArray, lengths: IntArray) -> IntArray:
     return np.where(np.arange(letters.shape[1]) < lengths[:, None], letters + FIRST_LETTER, PAD)
 
 
-def _each_letter(answer: Callable[[IntArray], IntArray]) -> Draw:
-    """Strings of independent uniform letters [D]."""
-
-    def draw(rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
-        letters = _cut(rng.integers(LETTERS, size=(len(lengths), int(lengths.max(initial=1)))), lengths)
-        return Bodies(pack(letters, EQUALS), answer(letters))
-
-    return draw
-
-
-def _draw_mqar(rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
-    """Strings of distinct letters, so that every query has one answer; every letter but the last is asked once [D]."""
-    width = int(lengths.max(initial=1))
-    letters = _cut(_shuffled(rng, len(lengths), LETTERS)[:, :width], lengths)
-    answer = mqar(letters, _shuffled(rng, len(lengths), width))
-    scored = (np.arange(answer.shape[1]) % 2 == 1) & (answer != PAD)
-    return Bodies(pack(letters, EQUALS), answer, scored)
-
-
 def _shuffled(rng: np.random.Generator, rows: int, count: int) -> IntArray:
     """An independent random order of 0..count-1 in every row, [rows, count]."""
     return np.argsort(rng.random((rows, count)), axis=1)
 
 
-def _letters_available(options: TaskOptions) -> int:
-    return LETTERS
+@dataclass(frozen=True, kw_only=True)
+class LettersTask(Task):
+    """A task whose body is a string of letters, then ``=``."""
+
+    family: Family = "strings"
+    unit: str = "characters"
+    fields: tuple[str, ...] = ("Letters",)
+
+    def texts(self, body: Sequence[int]) -> tuple[str, ...]:
+        return (decode(body[:-1]),)
+
+    def letters(self, text: str, longest: int) -> IntArray:
+        """The letters [1, n] of a typed ``text``. Raises ConfigError unless they are letters of an accepted length."""
+        field, text = self.fields[0].lower(), text.strip()
+        odd = sorted({character for character in text if not (character.isascii() and character.isalpha())})
+        if odd:
+            raise ConfigError(field, text, f"letters a-z and A-Z only; found {' '.join(map(repr, odd[:5]))}")
+        if not self.minimum_length <= len(text) <= longest:
+            raise ConfigError(field, text, f"{self.minimum_length} to {longest} letters; these are {len(text)}")
+        return encode(text)[None]
 
 
-STRINGS = (
-    Task("string_copy", "strings", "Copy", "Repeat a string of letters.", "letters", _each_letter(string_copy)),
-    Task("reverse", "strings", "Reverse", "Repeat a string from last letter to first.",
-         "letters", _each_letter(reverse)),
-    Task("capitalize", "strings", "Flip case", "Repeat a string with the case of every letter flipped.",
-         "letters", _each_letter(capitalize)),
-    Task("capitalize_reverse", "strings", "Flip case and reverse",
-         "Repeat a string from last letter to first with every case flipped.",
-         "letters", _each_letter(capitalize_reverse)),
-    Task("mqar", "strings", "Associative recall",
-         "Name the letter that follows each queried letter of the string; only these answers are scored.",
-         "distinct letters", _draw_mqar, minimum_length=2, longest=_letters_available),
+@dataclass(frozen=True, kw_only=True)
+class StringTask(LettersTask):
+    """A task on a string of independent uniform letters [D].
+
+    ``answer`` maps letters [N, W] to answer tokens. ``letters_read`` gives the string's letters in the order in which
+    the answer uses them, one for each answer token; the playground shows them. ``None``: there is no such order.
+    """
+
+    answer: Callable[[IntArray], IntArray]
+    letters_read: Callable[[str], str] | None = None
+    body_format: str = "letters"
+
+    def draw(self, rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
+        return self.bodies(_cut(rng.integers(LETTERS, size=(len(lengths), int(lengths.max(initial=1)))), lengths))
+
+    def bodies(self, letters: IntArray) -> Bodies:
+        """Bodies and answers of ``letters`` [N, W]."""
+        return Bodies(pack(letters, EQUALS), self.answer(letters))
+
+    def typed(self, texts: Sequence[str], longest: int, seed: int, options: TaskOptions) -> tuple[int, Bodies]:
+        letters = self.letters(texts[0], longest)
+        return letters.shape[1], self.bodies(letters)
+
+    def working(self, body: Sequence[int], answer: Sequence[int]) -> Working:
+        if self.letters_read is None:
+            return []
+        read = [*self.letters_read(decode(body[:-1])), *[""] * len(answer)]
+        return [("letter read", read[: len(answer)])]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RecallTask(LettersTask):
+    """Associative recall on a string of distinct letters, so that every query has one answer.
+
+    Every letter but the last is queried once, in random order [D]. Only the letters after the queries are scored.
+    """
+
+    body_format: str = "distinct letters"
+
+    def draw(self, rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
+        width = int(lengths.max(initial=1))
+        letters = _cut(_shuffled(rng, len(lengths), LETTERS)[:, :width], lengths)
+        return self.bodies(letters, _shuffled(rng, len(lengths), width))
+
+    def bodies(self, letters: IntArray, queries: IntArray) -> Bodies:
+        """Bodies of ``letters`` [N, W] with the answers to ``queries`` [N, Q]."""
+        answer = mqar(letters, queries)
+        scored = (np.arange(answer.shape[1]) % 2 == 1) & (answer != PAD)
+        return Bodies(pack(letters, EQUALS), answer, scored)
+
+    def maximum_length(self, options: TaskOptions) -> int:
+        return LETTERS
+
+    def typed(self, texts: Sequence[str], longest: int, seed: int, options: TaskOptions) -> tuple[int, Bodies]:
+        """As for other strings; ``seed`` decides the order of the queries."""
+        letters, text = self.letters(texts[0], longest), texts[0].strip()
+        repeated = sorted({character for character in text if text.count(character) > 1})
+        if repeated:
+            accepted = f"distinct letters, so that every question has one answer; {repeated[0]!r} comes again"
+            raise ConfigError(self.fields[0].lower(), text, accepted)
+        width = letters.shape[1]
+        return width, self.bodies(letters, generator(seed, "queries", width).permutation(width)[None])
+
+
+def forwards(text: str) -> str:
+    """The letters in their order."""
+    return text
+
+
+def backwards(text: str) -> str:
+    """The letters from last to first."""
+    return text[::-1]
+
+
+STRINGS: tuple[Task, ...] = (
+    StringTask(
+        name="string_copy", title="Copy", summary="Repeat a string of letters.",
+        colour=("#1290D0", "#2FB4F5"), answer=string_copy, letters_read=forwards,
+    ),
+    StringTask(
+        name="reverse", title="Reverse", summary="Repeat a string from last letter to first.",
+        colour=("#9C1767", "#D74499"), answer=reverse, letters_read=backwards,
+    ),
+    StringTask(
+        name="capitalize", title="Flip case", summary="Repeat a string with the case of every letter flipped.",
+        colour=("#B0780F", "#F2A33A"), answer=capitalize, letters_read=forwards,
+    ),
+    StringTask(
+        name="capitalize_reverse", title="Flip case and reverse",
+        summary="Repeat a string from last letter to first with every case flipped.",
+        colour=("#2C51C6", "#7F8CFF"), answer=capitalize_reverse, letters_read=backwards,
+    ),
+    RecallTask(
+        name="mqar", title="Associative recall", colour=("#CF4420", "#F4694F"), minimum_length=2,
+        summary="Name the letter that follows each queried letter of the string; only these answers are scored.",
+        note="Each queried letter, then the letter that follows it in the string; only the second ones are scored.",
+    ),
 )  # fmt: skip

@@ -1,42 +1,79 @@
-"""The one vocabulary of all runs, so that checkpoints of different runs read each other's tokens.
+"""The vocabulary: the list of all tokens. A token's id is its place in the list.
 
-One token per character, per task tag (``<reverse_add>``) and per maze node (``[17]``); plus padding, begin and end.
-The order is fixed: ``PAD`` is 0, then ``<bos>``, ``<eos>``, tags, digits, letters a-z A-Z, symbols, nodes.
+One token is one character, one maze node (``[17]``) or one task's tag (``<reverse_add>``); padding, begin and end are
+tokens as well. Version 1 of the list is fixed, and every network has at least its tokens. Registered tasks append new
+tokens behind it (:func:`append`). An id never changes while a process runs, but a token that was appended can have
+another id in another process; whatever is stored therefore keeps the names of appended tokens.
 """
 
 from __future__ import annotations
 
 import re
-import string
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lgt.core.checks import ConfigError
 
-TASK_NAMES = (
-    "reverse_add", "no_carry", "carry_only", "reverse_subtract", "cot_multiply", "copy_first_operand",
-    "string_copy", "reverse", "capitalize", "capitalize_reverse", "mqar",
-    "shortest_path", "dfs_trace",
-)  # fmt: skip
+VERSION = 1
+"""The version of the fixed part of the list."""
 SYMBOLS = "+-*=#>|"
 NODES = 64
 
-TOKENS: tuple[str, ...] = (
+VERSION_1: tuple[str, ...] = (
     "<pad>", "<bos>", "<eos>",
-    *(f"<{name}>" for name in TASK_NAMES),
-    *string.digits, *string.ascii_lowercase, *string.ascii_uppercase, *SYMBOLS,
+    "<reverse_add>", "<no_carry>", "<carry_only>", "<reverse_subtract>", "<cot_multiply>", "<copy_first_operand>",
+    "<string_copy>", "<reverse>", "<capitalize>", "<capitalize_reverse>", "<mqar>", "<shortest_path>", "<dfs_trace>",
+    *"0123456789", *"abcdefghijklmnopqrstuvwxyz", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *SYMBOLS,
     *(f"[{node}]" for node in range(NODES)),
 )  # fmt: skip
-VOCABULARY_SIZE = len(TOKENS)
+"""The tokens of version 1, in the order of their ids. Stored checkpoints depend on it: it never changes."""
+VOCABULARY_SIZE = len(VERSION_1)
+"""The number of tokens of version 1: the smallest vocabulary of a network."""
 
+TOKENS: list[str] = list(VERSION_1)
+"""All tokens of this process, in the order of their ids."""
 TOKEN_ID: dict[str, int] = {token: number for number, token in enumerate(TOKENS)}
 PAD, BOS, EOS = TOKEN_ID["<pad>"], TOKEN_ID["<bos>"], TOKEN_ID["<eos>"]
-TAG: dict[str, int] = {name: TOKEN_ID[f"<{name}>"] for name in TASK_NAMES}
 FIRST_DIGIT, FIRST_LETTER, FIRST_NODE = TOKEN_ID["0"], TOKEN_ID["a"], TOKEN_ID["[0]"]
 
-_PIECE = re.compile(r"<\w+>|\[\d+\]|.", re.DOTALL)
+TAG: dict[str, int] = {token[1:-1]: TOKEN_ID[token] for token in VERSION_1[3:16]}
+"""The id of every task's tag, by the task's name."""
+
+_PIECE = re.compile(r"<\w+>|\[\w+\]|.", re.DOTALL)
+_TAG = re.compile(r"<[a-z][a-z0-9_]*>")
+_BODY_TOKEN = re.compile(r"\[[a-z0-9_]+\]|[!-~]")
+
+
+def append(tokens: Sequence[str]) -> None:
+    """Add ``tokens`` behind all others; a token that is in the list already stays where it is.
+
+    Raises ConfigError, and adds none, unless each is a task's tag (``<name>``), one visible ASCII character, or a name
+    of small letters, digits and underscores in square brackets.
+    """
+    for token in tokens:
+        if (
+            token not in TOKEN_ID
+            and not _TAG.fullmatch(token)
+            and (not _BODY_TOKEN.fullmatch(token) or token in "<>[]")
+        ):
+            raise ConfigError("token", token, "one visible ASCII character other than < > [ ], or [name]")
+    for token in tokens:
+        if token not in TOKEN_ID:
+            TOKEN_ID[token] = len(TOKENS)
+            TOKENS.append(token)
+            if _TAG.fullmatch(token):
+                TAG[token[1:-1]] = TOKEN_ID[token]
+
+
+def remove_behind(count: int) -> None:
+    """Keep only the first ``count`` tokens. Tests take back with it what they appended."""
+    for token in TOKENS[count:]:
+        del TOKEN_ID[token]
+        TAG.pop(token[1:-1], None)
+    del TOKENS[count:]
 
 
 def encode(text: str) -> NDArray[np.int64]:
@@ -48,12 +85,13 @@ def encode(text: str) -> NDArray[np.int64]:
     ['4', '+', '[17]', '=']
     >>> encode("47?1")
     Traceback (most recent call last):
-    lgt.core.checks.ConfigError: character 2: '?' is not accepted; accepted: digits, letters, + - * = # > | and [0]..[63]
+    lgt.core.checks.ConfigError: character 2: '?' is not accepted; accepted: digits, letters, + - * = # > |, [0]..[63]
     """
     ids = []
     for match in _PIECE.finditer(text):
         if match.group() not in TOKEN_ID:
-            accepted = f"digits, letters, {' '.join(SYMBOLS)} and [0]..[{NODES - 1}]"
+            appended = [token for token in TOKENS[VOCABULARY_SIZE:] if not _TAG.fullmatch(token)]
+            accepted = ", ".join([f"digits, letters, {' '.join(SYMBOLS)}, [0]..[{NODES - 1}]", *appended])
             raise ConfigError(f"character {match.start()}", match.group(), accepted)
         ids.append(TOKEN_ID[match.group()])
     return np.array(ids, dtype=np.int64)
@@ -67,7 +105,19 @@ def decode(ids: Iterable[int]) -> str:
     """
     texts = []
     for number in ids:
-        if not 0 <= number < VOCABULARY_SIZE:
-            raise ConfigError("token id", number, f"a whole number from 0 to {VOCABULARY_SIZE - 1}")
+        if not 0 <= number < len(TOKENS):
+            raise ConfigError("token id", number, f"a whole number from 0 to {len(TOKENS) - 1}")
         texts.append(TOKENS[int(number)])
     return "".join(texts)
+
+
+def hash_keys() -> NDArray[np.uint64]:
+    """A number below 2**32 for every token of this process [tokens], the same in every process.
+
+    For tokens of version 1 it is the id. For appended tokens it comes from the token's name, because their ids differ
+    between processes.
+    """
+    appended = [
+        VOCABULARY_SIZE + crc32(token.encode()) % (2**32 - VOCABULARY_SIZE) for token in TOKENS[VOCABULARY_SIZE:]
+    ]
+    return np.array([*range(VOCABULARY_SIZE), *appended], dtype=np.uint64)

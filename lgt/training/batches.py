@@ -13,15 +13,15 @@ from lgt.tasks import task_named
 from lgt.tasks.base import Examples
 from lgt.tasks.sampling import training_examples
 
-EXAMPLES_PER_DRAW = 8192  # many at once cost less each; part of what decides the random stream
+EXAMPLES_PER_DRAW = 8192  # drawing many at once is faster; the number decides which random numbers are drawn
 
 
 def make_batch(config: RunConfig, step: int) -> Batch:
-    """The training batch of ``step``: always the same for the same config, whatever was asked before.
+    """The training batch of ``step``: a function of ``config`` and ``step`` alone.
 
     Each example's task is uniform over the run's tasks, its length uniform over that task's range (paper, sec. 3).
-    With ``training.pool`` above 1 so many batches are sorted together by sequence length and cut, so that little is
-    padding; the order of the cuts is random. Prompts that belong to the test partition never occur (see
+    With ``training.pool`` above 1, that many batches are sorted together by sequence length and cut into batches with
+    little padding; the order of the cuts is random. Prompts that belong to the test partition never occur (see
     ``tasks.sampling``).
     """
     size = config.training.batch_size
@@ -31,7 +31,7 @@ def make_batch(config: RunConfig, step: int) -> Batch:
 
 
 def batches_per_draw(config: RunConfig) -> int:
-    """How many batches are drawn at once, whole pools: drawing many together costs a third of drawing each."""
+    """Number of batches drawn at once, in whole pools; that takes a third of the time of drawing each alone."""
     pool = config.training.pool
     return pool * max(1, EXAMPLES_PER_DRAW // (pool * config.training.batch_size))
 

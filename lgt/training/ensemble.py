@@ -1,32 +1,35 @@
 """Several seeds of one config trained together: parameters stacked, one batch for all, one optimizer step for all.
 
-On a GPU a small model leaves most of the machine idle, and most of a step is the time to start its operations; k
-models of the same shape cost hardly more than one. The data order does not depend on the model seed, so every member
-sees the batches that it would see alone, and nothing of one member reaches another: its numbers are those of
-:func:`lgt.training.loop.train` up to rounding.
+With a small model most of a GPU is idle, and most of a step is the time to start its operations, so k models of the
+same shape take little more time than one. The data order does not depend on the model seed, so every member gets the
+batches that it would get alone. No member affects another: its numbers are those of :func:`lgt.training.loop.train` up
+to rounding.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import LABELS, RunConfig, TrainingConfig
+from lgt.core.notices import warn_once
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
-from lgt.tasks import check_run
+from lgt.tasks import check_run, vocabulary_size
 from lgt.training.loop import REPORT_SECONDS, Reporter, Stopped, learning_rate_factor
 from lgt.training.optimizers import clip_each_member, make_optimizers, take_step
 from lgt.training.prefetch import batch_source
 from lgt.training.recorder import Recorder
 from lgt.training.snapshots import measure, snapshot_steps
-from lgt.training.steps import faster_products, on_device
+from lgt.training.steps import TorchStep, faster_products, on_device
 
+logger = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -35,8 +38,8 @@ T = TypeVar("T")
 class Member:
     """One run of an ensemble. ``should_stop`` is asked before every step.
 
-    ``ended`` is called once, as soon as the run is over, while the others may go on: with None when it was trained to
-    its end, else with what ended it (Stopped, TrainingFailed, whatever its sink raised, ...).
+    ``ended`` is called once, as soon as the run is over, while the others may continue: with None when it was trained
+    to its end, else with the error that ended it (Stopped, TrainingFailed, an error of its recorder, ...).
     """
 
     config: RunConfig
@@ -51,7 +54,7 @@ def differ_only_in_seed(first: RunConfig, other: RunConfig) -> bool:
 
 
 def common_config(configs: Sequence[RunConfig]) -> RunConfig:
-    """The first of ``configs``. Raises ConfigError when there is none, or one is not :func:`differ_only_in_seed` the first."""
+    """The first of ``configs``. Raises ConfigError when there is none, or when they differ in more than the seed."""
     if not configs:
         raise ConfigError("runs", [], "at least one run")
     for other in configs[1:]:
@@ -63,16 +66,17 @@ def common_config(configs: Sequence[RunConfig]) -> RunConfig:
 
 
 def train_together(members: Sequence[Member], *, device: str = "cpu") -> list[Decoder]:
-    """Train all ``members`` in one process; returns their decoders as training left them.
+    """Train all ``members`` in one process; returns their decoders after the last step.
 
-    An error of one member goes to its ``ended`` and ends that member only. An error of what they share (the step, the
-    batch, ``ended`` itself) is raised, and ends all whose ``ended`` was not called yet. Raises ConfigError for configs
+    An error of one member is passed to its ``ended`` and ends that member only. An error in the step, the batch or
+    ``ended`` itself is raised, and ends all members whose ``ended`` was not called yet. Raises ConfigError for configs
     that differ in more than the model seed or that no task accepts.
     """
     config = common_config([member.config for member in members])
     check_run(config)
     training, measured_steps = config.training, set(snapshot_steps(config))
-    stepper = EnsembleStep([Decoder(config.model, member.config.model_seed) for member in members], training, device)
+    models = [Decoder(config.model, member.config.model_seed, vocabulary_size(config)) for member in members]
+    stepper = make_ensemble_stepper(models, config, device)
     seats = [Seat(number, member, len(members)) for number, member in enumerate(members)]
     with batch_source(config, device) as batch_of:
         for step in range(training.steps + 1):
@@ -91,8 +95,8 @@ def train_together(members: Sequence[Member], *, device: str = "cpu") -> list[De
     return [stepper.decoder(number) for number in range(len(members))]
 
 
-def measure_in_turn(stepper: EnsembleStep, seats: list[Seat], step: int) -> None:
-    """Measure every running member after ``step`` steps; those who wait report that they are alive."""
+def measure_in_turn(stepper: EnsembleStepper, seats: list[Seat], step: int) -> None:
+    """Measure every running member after ``step`` steps; before each, all of them report that they are alive."""
     for seat in running(seats):
         for waiting in running(seats):
             waiting.attempt(waiting.report.send_when_due, step)
@@ -105,7 +109,8 @@ class Seat:
 
     def __init__(self, number: int, member: Member, count: int) -> None:
         self.number, self.member, self.running = number, member, True
-        # A store takes so many writes a second; ten seconds are short beside the time after which a run counts as lost.
+        # With many members the store would get too many writes a second. Ten seconds are short compared with the time
+        # after which a silent run counts as lost.
         self.report = Reporter(member.recorder, member.config.training.steps, min(REPORT_SECONDS * count, 10.0))
 
     def attempt(self, action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
@@ -117,11 +122,11 @@ class Seat:
             return None
 
     def leave(self, error: Exception | None) -> None:
-        """End this member. Its place in the stack goes on being computed, which the others do not notice."""
+        """End this member. Its place in the stack is still computed; that does not affect the others."""
         self.running = False
         self.member.ended(error)
 
-    def measure(self, stepper: EnsembleStep, step: int) -> None:
+    def measure(self, stepper: EnsembleStepper, step: int) -> None:
         """Report and measure after ``step`` steps, as in :func:`lgt.training.loop.train`."""
         self.report.send(step)
         measure(stepper.decoder(self.number), self.member.config, step, self.member.recorder)
@@ -151,12 +156,56 @@ class MemberLoss(nn.Module):
         return self.decoder.loss_at(tokens, places)
 
 
-class EnsembleStep:
-    """The training step of ``models``, one after another in the first dimension of every parameter.
+ENCODINGS = ("rope", "nope")
+"""The positional encodings whose decoders :class:`EnsembleStep` stacks."""
 
-    The gradient of the sum of the members' losses is each member's own gradient: no loss depends on another's
-    parameters. Taken outside ``vmap``, it needs no more of PyTorch's operations to be batched than the forward pass.
+
+class EnsembleStepper(Protocol):
+    """Takes optimizer steps for several models of one shape on the same batches."""
+
+    def step(self, batch: Batch, factor: float) -> Tensor:
+        """One step of every member on ``batch``; the losses before it [members] (nats), on the device."""
+
+    def decoder(self, number: int) -> Decoder:
+        """Member ``number`` with its weights of now, to be read before the next step."""
+
+
+def make_ensemble_stepper(models: list[Decoder], config: RunConfig, device: str) -> EnsembleStepper:
+    """The stacked step where it supports the run; else PyTorch's step of each model in turn, and a line in the log."""
+    if EnsembleStep.supports(config):
+        return EnsembleStep(models, config.training, device)
+    reason = f"model.position={config.model.position}"
+    warn_once(logger, f"{reason}: cannot be trained as a stack, members take their steps one after another")
+    return StepsInTurn(models, config.training, device)
+
+
+class StepsInTurn:
+    """The training step of ``models`` in PyTorch, one model after another: each as if it were trained alone."""
+
+    def __init__(self, models: list[Decoder], training: TrainingConfig, device: str) -> None:
+        self.steppers = [TorchStep(model, training, device) for model in models]
+
+    def step(self, batch: Batch, factor: float) -> Tensor:
+        """See :class:`EnsembleStepper`."""
+        return torch.stack([stepper.step(batch, factor) for stepper in self.steppers])
+
+    def decoder(self, number: int) -> Decoder:
+        """See :class:`EnsembleStepper`."""
+        return self.steppers[number].model
+
+
+class EnsembleStep:
+    """The training step of ``models`` as a stack: the first dimension of every parameter is the member.
+
+    The gradient of the sum of the members' losses is each member's own gradient, because no loss depends on another
+    member's parameters. The gradient is computed outside ``vmap``, so only the forward pass needs operations that
+    ``vmap`` can batch.
     """
+
+    @staticmethod
+    def supports(config: RunConfig) -> bool:
+        """Whether decoders of this run can be stacked: their encoding is one of :data:`ENCODINGS`, any schedule."""
+        return config.model.position in ENCODINGS
 
     def __init__(self, models: list[Decoder], training: TrainingConfig, device: str) -> None:
         self.models, self.training, self.device = [model.to(device) for model in models], training, torch.device(device)
@@ -187,7 +236,7 @@ class EnsembleStep:
         return losses
 
     def decoder(self, number: int) -> Decoder:
-        """Member ``number`` as a decoder of its own with its weights of now; later steps do not change it."""
+        """Member ``number`` as a decoder with its weights of now, in memory of its own."""
         model = self.models[number]
         model.load_state_dict({name: value[number].detach() for name, value in self.parameters.items()})
         return model

@@ -12,7 +12,7 @@ from torch import Tensor
 from lgt.core.config import RunConfig, TrainingConfig
 from lgt.core.records import LogRow
 from lgt.model.decoder import Decoder
-from lgt.tasks import check_run
+from lgt.tasks import check_run, vocabulary_size
 from lgt.training.prefetch import batch_source
 from lgt.training.recorder import Recorder
 from lgt.training.snapshots import measure, snapshot_steps
@@ -21,15 +21,15 @@ from lgt.training.steps import make_stepper
 
 REPORT_SECONDS = 1.0
 LOG_ROWS = 200
-KEEP_SECONDS = 30.0  # a state of a small run is two megabytes; losing half a minute of work is bearable
+KEEP_SECONDS = 30.0  # a small run's state is two megabytes; a lost worker loses at most half a minute of work
 
 
 class TrainingFailed(RuntimeError):
-    """Training cannot go on (the loss is not finite); ``str()`` says at which step and what to change."""
+    """Training cannot continue (the loss is not finite); ``str()`` says at which step and what to change."""
 
 
 class Stopped(RuntimeError):
-    """Training was asked to stop and did, before its last step; its state has been sent to the sink."""
+    """Training was asked to stop and did, before its last step; its recorder has received its state."""
 
 
 def learning_rate_factor(training: TrainingConfig, step: int) -> float:
@@ -47,16 +47,17 @@ def train(
     config: RunConfig, recorder: Recorder, *, device: str = "cpu", should_stop: Callable[[], bool] = lambda: False,
     state: bytes | None = None,
 ) -> Decoder:  # fmt: skip
-    """Train the run described by ``config``, sending measurements to ``sink``; returns the trained decoder.
+    """Train the run described by ``config``, sending measurements to ``recorder``; returns the trained decoder.
 
-    Every ``KEEP_SECONDS`` the sink gets a training state; with such a ``state`` training goes on where it was, and on
-    a CPU ends with the same bits. ``should_stop`` is asked before every step; when it says yes the sink gets the state
-    of that step and Stopped is raised. Raises ConfigError for a config no task accepts, TrainingFailed when the loss is
-    not finite and CheckpointError for a state that is not of this run on this machinery.
+    Every ``KEEP_SECONDS`` the recorder gets a training state. With such a ``state`` training continues from there, and
+    on a CPU ends with the same bits as without interruption. ``should_stop`` is called before every step; when it
+    returns True the recorder gets the state of that step and Stopped is raised. Raises ConfigError for a config that no
+    task accepts, TrainingFailed when the loss is not finite and CheckpointError for a state that is not of this run or
+    machinery.
     """
     check_run(config)
     training = config.training
-    model = Decoder(config.model, config.model_seed)
+    model = Decoder(config.model, config.model_seed, vocabulary_size(config))
     stepper = make_stepper(model, config, device=device)
     measured_steps = set(snapshot_steps(config))
     report = Reporter(recorder, training.steps)
@@ -71,7 +72,7 @@ def train(
                 break
             stop = should_stop()
             if stop or time.monotonic() - kept >= KEEP_SECONDS:
-                report.send(step)  # first: what is not sent by then is not repeated by a run that goes on from here
+                report.send(step)  # before the state: a run that resumes from it does not report these rows again
                 recorder.training_state(step, state_to_bytes(step, stepper, report))
                 kept = time.monotonic()
             if stop:
@@ -85,9 +86,9 @@ def train(
 
 
 class Reporter:
-    """Turns losses into log rows at fixed steps and sends them about once a second, so that a store sees few writes.
+    """Turns losses into log rows at fixed steps and sends them about once a second, so that the store has few writes.
 
-    ``seconds`` between sends is more where many runs report at once.
+    ``seconds`` between two sends is larger where many runs report at once.
     """
 
     def __init__(self, recorder: Recorder, steps: int, seconds: float = REPORT_SECONDS) -> None:
@@ -109,7 +110,7 @@ class Reporter:
     def log(self, step: int, rate: float) -> None:
         """Add the row of ``step``: mean loss since the last row (nats), learning rate, tokens per second."""
         loss = sum(map(float, self.losses)) / len(self.losses)
-        now = time.perf_counter()  # after the losses were read: a GPU has done these steps only now
+        now = time.perf_counter()  # after reading the losses, which waits until a GPU has done these steps
         if not math.isfinite(loss):
             raise TrainingFailed(f"the loss is not finite at step {step}; try a lower training.learning_rate")
         speed = (self.tokens - self.tokens_logged) / max(now - self.logged, 1e-9)
@@ -117,7 +118,7 @@ class Reporter:
         self.logged, self.tokens_logged, self.losses = now, self.tokens, []
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs in order to report as if it had never stopped; plain values for JSON."""
+        """What a resumed run needs to report as if it had not stopped; plain values for JSON."""
         return {
             "tokens": self.tokens,
             "seconds": time.perf_counter() - self.started,
@@ -125,13 +126,14 @@ class Reporter:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Go on from :meth:`state`."""
+        """Continue from the values of :meth:`state`."""
         self.tokens = self.tokens_logged = int(state["tokens"])
         self.started -= float(state["seconds"])
         self.losses = [float(loss) for loss in state["losses"]]
 
     def send_when_due(self, step: int) -> None:
-        """Send if the last time is long enough ago; also says that the run is alive while others are measured."""
+        """Send if ``seconds`` have passed since the last time; this also shows that the run is alive while other
+        members of an ensemble are measured."""
         if time.perf_counter() - self.sent >= self.seconds:
             self.send(step)
 

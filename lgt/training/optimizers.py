@@ -1,7 +1,7 @@
 """Optimizers of a run: Muon for all matrices of one shape at once, AdamW for the rest, and clipping per member.
 
-Parameters may carry a leading dimension of members that are trained together (``lgt.training.ensemble``); each member gets the
-update that it would get alone.
+Parameters may have a first dimension of members that are trained together (``lgt.training.ensemble``); each member
+gets the update that it would get alone.
 """
 
 from __future__ import annotations
@@ -55,10 +55,10 @@ class Muon(torch.optim.Optimizer):
         if closure is not None:
             raise ValueError("Muon takes no closure")
         for group in self.param_groups:
-            alike: dict[torch.Size, list[Tensor]] = {}
+            by_shape: dict[torch.Size, list[Tensor]] = {}
             for parameter in group["params"]:
-                alike.setdefault(parameter.shape, []).append(parameter)
-            for parameters in alike.values():
+                by_shape.setdefault(parameter.shape, []).append(parameter)
+            for parameters in by_shape.values():
                 self._update(parameters, group)
 
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
@@ -76,11 +76,11 @@ class Muon(torch.optim.Optimizer):
 def make_optimizers(
     model: Decoder, training: TrainingConfig, parameters: Mapping[str, Tensor] | None = None
 ) -> list[torch.optim.Optimizer]:
-    """The optimizers of the named choice; each parameter group keeps its base rate under ``base``.
+    """The optimizers for ``training.optimizer``; each parameter group has its base learning rate under ``base``.
 
     ``adamw``: AdamW for everything. ``muon``: :class:`Muon` for the matrices of the layers, AdamW for embedding,
-    unembedding and gains. Weight decay touches matrices of the layers only. ``parameters`` stand in for the model's own
-    by name: those of several members stacked.
+    unembedding and gains. Weight decay applies to matrices of the layers only. ``parameters`` replace those of the model by
+    name: several members, stacked.
     """
     layered = {name for name, p in model.named_parameters() if name.startswith("layers.") and p.ndim == 2}
     chosen = dict(model.named_parameters()) if parameters is None else parameters
@@ -102,7 +102,7 @@ def make_optimizers(
 
 
 def take_step(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """One step of every optimizer at ``factor`` times its base rates; the gradients are gone afterwards."""
+    """One step of every optimizer at ``factor`` times its base rates; then the gradients are removed."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["base"] * factor

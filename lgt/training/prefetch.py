@@ -1,6 +1,6 @@
-"""The training batches of a run one after another, made ahead of need where a GPU would otherwise wait for them.
+"""The training batches of a run, one after another; for a GPU they are made in advance, so that it need not wait.
 
-A batch stays a function of (config, step): being made early, on another thread, changes nothing in it.
+A batch is a function of (config, step): making it in advance, on another thread, does not change it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MOST_AHEAD = 64
 def batch_source(config: RunConfig, device: str) -> Iterator[BatchOf]:
     """A function from a step to its batch (on the CPU), valid inside the block.
 
-    With a GPU the processor is free while a step runs and batches are made ahead; on the CPU training needs every core.
+    With a GPU the processor is idle during a step and makes batches in advance; on the CPU training needs every core.
     """
     if device.startswith("cuda"):
         with batches_ahead(config) as batch_of:
@@ -35,10 +35,9 @@ def batch_source(config: RunConfig, device: str) -> Iterator[BatchOf]:
 def batches_ahead(config: RunConfig) -> Iterator[BatchOf]:
     """:func:`batch_source` with a thread that makes the batches after the one asked for, up to the run's last.
 
-    An error in making a batch is raised where that batch is asked for. At the block's end, however it comes about, the
-    thread has ended.
+    An error in making a batch is raised where that batch is asked for. The thread ends on context exit.
     """
-    ahead = min(MOST_AHEAD, batches_per_draw(config))  # so many are drawn at once: enough to hide the next draw
+    ahead = min(MOST_AHEAD, batches_per_draw(config))  # one draw: enough to cover the time of the next draw
     coming: dict[int, Future[Batch]] = {}
     maker = ThreadPoolExecutor(1, thread_name_prefix="batches")
 

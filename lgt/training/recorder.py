@@ -9,9 +9,9 @@ from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, 
 
 
 class Recorder(Protocol):
-    """Receives what a run reports, in order of steps. Sending the same step again replaces it.
+    """Receives what a run reports, in order of steps. Rows of a step replace earlier rows of the same step.
 
-    A run that was resumed repeats what it had already reported after the step it went on from.
+    A resumed run reports again what it had reported after the step at which it resumes.
     """
 
     def progress(self, step: int, tokens: int, seconds: float, log: list[LogRow]) -> None:
@@ -30,7 +30,8 @@ class Recorder(Protocol):
         """The measured weights after ``step`` steps, as safetensors bytes."""
 
     def training_state(self, step: int, state: bytes) -> None:
-        """From where training can go on after ``step`` steps (see :mod:`lgt.training.state`); only the newest matters."""
+        """A state from which training can continue after ``step`` steps, see :mod:`lgt.training.state`; it replaces the
+        one before."""
 
 
 @dataclass

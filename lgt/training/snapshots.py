@@ -21,14 +21,14 @@ def snapshot_steps(config: RunConfig) -> list[int]:
     return sorted({round(steps * i / count) for i in range(1, count + 1)} - {0} | {steps})
 
 
-ON_THE_WAY: tuple[Zone, ...] = (IN_DISTRIBUTION, TRANSFER_REGION)
-"""Zones whose heads are followed during training; at the last step it is all of them."""
+BEFORE_THE_END: tuple[Zone, ...] = (IN_DISTRIBUTION, TRANSFER_REGION)
+"""The zones whose lengths get ablation maps before the last step; at the last step all zones do."""
 
 
 def attribution_lengths(config: RunConfig, among: Collection[Zone] = ZONES) -> list[int]:
     """Lengths at which maps are made: up to ``attribution_lengths`` evenly spread in each zone of the main task.
 
-    Every task of the run is mapped at these same lengths, so that two maps can be compared; lengths that one of the
+    All tasks of the run are mapped at the same lengths, so that their maps can be compared. Lengths that one of the
     tasks does not have are left out.
     """
     ranges = [evaluation_lengths(task_named(spec.task), config) for spec in config.tasks]
@@ -42,13 +42,13 @@ def attribution_lengths(config: RunConfig, among: Collection[Zone] = ZONES) -> l
 
 
 def measure(model: Decoder, config: RunConfig, step: int, recorder: Recorder) -> None:
-    """Measure ``model`` after ``step`` steps and send the rows to ``sink``; the last step also sends the checkpoint."""
+    """Measure ``model`` after ``step`` steps and send the rows to ``recorder``, at the last step the checkpoint too."""
     measured = measured_copy(model)
     last = step == config.training.steps
     examples = config.evaluation.examples if last else config.evaluation.progress_examples
     recorder.accuracy(step, accuracy_rows(measured, config, examples))
     if step in snapshot_steps(config)[-config.evaluation.attribution_snapshots or len(snapshot_steps(config)) + 1 :]:
-        lengths = attribution_lengths(config, ZONES if last else ON_THE_WAY)
+        lengths = attribution_lengths(config, ZONES if last else BEFORE_THE_END)
         recorder.head_scores(step, head_score_rows(measured, config, lengths))
         recorder.attention_differences(step, attention_difference_rows(measured, config, lengths))
     if last:

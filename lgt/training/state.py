@@ -1,7 +1,7 @@
 """The state of a run in training as bytes, and back: tensors as safetensors, the rest as JSON in their header.
 
-A batch is a function of (config, step), so weights, the optimizers' memory, the step and what the log has yet to report
-are all there is to keep.
+A batch is a function of (config, step). So a state consists of the weights, the optimizers' memory, the step and the
+losses that are not yet logged.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any, Protocol
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
-from lgt.model.checkpoint import CheckpointError
+from lgt.model.checkpoint import CheckpointError, header_texts
 from lgt.training.steps import Stepper
 
 FORMAT = "lgt-training-state-1"
 
 
 class Resumable(Protocol):
-    """Something with plain values to be kept beside the tensors."""
+    """An object whose plain values are stored together with the tensors."""
 
     def state(self) -> dict[str, Any]: ...
 
@@ -29,17 +29,17 @@ class Resumable(Protocol):
 
 def state_to_bytes(step: int, stepper: Stepper, report: Resumable) -> bytes:
     """The state after ``step`` steps."""
-    # Clones: safetensors refuses tensors that share memory, as a fused model's parameters do.
+    # Copies, because safetensors refuses tensors that share memory, as a fused model's parameters do.
     tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in stepper.state().items()}
     scalars = {"step": step, "machinery": stepper.machinery, "report": report.state()}
     return save(tensors, metadata={"format": FORMAT, "scalars": json.dumps(scalars)})
 
 
 def restore_state(data: bytes, stepper: Stepper, report: Resumable) -> int:
-    """Put a state back; returns how many steps had been taken. Raises CheckpointError when it does not belong here."""
+    """Restore a state; returns its number of steps. Raises CheckpointError when it is not of this run and machinery."""
     try:
-        tensors = load(data)  # first: it checks the header that is read below
-        scalars = json.loads(_metadata(data)["scalars"])
+        tensors = load(data)  # before the metadata is read: it checks the header
+        scalars = json.loads(header_texts(data)["scalars"])
         if scalars["machinery"] != stepper.machinery:
             raise CheckpointError(
                 f"the training state is of a {scalars['machinery']} step, not a {stepper.machinery} one"
@@ -51,10 +51,3 @@ def restore_state(data: bytes, stepper: Stepper, report: Resumable) -> int:
             raise
         raise CheckpointError(f"not a training state of this run: {error}") from error
     return int(scalars["step"])
-
-
-def _metadata(data: bytes) -> dict[str, str]:
-    """The texts in the header of safetensors bytes, for which the library wants a file."""
-    length = int.from_bytes(data[:8], "little")
-    found: dict[str, str] = json.loads(data[8 : 8 + length])["__metadata__"]
-    return found

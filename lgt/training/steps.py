@@ -1,4 +1,4 @@
-"""One training step, by the fastest machinery the machine has for a run: fused C++, or PyTorch (compiled or eager)."""
+"""One training step: in fused C++ where that supports the run, else in PyTorch (compiled or eager)."""
 
 from __future__ import annotations
 
@@ -13,17 +13,19 @@ import torch
 from torch import Tensor
 
 from lgt.core.config import RunConfig, TrainingConfig
+from lgt.core.notices import warn_once
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder, scored_places
-from lgt.training.fused.library import library
-from lgt.training.fused.step import FusedStep
+from lgt.training.fused.step import FusedStep, unsupported_network
 from lgt.training.optimizers import make_optimizers, take_step
+
+logger = logging.getLogger(__name__)
 
 
 class Stepper(Protocol):
     """Takes optimizer steps for one model.
 
-    ``machinery`` names what computes them; a state goes back into the same machinery only.
+    ``machinery`` names the code that computes them; a state can be restored by the same machinery only.
     """
 
     machinery: str
@@ -32,10 +34,10 @@ class Stepper(Protocol):
         """One optimizer step on ``batch`` at ``factor`` times the base learning rates; the loss before it (nats)."""
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that later steps depend on, by name: weights and what the optimizers remember. Not copied."""
+        """Everything that later steps depend on, by name: weights and the optimizers' memory. Not copied."""
 
     def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
-        """Go on as if ``step`` steps had just been taken and led to :meth:`state`'s ``tensors``.
+        """Continue after ``step`` steps from ``tensors``, which :meth:`state` gave.
 
         Raises KeyError or RuntimeError when they are of another model or machinery.
         """
@@ -44,11 +46,15 @@ class Stepper(Protocol):
 def make_stepper(model: Decoder, config: RunConfig, *, device: str = "cpu", fused: bool = True) -> Stepper:
     """The stepper for ``model``, which it may move and rearrange in memory.
 
-    The fused step serves float32 training on the CPU wherever there is a C++ compiler; everything else, and everything
-    when ``fused`` is off, is PyTorch's. Both compute the same step up to rounding.
+    The fused step where it supports the run (:meth:`FusedStep.supports`) and ``fused`` is not off, else PyTorch's. Both
+    compute the same step up to rounding. A network that the fused step does not support is named in the log, once.
+    GPUs and bfloat16 have no fused path.
     """
-    if fused and device == "cpu" and config.training.precision == "float32" and library() is not None:
+    if fused and FusedStep.supports(config, device):
         return FusedStep(model, config.training)
+    reason = unsupported_network(config.model)
+    if fused and reason:
+        warn_once(logger, f"{reason}: no fused training step, training in plain PyTorch, several times slower")
     return TorchStep(model, config.training, device)
 
 
@@ -65,7 +71,7 @@ class TorchStep:
         self.optimizers = make_optimizers(model, training)
 
     def step(self, batch: Batch, factor: float) -> Tensor:
-        """See :class:`Stepper`; the loss stays on the device, so that nothing waits for it."""
+        """See :class:`Stepper`. The loss stays on the device: reading it would wait for the GPU."""
         with faster_products(self.device):
             loss = self.model.loss_at(*on_device(batch, self.device))
             loss.backward()  # type: ignore[no-untyped-call]
@@ -89,7 +95,7 @@ class TorchStep:
                 remembered[parameter] = {short: tensors[name].to(parameter.device) for name, short in names.items()}
 
     def _memories(self) -> Iterator[tuple[str, Tensor, dict[Tensor, Any]]]:
-        """Every parameter under a name of its own, with the memory of its optimizer."""
+        """Every parameter with a name in the state and its optimizer's memory."""
         for number, optimizer in enumerate(self.optimizers):
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             for place, parameter in enumerate(parameters):
@@ -97,16 +103,18 @@ class TorchStep:
 
 
 def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Tokens [B, T] of ``batch`` and its :func:`lgt.model.decoder.scored_places` [N] on ``device``, without waiting for it."""
+    """Tokens [B, T] of ``batch`` and its :func:`lgt.model.decoder.scored_places` [N] on ``device``; does not wait for
+    a GPU."""
     tokens, places = batch.tokens, scored_places(batch.scored)
-    if device.type == "cuda":  # a copy from other than pinned memory would wait for all that the GPU has still to do
+    if device.type == "cuda":  # a copy from memory that is not pinned would wait for the GPU's queued work
         tokens, places = tokens.pin_memory(), places.pin_memory()
     return tokens.to(device, non_blocking=True), places.to(device, non_blocking=True)
 
 
 @contextmanager
 def faster_products(device: torch.device) -> Iterator[None]:
-    """Inside the block a GPU may round the factors of float32 products to TF32. Measuring stays outside."""
+    """Inside the block a GPU may round the factors of float32 products to TF32; used for training, never for
+    measuring."""
     before = torch.get_float32_matmul_precision()
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high")
@@ -120,10 +128,12 @@ def faster_products(device: torch.device) -> Iterator[None]:
 def compile_layers(model: Decoder) -> None:
     """Compile each layer in place, for batches of any length; all layers share one compilation, cached on disk.
 
-    Without a C++ compiler the model is left as it is and one line says so: the run is slower, its result as good.
+    ``torch.compile`` compiles the layer's definition itself, with whatever encoding it has, so every network is
+    supported. Without a C++ compiler the model is left as it is and one line of the log says so; the run is slower and
+    its result the same up to rounding.
     """
     if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
-        logging.getLogger(__name__).warning("no C++ compiler (g++ or clang++) found: training without torch.compile")
+        warn_once(logger, "no C++ compiler (g++ or clang++) found: training without torch.compile")
         return
     for layer in model.layers:
         layer.compile(dynamic=True)

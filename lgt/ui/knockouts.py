@@ -14,7 +14,8 @@ import streamlit as st
 
 from lgt.charts import knocked_out_curve
 from lgt.core.config import RunConfig
-from lgt.metrics.head_sharing import Head, top_k
+from lgt.core.records import Head
+from lgt.metrics.head_sharing import top_k
 from lgt.metrics.knock_outs import KnockOutTest, knock_out_test
 from lgt.metrics.zones import zone_lengths
 from lgt.recipes.labels import head_name

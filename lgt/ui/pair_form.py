@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from lgt.core.checks import ConfigError
+from lgt.core.choices import POSITIONS
 from lgt.core.config import MAXIMUM_LENGTH, Arm, Position, RunConfig, TaskSpec, check_transfers
 from lgt.recipes.commands import command
 from lgt.recipes.groups import GROUPS
@@ -17,8 +18,6 @@ from lgt.recipes.settings import changes_from
 from lgt.tasks import TASKS, check_run
 from lgt.ui import address
 
-POSITIONS: dict[str, Position] = {"rotary": "rope", "none": "nope"}
-"""Position encodings as the address calls them."""
 USUAL_SIDES: tuple[Arm, ...] = ("co-trained", "alone-same-steps")
 OWN = "own"
 """Stands for a pair of the viewer's own in the address."""
@@ -144,11 +143,10 @@ def address_of(together: RunConfig, arm: Arm) -> str | None:
         return None
     group = form_group(together)
     tasks = {} if group != OWN else {"main": main.task, "aux": ",".join(spec.task for spec in auxiliaries)}
-    names = {position: name for name, position in POSITIONS.items()}
     sides = USUAL_SIDES if arm in USUAL_SIDES else (*USUAL_SIDES, arm)
     choices = {
         "group": group, **tasks, "lm": main.training_length, "la": lengths.pop(), "preset": together.preset,
-        "position": names[together.model.position], "seeds": together.model_seed, "sides": ",".join(sides),
+        "position": POSITIONS.title(together.model.position), "seeds": together.model_seed, "sides": ",".join(sides),
     }  # fmt: skip
     return f"launch?{urlencode(choices, safe=',')}"
 

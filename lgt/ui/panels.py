@@ -9,7 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph, sharing_summary, training_curves
-from lgt.charts.accuracy import UNITS, BandChoice
+from lgt.charts.accuracy import BandChoice
+from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm
 from lgt.experiments.entries import made_by, seeds_text
 from lgt.metrics.by_seed import SeedSummary, transfer_by_seed
@@ -19,7 +20,7 @@ from lgt.recipes.groups import GROUPS
 from lgt.recipes.labels import ARM_TITLES
 from lgt.recipes.settings import Setting
 from lgt.store.comparisons import Comparison
-from lgt.tasks import TASKS
+from lgt.tasks import TASKS, unit
 from lgt.ui import data, frame
 from lgt.ui.drawing import draw
 from lgt.ui.head_similarity import likeness_table, overlap_sentence
@@ -48,7 +49,8 @@ def setting_title(setting: Setting, comparison: Comparison) -> str:
     auxiliaries = [TASKS[spec.task].title for spec in comparison.config.auxiliaries]
     name = group.title if group else f"{TASKS[comparison.config.main.task].title} beside {' and '.join(auxiliaries)}"
     lengths = f"{comparison.config.main.training_length} ← {comparison.config.transfer_length}"
-    position = "" if setting.position == "rope" else ", no positional encoding"
+    note = POSITIONS.note(setting.position)
+    position = ", no positional encoding" if setting.position == "nope" else f", {note}" * bool(note)
     changes = "".join(f", {change}" for change in setting.changes)
     return f"{name} ({lengths}, preset {setting.preset}{position}{changes})"
 
@@ -58,7 +60,7 @@ def series_title(setting: Setting, comparison: Comparison, arm: Arm) -> str:
     tasks = " + ".join(TASKS[spec.task].title for spec in comparison.config.tasks)
     main = comparison.config.main
     free = [] if setting.group in GROUPS else [f"{main.training_length} ← {comparison.config.transfer_length}"]
-    position = [] if setting.position == "rope" else ["no positions"]
+    position = [note] if (note := POSITIONS.note(setting.position)) else []
     return " · ".join([tasks, *free, setting.preset, *position, *setting.changes, ARM_TITLES[arm]])
 
 
@@ -94,8 +96,7 @@ def together_title(comparison: Comparison) -> str:
 def region(comparison: Comparison) -> str:
     """The transfer region in words, such as ``9–16 characters``."""
     main = comparison.config.main
-    unit = UNITS[TASKS[main.task].family]
-    return f"{main.training_length + 1}–{comparison.config.transfer_length} {unit}"
+    return f"{main.training_length + 1}–{comparison.config.transfer_length} {unit(main.task)}"
 
 
 def beside(comparison: Comparison) -> str:

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import pandas as pd
 import streamlit as st
 
-from lgt.charts.accuracy import UNITS
 from lgt.charts.pattern import part_names
 from lgt.core.config import RunConfig, TaskSpec
 from lgt.metrics.by_seed import transfer_by_seed
@@ -22,12 +21,14 @@ from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, zone
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.labels import ARM_TITLES
 from lgt.tasks import TASKS
-from lgt.tasks.prompts import Prompt, drawn, maze_of, prompts_of_same_layout, working
+from lgt.tasks.mazes import read_maze
+from lgt.tasks.prompts import Prompt, drawn, prompts_of_same_layout, working
 from lgt.tasks.vocabulary import FIRST_NODE, NODES, TOKENS
 from lgt.ui import data, models, panels
 
 if TYPE_CHECKING:
-    from lgt.evaluation.generation import Answer, Head
+    from lgt.core.records import Head
+    from lgt.evaluation.generation import Answer
 
 SHORT = {"<eos>": "end", "<bos>": "begin"}
 SHORT_NAMES = ("begin", "task")
@@ -88,7 +89,7 @@ def spec_of(config: RunConfig, task: str) -> TaskSpec:
 
 def zone_words(config: RunConfig, task: str, length: int) -> str:
     """In which zone of this run and task a length is, in words."""
-    spec, units = spec_of(config, task), UNITS[TASKS[task].family]
+    spec, units = spec_of(config, task), TASKS[task].unit
     unit = units[:-1] if length == 1 else units
     which = ("its main task" if spec.role == "main" else "its longer task") if config.auxiliaries else "its only task"
     trained = f"This run was trained on {TASKS[task].title.lower()}, {which}, up to {spec.training_length} {units}"
@@ -223,7 +224,7 @@ def maze_frames(prompt: Prompt, answer: Answer, grid: int, step: int, hidden: bo
     """``nodes``, ``edges`` and ``moves`` for :func:`lgt.charts.maze_picture`: the model's moves up to token ``step``,
     the true way whole, or with ``hidden`` as far as the model's."""
     truth = prompt.answer[:step] if hidden else prompt.answer
-    maze = maze_of(prompt)
+    maze = read_maze(prompt.body)
     kinds = {maze.start: "start", maze.target: "target"}
     nodes = pd.DataFrame(
         {"node": node, "column": node % grid, "row": node // grid, "kind": kinds.get(node, "")}

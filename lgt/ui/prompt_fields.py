@@ -6,18 +6,22 @@ import random
 
 import streamlit as st
 
-from lgt.charts.accuracy import UNITS
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
 from lgt.tasks.base import Task
-from lgt.tasks.prompts import LONGEST, Prompt, drawn, longest, operands_of, typed_letters, typed_numbers
-from lgt.tasks.vocabulary import decode
+from lgt.tasks.prompts import LONGEST, Prompt, drawn, longest, texts_of, typed
 from lgt.ui import address, frame
 
 OF_PROMPT = ("a", "b", "text", "step")
 """What the address says about one prompt; it goes when another prompt is drawn."""
-FIELDS = {"arithmetic": ("a", "b"), "strings": ("text",)}
+FIELDS = {1: ("text",), 2: ("a", "b")}
+"""The address names of a task's fields, by how many fields the task has."""
 DRAWS = 10_000
+
+
+def address_names(task: Task) -> tuple[str, ...]:
+    """The address names of the task's fields."""
+    return FIELDS.get(len(task.fields), ())
 
 
 def forget(*names: str) -> None:
@@ -39,7 +43,7 @@ def choose_length(config: RunConfig, task: Task) -> int:
     key = f"length-{task.name}-{default}-{high}"
     st.session_state.setdefault(key, whole("length", low, high, default))
     length = int(st.slider(
-        f"Length to draw ({UNITS[task.family]})", low, high, key=key, on_change=forget, args=OF_PROMPT
+        f"Length to draw ({task.unit})", low, high, key=key, on_change=forget, args=OF_PROMPT
     ))  # fmt: skip
     address.remember("length", "" if length == default else str(length))
     return length
@@ -70,45 +74,32 @@ def choose_prompt(config: RunConfig, task: Task) -> Prompt | None:
     with slider:
         length = choose_length(config, task)
     button.button("Draw one", icon=":material/casino:", key="another", on_click=draw_another, width="stretch")
-    forget(*FIELDS["arithmetic" if task.family == "strings" else "strings"])
+    forget(*(name for names in FIELDS.values() for name in names if name not in address_names(task)))
     draw = whole("draw", 0, DRAWS, 0)
     prompt = drawn(task.name, length, draw, config.options)
     place = f"{task.name}-{length}-{draw}"
     with fields:
-        if task.family == "arithmetic":
-            return choose_numbers(config, task, prompt, place)
-        if task.family == "strings":
-            return choose_letters(config, task, prompt, place, draw)
-        st.markdown(f"A maze of **{length} nodes**, drawn at random. The model reads it as a list of neighbours.")
+        if task.fields:
+            return choose_typed(config, task, prompt, place, draw)
+        st.markdown(task.drawn_text.format(length=length, unit=task.unit))
         return prompt
 
 
-def choose_numbers(config: RunConfig, task: Task, prompt: Prompt, place: str) -> Prompt | None:
-    """Two numbers, written the normal way."""
-    first, second = operands_of(prompt) or ("", "")
-    left, right = st.columns(2)
-    with left:
-        a = field("First number", "a", first, f"a-{place}")
-    with right:
-        b = field("Second number", "b", second, f"b-{place}")
+def choose_typed(config: RunConfig, task: Task, prompt: Prompt, place: str, draw: int) -> Prompt | None:
+    """What is typed into the task's fields. As long as nobody types, the drawn ``prompt`` stays as it was drawn."""
+    known, columns = texts_of(prompt), st.columns(len(task.fields))
+    texts = []
+    for label, name, text, column in zip(task.fields, address_names(task), known, columns, strict=True):
+        with column:
+            texts.append(field(label, name, text, f"{name}-{place}"))
+    if tuple(texts) == known:
+        return prompt
     try:
-        return typed_numbers(task.name, a, b, config.options)
+        return typed(task.name, texts, draw, config.options)
     except ConfigError as error:
-        with left if error.field_name.startswith("first") else right:
+        labels = [label.lower() for label in task.fields]
+        with columns[labels.index(error.field_name) if error.field_name in labels else -1]:
             refused(error)
-        return None
-
-
-def choose_letters(config: RunConfig, task: Task, prompt: Prompt, place: str, draw: int) -> Prompt | None:
-    """A string of letters. As long as nobody types, the drawn prompt stays, with its questions in their order."""
-    letters = decode(prompt.body[:-1])
-    text = field("Letters", "text", letters, f"text-{place}")
-    if text == letters:
-        return prompt
-    try:
-        return typed_letters(task.name, text, draw, config.options)
-    except ConfigError as error:
-        refused(error)
         return None
 
 

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from lgt.core.choices import POSITIONS
 from lgt.core.config import LABELS, Arm, RunConfig
 from lgt.recipes.commands import reference_of
-from lgt.recipes.labels import ARM_TITLES, POSITIONS, pair_title
+from lgt.recipes.labels import ARM_TITLES, pair_title
 from lgt.store.tags import ARCHIVED, DELETED, STAR
 
 COLUMNS = (
@@ -40,7 +41,7 @@ def table(runs: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({
         "run_id": rows.id, "star": ["★" if STAR in found else "" for found in marks],
         "pair": [pair_title(*one) for one in about], "side": rows.arm.map(ARM_TITLES).fillna(rows.arm),
-        "preset": rows.preset, "position": rows.position.map(POSITIONS).fillna(rows.position),
+        "preset": rows.preset, "position": rows.position.map(POSITIONS.title),
         "seed": rows.model_seed, "state": rows.state, "transfer": rows.transfer, "trained": rows.trained,
         "steps": rows.step, "seconds": rows.seconds.where(rows.seconds > 0),
         "finished": pd.to_datetime(rows.finished_at, unit="s", utc=True),

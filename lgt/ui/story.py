@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lgt.charts.accuracy import UNITS
 from lgt.core.config import RunConfig
 from lgt.experiments.outcomes import SMALLEST_EFFECT
 from lgt.metrics.by_seed import SeedSummary
@@ -62,7 +61,7 @@ class Facts:
 
     @property
     def unit(self) -> str:
-        return UNITS[TASKS[self.config.main.task].family]
+        return TASKS[self.config.main.task].unit
 
     @property
     def trained_to(self) -> int:

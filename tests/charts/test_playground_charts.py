@@ -16,7 +16,7 @@ from lgt.evaluation.generation import Answer, Step
 from lgt.metrics.failures import Failure, first_failure
 from lgt.metrics.maps import strongest_head
 from lgt.recipes.presets import group_config
-from lgt.tasks.prompts import drawn, maze_of, typed_letters, typed_numbers
+from lgt.tasks.prompts import drawn, maze_of, typed
 from lgt.tasks.vocabulary import encode
 from lgt.ui import playground as play
 from tests.charts.test_charts import drawn as drawn_rows
@@ -25,7 +25,7 @@ from tests.frames import heads
 
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 OPTIONS = TaskOptions(grid=4)
-SUM = typed_numbers("reverse_add", "1274", "938", OPTIONS)  # 21220 and the end
+SUM = typed("reverse_add", ("1274", "938"), 0, OPTIONS)  # 21220 and the end
 
 
 def wrote(text: str, prompt=SUM, given: tuple[int, ...] = ()) -> Answer:
@@ -61,7 +61,7 @@ def test_what_comes_later_is_blank():
 
 
 def test_questions_are_not_marked():
-    prompt = typed_letters("mqar", "abc", 0, OPTIONS)
+    prompt = typed("mqar", ("abc",), 0, OPTIONS)
     text = "".join(play.shown(token) for token in prompt.answer)
     frame = play.answer_frame(prompt, {"model": wrote(text, prompt, given=(0, 2))})
     assert list(frame[frame.row == "model"].state) == ["given", "right", "given", "right"]
@@ -97,7 +97,7 @@ def test_hovering_a_token_tells_the_favourites():
 
 
 def test_long_answers_go_on_in_the_next_line():
-    prompt = typed_letters("reverse", "ab" * 20, 0, OPTIONS)
+    prompt = typed("reverse", ("ab" * 20,), 0, OPTIONS)
     cells = answer_cells(play.answer_frame(prompt, {"model": wrote("ba" * 20 + "<eos>", prompt)}))
     assert cells.column.max() == COLUMNS - 1
     first, second = cells[cells.place == COLUMNS], cells[cells.place == COLUMNS + 1]
@@ -135,7 +135,7 @@ def test_the_attention_map_frames_the_step_and_says_what_is_looked_at(theme):
 
 
 def test_only_tokens_that_the_model_was_asked_for_have_a_row():
-    prompt = typed_letters("mqar", "abcd", 0, OPTIONS)
+    prompt = typed("mqar", ("abcd",), 0, OPTIONS)
     text = "".join(play.shown(token) for token in prompt.answer)
     frame = play.attention_frame(prompt, wrote(text, prompt, given=(0, 2, 4)), 0, 0)
     assert play.asked_places(prompt) == [2, 4, 6] == sorted(frame.step.unique())

@@ -108,7 +108,6 @@ def test_a_store_that_is_none_is_one_line_everywhere(capsys, tmp_path):
     assert code == 1 and "FAIL store" in out
 
 
-@pytest.mark.slow
 def test_train_show_runs_export_and_merge_on_a_real_run(capsys, tmp_path):
     store = tmp_path / "a.db"
     code, out, err = lgt(capsys, "train", "--group", "caprev", *QUICK, "--database", store)
@@ -132,7 +131,6 @@ def test_train_show_runs_export_and_merge_on_a_real_run(capsys, tmp_path):
     assert json.loads(lgt(capsys, "runs", "--json", "--database", store)[1])[0]["state"] == "done"
 
 
-@pytest.mark.slow
 def test_heads_measured_again_are_those_that_the_run_measured(capsys, tmp_path):
     store = tmp_path / "a.db"
     lgt(capsys, "train", "--group", "caprev", *QUICK, "--database", store)

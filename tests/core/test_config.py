@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
-from dataclasses import replace
+import sqlite3
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from lgt.core.added_fields import BEFORE, added, stored
 from lgt.core.checks import ConfigError
 from lgt.core.config import Arm, RunConfig, TaskSpec, check_transfers, with_setting
 from lgt.core.seeding import generator, stream_seed
 from lgt.experiments.entries import EXPERIMENTS, parse_seeds
+from lgt.model import schedules
+from lgt.recipes.commands import command
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS, baseline, group_config
+from lgt.recipes.settings import changes_from, setting_of
 from lgt.tasks import TASKS, check_run
 from lgt.tasks.base import Task
+from tests.conftest import ROOT
+from tests.networks import TWICE
+
+STORES = sorted((ROOT / "tests" / "stores").glob("*.db"))
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -152,3 +163,62 @@ def test_groups_name_registered_tasks_of_their_family():
     for group in GROUPS.values():
         members: list[Task] = [TASKS[name] for name in (group.main, *group.auxiliaries)]
         assert {task.family for task in members} == {group.family}
+
+
+def stored_runs(path: Path) -> list[tuple[str, str]]:
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    try:
+        return connection.execute("SELECT config, config_hash FROM runs").fetchall()
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(("path", "least"), [("results.db", 468), *((f"tests/stores/{p.name}", 1) for p in STORES)])
+def test_every_stored_run_has_the_hash_and_the_text_that_it_was_stored_with(path, least):
+    runs = stored_runs(ROOT / path)
+    assert len(runs) >= least
+    for text, digest in runs:
+        config = RunConfig.from_json(text)
+        assert (config.hash(), config.canonical_json()) == (digest, text)
+        plain = {k: v for k, v in json.loads(text).items() if k not in ("group", "arm", "preset")}
+        by_hand = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+        assert hashlib.sha256(by_hand.encode()).hexdigest()[:16] == digest
+
+
+@dataclass(frozen=True)
+class Before:
+    layers: int = 3
+
+
+@dataclass(frozen=True)
+class After:
+    layers: int = 3
+    loops: int = added(1)
+    parts: tuple[Before, ...] = ()
+
+
+def test_an_added_field_is_stored_only_where_it_differs_from_before():
+    assert stored(After()) == {"layers": 3, "parts": []} and stored(Before()) == {"layers": 3}
+    assert stored(After(loops=2, parts=(Before(4),))) == {"layers": 3, "loops": 2, "parts": [{"layers": 4}]}
+
+
+def test_an_added_fields_default_is_the_value_that_means_as_before():
+    sections = [RunConfig, *(type(getattr(group_config("caprev", "demo"), name)) for name in ("options", "model"))]
+    found = [field for section in sections for field in fields(section) if BEFORE in field.metadata]
+    assert [field.name for field in found] == ["schedule"]
+    assert all(field.default == field.metadata[BEFORE] for field in found)
+
+
+def test_a_schedule_is_a_setting_of_its_own_wherever_settings_are_read_or_written():
+    usual = group_config("caprev", "demo")
+    assert "schedule" not in usual.canonical_json() and usual.as_dict()["model"]["schedule"] == "once"
+    assert with_setting(usual, "model.schedule", "once") == usual
+    with pytest.raises(ConfigError, match=r"model\.schedule: 'twice' is not accepted; accepted: one of once"):
+        with_setting(usual, "model.schedule", "twice")
+    with schedules.registered(TWICE):
+        looped = with_setting(usual, "model.schedule", "twice")
+        assert RunConfig.from_json(looped.canonical_json()) == looped != usual
+        assert looped.hash() != usual.hash() and looped.result_hash() != usual.result_hash()
+        assert changes_from(usual, looped) == ["model.schedule=twice"]
+        assert setting_of(looped).changes == ("model.schedule=twice",)
+        assert "--set model.schedule=twice" in str(command(looped)) and "schedule" not in str(command(usual))

@@ -19,10 +19,12 @@ from lgt.evaluation.passes import evaluating
 from lgt.evaluation.test_sets import test_set
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
-from lgt.model.hooks import edited, ensure_no_edits, recorded, replace_head
+from lgt.model.hooks import edited, recorded
+from lgt.model.network import ensure_no_edits
 from lgt.recipes.presets import group_config
 from lgt.tasks.vocabulary import EOS, VOCABULARY_SIZE, encode
 from tests.conftest import tiny
+from tests.evaluation.reference import replace_head
 
 CARRIER = (1, 0)
 
@@ -192,7 +194,7 @@ def test_scores_honour_edits_and_maps_refuse_them(trained):
         _, edited_losses = answer_scores(model, batch)
         _, wanted = plain_scores(model, batch)
         for refuses in (ablation_map, mean_patterns):
-            with pytest.raises(RuntimeError, match="taps still edited"):
+            with pytest.raises(RuntimeError, match="hook points still edited"):
                 refuses(model, batch)
     assert torch.allclose(edited_losses, wanted, atol=1e-5) and (edited_losses - losses).abs().max() > 0.05
 

@@ -8,17 +8,18 @@ import torch
 
 from lgt.core.config import ModelConfig
 from lgt.evaluation.ablation import ablation_map
-from lgt.evaluation.exact_match import greedy_answers
 from lgt.evaluation.generation import answer, head_means
 from lgt.evaluation.passes import evaluating
 from lgt.evaluation.test_sets import test_set
 from lgt.model.batch import as_batch
 from lgt.model.decoder import Decoder
-from lgt.model.hooks import edited, ensure_no_edits, recorded, replace_head
+from lgt.model.hooks import edited, recorded
+from lgt.model.network import ensure_no_edits
 from lgt.tasks import task_named
 from lgt.tasks.prompts import drawn, first_of, prompts_of_same_layout
 from lgt.tasks.sampling import test_examples
 from lgt.tasks.vocabulary import EOS
+from tests.evaluation.reference import greedy_answers, replace_head
 
 HEADS = [(layer, head) for layer in range(2) for head in range(4)]
 
@@ -107,8 +108,8 @@ def test_several_heads_are_off_together(trained):
     count = tokens.shape[1]
     with (
         evaluating(model),
-        edited(first, replace_head(1, means[0, 1][:count])),
-        edited(second, replace_head(2, means[1, 2][:count])),
+        edited(first, replace_head(1, means[0, 1][0, :count])),
+        edited(second, replace_head(2, means[1, 2][0, :count])),
     ):
         row = model(tokens)[0, -1].softmax(-1)
     assert found.steps[-1].probability == pytest.approx(float(row[found.steps[-1].token]), rel=1e-4)
@@ -118,7 +119,7 @@ def test_beyond_the_longest_prompt_alike_the_mean_goes_on():
     model = untrained()
     batch = as_batch(test_examples(task_named("reverse_add"), 3, 16, 0, task_options()))
     reached = batch.tokens.shape[1]
-    means = head_means(model, batch, [(0, 0)], reached + 4)[0, 0]
+    means = head_means(model, batch, [(0, 0)], reached + 4)[0, 0][0]
     assert means.shape == (reached + 4, 8)
     assert torch.allclose(means[reached:], means[:reached].mean(0).expand(4, -1))
 

@@ -11,7 +11,8 @@ import torch
 from lgt.evaluation.ablation import ablation_map
 from lgt.evaluation.knock_outs import KnockOut, correct_without, knock_outs, matched_choices
 from lgt.evaluation.test_sets import test_set
-from lgt.model.hooks import edited, replace_head
+from lgt.model.hooks import edited
+from tests.evaluation.reference import replace_head
 from tests.evaluation.test_ablation_and_attention import plain_mean_outputs, plain_scores
 
 EVERY = [(layer, head) for layer in range(2) for head in range(4)]
@@ -72,7 +73,7 @@ def test_an_edited_model_is_refused(trained):
     config, model, _ = trained
     with (
         edited(model.blocks()[0].attention.head_outputs, lambda value: value),
-        pytest.raises(RuntimeError, match="taps still edited"),
+        pytest.raises(RuntimeError, match="hook points still edited"),
     ):
         correct_without(model, test_set(config, "reverse", 3, 10), [()])
 

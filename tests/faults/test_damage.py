@@ -26,9 +26,8 @@ from tests.conftest import ROOT
 from tests.faults import size
 from tests.faults.processes import config, ended, started, work
 
-pytestmark = pytest.mark.slow
 
-
+@pytest.mark.slow
 @pytest.mark.parametrize("page", ["overview", "explore", "launch"])
 def test_r8_flipped_bits_are_one_message_on_a_page(page: str, tmp_path: Path, monkeypatch) -> None:
     sound, refused = (ROOT / "results.db").read_bytes(), 0
@@ -121,6 +120,7 @@ def small_disk(tmp_path: Path):
     subprocess.run(["umount", str(place)], check=True)
 
 
+@pytest.mark.slow
 def test_r10_a_full_disk_fails_the_run_and_leaves_the_store_whole(small_disk: Path) -> None:
     path = small_disk / "results.db"
     store = open_store(str(path))

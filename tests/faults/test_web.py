@@ -23,12 +23,10 @@ from tests.conftest import ROOT
 from tests.faults import size
 from tests.faults.processes import config
 from tests.faults.test_workers import wait_until
-from tests.servers import READY, Server
-from tests.ui.test_browser import ARGUMENTS, CHROMIUM
-
-pytestmark = pytest.mark.slow
+from tests.servers import BROWSER_ARGUMENTS, CHROMIUM, READY, Server
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; `make test` installs it on Debian")
 def test_r7_runs_outlive_the_server_that_started_their_workers(tmp_path: Path, monkeypatch) -> None:
     from playwright.sync_api import sync_playwright
@@ -40,7 +38,7 @@ def test_r7_runs_outlive_the_server_that_started_their_workers(tmp_path: Path, m
     server = Server(path, LGT_CACHE=cache)
     try:
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+            browser = playwright.chromium.launch(executable_path=CHROMIUM, args=BROWSER_ARGUMENTS)
             tabs = [browser.new_page() for _ in range(size(3, 10))]
             for tab in tabs:
                 tab.goto(f"{server.address}/launch")
@@ -100,6 +98,7 @@ def test_r12_the_queue_is_bounded(tmp_path: Path, monkeypatch) -> None:
     assert len(queries.runs(store)) == most
 
 
+@pytest.mark.slow
 def test_r12_thirty_clicks_make_one_job(tmp_path: Path, monkeypatch) -> None:
     store = tmp_path / "results.db"
     monkeypatch.setenv("LGT_DATABASE_URL", str(store))

@@ -23,7 +23,6 @@ from lgt.store.schema import RunState
 from tests.faults import size
 from tests.faults.processes import config, ended, started, work, work_and_die
 
-pytestmark = pytest.mark.slow
 POINTS = {"statement": 300, "commit": 100, "committed": 100, "file": 40}
 """Kinds of points at which a worker dies, and how many of each a run has at least."""
 
@@ -56,6 +55,7 @@ def expire(store, run_id: int) -> None:
         connection.execute(text("UPDATE runs SET lease_until = 0, heartbeat_at = 0, lost_workers = 0"))
 
 
+@pytest.mark.slow
 def test_r3_r4_kill_9_at_any_point(tmp_path: Path, uninterrupted) -> None:
     source, deaths = random.Random(7), 0
     for round_number in range(size(5, 100)):
@@ -122,6 +122,7 @@ def stop_outside_a_transaction(number: int, path: str) -> None:
             time.sleep(0.013)
 
 
+@pytest.mark.slow
 def test_r5_a_worker_that_slept_past_its_lease_is_fenced(tmp_path: Path) -> None:
     path = str(tmp_path / "results.db")
     store = open_store(path)
@@ -143,6 +144,7 @@ def test_r5_a_worker_that_slept_past_its_lease_is_fenced(tmp_path: Path) -> None
         leases.heartbeat(store, run_id, 1)
 
 
+@pytest.mark.slow
 def test_r6_a_lost_worker_is_shown_and_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "STALE_SECONDS", 0.4)
     path = str(tmp_path / "results.db")
@@ -176,6 +178,7 @@ def test_r6_a_heartbeat_keeps_a_long_measurement_alive(tmp_path: Path, monkeypat
     assert (queries.run(store, run_id).state, queries.run(store, run_id).attempt) == (RunState.DONE, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP], ids=lambda n: n.name)
 def test_a_worker_asked_to_leave_keeps_the_state_and_gives_the_run_back(tmp_path: Path, uninterrupted, number) -> None:
     path = str(tmp_path / "results.db")

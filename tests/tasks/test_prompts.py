@@ -17,11 +17,9 @@ from lgt.tasks.prompts import (
     drawn,
     longest,
     maze_of,
-    operand_sizes,
-    operands_of,
     prompts_of_same_layout,
-    typed_letters,
-    typed_numbers,
+    texts_of,
+    typed,
     working,
 )
 from lgt.tasks.sampling import is_test_prompt, test_examples
@@ -49,10 +47,10 @@ def test_typed_numbers_are_the_drawn_prompt(task):
         total = int(examples.total_length[i])
         text = decode(examples.tokens[i, 2 : examples.prompt_length[i] - 1])
         first, second = (number[::-1] for number in text.replace("-", "+").replace("*", "+").split("+"))
-        prompt = typed_numbers(task.name, first, f" {second} ", OPTIONS)
+        prompt = typed(task.name, (first, f" {second} "), 0, OPTIONS)
         assert prompt.tokens == tuple(examples.tokens[i, :total].tolist())
         assert prompt.scored == tuple(examples.scored[i, :total].tolist()) and prompt.length == length
-        assert operands_of(prompt) == (first, second)
+        assert texts_of(prompt) == (first, second)
         assert prompt.held_out == bool(is_test_prompt(examples)[i])
 
 
@@ -61,14 +59,15 @@ def test_typed_letters_are_the_drawn_prompt(task):
     for seed in range(8):
         wanted = drawn(task.name, 3 + seed, seed, OPTIONS)
         text = decode(wanted.body[:-1])
-        typed = typed_letters(task.name, text, seed, OPTIONS)
-        assert typed.prompt_length == wanted.prompt_length and len(typed.scored) == len(wanted.scored)
+        again = typed(task.name, (text,), seed, OPTIONS)
+        assert texts_of(again) == (text,)
+        assert again.prompt_length == wanted.prompt_length and len(again.scored) == len(wanted.scored)
         if task.name == "mqar":  # the questions are in an order of their own
-            pairs = [decode(p.answer)[i : i + 2] for p in (typed, wanted) for i in range(0, len(wanted.answer), 2)]
+            pairs = [decode(p.answer)[i : i + 2] for p in (again, wanted) for i in range(0, len(wanted.answer), 2)]
             assert sorted(pairs[: len(pairs) // 2]) == sorted(pairs[len(pairs) // 2 :])
-            assert typed.scored == wanted.scored
+            assert again.scored == wanted.scored
         else:
-            assert typed == wanted
+            assert again == wanted
 
 
 REFUSED = [
@@ -86,7 +85,7 @@ REFUSED = [
 @pytest.mark.parametrize(("task", "numbers", "says"), REFUSED)
 def test_numbers_that_are_none_are_refused_in_one_line(task, numbers, says):
     with pytest.raises(ConfigError) as error:
-        typed_numbers(task, *numbers, OPTIONS)
+        typed(task, numbers, 0, OPTIONS)
     assert says in str(error.value) and "\n" not in str(error.value)
 
 
@@ -103,7 +102,7 @@ LETTERS = [
 @pytest.mark.parametrize(("task", "text", "says"), LETTERS)
 def test_letters_that_are_none_are_refused_in_one_line(task, text, says):
     with pytest.raises(ConfigError) as error:
-        typed_letters(task, text, 0, OPTIONS)
+        typed(task, (text,), 0, OPTIONS)
     assert says in str(error.value) and "\n" not in str(error.value)
 
 
@@ -118,21 +117,21 @@ def test_lengths_end_where_letters_and_nodes_do():
 
 
 def test_prompts_alike_are_the_test_set_or_numbers_of_the_same_sizes():
-    even = typed_numbers("reverse_add", "1274", "9380", OPTIONS)
+    even = typed("reverse_add", ("1274", "9380"), 0, OPTIONS)
     assert np.array_equal(
         prompts_of_same_layout(even, 20, 2506, OPTIONS).tokens,
         test_examples(TASKS["reverse_add"], 4, 20, 2506, OPTIONS).tokens,
     )
     for first, second in (("1274", "93"), ("7", "12345")):
-        ragged = typed_numbers("reverse_add", first, second, OPTIONS)
+        ragged = typed("reverse_add", (first, second), 0, OPTIONS)
         found = prompts_of_same_layout(ragged, 20, 2506, OPTIONS)
         assert len(found) == 20 and is_test_prompt(found).all()
         assert (found.prompt_length == ragged.prompt_length).all() and found.tokens.shape[1] == len(ragged.tokens)
         assert all(decode(row)[0:18] == "<bos><reverse_add>" for row in found.tokens)
         signs = {decode(row[2:]).index("+") for row in found.tokens}
         assert signs == {len(first)}
-    product = typed_numbers("cot_multiply", "12345", "678", OPTIONS)
-    assert operand_sizes(product) == (5, 3)
+    product = typed("cot_multiply", ("12345", "678"), 0, OPTIONS)
+    assert texts_of(product) == ("12345", "678")
     usual = test_examples(TASKS["cot_multiply"], 5, 9, 2506, OPTIONS)
     assert np.array_equal(prompts_of_same_layout(product, 9, 2506, OPTIONS).tokens, usual.tokens)
 
@@ -140,6 +139,7 @@ def test_prompts_alike_are_the_test_set_or_numbers_of_the_same_sizes():
 def test_a_maze_is_read_from_its_prompt():
     prompt = drawn("shortest_path", 12, 4, OPTIONS)
     maze = maze_of(prompt)
+    assert maze is not None and maze_of(drawn("reverse", 3, 0, OPTIONS)) is None
     assert len(maze.neighbours) == 12 and len(maze.edges) == 11  # a tree
     path = [int(node) for node in decode(prompt.answer[:-1])[1:-1].split("][")]
     assert (path[0], path[-1]) == (maze.start, maze.target)
@@ -147,9 +147,9 @@ def test_a_maze_is_read_from_its_prompt():
 
 
 def test_the_working_shows_what_each_answer_token_is_made_from():
-    rows = dict(working(typed_numbers("reverse_add", "1274", "938", OPTIONS)))  # 4+8 7+3 2+9 1
+    rows = dict(working(typed("reverse_add", ("1274", "938"), 0, OPTIONS)))  # 4+8 7+3 2+9 1
     assert rows["1st number"] == ["4", "7", "2", "1", "", ""]
     assert rows["2nd number"] == ["8", "3", "9", "", "", ""]
     assert rows["carry in"] == ["", "1", "1", "1", "", ""]
-    assert working(typed_letters("capitalize_reverse", "aBc", 0, OPTIONS)) == [("letter read", ["c", "B", "a", ""])]
+    assert working(typed("capitalize_reverse", ("aBc",), 0, OPTIONS)) == [("letter read", ["c", "B", "a", ""])]
     assert working(drawn("dfs_trace", 5, 0, OPTIONS)) == []

@@ -11,7 +11,6 @@ import torch
 
 from lgt.core.config import RunConfig
 from lgt.model.checkpoint import CheckpointError
-from lgt.training import steps
 from lgt.training.loop import Stopped, train
 from lgt.training.recorder import MemoryRecorder
 from tests.conftest import tiny
@@ -72,7 +71,7 @@ def test_a_state_of_other_machinery_or_shape_is_refused(monkeypatch):
     fused = stopped_at(CONFIG, 5, MemoryRecorder())
     with pytest.raises(CheckpointError, match="not a training state of this run"):
         train(replace(CONFIG, model=replace(CONFIG.model, layers=3)), MemoryRecorder(), state=fused)
-    monkeypatch.setattr(steps, "library", lambda: None)
+    monkeypatch.setattr("lgt.training.fused.step.library", lambda: None)
     with pytest.raises(CheckpointError, match="of a fused step, not a torch one"):
         train(CONFIG, MemoryRecorder(), state=fused)
     plain = stopped_at(CONFIG, 5, MemoryRecorder())

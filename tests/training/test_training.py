@@ -11,7 +11,7 @@ import torch
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import TaskSpec, TrainingConfig
-from lgt.evaluation.exact_match import accuracy_rows, answer_scores, greedy_answers
+from lgt.evaluation.exact_match import accuracy_rows, answer_scores
 from lgt.evaluation.passes import evaluating
 from lgt.evaluation.test_sets import test_set
 from lgt.model.checkpoint import CheckpointError, from_bytes, measured_copy, to_bytes
@@ -25,6 +25,7 @@ from lgt.training.recorder import MemoryRecorder
 from lgt.training.snapshots import attribution_lengths, snapshot_steps
 from lgt.training.steps import make_optimizers, make_stepper
 from tests.conftest import tiny
+from tests.evaluation.reference import greedy_answers
 
 
 def test_a_batch_is_a_function_of_config_and_step_whatever_was_asked_before():
@@ -110,13 +111,23 @@ def test_the_same_config_gives_the_same_weights_bit_for_bit():
         assert torch.equal(a, b)
 
 
-def test_compiled_layers_train_like_eager_ones():
-    config = tiny(steps=8)
+@pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_compiled_layers_train_like_eager_ones(backend, monkeypatch):
+    """``inductor``, which runs use, may compile for half a minute; ``aot_eager`` traces and differentiates alike."""
+    asked, compile_module = [], torch.nn.Module.compile
+
+    def compile_with(module, **options):
+        asked.append(module)
+        compile_module(module, **options, backend=backend)
+
+    monkeypatch.setattr(torch.nn.Module, "compile", compile_with)
+    config = tiny(steps=4)
     losses = []
     for compiled in (False, True):
         one = replace(config, training=replace(config.training, compiled=compiled))
         stepper = make_stepper(Decoder(one.model), one, fused=False)
-        losses.append([float(stepper.step(make_batch(one, step), 1.0)) for step in range(8)])
+        losses.append([float(stepper.step(make_batch(one, step), 1.0)) for step in range(4)])
+    assert len(asked) == config.model.layers
     assert np.allclose(losses[0], losses[1], rtol=2e-3)
 
 

@@ -2,67 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
-
 import pytest
 
-from tests.conftest import ROOT
-from tests.servers import READY, Server
+from tests.servers import BROWSER
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine; `make test` installs it on Debian"),
-]
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-             "--disable-sync", "--no-first-run"]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """Address of a dashboard on a copy of the shipped store."""
-    store = tmp_path_factory.mktemp("store") / "results.db"
-    shutil.copy(ROOT / "results.db", store)
-    server = Server(store)
-    yield server.address
-    server.kill()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-def complains(message) -> bool:
-    """Whether the console shows an error that is not Streamlit's own: on a page with a path of its own it first looks
-    for its server below this path, which answers 404."""
-    return message.type == "error" and "/_stcore/" not in message.location.get("url", "")
-
-
-@pytest.fixture()
-def tab(chromium):
-    """Opens a page and collects what its console says."""
-    pages, complaints = [], []
-
-    def opened(address: str, width: int = 1440, scheme: str = "light"):
-        page = chromium.new_page(viewport={"width": width, "height": 900}, color_scheme=scheme)
-        page.on("console", lambda message: complaints.append(message.text) if complains(message) else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        pages.append(page)
-        page.goto(address)
-        page.wait_for_selector(READY, timeout=60_000)
-        page.wait_for_selector('[data-testid="stVegaLiteChart"] .marks', timeout=60_000)
-        return page
-
-    opened.complaints = complaints
-    yield opened
-    for page in pages:
-        page.close()
+pytestmark = BROWSER
 
 
 def test_overview_draws_two_curves_and_two_graphs_without_a_complaint(server, tab):

@@ -9,8 +9,9 @@ import subprocess
 
 import pytest
 
-from tests.servers import READY
-from tests.ui.test_browser import chromium, pytestmark, server, tab  # noqa: F401  (fixtures and marks of all browser tests)
+from tests.servers import BROWSER, READY
+
+pytestmark = BROWSER
 
 ANSWER = 60_000  # ms: a rerun on a busy machine
 RUN = 300_000
@@ -37,7 +38,7 @@ def board(tmp_path):
     end_workers(str(store))
 
 
-def test_a_run_is_launched_watched_by_two_and_its_curve_is_there_after_a_refresh(board, chromium):  # noqa: F811
+def test_a_run_is_launched_watched_by_two_and_its_curve_is_there_after_a_refresh(board, chromium):
     first = chromium.new_page(viewport={"width": 1280, "height": 1000})
     first.goto(f"{board}/launch?{SMALL_PAIR}")
     first.get_by_role("button", name="Start", exact=True).click(timeout=ANSWER)
@@ -56,7 +57,7 @@ def test_a_run_is_launched_watched_by_two_and_its_curve_is_there_after_a_refresh
     second.close()
 
 
-def test_a_click_on_a_head_chooses_it_and_the_address_keeps_it(server, tab):  # noqa: F811
+def test_a_click_on_a_head_chooses_it_and_the_address_keeps_it(server, tab):
     page = tab(f"{server}/heads?pair=caprev.demo")
     head = page.locator('[class*="st-key-chart-graph"] svg .mark-text text', has_text="L1·H2").first
     head.wait_for(timeout=ANSWER)
@@ -74,7 +75,7 @@ def test_a_click_on_a_head_chooses_it_and_the_address_keeps_it(server, tab):  # 
     assert tab.complaints == []
 
 
-def test_an_address_opens_the_playground_at_a_token(server, tab):  # noqa: F811
+def test_an_address_opens_the_playground_at_a_token(server, tab):
     page = tab(f"{server}/playground")
     page.get_by_role("button", name="Next", exact=True).click(timeout=ANSWER)
     page.wait_for_url(lambda url: "token=2" in url or "step=2" in url, timeout=ANSWER)
@@ -82,7 +83,7 @@ def test_an_address_opens_the_playground_at_a_token(server, tab):  # noqa: F811
     again.get_by_text(re.compile("^Token 2: the model writes")).wait_for(timeout=ANSWER)
 
 
-def test_the_runs_table_opens_a_run_by_its_address(server, tab):  # noqa: F811
+def test_the_runs_table_opens_a_run_by_its_address(server, tab):
     page = tab(f"{server}/runs?run=1")
     page.get_by_role("button", name="All runs").click(timeout=ANSWER)
     page.wait_for_url(lambda url: "run=1" not in url, timeout=ANSWER)

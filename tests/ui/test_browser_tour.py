@@ -8,8 +8,9 @@ import zipfile
 
 import pytest
 
-from tests.servers import READY
-from tests.ui.test_browser import chromium, pytestmark, server, tab  # noqa: F401  (fixtures and marks of all browser tests)
+from tests.servers import BROWSER, READY
+
+pytestmark = BROWSER
 
 ANSWER = 30_000  # ms: a rerun on a busy machine
 CHARTS = '[data-testid="stVegaLiteChart"]'
@@ -21,7 +22,7 @@ def step(page, number: int) -> None:
 
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1280, 800)])
-def test_numbers_and_both_curves_are_in_the_first_window(server, tab, width, height):  # noqa: F811
+def test_numbers_and_both_curves_are_in_the_first_window(server, tab, width, height):
     page = tab(server, width)
     page.set_viewport_size({"width": width, "height": height})
     page.wait_for_function(f"document.querySelectorAll('{CHARTS} svg').length === 4", timeout=ANSWER)
@@ -35,7 +36,7 @@ def test_numbers_and_both_curves_are_in_the_first_window(server, tab, width, hei
     assert tab.complaints == []
 
 
-def test_the_tour_goes_by_keyboard_and_leaves_the_address_behind(server, tab):  # noqa: F811
+def test_the_tour_goes_by_keyboard_and_leaves_the_address_behind(server, tab):
     page = tab(f"{server}/?pair=caprev.demo&tour=1")
     step(page, 1)
     for key, number in (("ArrowRight", 2), (" ", 3), ("PageDown", 4), ("ArrowLeft", 3), ("PageUp", 2)):
@@ -64,7 +65,7 @@ def at_rest(page) -> float:
 
 @pytest.mark.parametrize("deep", [True, False], ids=["a link", "the key"])
 @pytest.mark.parametrize("mode", WINDOWS, ids=["presenting", "phone"])
-def test_the_shared_heads_are_in_sight_below_the_card(server, tab, mode, deep):  # noqa: F811
+def test_the_shared_heads_are_in_sight_below_the_card(server, tab, mode, deep):
     width, height = WINDOWS[mode]
     page = tab(f"{server}/?{mode}pair=add-carry.small&tour={6 if deep else 5}", width)
     page.set_viewport_size({"width": width, "height": height})
@@ -88,7 +89,7 @@ def test_the_shared_heads_are_in_sight_below_the_card(server, tab, mode, deep): 
     assert lit > 0.9 and dim < 0.5
 
 
-def test_the_page_stays_where_a_viewer_scrolls_it(server, tab):  # noqa: F811
+def test_the_page_stays_where_a_viewer_scrolls_it(server, tab):
     page = tab(f"{server}/?tour=6", 1280)
     assert (before := at_rest(page)) > 200
     page.mouse.move(640, 700)
@@ -97,7 +98,7 @@ def test_the_page_stays_where_a_viewer_scrolls_it(server, tab):  # noqa: F811
     assert at_rest(page) == pytest.approx(before - 200, abs=5)
 
 
-def test_keys_belong_to_what_is_typed_in_and_to_the_control_with_the_focus(server, tab):  # noqa: F811
+def test_keys_belong_to_what_is_typed_in_and_to_the_control_with_the_focus(server, tab):
     page = tab(f"{server}/?tour=2")
     step(page, 2)
     slider = page.locator(".st-key-quiet-threshold [role=slider], .st-key-quiet-threshold input").first
@@ -116,7 +117,7 @@ def test_keys_belong_to_what_is_typed_in_and_to_the_control_with_the_focus(serve
 
 
 @pytest.mark.parametrize(("width", "height"), [(1280, 720), (1920, 1080)])
-def test_presenter_mode_has_curves_of_two_fifths_of_the_window(server, tab, width, height):  # noqa: F811
+def test_presenter_mode_has_curves_of_two_fifths_of_the_window(server, tab, width, height):
     page = tab(f"{server}/?present=1", width, "dark")
     page.set_viewport_size({"width": width, "height": height})
     page.wait_for_function(f"document.querySelectorAll('{CHARTS} svg').length === 4", timeout=ANSWER)
@@ -135,7 +136,7 @@ def test_presenter_mode_has_curves_of_two_fifths_of_the_window(server, tab, widt
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_presenter_mode_is_large_and_left_by_escape_after_the_tour(server, tab, scheme):  # noqa: F811
+def test_presenter_mode_is_large_and_left_by_escape_after_the_tour(server, tab, scheme):
     page = tab(f"{server}/?present=1&tour=6", 1280, scheme)
     step(page, 6)
     assert not page.locator('[data-testid="stHeader"]').is_visible()
@@ -158,7 +159,7 @@ def test_presenter_mode_is_large_and_left_by_escape_after_the_tour(server, tab, 
     assert tab.complaints == []
 
 
-def test_the_share_button_shows_the_address_of_this_view(server, tab):  # noqa: F811
+def test_the_share_button_shows_the_address_of_this_view(server, tab):
     page = tab(f"{server}/?pair=caprev.demo&threshold=20")
     page.get_by_role("button", name="Share").click()
     address = page.get_by_label("Address of this view")
@@ -170,7 +171,7 @@ def test_the_share_button_shows_the_address_of_this_view(server, tab):  # noqa: 
     assert tab.complaints == []
 
 
-def test_each_chart_can_be_kept_as_svg_and_png_and_all_as_zip(server, tab, tmp_path):  # noqa: F811
+def test_each_chart_can_be_kept_as_svg_and_png_and_all_as_zip(server, tab, tmp_path):
     page = tab(f"{server}/?pair=caprev.demo", scheme="dark")
     page.get_by_role("button", name="Download", exact=True).click()
     kept = {}
@@ -196,7 +197,7 @@ def test_each_chart_can_be_kept_as_svg_and_png_and_all_as_zip(server, tab, tmp_p
     }
 
 
-def test_a_guess_is_drawn_and_revealed_beside_the_curve(server, tab):  # noqa: F811
+def test_a_guess_is_drawn_and_revealed_beside_the_curve(server, tab):
     page = tab(f"{server}/?pair=caprev.demo&predict=1")
     page.get_by_text("Gain and heads are shown after the reveal.").wait_for(timeout=ANSWER)
     page.wait_for_selector(READY)

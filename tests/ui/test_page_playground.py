@@ -191,10 +191,10 @@ def test_where_it_breaks_says_what_the_store_counted(shipped, monkeypatch):
     assert f"**{first.length} characters: " in words(app) and "the first wrong token is" in words(app)
 
 
-def test_damaged_weights_are_one_message(shipped, monkeypatch):
+def test_damaged_weights_are_one_message(own_shipped, monkeypatch):
     import sqlite3
 
-    with sqlite3.connect(shipped) as connection:
+    with sqlite3.connect(own_shipped) as connection:
         connection.execute("update checkpoints set weights = zeroblob(length(weights))")
-    app = opened(shipped, monkeypatch)
+    app = opened(own_shipped, monkeypatch)
     assert not app.exception and any("damaged" in error.value for error in app.error)

@@ -61,14 +61,14 @@ def test_every_word_and_every_facet_narrows_the_table(shipped):
     assert run_table.chosen(rows, "[(*", {}).empty, "a search is letters, not a pattern"
 
 
-def test_marks_decide_where_a_run_is_shown(shipped):
-    engine = open_store(str(shipped))
+def test_marks_decide_where_a_run_is_shown(own_shipped):
+    engine = open_store(str(own_shipped))
     assert tags.change_tags(engine, [1, 2], add=["star", "for, talk"]) == [1, 2]
     assert tags.change_tags(engine, [1, 2], add=["star"]) == [], "nothing to undo"
     tags.change_tags(engine, [2], add=["archived"])
     tags.change_tags(engine, [3], add=["deleted"])
     tags.set_note(engine, [1], "look at *this*")
-    rows = rows_of(shipped)
+    rows = rows_of(own_shipped)
     where = {show: set(run_table.chosen(rows, "", {}, show=show).run_id) for show in ("starred", "archived", "deleted")}
     assert where == {"starred": {1, 2}, "archived": {2}, "deleted": {3}}
     assert {1, 2, 3} & set(run_table.chosen(rows, "", {}).run_id) == {1}
@@ -104,11 +104,11 @@ def test_the_page_shows_all_runs_and_one_of_them(shipped, monkeypatch):
     assert not app.exception and f"{total} of {total} runs." in words(app)
 
 
-def test_a_run_has_its_star_its_note_and_its_other_pages(shipped, monkeypatch):
-    engine = open_store(str(shipped))
+def test_a_run_has_its_star_its_note_and_its_other_pages(own_shipped, monkeypatch):
+    engine = open_store(str(own_shipped))
     kept = checkpoints.list_checkpoints(engine)
     run_id = int(kept.run_id[(kept.arm == "co-trained") & (kept.task_group == "caprev")].max())
-    app = opened(shipped, monkeypatch, run=str(run_id))
+    app = opened(own_shipped, monkeypatch, run=str(run_id))
     seed = queries.run(engine, run_id).model_seed
     assert f"[Its heads](heads?pair=caprev.demo&side=together&seed={seed})" in words(app)
     assert f"[Play with it](playground?run={run_id})" in words(app)
@@ -119,7 +119,7 @@ def test_a_run_has_its_star_its_note_and_its_other_pages(shipped, monkeypatch):
     assert not app.exception and record.tags == ("star",) and record.notes == "look here"
     assert f"★ Run {run_id}" in words(app) and app.button(key="star").label == "Unstar"
     monkeypatch.setenv("LGT_READ_ONLY", "1")
-    locked = opened(shipped, monkeypatch, run=str(run_id))
+    locked = opened(own_shipped, monkeypatch, run=str(run_id))
     assert locked.button(key="star").disabled and not locked.text_input
 
 
@@ -140,10 +140,10 @@ def launched(sentence: str) -> tuple[str, str]:
     return address, words(app)
 
 
-def test_a_fork_opens_launch_with_the_very_pair_of_every_kind_of_run(shipped, monkeypatch):
+def test_a_fork_opens_launch_with_the_very_pair_of_every_kind_of_run(own_shipped, monkeypatch):
     """Launch then says that the run is there already: it knows runs by what they are."""
-    monkeypatch.setenv("LGT_DATABASE_URL", str(shipped))
-    engine = open_store(str(shipped))
+    monkeypatch.setenv("LGT_DATABASE_URL", str(own_shipped))
+    engine = open_store(str(own_shipped))
     free = custom_config(
         [TaskSpec("string_copy", "main", 3), TaskSpec("reverse", "auxiliary", 5), TaskSpec("mqar", "auxiliary", 5)],
         "demo", "strings", position="nope", seed=7,
@@ -154,7 +154,7 @@ def test_a_fork_opens_launch_with_the_very_pair_of_every_kind_of_run(shipped, mo
                custom_config(longer.tasks, "demo", "strings", seed=8)]  # fmt: skip
     for config in configs:
         run_id = writes.create_run(engine, config)
-        address, said = launched(words(opened(shipped, monkeypatch, run=str(run_id))))
+        address, said = launched(words(opened(own_shipped, monkeypatch, run=str(run_id))))
         assert f"[run {run_id}](runs?run={run_id})" in said, address
 
 
@@ -194,15 +194,15 @@ def test_an_empty_store_and_a_failed_run(tmp_path, monkeypatch):
     assert r"loss is \*nan\*" in words(app) and "line one\nline two" in words(app) and "<b>" not in words(app)
 
 
-def test_actions_change_marks_and_refuse_when_read_only(shipped, monkeypatch):
+def test_actions_change_marks_and_refuse_when_read_only(own_shipped, monkeypatch):
     from lgt.store.errors import StoreError
 
-    monkeypatch.setenv("LGT_DATABASE_URL", str(shipped))
+    monkeypatch.setenv("LGT_DATABASE_URL", str(own_shipped))
     assert actions.retag([1, 99999], add=["star"]) == [1]
     actions.note([1], "seen")
-    record = queries.run(open_store(str(shipped)), 1)
+    record = queries.run(open_store(str(own_shipped)), 1)
     assert record.tags == ("star",) and record.notes == "seen"
-    assert actions.delete([1]) == 1 and 1 not in set(rows_of(shipped).run_id)
+    assert actions.delete([1]) == 1 and 1 not in set(rows_of(own_shipped).run_id)
     monkeypatch.setenv("LGT_READ_ONLY", "1")
     for refused in (
         lambda: actions.retag([2], add=["star"]),
@@ -211,7 +211,7 @@ def test_actions_change_marks_and_refuse_when_read_only(shipped, monkeypatch):
     ):
         with pytest.raises(StoreError, match="LGT_READ_ONLY"):
             refused()
-    app = opened(shipped, monkeypatch)
+    app = opened(own_shipped, monkeypatch)
     assert not app.exception and "read-only" in words(app) and app.button(key="delete").disabled
 
 

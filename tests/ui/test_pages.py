@@ -87,13 +87,13 @@ def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped,
     assert app.error[0].value.startswith("--seeds: '4-1' is not accepted") and not app.exception
 
 
-def test_looking_at_waiting_runs_does_not_start_them(shipped, monkeypatch):
+def test_looking_at_waiting_runs_does_not_start_them(own_shipped, monkeypatch):
     calls = []
     monkeypatch.setattr("lgt.ui.actions.keep_worker_ready", lambda: calls.append("ready"))
-    opened("pages/launch.py", shipped, monkeypatch)
+    opened("pages/launch.py", own_shipped, monkeypatch)
     assert calls == ["ready"], "without waiting runs a worker may wait for the next"
-    writes.create_run(open_store(str(shipped)), group_config("caprev", "demo", seed=77))
-    app = opened("pages/launch.py", shipped, monkeypatch)
+    writes.create_run(open_store(str(own_shipped)), group_config("caprev", "demo", seed=77))
+    app = opened("pages/launch.py", own_shipped, monkeypatch)
     assert calls == ["ready"] and app.button(key="workers").label == "Start workers"
 
 
@@ -106,13 +106,13 @@ def asked(app, monkeypatch):
     return found
 
 
-def test_after_start_the_seed_stays_so_that_a_second_click_does_not_take_the_next_one(shipped, monkeypatch):
+def test_after_start_the_seed_stays_so_that_a_second_click_does_not_take_the_next_one(own_shipped, monkeypatch):
     monkeypatch.setattr("lgt.execution.worker_processes.ensure_workers", lambda *arguments: 0)
-    app = opened("pages/launch.py", shipped, monkeypatch)
-    seed, before = app.text_input(key="seeds").value, len(queries.runs(open_store(str(shipped))))
+    app = opened("pages/launch.py", own_shipped, monkeypatch)
+    seed, before = app.text_input(key="seeds").value, len(queries.runs(open_store(str(own_shipped))))
     app.button(key="start").click().run()
     assert app.button(key="start").disabled
-    assert len(queries.runs(open_store(str(shipped)))) == before + 2
+    assert len(queries.runs(open_store(str(own_shipped)))) == before + 2
     assert app.text_input(key="seeds").value == seed and "2 of 2 have been asked for before" in words(app)
 
 

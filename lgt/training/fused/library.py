@@ -1,4 +1,7 @@
-"""Compiles the C++ sources of this package once per machine and source, keeps the result on disk, and loads it."""
+"""Compiles the C++ sources of this package and loads the result, which is kept on disk.
+
+A machine compiles again only when the sources, the compiler or the processor have changed.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from lgt.core.paths import cache_directory, private_folder, user_id
 
 SOURCES = Path(__file__).parent
 FILES = ("matrix.hpp", "decoder.hpp", "step.cpp")
-# Sums may be reordered (so that they vectorise), but NaN and infinity keep their meaning: a diverged run must be seen.
+# The compiler may reorder sums (so that they vectorise). NaN and infinity keep their meaning, so that a loss which is
+# not finite is noticed.
 FLAGS = (
     "-O3", "-std=c++17", "-shared", "-fPIC", "-pthread",
     "-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros",
@@ -61,7 +65,7 @@ def machine_flags() -> tuple[str, ...]:
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled routines, or None where they cannot be had; then one line of the log says why."""
+    """The compiled code, or None where there is none; then one line of the log says why."""
     loaded, reason = attempt()
     if loaded is None:
         logger.warning("%s: training in plain PyTorch, several times slower", reason)
@@ -70,7 +74,7 @@ def library() -> ctypes.CDLL | None:
 
 @cache
 def attempt() -> tuple[ctypes.CDLL | None, str]:
-    """The compiled routines or None, and in a few words which compiler made them or why there are none.
+    """The compiled code or None, and in a few words which compiler made it or why there is none.
 
     Compiling takes a few seconds, once per machine, compiler and source.
     """
@@ -81,7 +85,7 @@ def attempt() -> tuple[ctypes.CDLL | None, str]:
         return _declared(ctypes.CDLL(str(_compiled(chosen)))), chosen
     except (OSError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", None) or str(error)
-        detail = detail.decode(errors="replace") if isinstance(detail, bytes) else detail  # as a time-out has it
+        detail = detail.decode(errors="replace") if isinstance(detail, bytes) else detail  # bytes after a time-out
         line = next((text for text in detail.splitlines() if "error" in text.lower()), detail.strip())
         return None, f"{chosen} cannot make the fused training step ({line.strip()[:200]})"
 
@@ -97,24 +101,24 @@ def _compiled(chosen: str) -> Path:
     for directory in (cache_directory(), Path(tempfile.gettempdir()) / f"length-transfer-lab-{user_id()}"):
         try:
             return _compile_into(directory, name, command)
-        except OSError:  # not ours alone, read-only, full
+        except OSError:  # not private, read-only or full
             continue
-    raise OSError(f"error: neither {cache_directory()} nor {tempfile.gettempdir()} is a place for compiled code")
+    raise OSError(f"error: neither {cache_directory()} nor {tempfile.gettempdir()} can hold compiled code")
 
 
 def _compile_into(directory: Path, name: str, command: list[str]) -> Path:
-    private_folder(directory)  # code that somebody else could have put there is not loaded
+    private_folder(directory)  # nobody else can write there, so the code that is loaded is ours
     if (directory / name).exists():
         return directory / name
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         made = Path(scratch) / name
         subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=True, timeout=COMPILE_SECONDS)
-        os.replace(made, directory / name)  # appears whole, whoever compiles at the same moment
+        os.replace(made, directory / name)  # another process that compiles too sees a whole file or none
     return directory / name
 
 
 def _processor() -> str:
-    """What tells processors apart for ``-march=native``: a cache on a shared disk serves different machines."""
+    """Name and features of the processor, which ``-march=native`` depends on: machines may share the cache's disk."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,5 @@
-"""The fused training step: its memory lives in flat tensors, the parameters of the decoder are views of one of them."""
+"""The fused training step. Parameters, gradient and optimizer memory are flat tensors; the decoder's parameters are
+views of the first."""
 
 from __future__ import annotations
 
@@ -11,26 +12,52 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lgt.core.config import TrainingConfig
+from lgt.core.config import ModelConfig, RunConfig, TrainingConfig
 from lgt.model.batch import Batch
 from lgt.model.decoder import NORM_EPSILON, Decoder
+from lgt.model.schedules import each_layer_once
 from lgt.training.fused.library import Rates, Shape, library
+
+ENCODINGS = ("rope", "nope")
+"""The positional encodings that the compiled code computes."""
+
+
+def unsupported(config: RunConfig, device: str = "cpu") -> str:
+    """Why the fused step cannot train a run on ``device``, such as ``model.schedule=twice``; empty where it can.
+
+    That the compiled code can be had is not part of it: :func:`lgt.training.fused.library.library` says so.
+    """
+    if device != "cpu":
+        return f"device {device}"
+    if config.training.precision != "float32":
+        return f"training.precision={config.training.precision}"
+    return unsupported_network(config.model)
+
+
+def unsupported_network(model: ModelConfig) -> str:
+    """What the compiled code cannot compute of a decoder of this shape, as in :func:`unsupported`."""
+    if model.position not in ENCODINGS:
+        return f"model.position={model.position}"
+    return "" if each_layer_once(model) else f"model.schedule={model.schedule}"
 
 
 class FusedStep:
     """Gradient and optimizer step of ``model`` (on the CPU, float32) in compiled code.
 
     The model's parameters become views of ``parameters``, so that the model can be measured at any time. ``gradient``,
-    ``momentum`` and ``variance`` are flat as well [parameters], in the order of ``model.named_parameters()``. Results
-    do not depend on the number of threads, which is PyTorch's. Raises RuntimeError where the compiled code is missing.
+    ``momentum`` and ``variance`` are flat as well [parameters], in the order of ``model.named_parameters()``. The
+    number of threads is PyTorch's; results do not depend on it. Raises RuntimeError where the compiled code is missing
+    or does not support the model.
     """
 
     machinery = "fused"
 
     def __init__(self, model: Decoder, training: TrainingConfig) -> None:
-        loaded = library()
-        if loaded is None:
-            raise RuntimeError("the fused step is not available; ask lgt.training.fused.library.library() first")
+        loaded, reason = library(), unsupported_network(model.config)
+        if loaded is None or reason:
+            raise RuntimeError(
+                f"the fused step is not available ({reason or 'no compiled code'}); ask supports() first"
+            )
         self.library, self.training, self.done = loaded, training, 0
         shape = model.config
         self.handle = loaded.lgt_create(
@@ -45,6 +72,12 @@ class FusedStep:
             raise RuntimeError("lgt/fused/decoder.hpp and lgt/model/decoder.py disagree about the decoder's parameters")
         self.gradient = torch.zeros_like(self.parameters)
         self.momentum, self.variance = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
+
+    @staticmethod
+    def supports(config: RunConfig, device: str = "cpu") -> bool:
+        """Whether the fused step can train this run on ``device``: nothing is :func:`unsupported`, and the compiled
+        code can be had, which is compiled by this call if it was not before."""
+        return not unsupported(config, device) and library() is not None
 
     def step(self, batch: Batch, factor: float) -> float:
         """One optimizer step at ``factor`` times the base rates; returns the loss before it (nats per scored token)."""
@@ -63,7 +96,7 @@ class FusedStep:
         self.done = step
 
     def gradients(self, batch: Batch) -> float:
-        """Leave the loss's gradient in ``gradient``; returns the loss."""
+        """Write the gradient of the loss to ``gradient``; returns the loss."""
         tokens, targets, starts = packed(batch)
         return float(
             self.library.lgt_gradients(
@@ -87,7 +120,7 @@ class FusedStep:
 
 
 def flattened(model: Decoder) -> Tensor:
-    """All parameters of ``model`` in one float32 tensor, of which they become views."""
+    """All parameters of ``model`` in one float32 tensor; the model's parameters become views of it."""
     parameters = list(model.parameters())
     flat = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
     pieces = torch.split(flat, [parameter.numel() for parameter in parameters])
@@ -97,8 +130,8 @@ def flattened(model: Decoder) -> Tensor:
 
 
 def packed(batch: Batch) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-    """The batch without padding: tokens [N] that have a successor, and that successor [N] where it is scored, else -1;
-    sequence i is ``starts[i]`` to ``starts[i + 1]`` [B + 1]."""
+    """The batch without padding: the tokens [N] that have a next token; that next token [N] where it is scored, else
+    -1; and ``starts`` [B + 1]: sequence i is ``starts[i]`` to ``starts[i + 1]``."""
     tokens = batch.tokens.numpy()
     inputs = batch.present.numpy()[:, 1:]  # a token is an input when the next one exists
     targets = np.where(batch.scored.numpy()[:, 1:], tokens[:, 1:], -1)

@@ -9,8 +9,8 @@ import streamlit as st
 
 from lgt.charts import ablation_maps, attention_pattern, knock_out_strip, sharing_graph
 from lgt.core.config import Arm, RunConfig
+from lgt.core.records import Head
 from lgt.metrics.by_seed import transfer_by_seed
-from lgt.metrics.head_sharing import Head
 from lgt.metrics.maps import mean_map
 from lgt.metrics.zones import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION
 from lgt.recipes.labels import ARM_TITLES, head_name

@@ -10,6 +10,7 @@ from dataclasses import fields
 import streamlit as st
 
 from lgt.core.checks import ConfigError
+from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm, RunConfig
 from lgt.experiments.entries import parse_seeds
 from lgt.metrics.durations import expected_seconds
@@ -40,7 +41,7 @@ def choose() -> list[RunConfig]:
         group = pair_form.choose_group(panels.FAVOURITES[-1])
     preset = middle.selectbox("Preset", list(PRESETS), key="preset", bind="query-params", help=preset_help())
     with right:
-        positions = pair_form.POSITIONS
+        positions = POSITIONS.by_title()
         position = positions[address.segments("Positional encoding", list(positions), default="rotary", key="position")]
     with left:
         specs = pair_form.choose_specs(group, preset)

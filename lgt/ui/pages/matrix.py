@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from lgt.charts import transfer_matrix
+from lgt.core.choices import POSITIONS
 from lgt.metrics.by_seed import gain_row
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS
@@ -20,7 +21,6 @@ LEAD = (
     "Which longer task lifts which shorter one? A cell is a pair; its number is what training together adds to the "
     "main task at lengths it never saw."
 )
-POSITIONS = {"rotary": "rope", "none": "nope"}
 NO_COURSE = pd.DataFrame(columns=["seed"])
 
 
@@ -67,8 +67,7 @@ def missing(preset: str, position: str) -> None:
     absent = [group for key, group in GROUPS.items() if key not in there]
     if not absent:
         return
-    words = {name: word for word, name in POSITIONS.items()}
-    choice = f"preset={preset}&position={words[position]}"
+    choice = f"preset={preset}&position={POSITIONS.title(position)}"
     links = (f"[{group.title}](launch?group={group.key}&{choice})" for group in absent)
     st.markdown("**Empty cells, run one:** " + " · ".join(links))
 
@@ -107,9 +106,8 @@ def main() -> None:
     with left:
         preset = address.segments("Preset", presets, default=usual, key="preset")
     with right:
-        position = POSITIONS[
-            address.segments("Positional encoding", list(POSITIONS), default="rotary", key="position")
-        ]  # fmt: skip
+        positions = POSITIONS.by_title()
+        position = positions[address.segments("Positional encoding", list(positions), default="rotary", key="position")]
     rows = rows_of(preset, position)
     draw(transfer_matrix, rows, frame.theme(), key="matrix")
     missing(preset, position)

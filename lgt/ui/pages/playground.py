@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from lgt.charts import answer_row, attention_map, maze_picture
-from lgt.charts.accuracy import UNITS
 from lgt.core.config import RunConfig
 from lgt.metrics.failures import first_failure
 from lgt.metrics.maps import strongest_head
 from lgt.store.queries import RunRecord
 from lgt.tasks import TASKS
 from lgt.tasks.base import Task
-from lgt.tasks.prompts import Prompt, drawn, longest
+from lgt.tasks.prompts import Prompt, drawn, longest, maze_of
 from lgt.tasks.vocabulary import decode
 from lgt.ui import address, data, frame, panels, prompt_fields
 from lgt.ui import playground as play
@@ -55,12 +54,10 @@ def choose_run(runs: dict[int, str]) -> int:
 def as_read(scene: Scene) -> None:
     """How the model sees the prompt, in which zone it is, and whether it can be known from training."""
     body = decode(scene.prompt.body)
-    if scene.task.family == "arithmetic":
-        st.markdown(f"{scene.task.summary} The model reads the least significant digit first: `{body}`")
-    elif scene.task.family == "strings":
-        st.markdown(f"{scene.task.summary} The model reads `{body}`")
+    if scene.task.fields:
+        st.markdown(f"{scene.task.summary} {scene.task.reading} `{body}`")
     else:
-        with st.expander("The maze as the model reads it"):
+        with st.expander(scene.task.reading):
             st.code(body, language=None, wrap_lines=True)
     seen = scene.prompt.length <= play.spec_of(scene.config, scene.task.name).training_length
     known = (
@@ -204,7 +201,7 @@ def where_it_breaks(scene: Scene) -> None:
     st.subheader("Where it breaks", anchor=False)
     accuracy = data.read_accuracy([scene.run.id])
     rows = accuracy[accuracy.task == scene.task.name]
-    unit = UNITS[scene.task.family]
+    unit = scene.task.unit
     if rows.empty:
         st.caption("This run has no measured accuracy of this task.")
         return
@@ -276,7 +273,7 @@ def play_with(scene: Scene) -> None:
     """Answer, steps, heads and attention of one prompt."""
     as_read(scene)
     clean = play.answered(scene.run.id, scene.prompt)
-    maze, top = st.columns([2, 3], gap="large") if scene.task.family == "mazes" else (None, st.container())
+    maze, top = st.columns([2, 3], gap="large") if maze_of(scene.prompt) else (None, st.container())
     picture, steps = top.container(), top.container()
     attention, board = st.columns([4, 1], gap="large")
     with board:
@@ -302,7 +299,7 @@ def play_with(scene: Scene) -> None:
 def opening_step(scene: Scene, live: play.Live) -> int:
     """Where the walk through the answer starts: at the first mistake; of a maze that is right, at the end."""
     asked = play.asked_places(scene.prompt)
-    return play.first_wrong(scene.prompt, live.answer) or asked[-1 if scene.task.family == "mazes" else 0]
+    return play.first_wrong(scene.prompt, live.answer) or asked[-1 if maze_of(scene.prompt) else 0]
 
 
 def render() -> None:

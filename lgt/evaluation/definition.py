@@ -1,0 +1,175 @@
+"""Every measurement by its definition, for any network: one hook point, one head, one choice at a time.
+
+Slow and straightforward. :mod:`lgt.evaluation.forward` is faster and gives the same numbers for the networks that it
+supports (tested); all others are measured here. Only :class:`lgt.model.network.Network` is used.
+
+A layer may be applied several times in a pass. Its head is then replaced at each use by the head's mean at that use,
+and the attention pattern of a head is its mean over the uses [D]. So every result has one entry per (layer, head).
+
+Shapes: B examples, R examples of a pass, T positions, W width, H heads, dh channels per head.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import cycle
+
+import torch
+from torch import Tensor
+
+from lgt.core.notices import warn_once
+from lgt.core.records import Head
+from lgt.evaluation.passes import Pass, evaluating, tokens_per_pass, whole
+from lgt.model.batch import Batch
+from lgt.model.decoder import Decoder
+from lgt.model.hooks import Edit, edited, recorded
+from lgt.model.network import Network, has_edits
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class AblationMap:
+    """``accuracy_drop`` and ``loss_rise`` [layers, heads]: unablated minus ablated exact match (a share of examples,
+    positive = the head matters) and ablated minus unablated answer-token cross-entropy (nats), over ``examples``."""
+
+    accuracy_drop: Tensor
+    loss_rise: Tensor
+    examples: int
+
+
+def say_slow(network: Network) -> None:
+    """Log, once for each kind of network, that its measurements take the slow way."""
+    kind = f"networks of type {type(network).__name__}"
+    if isinstance(network, Decoder):
+        kind = f"networks with model.position={network.config.position}, model.schedule={network.config.schedule}"
+    warn_once(logger, f"{kind}: no fast evaluation, measured hook by hook, many times slower")
+
+
+def answer_scores(
+    network: Network, batch: Batch, off: Mapping[Head, Tensor] | None = None
+) -> tuple[Tensor, Tensor]:  # fmt: skip
+    """Per example of ``batch``: exact match [B] (bool) and mean cross-entropy over its scored tokens [B] (nats).
+
+    ``off``: heads with what they put out instead, see :func:`replaced`. While a hook point is edited by somebody else,
+    all rows go through in one pass: such an edit may be meant for all of them, in order.
+    """
+    size = batch.tokens.numel() if has_edits(network) else tokens_per_pass(batch.tokens.device)
+    with evaluating(network), replaced(network, off or {}):
+        scores = [_scores(network, part) for part in whole(batch, size)]
+    matches, losses = zip(*scores, strict=True)
+    return torch.cat(matches), torch.cat(losses)
+
+
+def _scores(network: Network, part: Pass) -> tuple[Tensor, Tensor]:
+    logits = network.logits(part.at_scored(network.residual(part.tokens)))
+    return part.matches(logits), part.losses(logits)
+
+
+def ablation_map(network: Network, batch: Batch) -> AblationMap:
+    """The map of one task at one length, over all examples of ``batch``: each head replaced in turn."""
+    match, loss = answer_scores(network, batch)
+    drop = torch.zeros(network.layer_count, network.head_count)
+    rise = torch.zeros_like(drop)
+    for head, means in mean_outputs(network, batch).items():
+        ablated_match, ablated_loss = answer_scores(network, batch, {head: means})
+        drop[head] = match.float().mean() - ablated_match.float().mean()
+        rise[head] = (ablated_loss - loss).mean()
+    return AblationMap(drop, rise, len(batch))
+
+
+def correct_without(network: Network, batch: Batch, choices: Sequence[Collection[Head]]) -> list[int]:
+    """Number of examples of ``batch`` that are answered exactly, for each choice of heads to knock out."""
+    means = mean_outputs(network, batch)
+    return [int(answer_scores(network, batch, {head: means[head] for head in choice})[0].sum()) for choice in choices]
+
+
+def mean_patterns(network: Network, batch: Batch) -> Tensor:
+    """Attention patterns averaged over the batch, [layers, H, T, T], without the last token, which predicts nothing."""
+    parts = whole(batch, tokens_per_pass(batch.tokens.device))
+    totals = []
+    with evaluating(network):
+        for part in parts:
+            _, uses = with_patterns(network, part.tokens)
+            totals.append(torch.stack([torch.stack(values).mean(0).sum(0) for values in uses]))
+    return torch.stack(totals).sum(0) / len(batch)
+
+
+def with_patterns(network: Network, tokens: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
+    """Final residual stream [R, T, W] of tokens [R, T], and for each layer its attention patterns [R, H, T, T], one for
+    each use of the layer."""
+    with ExitStack() as stack:
+        hooks = [network.pattern_hook(layer) for layer in range(network.layer_count)]
+        found = [stack.enter_context(recorded(hook)) for hook in hooks]
+        return network.residual(tokens), found
+
+
+def mean_outputs(network: Network, batch: Batch) -> dict[Head, Tensor]:
+    """What each head puts out on average over ``batch``, [uses, T, dh]: for every use of its layer and every position
+    the mean over the examples that have a token there."""
+    parts = whole(batch, tokens_per_pass(batch.tokens.device))
+    heads = [(layer, head) for layer in range(network.layer_count) for head in range(network.head_count)]
+    present = [batch.present[part.rows, : part.tokens.shape[1]] for part in parts]
+    with evaluating(network):
+        return means_of(network, [part.tokens for part in parts], present, heads)
+
+
+def means_of(
+    network: Network, parts: Sequence[Tensor], present: Sequence[Tensor], heads: Collection[Head]
+) -> dict[Head, Tensor]:
+    """Mean outputs [uses, T, dh] of ``heads`` over examples in several parts, the longest first.
+
+    ``parts``: tokens [R, T] of each part. ``present``: [R, T] (bool), which of them are tokens of the example.
+    """
+    layers = sorted({layer for layer, _ in heads})
+    found: dict[int, list[list[Tensor]]] = {layer: [] for layer in layers}  # [part][use]: [R, H, T, dh]
+    for part in parts:
+        with ExitStack() as stack:
+            records = {layer: stack.enter_context(recorded(network.head_hook(layer))) for layer in layers}
+            network.residual(part)
+        for layer, values in records.items():
+            found[layer].append(values)
+    return {
+        (layer, head): torch.stack(
+            [position_means([use[:, head] for use in uses], present) for uses in zip(*found[layer], strict=True)]
+        )
+        for layer, head in heads
+    }
+
+
+def position_means(values: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:
+    """Mean [T, W] at each position over the rows that have a token there, of rows in several parts, the longest first.
+
+    ``values``: for each part [R, T, W]. ``present``: for each part [R, T] (bool).
+    """
+    total, count = torch.zeros_like(values[0][0]), torch.zeros_like(values[0][0, :, :1])
+    for part, there in zip(values, present, strict=True):
+        weight = there[..., None].to(part.dtype)
+        total[: part.shape[1]] += (part * weight).sum(0)
+        count[: part.shape[1]] += weight.sum(0)
+    return total / count.clamp(min=1)
+
+
+@contextmanager
+def replaced(network: Network, means: Mapping[Head, Tensor]) -> Iterator[None]:
+    """Inside the block each head of ``means`` puts out its replacement [uses, T or more, dh], that of the first use of
+    its layer at the first use, and so on; every pass starts again with the first."""
+    with ExitStack() as stack:
+        for (layer, head), values in means.items():
+            stack.enter_context(edited(network.head_hook(layer), _replacing(head, values)))
+        yield
+
+
+def _replacing(head: int, means: Tensor) -> Edit:
+    """An edit of head outputs [B, H, T, dh]: ``head`` puts out ``means`` [uses, T or more, dh] in every row."""
+    uses = cycle(means)
+
+    def edit(value: Tensor) -> Tensor:
+        value = value.clone()
+        value[:, head] = next(uses)[: value.shape[2]]
+        return value
+
+    return edit

@@ -1,0 +1,57 @@
+"""Positional encodings, one file each. ``rope`` and ``nope`` are built in; :func:`register` adds another.
+
+Only the decoder in :mod:`lgt.model.decoder` computes every encoding. Faster code (the fused training step, the passes
+of :mod:`lgt.evaluation`, ensembles) names the encodings it supports and is not used for others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from lgt.core.checks import ConfigError
+from lgt.core.choices import POSITIONS, Choice
+from lgt.core.config import ModelConfig
+from lgt.model.positions.base import Encoding
+from lgt.model.positions.nope import Nope
+from lgt.model.positions.rope import Rope
+
+__all__ = ["Encoding", "encoding_named", "learned_parameters", "register", "registered"]
+
+_ENCODINGS: dict[str, type[Encoding]] = {encoding.name: encoding for encoding in (Rope, Nope)}
+
+
+def encoding_named(name: str) -> type[Encoding]:
+    """The encoding with this name. Raises ConfigError naming the known ones."""
+    if name not in _ENCODINGS:
+        raise ConfigError(POSITIONS.path, name, "one of " + ", ".join(_ENCODINGS))
+    return _ENCODINGS[name]
+
+
+def register(encoding: type[Encoding]) -> type[Encoding]:
+    """Make ``encoding`` a value of ``model.position``; returns it, so that this can decorate the class.
+
+    Raises ConfigError for a name or title that is taken.
+    """
+    POSITIONS.add(Choice(encoding.name, encoding.title))
+    _ENCODINGS[encoding.name] = encoding
+    return encoding
+
+
+@contextmanager
+def registered(encoding: type[Encoding]) -> Iterator[type[Encoding]]:
+    """:func:`register` inside the block only, for tests."""
+    register(encoding)
+    try:
+        yield encoding
+    finally:
+        del _ENCODINGS[encoding.name]
+        POSITIONS.remove(encoding.name)
+
+
+def learned_parameters(config: ModelConfig) -> int:
+    """Number of parameters of the encoding of ``config`` itself; no memory is taken for them."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in encoding_named(config.position)(config).parameters())

@@ -1,0 +1,77 @@
+"""Mutation run: change the code in every small way, one at a time, and count how many changes the tests notice.
+
+``make mutants`` runs it over every package below, ``make mutants ONLY=metrics`` over one. It works in a copy under
+``build/mutants``, which keeps what is known: a run that was broken off goes on, and only changed functions run again.
+What survived and why is in docs/MUTANTS.md.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+PACKAGES: dict[str, tuple[list[str], list[str]]] = {
+    "core": (["lgt/core/*"], ["tests/core", "tests/recipes", "tests/tasks/test_sampling.py"]),
+    "tasks": (["lgt/tasks/*"], ["tests/tasks"]),
+    "recipes": (["lgt/recipes/*"], ["tests/recipes", "tests/core"]),
+    "metrics": (["lgt/metrics/*"], ["tests/metrics"]),
+    "evaluation": (["lgt/evaluation/*"], ["tests/evaluation", "tests/training/test_counts.py"]),
+    "store": (["lgt/store/*"], ["tests/store"]),
+    "experiments": (["lgt/experiments/*"], ["tests/experiments", "tests/metrics"]),
+}
+"""By package: the files whose code is changed, and the tests that should notice."""
+COPIED = ("lgt", "tests", "pages", "docs", "benchmarks", "app.py", "results.db", "pyproject.toml", "requirements.txt",
+          "README.md")  # fmt: skip
+CONFIG = """
+
+[tool.mutmut]
+source_paths = ["lgt"]
+only_mutate = {only}
+do_not_mutate = ["lgt/store/migrations/*"]
+also_copy = {copied}
+pytest_add_cli_args_test_selection = {tests}
+pytest_add_cli_args = ["-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", "not postgresql"]
+"""
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+"""A child that is forked while another thread holds a lock of the library would wait for ever."""
+
+
+def prepared(package: str) -> Path:
+    """The folder with a copy of the code and the configuration of the run for ``package``."""
+    only, tests = PACKAGES[package]
+    folder = ROOT / "build" / "mutants" / package
+    for name in COPIED:
+        source, target = ROOT / name, folder / name
+        if source.is_dir():
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            shutil.copy(source, target)
+    found = [path for path in tests if (ROOT / path).exists()]
+    text = CONFIG.format(only=json.dumps(only), copied=json.dumps(COPIED), tests=json.dumps(found))
+    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + text)
+    return folder
+
+
+def run(package: str) -> None:
+    """Run the mutants of ``package``; print the survivors and the counts."""
+    folder, environment = prepared(package), os.environ | ONE_THREAD
+    mutmut = [sys.executable, "-m", "mutmut"]
+    with open(folder / "log.txt", "w") as log:
+        subprocess.run([*mutmut, "run", "--max-children", "1"], cwd=folder, env=environment, stdout=log, check=False)
+    subprocess.run([*mutmut, "results"], cwd=folder, env=environment, check=True)
+    subprocess.run([*mutmut, "export-cicd-stats"], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+    counts = json.loads((folder / "mutants" / "mutmut-cicd-stats.json").read_text())
+    noticed = counts["killed"] + counts["timeout"]
+    print(f"{package}: {noticed} of {counts['total']} noticed ({noticed / max(counts['total'], 1):.1%})", counts)
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:] or PACKAGES:
+        run(name)
