@@ -126,6 +126,15 @@ def test_the_task_and_the_group_are_seen_on_the_pages(which, address, says, rota
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("which", ["overview", "explore", "heads", "matrix", "playground", "runs"])
+def test_without_the_extension_every_page_says_what_it_leaves_out(which, rotate_store, monkeypatch):
+    _, store = rotate_store
+    app = opened(which, store, monkeypatch, **({"run": "1"} if which == "runs" else {}))
+    assert not app.exception and not app.error, [error.value for error in app.error]
+    assert "Pairs with these tasks are left out: rotate." in words(app)
+
+
+@pytest.mark.slow
 def test_commands_know_the_task_and_the_group(rotate_store):
     named, store = rotate_store
     assert "rotate" in lgt("tasks", "--json", named=named, store=store)
