@@ -21,6 +21,7 @@ from lgt.recipes.settings import Setting
 from lgt.store import checkpoints, live, queries
 from lgt.store.comparisons import Comparison, comparisons
 from lgt.store.engine import Engine, database_file, database_url, migrate_if_older, open_store
+from lgt.tasks import TASKS
 
 T = TypeVar("T")
 
@@ -101,8 +102,15 @@ def _current(read: Callable[..., T], *arguments: object) -> T:
 
 
 def read_comparisons() -> dict[Setting, Comparison]:
-    """Every comparison of the store (see :mod:`lgt.store.comparisons`), in the order of lists; none without a store."""
-    return _current(_comparisons) if exists() else {}
+    """Every comparison of known tasks (:mod:`lgt.store.comparisons`), in the order of lists; none without a store."""
+    found = _current(_comparisons) if exists() else {}
+    return {setting: one for setting, one in found.items() if all(spec.task in TASKS for spec in one.config.tasks)}
+
+
+def unknown_tasks() -> list[str]:
+    """Tasks of the store's comparisons that this process does not know, by name: their extension is not loaded."""
+    found = _current(_comparisons) if exists() else {}
+    return sorted({spec.task for one in found.values() for spec in one.config.tasks} - set(TASKS))
 
 
 def read_accuracy(run_ids: list[int], step: queries.Steps = "final") -> pd.DataFrame:
