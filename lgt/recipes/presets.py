@@ -22,6 +22,7 @@ from lgt.core.config import (
     TaskSpec,
     TrainingConfig,
 )
+from lgt.core.transfer_length import transfer_length
 from lgt.recipes.groups import GROUPS, TaskGroup, group_named
 
 
@@ -189,7 +190,7 @@ def _config(
         group=group,
         arm="co-trained" if len(tasks) > 1 else "alone-same-steps",
         preset=preset.name,
-        transfer_length=longest if longest > main_length else None,
+        transfer_length=transfer_length(main_length, (spec.training_length for spec in tasks if spec.role != "main")),
         options=recipe.options,
         model=replace(recipe.model, position=position),
         training=recipe.training,

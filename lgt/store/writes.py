@@ -17,6 +17,7 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, text, u
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
+from lgt.core.transfer_length import transfer_length
 from lgt.recipes.limits import check_limits, limits, variable
 from lgt.store import blobs, leases
 from lgt.store.engine import write_transaction
@@ -138,10 +139,10 @@ def run_values(config: RunConfig) -> dict[str, Any]:
 
 def task_values(config: RunConfig, run_id: int) -> list[dict[str, Any]]:
     """The rows of ``run_tasks`` for ``config``. Where it names no La, La is the longest auxiliary's, by definition."""
-    longest = max((spec.training_length for spec in config.auxiliaries), default=0)
-    longer = longest if longest > config.main.training_length else None
-    transfer_length = config.transfer_length if config.transfer_length is not None else longer
-    return [asdict(spec) | {"run_id": run_id, "transfer_length": transfer_length} for spec in config.tasks]
+    length = config.transfer_length
+    if length is None:
+        length = transfer_length(config.main.training_length, (spec.training_length for spec in config.auxiliaries))
+    return [asdict(spec) | {"run_id": run_id, "transfer_length": length} for spec in config.tasks]
 
 
 def record_progress(
