@@ -228,7 +228,7 @@ def ended_seeds(engine: Engine) -> list[int]:
 def final_accuracy(engine: Engine) -> pd.DataFrame:
     """Of every finished run the main task's mean exact match (a share) after its last step, over lengths.
 
-    Columns ``run_id``, ``trained`` (lengths up to Lm) and ``transfer`` (Lm < length <= La; missing without La).
+    Columns ``run_id``, ``trained`` and ``transfer`` (or missing), equal to :class:`lgt.metrics.run_curves.RunCurves`.
     """
     share = Accuracy.correct * 1.0 / Accuracy.total
     inside = Accuracy.length <= RunTask.training_length
