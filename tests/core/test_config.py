@@ -12,7 +12,8 @@ import pytest
 from lgt.core.checks import ConfigError
 from lgt.core.config import Arm, RunConfig, TaskSpec, check_transfers, with_setting
 from lgt.core.seeding import generator, stream_seed
-from lgt.experiments.entries import EXPERIMENTS, parse_seeds
+from lgt.experiments.entries import EXPERIMENTS
+from lgt.experiments.seeds import parse_seeds
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS, baseline, group_config
 from lgt.tasks import TASKS, check_run
