@@ -16,6 +16,7 @@ from typer.exceptions import TyperException
 
 from lgt.cli import runs as cli_runs
 from lgt.cli.bench import bench
+from lgt.cli.dashboard import app as dashboard
 from lgt.cli.options import AsJson, Database, open_database, show_rows, whole_number
 from lgt.core import extensions
 from lgt.core.checks import ConfigError, check_choice
@@ -30,7 +31,7 @@ app = typer.Typer(
 )
 for command in (
     cli_runs.train, cli_runs.submit, cli_runs.worker, cli_runs.experiment, cli_runs.claims, cli_runs.report,
-    cli_runs.runs, cli_runs.show, cli_runs.attribute, cli_runs.cancel, cli_runs.retry, bench,
+    cli_runs.runs, cli_runs.show, cli_runs.attribute, cli_runs.cancel, cli_runs.retry, bench, dashboard,
 ):  # fmt: skip
     app.command()(command)
 

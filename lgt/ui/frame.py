@@ -17,8 +17,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from lgt.charts.palette import DARK, LIGHT, Theme
 from lgt.recipes.labels import id_ranges
 from lgt.store.errors import StoreError
-from lgt.ui import downloads as handout
-from lgt.ui import drawing, look
+from lgt.ui import downloads, drawing, look, navigation
 
 FIRST_COMMAND = ".venv/bin/python -m lgt train --group caprev --preset demo"
 FIRST_PAIR = {"group": "caprev", "preset": "demo"}
@@ -67,9 +66,9 @@ def page(title: str, lead: str, name: str = "") -> Iterator[None]:
     with error_boundary(title):
         yield
         with take:
-            handout.share(key="share")
+            downloads.share(key="share")
             stem = f"lgt-{(name or title).lower().replace(' ', '-')}"
-            handout.downloads(stem=stem, background=theme().surface, key="download")
+            downloads.downloads(stem=stem, background=theme().surface, key="download")
 
 
 @contextmanager
@@ -111,7 +110,7 @@ def empty_store() -> None:
         icon=":material/science:",
     )
     if st.button("Train the first pair", type="primary", icon=":material/play_circle:", key="first-pair"):
-        st.switch_page("pages/launch.py", query_params=FIRST_PAIR)
+        st.switch_page(navigation.link_target("launch"), query_params=FIRST_PAIR)
     st.caption("Or in a terminal:")
     st.code(FIRST_COMMAND, language="bash", wrap_lines=True)
     st.caption("Then the same with `--main-only` for the comparison, and reload this page.")

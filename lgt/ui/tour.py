@@ -8,7 +8,7 @@ import streamlit as st
 
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.settings import Setting
-from lgt.ui import address, frame, keyboard, look, panels
+from lgt.ui import address, frame, keyboard, look, navigation, panels
 from lgt.ui.story import REVEAL, STEPS, Step
 
 PARTS = ("alone", "together", "gain", "heads", "heads-alone", "heads-together")
@@ -65,9 +65,10 @@ def links(setting: Setting) -> None:
     series = {"series": ",".join(f"{name}.{arm}" for arm in ("co-trained", "alone-same-steps"))}
     launch = {"group": setting.group, "preset": setting.preset} if setting.group in GROUPS else {}
     with st.container(horizontal=True):
-        st.page_link("pages/explore.py", label="Explore its runs", icon=":material/stacked_line_chart:",
+        st.page_link(navigation.link_target("explore"), label="Explore its runs", icon=":material/stacked_line_chart:",
                      query_params=series)  # fmt: skip
-        st.page_link("pages/launch.py", label="Train it yourself", icon=":material/play_circle:", query_params=launch)
+        st.page_link(navigation.link_target("launch"), label="Train it yourself", icon=":material/play_circle:",
+                     query_params=launch)  # fmt: skip
 
 
 def buttons(number: int) -> None:

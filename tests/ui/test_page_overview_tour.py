@@ -269,11 +269,11 @@ def test_only_a_pair_that_a_figure_asks_about_has_a_verdict(shipped, monkeypatch
 @pytest.mark.parametrize("path", sorted((ROOT / "pages").glob("[!l]*.py")), ids=lambda path: path.stem)
 def test_every_page_without_results_leads_to_the_launch_page(path, tmp_path, monkeypatch):
     switches = []
-    monkeypatch.setattr("streamlit.switch_page", lambda page, query_params: switches.append((page, query_params)))
+    monkeypatch.setattr("streamlit.switch_page", lambda page, query_params: switches.append((page.url_path, query_params)))
     app = opened(f"pages/{path.name}", tmp_path / "empty.db", monkeypatch)
     assert "No finished runs of a task pair yet" in words(app) and not switches
     app.button(key="first-pair").click().run()
-    assert not app.exception and switches == [("pages/launch.py", {"group": "caprev", "preset": "demo"})]
+    assert not app.exception and switches == [("launch", {"group": "caprev", "preset": "demo"})]
 
 
 @pytest.mark.parametrize("value", ["", "0", "8", "-1", "two", "1e0", "٣", "x" * 3000])
