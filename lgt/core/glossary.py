@@ -1,4 +1,5 @@
-"""The project's terms, each defined in one sentence. ``docs/GLOSSARY.md`` and the help texts of the pages come from here."""
+"""The project's terms, each defined in one sentence. ``docs/GLOSSARY.md`` and the help texts of the pages come from
+here."""
 
 from __future__ import annotations
 
@@ -52,8 +53,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         "transfer accuracy": "The exact match of the main task, averaged over the lengths of the transfer region.",
         "transfer gain": "The transfer accuracy of the co-trained run minus that of its baseline with the same seed.",
         "generalization gap": (
-            "The mean distance between the curve of the main task and those of its auxiliary tasks, up to the greater "
-            "training length; 0 means the same curve, and two tasks that both fail also give 0."
+            "The mean distance between the main task's curve and those of its auxiliary tasks, up to the greater "
+            "training length; 0 means equal curves, also where all tasks fail."
         ),
         "band": "The shaded area around a curve: the range over seeds or an interval, named in the chart.",
         "interval": (

@@ -10,6 +10,12 @@ from lgt.tasks.mazes import MAZES
 from lgt.tasks.strings import STRINGS
 
 TASKS: dict[str, Task] = {task.name: task for task in (*ARITHMETIC, *STRINGS, *MAZES)}
+_UNITS = {"arithmetic": "digits", "strings": "characters", "mazes": "nodes"}
+
+
+def unit(task: str) -> str:
+    """The unit in which the lengths of a task are counted, in the plural, such as ``digits``."""
+    return _UNITS[TASKS[task].family] if task in TASKS else "task units"
 
 
 def task_named(name: str) -> Task:

@@ -85,9 +85,7 @@ def link_target(name: str) -> st.Page:
     page = PAGES[name]
     script = _scripts / f"{name}.py" if _scripts else None
     source = script if script is not None and script.is_file() else partial(_draw, page)
-    return st.Page(
-        source, title=page.title, icon=page.icon, url_path=page.name, default=page.name == next(iter(PAGES))
-    )
+    return st.Page(source, title=page.title, icon=page.icon, url_path=page.name, default=page.name == next(iter(PAGES)))
 
 
 def _draw(page: Page) -> None:

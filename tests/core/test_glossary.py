@@ -7,7 +7,7 @@ import re
 import pytest
 
 from lgt.core.glossary import SECTIONS, TERMS, document
-from lgt.tasks import TASKS
+from lgt.tasks import TASKS, unit
 from lgt.ui.method import METHOD
 from tests.conftest import ROOT
 
@@ -29,7 +29,7 @@ def test_a_definition_is_one_short_sentence_and_does_not_begin_with_its_own_term
 
 def test_the_units_that_the_definition_of_length_lists_are_those_of_the_tasks():
     found = re.search(r": (.*)\.$", TERMS["length"])
-    assert found and set(re.split(", | or ", found[1])) == {task.unit for task in TASKS.values()}
+    assert found and set(re.split(", | or ", found[1])) == {unit(task) for task in TASKS}
 
 
 def test_the_method_text_quotes_the_glossary():

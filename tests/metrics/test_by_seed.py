@@ -1,4 +1,4 @@
-"""Numbers and sentences that pages derive, by hand-computed cases."""
+"""Numbers per seed and mean maps, by hand-computed cases."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from lgt.metrics.by_seed import SeedSummary, gap_by_seed, paired_gain, transfer_
 from lgt.metrics.maps import mean_map
 from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION
 from lgt.recipes.presets import group_config
-from lgt.ui.head_similarity import likeness_table, overlap_sentence
 from tests import frames
 
 
@@ -58,14 +57,3 @@ def test_a_mean_map_takes_the_same_lengths_for_every_task():
     assert drop.to_dict() == pytest.approx({"capitalize_reverse": 0.6, "reverse": 0.2})
     assert set(found.examples) == {20}
     assert mean_map(scores(), config, IN_DISTRIBUTION).attrs["lengths"] == [5]
-
-
-def test_likeness_names_what_cannot_be_compared():
-    heads = mean_map(scores(), group_config("caprev", "demo"), TRANSFER_REGION)
-    attention = pd.DataFrame({"task_b": ["reverse"], "difference": [2.5]})
-    table = likeness_table(heads, attention, "capitalize_reverse", ["reverse"])
-    assert table.loc["Reverse", "attention difference"] == "2.50"
-    assert table.loc["Reverse", "map difference"] == f"{0.4 / 8:.3f}"
-    table = likeness_table(heads, attention.iloc[:0], "capitalize_reverse", ["reverse"])
-    assert table.loc["Reverse", "attention difference"] == "not comparable"
-    assert "mean of 1 seed)" in overlap_sentence([heads], "capitalize_reverse", ["reverse"])
