@@ -32,7 +32,7 @@ def test_numbers_and_both_curves_are_in_the_first_window(server, tab, width, hei
     )
     assert len([end for end in ends if end < height - 60]) >= 2
     for place in range(2):
-        assert page.locator(".lgt-side b").nth(place).bounding_box()["y"] < height / 2
+        assert page.locator(".lgt-arm b").nth(place).bounding_box()["y"] < height / 2
     assert tab.complaints == []
 
 

@@ -53,12 +53,12 @@ def test_the_table_has_the_numbers_of_the_curves(shipped):
 
 def test_every_word_and_every_facet_narrows_the_table(shipped):
     rows = rows_of(shipped)
-    assert run_table.chosen(rows, "", {}).equals(rows)
-    narrowed = run_table.chosen(rows, "CAPREV nope", {"seed": [], "side": ["with auxiliary"]})
+    assert run_table.filtered(rows, "", {}).equals(rows)
+    narrowed = run_table.filtered(rows, "CAPREV nope", {"seed": [], "side": ["with auxiliary"]})
     assert len(narrowed) == 0, "positions are called none"
-    narrowed = run_table.chosen(rows, "flip case 8 ← 16", {"preset": ["demo"], "side": ["with auxiliary"]})
+    narrowed = run_table.filtered(rows, "flip case 8 ← 16", {"preset": ["demo"], "side": ["with auxiliary"]})
     assert len(narrowed) and set(narrowed.preset) == {"demo"} and narrowed.pair.str.contains("Flip case").all()
-    assert run_table.chosen(rows, "[(*", {}).empty, "a search is letters, not a pattern"
+    assert run_table.filtered(rows, "[(*", {}).empty, "a search is letters, not a pattern"
 
 
 def test_marks_decide_where_a_run_is_shown(own_shipped):
@@ -69,11 +69,11 @@ def test_marks_decide_where_a_run_is_shown(own_shipped):
     tags.change_tags(engine, [3], add=["deleted"])
     tags.set_note(engine, [1], "look at *this*")
     rows = rows_of(own_shipped)
-    where = {show: set(run_table.chosen(rows, "", {}, show=show).run_id) for show in ("starred", "archived", "deleted")}
+    where = {show: set(run_table.filtered(rows, "", {}, show=show).run_id) for show in ("starred", "archived", "deleted")}
     assert where == {"starred": {1, 2}, "archived": {2}, "deleted": {3}}
-    assert {1, 2, 3} & set(run_table.chosen(rows, "", {}).run_id) == {1}
+    assert {1, 2, 3} & set(run_table.filtered(rows, "", {}).run_id) == {1}
     assert rows.set_index("run_id").tags[1] == "for, talk".replace(",", " ").replace("  ", " ")
-    assert set(run_table.chosen(rows, "this*", {}).run_id) == {1}
+    assert set(run_table.filtered(rows, "this*", {}).run_id) == {1}
 
 
 def test_a_deleted_run_is_out_of_comparisons_until_it_is_brought_back(tmp_path):
@@ -159,7 +159,7 @@ def test_a_fork_opens_launch_with_the_very_pair_of_every_kind_of_run(own_shipped
 
 
 def test_a_fork_names_what_the_form_does_not_have(shipped, monkeypatch):
-    from lgt.ui.pair_form import fork_sentence
+    from lgt.ui.group_form import fork_sentence
 
     config = group_config("caprev", "demo", seed=3)
     assert fork_sentence(config, None).endswith(": the same pair, lengths and seed.")
@@ -225,7 +225,7 @@ def test_a_command_makes_exactly_its_run():
                group_config("add-carry", "demo", arm="alone-same-steps", position="nope"), free,
                replace(free, training=replace(free.training, steps=77))]  # fmt: skip
     for config in configs:
-        parts = commands.command(config).split(" train ")[1].split()
+        parts = commands.train_command(config).split(" train ")[1].split()
         flags = {"--main-only": False, "--same-examples": False}
         values: dict[str, list[str]] = {}
         while parts:
@@ -240,8 +240,8 @@ def test_a_command_makes_exactly_its_run():
             flags["--main-only"], flags["--same-examples"], values.get("--set", []),
         )  # fmt: skip
         assert made.hash() == config.hash()
-    assert commands.command(replace(configs[0], data_seed=5)) is None, "no option says that"
-    assert commands.command(replace(free, tasks=free.tasks[:1], arm="alone-same-steps")) is None
+    assert commands.train_command(replace(configs[0], data_seed=5)) is None, "no option says that"
+    assert commands.train_command(replace(free, tasks=free.tasks[:1], arm="alone-same-steps")) is None
 
 
 def test_differences_name_the_settings_that_differ_and_no_others():
@@ -256,6 +256,6 @@ def test_differences_name_the_settings_that_differ_and_no_others():
         "tasks.capitalize_reverse": "main, trained to 8", "tasks.capitalize": "auxiliary, trained to 16",
     }  # fmt: skip
     assert found["run 9"].tolist() == ["main, trained to 4", "–"], "one task a row, and those that are not there"
-    settings = run_table.settings_frame(replace(one, training=replace(one.training, steps=9))).set_index("setting")
+    settings = run_table.config_frame(replace(one, training=replace(one.training, steps=9))).set_index("setting")
     assert settings.changed[settings.changed != ""].index.tolist() == ["training.steps"]
     assert settings.preset["training.steps"] == "1000" and settings.value["training.steps"] == "9"
