@@ -51,7 +51,7 @@ def accuracy_rows(model: Decoder, config: RunConfig, examples: int) -> list[Accu
 
     with evaluating(model):
         counts = parallel_map(correct, batches, device)
-    return [AccuracyRow(*cell, count, examples) for (cell, batch), count in zip(filled, counts, strict=True)]
+    return [AccuracyRow(*cell, count, len(batch)) for (cell, batch), count in zip(filled, counts, strict=True)]
 
 
 def greedy_answers(model: Decoder, batch: Batch) -> Tensor:
