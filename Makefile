@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: app setup test test-fast test-faults lint bench screenshots clean
+.PHONY: app setup test test-fast test-faults lint bench screenshots clean mutants
 
 app: setup
 	$(BIN)/streamlit run app.py --server.headless false
@@ -53,3 +53,12 @@ screenshots: $(VENV)/.test-installed
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/.mutants-installed: $(VENV)/.test-installed
+	$(BIN)/pip install -q 'mutmut==3.8.1'
+	touch $@
+
+# Changes the code in every small way, one at a time, and counts what the tests notice; hours for everything.
+# `make mutants ONLY=metrics` does one package. What survived, and why, is in docs/MUTANTS.md.
+mutants: $(VENV)/.mutants-installed
+	$(BIN)/python tests/mutants.py $(ONLY)

@@ -233,7 +233,7 @@ def final_accuracy(engine: Engine) -> pd.DataFrame:
     share = Accuracy.correct * 1.0 / Accuracy.total
     inside = Accuracy.length <= RunTask.training_length
     within = and_(Accuracy.length > RunTask.training_length, Accuracy.length <= RunTask.transfer_length)
-    last = and_(Accuracy.run_id == Run.id, Accuracy.step > 0, Accuracy.task == RunTask.task)
+    last = and_(Accuracy.run_id == Run.id, Accuracy.step == Run.total_steps, Accuracy.task == RunTask.task)
     statement = (
         select(
             Run.id.label("run_id"), type_coerce(func.avg(case((inside, share))), Double).label("trained"),

@@ -168,7 +168,8 @@ def test_a_band_has_a_mean_that_is_no_median_and_names_itself() -> None:
     assert band_name("bootstrap", 4) == "nominal 95% bootstrap interval over 4 seeds"
     two = band(values[:2])
     assert two.low.tolist() == [0.0, 0.8] and two.high.tolist() == [0.1, 0.9], "two seeds have a band"
-    drawn = [band(values, "bootstrap", np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    many = np.random.default_rng(5).random((9, 2))
+    drawn = [band(many, "bootstrap", np.random.default_rng(seed)) for seed in (0, 0, 1)]
     assert drawn[0].low.tolist() == drawn[1].low.tolist() != drawn[2].low.tolist(), "randomness is an argument"
     assert drawn[0].kind == "bootstrap" and drawn[0].low.shape == (2,) and drawn[0].low.dtype == float
     with pytest.raises(ValueError, match=r"^values_by_length: "):
