@@ -2,7 +2,8 @@
 
 ``make mutants`` runs it over every package below, ``make mutants ONLY=metrics`` over one, and
 ``make mutants ONLY="store lgt.store.leases*"`` over the functions of a package whose names fit. It works in a copy under
-``build/mutants``, which keeps what is known: a run that was broken off goes on, and only changed functions run again.
+``build/mutants``, which keeps what is known: a run that was broken off goes on, and only changed functions run
+again.
 What survived and why is in docs/MUTANTS.md.
 """
 
@@ -62,7 +63,8 @@ def prepared(package: str) -> Path:
 
 def run(package: str, names: list[str]) -> None:
     """Run the mutants of ``package`` (those whose name fits one of ``names``, if any); print survivors and counts."""
-    folder, environment = prepared(package), os.environ | ONE_THREAD
+    folder = prepared(package)
+    environment = os.environ | ONE_THREAD | {"UNCHANGED_SOURCE": str(folder / "lgt")}
     mutmut = [sys.executable, "-m", "mutmut"]
     with open(folder / "log.txt", "w") as log:
         command = [*mutmut, "run", "--max-children", "1", *names]
