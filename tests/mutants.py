@@ -1,10 +1,9 @@
 """Mutation run: change the code in every small way, one at a time, and count how many changes the tests notice.
 
 ``make mutants`` runs it over every package below, ``make mutants ONLY=metrics`` over one, and
-``make mutants ONLY="store lgt.store.leases*"`` over the functions of a package whose names fit. It works in a copy under
-``build/mutants``, which keeps what is known: a run that was broken off goes on, and only changed functions run
-again.
-What survived and why is in docs/MUTANTS.md.
+``make mutants ONLY="store lgt.store.leases*"`` over the functions of a package whose names fit. It works in a copy
+under ``build/mutants``, which keeps what is known: a run that was broken off goes on, and only changed functions run
+again. What survived and why is in docs/MUTANTS.md.
 """
 
 from __future__ import annotations
