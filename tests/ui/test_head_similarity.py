@@ -18,7 +18,7 @@ from lgt.ui.head_similarity import (
     with_reading_help,
 )
 from tests import frames
-from tests.metrics.test_by_seed import scores
+from tests.metrics.test_maps import scores
 
 MAIN, OTHER = "capitalize_reverse", "reverse"
 
