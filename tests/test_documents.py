@@ -8,9 +8,9 @@ import re
 import pytest
 
 from lgt.cli.main import app
-from lgt.experiments.claims import all_judged
 from lgt.experiments.entries import EXPERIMENTS
-from lgt.experiments.judgements import markdown_table
+from lgt.experiments.judging import judge_all
+from lgt.experiments.tables import markdown_table
 from lgt.metrics.by_seed import transfer_by_seed
 from lgt.recipes.settings import Setting
 from lgt.store import queries
@@ -30,7 +30,7 @@ NAME = re.compile(r"(?<![\w/.-])(lgt(?:\.[a-z_]\w*)+)")
 def test_the_table_of_verdicts_is_what_the_shipped_store_says(shipped):
     engine = open_store(str(shipped), read_only=True)
     runs = queries.runs(engine)
-    table = markdown_table(all_judged(engine), dict(zip(runs.id, runs.seconds, strict=True)))
+    table = markdown_table(judge_all(engine), dict(zip(runs.id, runs.seconds, strict=True)))
     text = (ROOT / "docs/REPRODUCTION.md").read_text()
     assert "\n".join(table) in text, "paste what `lgt claims --markdown` prints"
 

@@ -21,7 +21,8 @@ def experiment(
     database: Database = None,
 ) -> None:
     """Make the runs of experiment NAME that the store does not have yet. Interrupt and repeat as you like."""
-    from lgt.experiments.entries import experiment_named, parse_seeds
+    from lgt.experiments.entries import experiment_named
+    from lgt.experiments.seeds import parse_seeds
 
     chosen, wanted = experiment_named(name), parse_seeds(seeds)
     check_integer("--workers", workers, 1, 256)
@@ -43,13 +44,14 @@ def claims(
     database: Database = None,
 ) -> None:
     """Print the verdict on every figure of the paper that has an experiment, from the finished runs of the store."""
-    from lgt.experiments.claims import CLAIMS, all_judged, of_claim
-    from lgt.experiments.entries import replaced_sentence, scale_sentence
+    from lgt.experiments.claims import CLAIMS, verdict_counts
+    from lgt.experiments.judging import judge_all
+    from lgt.experiments.words import replaced_sentence, scale_sentence
 
     engine = open_database(database, read_only=True)
-    found = all_judged(engine)
+    found = judge_all(engine)
     if as_markdown:
-        from lgt.experiments.judgements import markdown_table
+        from lgt.experiments.tables import markdown_table
         from lgt.store import queries
 
         runs = queries.runs(engine)
@@ -59,7 +61,7 @@ def claims(
         print(json.dumps([judgement.as_dict() for judgement in found], indent=2, ensure_ascii=False))
         return
     for number, text in CLAIMS.items():
-        print(f"\n{number}. {text} So far: {counted(of_claim(found, number))}.")
+        print(f"\n{number}. {text} So far: {counted(verdict_counts(found, number))}.")
         for judgement in (one for one in found if one.experiment.claim == number):
             entry = judgement.experiment
             where = f"{entry.name} (figure {entry.figures}, preset {entry.preset})"

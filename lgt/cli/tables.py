@@ -15,6 +15,7 @@ from rich.text import Text
 from lgt.core.config import RunConfig
 from lgt.metrics.intervals import wilson_interval
 from lgt.metrics.maps import mean_map
+from lgt.metrics.run_curves import run_curves
 from lgt.metrics.zones import TRANSFER_REGION, ZONES, zone
 from lgt.recipes.labels import head_name
 
@@ -74,12 +75,12 @@ def transfer_line(accuracy: pd.DataFrame) -> str | None:
     region = [row for row in main if row_zone(row) == TRANSFER_REGION]
     if not region:
         return None
-    mean = sum(row["correct"] / row["total"] for row in region) / len(region)
+    (run,) = run_curves(accuracy).values()
     correct, total = (sum(int(row[name]) for row in region) for name in ("correct", "total"))
     low, high = wilson_interval(correct, total)
     lengths = [row["length"] for row in region]
     return (
-        f"transfer accuracy {mean:.3f} (mean over lengths {min(lengths)}-{max(lengths)}; "
+        f"transfer accuracy {run.transfer:.3f} (mean over lengths {min(lengths)}-{max(lengths)}; "
         f"pooled 95% Wilson interval {low:.3f}-{high:.3f}, n = {total} prompts, 1 run)"
     )
 

@@ -69,7 +69,7 @@ def submit(
     database: Database = None,
 ) -> None:  # fmt: skip
     """Queue one run for each seed and print their numbers. `worker` executes them."""
-    from lgt.experiments.entries import parse_seeds
+    from lgt.experiments.seeds import parse_seeds
     from lgt.recipes.labels import run_label
     from lgt.store import writes
 

@@ -20,8 +20,7 @@ from lgt.core.config import RunConfig
 from lgt.core.records import HeadScoreRow
 from lgt.evaluation import definition
 from lgt.evaluation.definition import AblationMap, position_means
-from lgt.evaluation.forward import attended, fed_forward, heads_of, logits_after, supports
-from lgt.evaluation.parallel import parallel_map
+from lgt.evaluation.forward import attended, fed_forward, for_each, heads_of, logits_after, supports
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
 from lgt.model.batch import Batch
@@ -115,7 +114,7 @@ def head_score_rows(network: Network, config: RunConfig, lengths: list[int]) -> 
     sets = {(s.task, length): test_set(config, s.task, length, count) for s in config.tasks for length in lengths}
     sets = {cell: batch for cell, batch in sets.items() if len(batch)}
     with evaluating(network):
-        maps = parallel_map(lambda batch: ablation_map(network, batch.to(device)), list(sets.values()), device)
+        maps = for_each(network, lambda batch: ablation_map(network, batch.to(device)), list(sets.values()))
     return [
         HeadScoreRow(task, length, layer, head, drop, rise, found.examples)
         for (task, length), found in zip(sets, maps, strict=True)

@@ -9,8 +9,7 @@ from torch import Tensor
 from lgt.core.config import RunConfig
 from lgt.core.records import AttentionDifferenceRow
 from lgt.evaluation import definition
-from lgt.evaluation.forward import attended, fed_forward, mixed, normed, patterns_of, supports
-from lgt.evaluation.parallel import parallel_map
+from lgt.evaluation.forward import attended, fed_forward, for_each, mixed, normed, patterns_of, supports
 from lgt.evaluation.passes import evaluating, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
 from lgt.model.batch import Batch
@@ -82,7 +81,7 @@ def attention_difference_rows(
     pairs = [(s.task, n) for s in config.auxiliaries for n in lengths if comparable(sets[main, n], sets[s.task, n])]
     needed = list(dict.fromkeys([(main, length) for _, length in pairs] + pairs))
     with evaluating(network):
-        patterns = parallel_map(lambda cell: mean_patterns(network, sets[cell].to(device)), needed, device)
+        patterns = for_each(network, lambda cell: mean_patterns(network, sets[cell].to(device)), needed)
     found = dict(zip(needed, patterns, strict=True))
     return [
         AttentionDifferenceRow(main, task, length, layer, head, value)

@@ -5,6 +5,7 @@ supports (tested); all others are measured here. Only :class:`lgt.model.network.
 
 A layer may be applied several times in a pass. Its head is then replaced at each use by the head's mean at that use,
 and the attention pattern of a head is its mean over the uses [D]. So every result has one entry per (layer, head).
+A network is measured by one thread at a time: its hook points belong to all threads.
 
 Shapes: B examples, R examples of a pass, T positions, W width, H heads, dh channels per head.
 """

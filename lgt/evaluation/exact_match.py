@@ -13,7 +13,7 @@ from torch import Tensor
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow
 from lgt.evaluation import definition
-from lgt.evaluation.forward import logits_of, supports
+from lgt.evaluation.forward import for_each, logits_of, supports
 from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
@@ -53,5 +53,5 @@ def accuracy_rows(network: Network, config: RunConfig, examples: int) -> list[Ac
         return int(answer_scores(network, batch.to(device))[0].sum())
 
     with evaluating(network):
-        counts = parallel_map(correct, batches, device)
+        counts = for_each(network, correct, batches)
     return [AccuracyRow(*cell, count, len(batch)) for (cell, batch), count in zip(filled, counts, strict=True)]

@@ -9,18 +9,23 @@ vocabulary; ``...`` in front are copies of the pass that differ in their activat
 
 from __future__ import annotations
 
-from typing import TypeGuard
+from collections.abc import Callable, Sequence
+from typing import TypeGuard, TypeVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from lgt.evaluation.definition import say_slow
+from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import Pass
 from lgt.model.decoder import NORM_EPSILON, Attention, Decoder, Layer
 from lgt.model.network import Network, has_edits
 from lgt.model.positions.rope import rotary_angles
 from lgt.model.schedules import each_layer_once
+
+X = TypeVar("X")
+Y = TypeVar("Y")
 
 ENCODINGS = ("rope", "nope")
 """The positional encodings that these passes compute."""
@@ -33,6 +38,15 @@ def supports(network: Network) -> TypeGuard[Decoder]:
     if not known:
         say_slow(network)
     return known and not has_edits(network)
+
+
+def for_each(network: Network, function: Callable[[X], Y], items: Sequence[X]) -> list[Y]:
+    """``function``, which measures ``network``, of each item, in order.
+
+    Several items at once where these passes compute the network. The definition takes one after another, because it
+    reads and edits hook points, which all threads share.
+    """
+    return parallel_map(function, items, network.device) if supports(network) else list(map(function, items))
 
 
 def logits_of(model: Decoder, part: Pass) -> Tensor:

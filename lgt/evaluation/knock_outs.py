@@ -23,8 +23,7 @@ from lgt.core.config import RunConfig
 from lgt.core.records import Head
 from lgt.evaluation import definition
 from lgt.evaluation.ablation import clean_pass
-from lgt.evaluation.forward import attended, fed_forward, heads_of, supports
-from lgt.evaluation.parallel import parallel_map
+from lgt.evaluation.forward import attended, fed_forward, for_each, heads_of, supports
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
 from lgt.model.batch import Batch
@@ -59,7 +58,7 @@ def knock_outs(
     sets = [(cell, test_set(config, *cell, prompts)) for cell in cells]
     filled = [(cell, batch.to(device)) for cell, batch in sets if len(batch)]
     with evaluating(network):
-        counts = parallel_map(lambda pair: correct_without(network, pair[1], choices), filled, device)
+        counts = for_each(network, lambda pair: correct_without(network, pair[1], choices), filled)
     return [
         KnockOut(*cell, heads, correct, len(batch))
         for (cell, batch), found in zip(filled, counts, strict=True)

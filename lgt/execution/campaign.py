@@ -8,7 +8,7 @@ from sqlalchemy import Engine
 
 from lgt.core.version import code_version
 from lgt.execution.worker_processes import start_workers, wait_for_workers
-from lgt.experiments.entries import Experiment
+from lgt.experiments.experiment import Experiment
 from lgt.recipes.labels import run_label
 from lgt.store import queries, queue, writes
 from lgt.store.engine import full_url

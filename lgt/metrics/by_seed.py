@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import pandas as pd
 
 from lgt.core.config import RunConfig
 from lgt.metrics.intervals import t_interval
-from lgt.metrics.transfer import generalization_gap, transfer_accuracy, transfer_gain
+from lgt.metrics.run_curves import RunCurves, run_curves
+from lgt.metrics.transfer import transfer_gain
 
 LEARNED = 0.95
-"""Accuracy from which a task counts as learned where it was trained."""
+"""Accuracy at trained lengths from which a task counts as learned there."""
 
 
 @dataclass(frozen=True)
@@ -40,48 +42,38 @@ class SeedSummary:
         return ranked[(self.n - 1) // 2]
 
 
-def curve(rows: pd.DataFrame) -> dict[int, float]:
-    """Exact match by length, of one task of one run."""
-    return dict(zip(rows.length.astype(int), rows.correct / rows.total, strict=True))
-
-
 def transfer_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
-    """Transfer accuracy of every seed in a frame of :func:`lgt.store.queries.accuracy`; ``None`` without main rows.
+    """Transfer accuracy of every seed of one series; ``None`` when no run has a transfer region.
 
-    Mean over the lengths of the transfer region, Lm < l <= La, of the main task's exact match.
+    ``accuracy`` is a frame of :func:`lgt.store.queries.accuracy` with one run a seed and one step a run. The definition
+    is :attr:`lgt.metrics.run_curves.RunCurves.transfer`; the functions below take theirs from the same class.
     """
-    main = accuracy[(accuracy.role == "main") & accuracy.transfer_length.notna()]
-    values = {}
-    for seed, rows in main.groupby("model_seed"):
-        first = rows.iloc[0]
-        values[int(str(seed))] = transfer_accuracy(curve(rows), int(first.training_length), int(first.transfer_length))
-    return SeedSummary(values) if values else None
+    return _summary(accuracy, lambda run: run.transfer)
 
 
 def trained_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
-    """The main task's exact match of every seed, mean over the lengths it was trained on; ``None`` without rows."""
-    main = accuracy[accuracy.role == "main"]
-    return _means_by_seed(main[main.length <= main.training_length])
+    """The main task's accuracy at trained lengths of every seed; ``None`` without rows of a main task."""
+    return _summary(accuracy, lambda run: run.trained)
 
 
-def beside_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
-    """Exact match of the tasks beside the main task, mean over them and over its transfer region; ``None`` without."""
-    main = accuracy[(accuracy.role == "main") & accuracy.transfer_length.notna()]
-    auxiliaries = accuracy[accuracy.role != "main"]
-    if main.empty:
-        return None
-    low, high = int(main.training_length.iloc[0]), int(main.transfer_length.iloc[0])
-    return _means_by_seed(auxiliaries[(auxiliaries.length > low) & (auxiliaries.length <= high)])
+def auxiliaries_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
+    """Exact match of the auxiliaries, mean over them and over the main task's transfer region; ``None`` without."""
+    return _summary(accuracy, lambda run: run.auxiliary_transfer)
 
 
-def _means_by_seed(rows: pd.DataFrame) -> SeedSummary | None:
-    """Mean over all (task, length) rows of each seed."""
-    means = (rows.correct / rows.total).groupby(rows.model_seed).mean()
-    return SeedSummary({int(str(seed)): float(value) for seed, value in means.items()}) if len(means) else None
+def gap_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
+    """Generalization gap of every co-trained seed; ``None`` without auxiliaries."""
+    return _summary(accuracy, lambda run: run.gap)
+
+
+def _summary(accuracy: pd.DataFrame, quantity: Callable[[RunCurves], float | None]) -> SeedSummary | None:
+    found = {seed: quantity(run) for seed, run in run_curves(accuracy, by="model_seed").items()}
+    values = {seed: value for seed, value in found.items() if value is not None}
+    return SeedSummary(values) if values else None
 
 
 def paired_gain(together: SeedSummary | None, alone: SeedSummary | None) -> SeedSummary | None:
-    """Transfer gain of every seed that has both sides; ``None`` without one."""
+    """Transfer gain of every seed that has a co-trained run and a baseline; ``None`` without such a seed."""
     if together is None or alone is None:
         return None
     pairs = sorted(together.values.keys() & alone.values.keys())
@@ -90,10 +82,10 @@ def paired_gain(together: SeedSummary | None, alone: SeedSummary | None) -> Seed
 
 
 def gain_row(config: RunConfig, together: pd.DataFrame, alone: pd.DataFrame) -> dict[str, object] | None:
-    """A cell of the transfer matrix: main task, what was beside it and whether that is a ``control``, mean gain over
-    seeds with its t interval and n.
+    """A cell of the transfer matrix: main task, auxiliaries, whether these are a ``control``, mean gain over seeds with
+    its t interval and n.
 
-    ``None`` where no seed has both sides.
+    ``None`` when no seed has both a co-trained run and a baseline.
     """
     gain = paired_gain(transfer_by_seed(together), transfer_by_seed(alone))
     if gain is None:
@@ -101,23 +93,10 @@ def gain_row(config: RunConfig, together: pd.DataFrame, alone: pd.DataFrame) -> 
     interval = t_interval(gain.values)
     auxiliaries = "+".join(spec.task for spec in config.auxiliaries)
     control = any(spec.role == "control" for spec in config.auxiliaries)
-    return {"main": config.main.task, "auxiliaries": auxiliaries, "control": control, "gain": interval.mean, "low": interval.low,
-            "high": interval.high, "n": interval.n}  # fmt: skip
-
-
-def gap_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
-    """Generalization gap of every co-trained seed; ``None`` without auxiliary rows. See :mod:`lgt.metrics.transfer`."""
-    values = {}
-    for seed, rows in accuracy.groupby("model_seed"):
-        curves = {task: curve(of) for task, of in rows.groupby("task")}
-        main, auxiliaries = rows[rows.role == "main"], rows[rows.role != "main"]
-        if main.empty or auxiliaries.empty:
-            continue
-        values[int(str(seed))] = generalization_gap(
-            curves[main.task.iloc[0]], [curves[task] for task in auxiliaries.task.unique()],
-            int(main.training_length.iloc[0]), int(auxiliaries.training_length.max()),
-        )  # fmt: skip
-    return SeedSummary(values) if values else None
+    return {
+        "main": config.main.task, "auxiliaries": auxiliaries, "control": control,
+        "gain": interval.mean, "low": interval.low, "high": interval.high, "n": interval.n,
+    }  # fmt: skip
 
 
 def mean_curve(accuracy: pd.DataFrame) -> dict[int, float]:

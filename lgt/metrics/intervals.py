@@ -18,9 +18,6 @@ from lgt.metrics.arrays import Floats, finite
 BandKind = Literal["min-max", "bootstrap"]
 
 
-# --- uncertainty ------------------------------------------------------------------------------------------------
-
-
 def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple[float, float]:
     """Wilson score interval of one run's accuracy ``correct / total``. Raises ValueError unless 0 <= correct <= total.
 
@@ -34,20 +31,6 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
 
     interval = stats.binomtest(int(correct), int(total)).proportion_ci(confidence_level=confidence, method="wilson")
     return float(interval.low), float(interval.high)
-
-
-def bootstrap_interval(
-    values: ArrayLike, *, rng: np.random.Generator, confidence: float = 0.95, resamples: int = 2000
-) -> tuple[float, float] | None:
-    """Percentile bootstrap interval of the mean of ``values`` (one per seed), ``None`` for fewer than two values.
-
-    Raises ValueError for values that are not one row of finite numbers.
-    """
-    row = finite("values", values, dimensions=1)
-    if row.size < 2:
-        return None
-    low, high = _bootstrap_of_means(row[:, None], rng, confidence, resamples)
-    return float(low[0]), float(high[0])
 
 
 @dataclass(frozen=True)

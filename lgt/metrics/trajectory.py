@@ -13,7 +13,7 @@ from lgt.core.seeding import generator
 from lgt.metrics.arrays import Floats
 from lgt.metrics.by_seed import LEARNED
 from lgt.metrics.correlation import Correlation, spearman
-from lgt.metrics.transfer import generalization_gap, transfer_accuracy
+from lgt.metrics.run_curves import Curve, RunCurves, curves_of
 from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, zone_lengths
 
 
@@ -28,13 +28,13 @@ def trajectory(
     transfer region; ``attention_difference``: mean over heads and auxiliaries of the attention-matrix difference at
     the trained lengths.
 
-    The trained lengths decide [D]: beyond them a main task that fails has nothing to lose, so that its map is empty
-    and its distance to the auxiliary's would repeat the gap by construction.
+    Rules use the trained lengths [D]: where a main task fails completely, switching a head off cannot make it worse, so
+    that its map is empty and the distance to the auxiliary's map would repeat the gap by construction.
     """
-    shares = accuracy.assign(share=accuracy.correct / accuracy.total)
-    table = shares.set_index(["step", "task", "length"]).share.unstack(["task", "length"]).sort_index()
-    rows = [{"step": step} | _at_step(table.loc[step], config) for step in table.index]
-    frame = pd.DataFrame(rows, columns=["step", "trained", "transfer", "gap"]).set_index("step")
+    runs = _curves_by_step(accuracy, config)
+    rows = [(run.trained, run.transfer, run.gap) for run in runs.values()]
+    index = pd.Index(list(runs), name="step")
+    frame = pd.DataFrame(rows, columns=["trained", "transfer", "gap"], index=index, dtype=float)
     for name, zone in (("map_difference", IN_DISTRIBUTION), ("map_difference_beyond", TRANSFER_REGION)):
         frame[name] = _map_differences(head_scores, config, zone)
     trained = attention[attention.length <= config.main.training_length]
@@ -42,17 +42,13 @@ def trajectory(
     return frame.reset_index()
 
 
-def _at_step(shares: pd.Series, config: RunConfig) -> dict[str, float]:
-    curves = {spec.task: shares[spec.task].dropna().to_dict() for spec in config.tasks}
-    main, length = curves[config.main.task], config.main.training_length
-    trained = [share for at, share in main.items() if at <= length]
-    transfer_length = config.transfer_length or length
-    auxiliaries = [curves[spec.task] for spec in config.auxiliaries]
-    return {
-        "trained": float(np.mean(trained)),
-        "transfer": transfer_accuracy(main, length, transfer_length) if transfer_length > length else np.nan,
-        "gap": generalization_gap(main, auxiliaries, length, max(spec.training_length for spec in config.auxiliaries)),
-    }
+def _curves_by_step(accuracy: pd.DataFrame, config: RunConfig) -> dict[int, RunCurves]:
+    shares = accuracy.correct / accuracy.total
+    columns = (accuracy.step, accuracy.task, accuracy.length, shares)
+    steps: dict[int, dict[str, Curve]] = {}
+    for step, task, length, share in zip(*(column.tolist() for column in columns), strict=True):
+        steps.setdefault(int(step), {}).setdefault(task, {})[int(length)] = share
+    return {step: curves_of(config, steps[step]) for step in sorted(steps)}
 
 
 def _map_differences(head_scores: pd.DataFrame, config: RunConfig, zone: str) -> pd.Series:
@@ -71,9 +67,8 @@ def _map_differences(head_scores: pd.DataFrame, config: RunConfig, zone: str) ->
 def tracking(steps: pd.DataFrame, measure: str) -> Correlation:
     """Spearman's rank correlation of gap and ``measure`` over the rows of :func:`trajectory`, with interval and p.
 
-    Neighbouring checkpoints are alike, so that the permutation p, which takes them as exchangeable, is too small, and
-    two quantities that both drift during training correlate without having to do with each other: see
-    :func:`tracking_of_changes`.
+    The permutation p assumes that checkpoints are exchangeable. Neighbouring ones are similar, so p is too small. Two
+    quantities that both drift during training also correlate when they are unrelated: see :func:`tracking_of_changes`.
     """
     pairs = _pairs(steps, measure)
     if not len(pairs):
@@ -82,7 +77,7 @@ def tracking(steps: pd.DataFrame, measure: str) -> Correlation:
 
 
 def tracking_of_changes(steps: pd.DataFrame, measure: str) -> float | None:
-    """The rho of :func:`tracking` of the changes between neighbouring checkpoints, which no common drift touches."""
+    """The rho of :func:`tracking` for the changes between neighbouring checkpoints, free of a common drift."""
     return _rho(np.diff(_pairs(steps, measure), axis=0))
 
 
@@ -94,7 +89,7 @@ def rank_correlation(steps: pd.DataFrame, measure: str) -> float | None:
 def learned_steps(steps: pd.DataFrame) -> pd.DataFrame:
     """The checkpoints at which the main task is learned where it was trained (:data:`lgt.metrics.by_seed.LEARNED`).
 
-    Before that its map has nothing to lose and its gap is small because everything fails: both rise together.
+    Before that every task fails, so that the gap is small and no head can cost anything: both then rise together.
     """
     return steps[steps.trained >= LEARNED]
 

@@ -1,4 +1,4 @@
-"""Generalization gap, transfer accuracy and transfer gain.
+"""The definitions: generalization gap, accuracy at trained lengths, transfer accuracy and transfer gain.
 
 Accuracies are shares in [0, 1], looked up by length *value*. Definitions marked [P] are stated in the paper
 (arXiv 2506.09251), [D] are decisions of this project.
@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from lgt.metrics.arrays import Floats
-
-# --- transfer ---------------------------------------------------------------------------------------------------
 
 
 def generalization_gap(
@@ -39,6 +37,18 @@ def generalization_gap(
         gap = _at(auxiliary, lengths, "auxiliary") - _at(main_accuracy, lengths, "main")
         gaps.append(float(np.abs(gap).mean()))
     return float(np.mean(gaps))
+
+
+def trained_accuracy(accuracy: Mapping[int, float], training_length: int) -> float:
+    """Mean accuracy over the measured lengths that a task was trained on, in [0, 1]; NaN when none was measured.
+
+    Short lengths may be missing: a maze has at least two nodes.
+
+    >>> trained_accuracy({1: 1.0, 2: 0.5, 3: 0.0}, 2)
+    0.75
+    """
+    shares = [share for length, share in accuracy.items() if length <= training_length]
+    return float(np.mean(shares)) if shares else float("nan")
 
 
 def transfer_accuracy(accuracy: Mapping[int, float], main_length: int, transfer_length: int) -> float:

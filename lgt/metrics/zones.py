@@ -5,17 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final, Literal
 
-# scipy.stats takes a second to import, which is a quarter of the dashboard's way to its first chart: it is imported by
-# the functions that need it.
-
 Zone = Literal["in-distribution", "transfer region", "out-of-distribution"]
 IN_DISTRIBUTION: Final = "in-distribution"
 TRANSFER_REGION: Final = "transfer region"
 OUT_OF_DISTRIBUTION: Final = "out-of-distribution"
 ZONES: Final[tuple[Zone, Zone, Zone]] = (IN_DISTRIBUTION, TRANSFER_REGION, OUT_OF_DISTRIBUTION)
-
-
-# --- zones ------------------------------------------------------------------------------------------------------
 
 
 def zone(length: int, training_length: int, transfer_length: int | None) -> Zone:

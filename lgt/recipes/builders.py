@@ -1,9 +1,14 @@
-"""Series: the runs that a figure compares, each a function of the seed; made of what the presets have."""
+"""Builders: the series of runs that a figure compares, made from the presets.
+
+A *series* is a set of runs that differ only in their seed. :class:`Series` says which one it is; a :data:`Maker` gives
+its run for a seed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from lgt.core.config import Arm, Position, RunConfig, TaskSpec, with_setting
 from lgt.recipes.groups import GROUPS
@@ -11,43 +16,82 @@ from lgt.recipes.presets import baseline, custom_config, group_config, preset_na
 from lgt.tasks import task_named
 
 Maker = Callable[[int], RunConfig]
-TOGETHER, SAME_STEPS, SAME_EXAMPLES = "together", "alone, same steps", "alone, same main-task examples"
-ARMS: dict[str, Arm] = {
-    TOGETHER: "co-trained", SAME_STEPS: "alone-same-steps", SAME_EXAMPLES: "alone-same-examples",
-}  # fmt: skip
+"""The run of one series for a seed."""
 THREE_LAYERS, FAST = "model.layers=3", "training.learning_rate=0.04"
 """How pairs were trained before the presets gave them something of their own (``benchmarks/RECIPES.md``)."""
 CHECKPOINTS = 20
 
 
-def three_arms(group: str, preset: str, position: Position = "rope", prefix: str = "") -> dict[str, Maker]:
-    """A task group and its two baselines."""
-    return {prefix + name: of_group(group, preset, arm, position) for name, arm in ARMS.items()}
+class Lengths(NamedTuple):
+    """The training lengths of a pair: Lm of the main task, La of its auxiliaries."""
+
+    main: int
+    auxiliary: int
 
 
-def changed(arms: Mapping[str, Maker], *settings: str) -> dict[str, Maker]:
-    """``arms`` of :func:`three_arms`, the co-trained one among them, trained with ``settings`` such as
-    ``training.steps=1000``, baselines matched to that."""
+@dataclass(frozen=True)
+class Series:
+    """Which of a figure's series a run belongs to. Rules compare the fields; ``label`` is only shown to people.
 
-    def of(name: str) -> Maker:
+    ``lengths`` is given for the cells of a grid, which differ in nothing else.
+    """
+
+    label: str
+    arm: Arm = "co-trained"
+    position: Position = "rope"
+    lengths: Lengths | None = None
+
+    def __str__(self) -> str:
+        return self.label
+
+    @property
+    def may_stay_unlearned(self) -> bool:
+        """Whether the premise leaves it out: the baseline with the same main-task examples gets fewer steps."""
+        return self.arm == "alone-same-examples"
+
+
+CO_TRAINED = Series("together")
+ALONE_SAME_STEPS = Series("alone, same steps", "alone-same-steps")
+ALONE_SAME_EXAMPLES = Series("alone, same main-task examples", "alone-same-examples")
+BOTH = Series("both")
+
+
+def three_arms(group: str, preset: str, position: Position = "rope", prefix: str = "") -> dict[Series, Maker]:
+    """A task group and its two baselines; ``prefix`` stands before their labels."""
+    return {
+        replace(series, label=prefix + series.label): of_group(group, preset, series.arm, position)
+        for series in (CO_TRAINED, ALONE_SAME_STEPS, ALONE_SAME_EXAMPLES)
+    }
+
+
+def changed(series: Mapping[Series, Maker], *settings: str) -> dict[Series, Maker]:
+    """The arms of :func:`three_arms`, the co-trained one among them, trained with ``settings`` such as
+    ``training.steps=1000``. The baselines are matched to the changed co-trained run."""
+
+    def of(arm: Arm) -> Maker:
         def make(seed: int) -> RunConfig:
-            together = arms[TOGETHER](seed)
+            co_trained = series[CO_TRAINED](seed)
             for setting in settings:
-                together = with_setting(together, *setting.split("=", 1))
-            return baseline(together, ARMS[name])
+                co_trained = with_setting(co_trained, *setting.split("=", 1))
+            return baseline(co_trained, arm)
 
         return make
 
-    return {name: of(name) for name in arms}
+    return {one: of(one.arm) for one in series}
 
 
-def of_group(group: str, preset: str, arm: Arm, position: Position) -> Maker:
+def of_group(group: str, preset: str, arm: Arm = "co-trained", position: Position = "rope") -> Maker:
     """One arm of a task group."""
     return lambda seed: group_config(group, preset, arm=arm, position=position, seed=seed)
 
 
+def only(auxiliary: str) -> Series:
+    """The main task with only this one of its group's auxiliaries."""
+    return Series(f"{auxiliary} only")
+
+
 def one_auxiliary(group: str, preset: str, auxiliary: str) -> Maker:
-    """The main task of ``group`` beside only one of its auxiliaries, for the steps of the whole group."""
+    """The runs of :func:`only`, for the steps of the whole group."""
 
     def make(seed: int) -> RunConfig:
         short, long = preset_named(preset).lengths[group]
@@ -57,18 +101,23 @@ def one_auxiliary(group: str, preset: str, auxiliary: str) -> Maker:
     return make
 
 
-def positions(group: str, preset: str, *settings: str) -> dict[str, Maker]:
+def of_position(position: Position, arm: Arm = "co-trained") -> Series:
+    """A task group with one positional encoding, or its main task alone with it."""
+    return Series(position + ("" if arm == "co-trained" else ", alone"), arm, position)
+
+
+def positions(group: str, preset: str, *settings: str) -> dict[Series, Maker]:
     """``group`` with rotary positions and with none, then the main task alone with each, for the same steps."""
 
-    def of(position: Position, arm: str) -> Maker:
+    def make(position: Position, arm: Series) -> Maker:
         return changed(three_arms(group, preset, position), *settings)[arm]
 
     both: tuple[Position, Position] = ("rope", "nope")
-    return {name: of(name, TOGETHER) for name in both} | {f"{name}, alone": of(name, SAME_STEPS) for name in both}
+    return {of_position(name, of.arm): make(name, of) for of in (CO_TRAINED, ALONE_SAME_STEPS) for name in both}
 
 
 def densely_measured(group: str, preset: str) -> Maker:
-    """The runs of ``group``, measured ``CHECKPOINTS`` times on their way, each time with maps of two lengths a zone."""
+    """The runs of ``group``, measured at ``CHECKPOINTS`` steps, each time with maps of two lengths a zone."""
 
     def make(seed: int) -> RunConfig:
         config = group_config(group, preset, seed=seed)
@@ -86,28 +135,22 @@ GRID_STEPS = 2000
 """Steps of every run of the grid: as many as the longest length needs, so that cells differ in nothing but lengths."""
 
 
-def cell_name(main_length: int, auxiliary_length: int) -> str:
-    """How a cell of the grid is called, such as ``8 beside 16``."""
-    return f"{main_length} beside {auxiliary_length}"
+def cell(main_length: int, auxiliary_length: int) -> Series:
+    """A cell of the grid."""
+    return Series(f"{main_length} beside {auxiliary_length}", lengths=Lengths(main_length, auxiliary_length))
 
 
-def grid_lengths(name: str) -> tuple[int, int]:
-    """Inverse of :func:`cell_name`: (Lm, La)."""
-    main_length, _, auxiliary_length = name.partition(" beside ")
-    return int(main_length), int(auxiliary_length)
+def grid() -> dict[Series, Maker]:
+    """Flipping case and reversing with their combination as main task, at every pair of lengths."""
 
+    def make(main_length: int, auxiliary_length: int) -> Maker:
+        specs = [TaskSpec(GROUPS["caprev"].main, "main", main_length)]
+        specs += [TaskSpec(task, "auxiliary", auxiliary_length) for task in GROUPS["caprev"].auxiliaries]
 
-def grid() -> dict[str, Maker]:
-    """Flipping case and reversing beside their combination, at every pair of lengths."""
-
-    def cell(main_length: int, auxiliary_length: int) -> Maker:
-        def make(seed: int) -> RunConfig:
-            specs = [TaskSpec(GROUPS["caprev"].main, "main", main_length)]
-            specs += [TaskSpec(task, "auxiliary", auxiliary_length) for task in GROUPS["caprev"].auxiliaries]
+        def of_seed(seed: int) -> RunConfig:
             config = custom_config(specs, "demo", "strings", seed=seed)
             return replace(config, training=replace(config.training, steps=GRID_STEPS))
 
-        return make
+        return of_seed
 
-    cells = [(main, aux) for main in GRID_LENGTHS for aux in GRID_LENGTHS]
-    return {cell_name(main, aux): cell(main, aux) for main, aux in cells}
+    return {cell(main, other): make(main, other) for main in GRID_LENGTHS for other in GRID_LENGTHS}

@@ -14,11 +14,13 @@ from sqlalchemy import Engine
 
 from lgt.charts import LIGHT
 from lgt.charts.vector import vector
-from lgt.experiments.claims import CLAIMS, all_judged, latest, of_claim, trajectory_frame
-from lgt.experiments.entries import replaced_sentence, scale_sentence
-from lgt.experiments.judgements import Judgement, correlation_frame, differences_frame
+from lgt.experiments.claims import CLAIMS, counting, verdict_counts
+from lgt.experiments.judgements import Judgement
+from lgt.experiments.judging import judge_all
+from lgt.experiments.tables import correlation_frame, overview_charts
+from lgt.experiments.words import replaced_sentence, scale_sentence
 from lgt.recipes.labels import provenance
-from lgt.report.figures import figure, overviews
+from lgt.report.figures import resolve
 from lgt.store import queries
 from lgt.store.errors import StoreError, store_name
 
@@ -56,7 +58,7 @@ def write_report(engine: Engine, path: Path) -> Path:
 
 def page(engine: Engine) -> Iterator[str]:
     """The report's lines."""
-    judgements = all_judged(engine)
+    judgements = judge_all(engine)
     now = datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC")
     yield '<!doctype html><html lang="en"><meta charset="utf-8"><title>Length Transfer Lab</title>'
     yield f"<style>{STYLE}</style>"
@@ -72,10 +74,10 @@ def page(engine: Engine) -> Iterator[str]:
     if not any(one.seeds for one in judgements):
         yield "<p>No finished seed of any figure yet.</p>"
         return
-    for chart in overviews(differences_frame(latest(judgements)), LIGHT):
+    for chart in resolve(overview_charts(counting(judgements)), LIGHT):
         yield f"<figure>{svg(chart(), ACROSS)}</figure>"
     for number, statement in CLAIMS.items():
-        verdicts = ", ".join(f"{count} {outcome}" for outcome, count in of_claim(judgements, number).items())
+        verdicts = ", ".join(f"{count} {outcome}" for outcome, count in verdict_counts(judgements, number).items())
         yield f"<h2>{number}. {html.escape(statement)}</h2><p>So far: {verdicts}.</p>"
         for judgement in (one for one in judgements if one.experiment.claim == number):
             yield from section(engine, judgement)
@@ -91,12 +93,13 @@ def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
     yield f"<p>{html.escape(judgement.sentence())}.</p>"
     notes = (scale_sentence(experiment), replaced_sentence(experiment))
     yield f'<p class="note">{html.escape(". ".join(note for note in notes if note))}.</p>'
-    if judgement.correlations:
-        yield correlation_frame(judgement).to_html(index=False, border=0)
+    correlations = correlation_frame(judgement)
+    if not correlations.empty:
+        yield correlations.to_html(index=False, border=0)
     if judgement.runs:
-        accuracy, trajectory = queries.accuracy(engine, judgement.runs), trajectory_frame(engine, judgement)
         yield '<div class="charts">'
-        for place, chart in enumerate(figure(judgement, accuracy, trajectory, LIGHT)):
+        requests = judgement.charts(queries.accuracy(engine, judgement.runs))
+        for place, chart in enumerate(resolve(requests, LIGHT)):
             yield f"<figure>{svg(chart(), WIDTH if place else ACROSS)}</figure>"
         yield "</div>"
         yield f'<p class="note">{html.escape(provenance(queries.runs(engine, ids=judgement.runs)))}</p>'

@@ -218,7 +218,8 @@ def ended_seeds(engine: Engine) -> list[int]:
 def final_accuracy(engine: Engine) -> pd.DataFrame:
     """The main task's mean exact match over lengths (a fraction) at the last step of each finished run.
 
-    Columns: ``run_id``, ``trained`` (lengths up to Lm) and ``transfer`` (Lm < length <= La; missing without La).
+    Columns: ``run_id``, ``trained`` (lengths up to Lm) and ``transfer`` (Lm < length <= La; missing without La); equal
+    to :class:`lgt.metrics.run_curves.RunCurves`.
     """
     share = Accuracy.correct * 1.0 / Accuracy.total
     inside = Accuracy.length <= RunTask.training_length

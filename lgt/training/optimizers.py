@@ -79,8 +79,8 @@ def make_optimizers(
     """The optimizers for ``training.optimizer``; each parameter group has its base learning rate under ``base``.
 
     ``adamw``: AdamW for everything. ``muon``: :class:`Muon` for the matrices of the layers, AdamW for embedding,
-    unembedding and gains. Weight decay applies to matrices of the layers only. ``parameters`` replace those of the model by
-    name: several members, stacked.
+    unembedding and gains. Weight decay applies to matrices of the layers only. ``parameters``, by name, replace those
+    of the model: those of several members, stacked.
     """
     layered = {name for name, p in model.named_parameters() if name.startswith("layers.") and p.ndim == 2}
     chosen = dict(model.named_parameters()) if parameters is None else parameters

@@ -12,15 +12,16 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from lgt.experiments.claims import all_judged, judged, trajectory_frame
 from lgt.experiments.entries import experiment_named
 from lgt.experiments.judgements import Judgement
+from lgt.experiments.judging import judge, judge_all
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS
 from lgt.recipes.settings import Setting
 from lgt.store import checkpoints, live, queries
 from lgt.store.comparisons import Comparison, comparisons
 from lgt.store.engine import Engine, database_file, database_url, migrate_if_older, open_store
+from lgt.tasks import TASKS
 
 T = TypeVar("T")
 
@@ -101,8 +102,15 @@ def _current(read: Callable[..., T], *arguments: object) -> T:
 
 
 def read_comparisons() -> dict[Setting, Comparison]:
-    """Every comparison of the store (see :mod:`lgt.store.comparisons`), in the order of lists; none without a store."""
-    return _current(_comparisons) if exists() else {}
+    """Every comparison of known tasks (:mod:`lgt.store.comparisons`), in the order of lists; none without a store."""
+    found = _current(_comparisons) if exists() else {}
+    return {setting: one for setting, one in found.items() if all(spec.task in TASKS for spec in one.config.tasks)}
+
+
+def unknown_tasks() -> list[str]:
+    """Tasks of the store's comparisons that this process does not know, by name: their extension is not loaded."""
+    found = _current(_comparisons) if exists() else {}
+    return sorted({spec.task for one in found.values() for spec in one.config.tasks} - set(TASKS))
 
 
 def read_accuracy(run_ids: list[int], step: queries.Steps = "final") -> pd.DataFrame:
@@ -142,12 +150,12 @@ def read_runs() -> pd.DataFrame:
 
 @st.cache_resource(show_spinner=False, max_entries=4)  # a judgement holds functions, which are not copied
 def _judgements(url: str, revision: str) -> list[Judgement]:
-    return all_judged(_engine(url))
+    return judge_all(_engine(url))
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
 def _judgement(url: str, revision: str, name: str) -> Judgement:
-    return judged(_engine(url), experiment_named(name))
+    return judge(_engine(url), experiment_named(name))
 
 
 def read_judgement(name: str) -> Judgement:
@@ -156,13 +164,8 @@ def read_judgement(name: str) -> Judgement:
 
 
 def read_judgements() -> list[Judgement]:
-    """The verdict on every figure that has an experiment (see :mod:`lgt.experiments.claims`); none while there is no store."""
+    """The verdict on every experiment (see :mod:`lgt.experiments.judging`); none while there is no store."""
     return _current(_judgements) if exists() else []
-
-
-def read_trajectory(judgement: Judgement) -> pd.DataFrame:
-    """What happened between the checkpoints of a judged figure (see :func:`lgt.experiments.claims.trajectory_frame`)."""
-    return trajectory_frame(engine(), judgement)
 
 
 def read_live_runs() -> list[live.LiveRun]:

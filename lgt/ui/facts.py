@@ -7,9 +7,10 @@ from dataclasses import replace
 import pandas as pd
 
 from lgt.core.config import Arm, RunConfig
-from lgt.experiments.entries import EXPERIMENTS, Experiment
-from lgt.metrics.by_seed import beside_by_seed, mean_curve, paired_gain, trained_by_seed, transfer_by_seed
-from lgt.recipes.builders import TOGETHER
+from lgt.experiments.entries import EXPERIMENTS
+from lgt.experiments.experiment import Experiment
+from lgt.metrics.by_seed import auxiliaries_by_seed, mean_curve, paired_gain, trained_by_seed, transfer_by_seed
+from lgt.recipes.builders import CO_TRAINED
 from lgt.recipes.settings import Setting
 from lgt.store.comparisons import Comparison
 from lgt.ui import data, panels
@@ -27,7 +28,7 @@ def gather(found: dict[Setting, Comparison], comparison: Comparison, baseline: A
         alone_trained=trained_by_seed(alone),
         together=sides[1],
         together_trained=trained_by_seed(together),
-        auxiliaries=beside_by_seed(together),
+        auxiliaries=auxiliaries_by_seed(together),
         gain=paired_gain(sides[1], sides[0]),
         course=course(together, comparison.config),
         control=control(found, comparison),
@@ -44,8 +45,8 @@ def course(together: pd.DataFrame, config: RunConfig) -> dict[int, float]:
 def figure_of(comparison: Comparison) -> Experiment | None:
     """The figure of the paper that asks whether this very pair gains something; None for any other pair."""
     asked = replace(comparison.config, model_seed=0).result_hash()
-    about_gain = (experiment for experiment in EXPERIMENTS.values() if experiment.rule in ("gain", "no gain"))
-    return next((one for one in about_gain if one.series[TOGETHER](0).result_hash() == asked), None)
+    about_gain = (experiment for experiment in EXPERIMENTS.values() if experiment.about_gain)
+    return next((one for one in about_gain if one.series[CO_TRAINED](0).result_hash() == asked), None)
 
 
 def control(found: dict[Setting, Comparison], comparison: Comparison) -> Control | None:

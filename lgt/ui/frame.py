@@ -17,8 +17,8 @@ from streamlit.runtime.pages_manager import PagesManager
 from lgt.charts.palette import DARK, LIGHT, Theme
 from lgt.recipes.labels import id_ranges
 from lgt.store.errors import StoreError
+from lgt.ui import data, drawing, look
 from lgt.ui import downloads as handout
-from lgt.ui import drawing, look
 
 FIRST_COMMAND = ".venv/bin/python -m lgt train --group caprev --preset demo"
 FIRST_PAIR = {"group": "caprev", "preset": "demo"}
@@ -65,11 +65,20 @@ def page(title: str, lead: str, name: str = "") -> Iterator[None]:
     if lead:
         st.markdown(lead)
     with error_boundary(title):
+        name_unknown_tasks()
         yield
         with take:
             handout.share(key="share")
             stem = f"lgt-{(name or title).lower().replace(' ', '-')}"
             handout.downloads(stem=stem, background=theme().surface, key="download")
+
+
+def name_unknown_tasks() -> None:
+    """One line where the store has pairs that no page can show, because the extension of their tasks is not loaded."""
+    unknown = data.unknown_tasks()
+    if unknown:
+        st.caption(f"Pairs with these tasks are left out: {', '.join(unknown)}. The extension that adds them is not "
+                   "loaded; name it in `LGT_EXTENSIONS` and start the dashboard again.")  # fmt: skip
 
 
 @contextmanager

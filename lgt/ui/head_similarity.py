@@ -10,7 +10,7 @@ import streamlit as st
 
 from lgt.charts import circuit_chart
 from lgt.core.config import RunConfig
-from lgt.experiments.judgements import signed
+from lgt.experiments.numbers import signed
 from lgt.metrics.correlation import Correlation
 from lgt.metrics.head_sharing import HeadSharing, head_sharing, map_difference
 from lgt.metrics.trajectory import tracking, tracking_of_changes, trajectory

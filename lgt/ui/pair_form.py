@@ -112,8 +112,9 @@ def fork_sentence(config: RunConfig, beside: RunConfig | None) -> str | None:
     if together is None:
         return None
     together = replace(together, model_seed=config.model_seed)
-    made, where = made_by_form(together, config.arm), address_of(together, config.arm)
-    if made is None or where is None:
+    where = address_of(together, config.arm)  # first: there is none for tasks that are not known here
+    made = made_by_form(together, config.arm) if where else None
+    if made is None:
         return None
     text = f"[Start from these settings on the Launch page]({where})"
     changes = changes_from(made, config)

@@ -12,7 +12,8 @@ from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph
 from lgt.charts.accuracy import BandChoice
 from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm
-from lgt.experiments.entries import made_by, seeds_text
+from lgt.experiments.entries import made_by
+from lgt.experiments.seeds import seeds_text
 from lgt.metrics.by_seed import SeedSummary, transfer_by_seed
 from lgt.metrics.maps import mean_map
 from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, Zone
@@ -102,13 +103,6 @@ def region(comparison: Comparison) -> str:
 def beside(comparison: Comparison) -> str:
     """Titles of the tasks beside the main task."""
     return " and ".join(TASKS[spec.task].title for spec in comparison.config.auxiliaries)
-
-
-def trained(accuracy: pd.DataFrame) -> str:
-    """How well the main task does at the lengths it was trained on: mean over lengths, then over runs."""
-    main = accuracy[(accuracy.role == "main") & (accuracy.length <= accuracy.training_length)]
-    per_run = (main.correct / main.total).groupby(main.run_id).mean()
-    return f"trained lengths {per_run.mean():.0%}" + (f" (worst seed {per_run.min():.0%})" if len(per_run) > 1 else "")
 
 
 def spread(summary: SeedSummary, style: str = ".0%") -> str:

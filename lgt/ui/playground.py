@@ -64,7 +64,9 @@ def runs_with_weights() -> dict[int, str]:
                     found.setdefault(run_id, f"{title} · {ARM_TITLES[arm]} · seed {seed}")
     everything = data.read_runs()
     if not everything.empty:
-        others = everything[(everything.state == "done") & everything.id.isin(kept)]
+        names = everything.main_task + "+" + everything.auxiliaries.fillna(everything.main_task)
+        known = names.map(lambda text: set(text.split("+")) <= set(TASKS))
+        others = everything[(everything.state == "done") & everything.id.isin(kept) & known]
         for run_id, label in zip(others.id, others.label, strict=True):
             found.setdefault(int(run_id), str(label).replace("<-", " ← "))
     return found

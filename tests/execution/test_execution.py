@@ -13,7 +13,7 @@ from lgt.evaluation import exact_match
 from lgt.execution import worker, worker_processes
 from lgt.execution.campaign import campaign_status, queue_missing
 from lgt.execution.log_tail import LogTail
-from lgt.experiments.entries import Experiment
+from lgt.experiments.experiment import Experiment
 from lgt.model.batch import Batch
 from lgt.model.checkpoint import from_bytes
 from lgt.model.decoder import Decoder

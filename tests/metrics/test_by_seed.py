@@ -1,15 +1,18 @@
-"""Numbers and sentences that pages derive, by hand-computed cases."""
+"""Quantities by seed, worked out by hand."""
 
 from __future__ import annotations
 
-import pandas as pd
 import pytest
 
-from lgt.metrics.by_seed import SeedSummary, gap_by_seed, paired_gain, transfer_by_seed
-from lgt.metrics.maps import mean_map
-from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION
+from lgt.metrics.by_seed import (
+    SeedSummary,
+    auxiliaries_by_seed,
+    gain_row,
+    gap_by_seed,
+    paired_gain,
+    transfer_by_seed,
+)
 from lgt.recipes.presets import group_config
-from lgt.ui.head_similarity import likeness_table, overlap_sentence
 from tests import frames
 
 
@@ -40,32 +43,23 @@ def test_the_gain_is_paired_by_seed():
     assert paired_gain(together, None) is None and paired_gain(SeedSummary({5: 1.0}), alone) is None
 
 
-def scores() -> pd.DataFrame:
-    maps = [
-        frames.heads({"capitalize_reverse": {(0, 1): drop}, "reverse": {(0, 1): 0.2}}).assign(
-            length=length, role="main", loss_rise=lambda f: f.accuracy_drop, examples=10
-        )
-        for length, drop in ((5, 0.1), (10, 0.4), (15, 0.8), (18, 0.9))
-    ]
-    return pd.concat(maps)
+def test_the_auxiliaries_are_measured_over_the_main_tasks_transfer_region():
+    accuracy = frames.accuracy(seeds=2)
+    beyond = (accuracy.role != "main") & (accuracy.length > 12)
+    accuracy.loc[beyond & (accuracy.task == "reverse"), "correct"] = 20
+    by_hand = (8 + 4 + 4 * 0.4) / 16
+    assert auxiliaries_by_seed(accuracy).values == pytest.approx({0: by_hand, 1: by_hand})
+    assert auxiliaries_by_seed(frames.accuracy(together=False)) is None
 
 
-def test_a_mean_map_takes_the_same_lengths_for_every_task():
+def test_a_cell_of_the_matrix_is_the_mean_paired_gain():
     config = group_config("caprev", "demo")
-    found = mean_map(scores(), config, TRANSFER_REGION)
-    assert found.attrs["lengths"] == [10, 15]
-    drop = found[(found.layer == 0) & (found["head"] == 1)].set_index("task").accuracy_drop
-    assert drop.to_dict() == pytest.approx({"capitalize_reverse": 0.6, "reverse": 0.2})
-    assert set(found.examples) == {20}
-    assert mean_map(scores(), config, IN_DISTRIBUTION).attrs["lengths"] == [5]
-
-
-def test_likeness_names_what_cannot_be_compared():
-    heads = mean_map(scores(), group_config("caprev", "demo"), TRANSFER_REGION)
-    attention = pd.DataFrame({"task_b": ["reverse"], "difference": [2.5]})
-    table = likeness_table(heads, attention, "capitalize_reverse", ["reverse"])
-    assert table.loc["Reverse", "attention difference"] == "2.50"
-    assert table.loc["Reverse", "map difference"] == f"{0.4 / 8:.3f}"
-    table = likeness_table(heads, attention.iloc[:0], "capitalize_reverse", ["reverse"])
-    assert table.loc["Reverse", "attention difference"] == "not comparable"
-    assert "mean of 1 seed)" in overlap_sentence([heads], "capitalize_reverse", ["reverse"])
+    together, alone = frames.accuracy(seeds=3), frames.accuracy(seeds=2, together=False)
+    alone = alone.assign(correct=alone.correct.where(alone.length <= 8, 0))
+    row = gain_row(config, together, alone)
+    assert (row["main"], row["auxiliaries"], row["control"], row["n"]) == (
+        "capitalize_reverse", "capitalize+reverse", False, 2,
+    )  # fmt: skip
+    assert row["gain"] == pytest.approx(sum(transfer_by_seed(together).values[seed] for seed in (0, 1)) / 2)
+    assert row["low"] < row["gain"] < row["high"]
+    assert gain_row(config, together, alone[:0]) is None

@@ -14,9 +14,9 @@ import pytest
 from lgt.charts import DARK, LIGHT, length_accuracy
 from lgt.charts.guess import guess_curve
 from lgt.core.config import TaskOptions, with_setting
-from lgt.experiments.claims import judged
 from lgt.experiments.entries import EXPERIMENTS
-from lgt.metrics.by_seed import SeedSummary, beside_by_seed, mean_curve, trained_by_seed
+from lgt.experiments.judging import judge
+from lgt.metrics.by_seed import SeedSummary, auxiliaries_by_seed, mean_curve, trained_by_seed
 from lgt.metrics.guesses import asked_lengths, guess_error
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import group_config
@@ -71,8 +71,8 @@ def test_guesses_are_asked_at_measured_lengths_in_every_zone():
 def test_means_over_zones_by_hand():
     accuracy = frames.accuracy(seeds=2)
     assert trained_by_seed(accuracy).values == pytest.approx({0: 1.0, 1: 1.0})
-    assert beside_by_seed(accuracy).values == pytest.approx({0: 1.0, 1: 1.0})
-    assert beside_by_seed(frames.accuracy(together=False)) is None
+    assert auxiliaries_by_seed(accuracy).values == pytest.approx({0: 1.0, 1: 1.0})
+    assert auxiliaries_by_seed(frames.accuracy(together=False)) is None
     assert mean_curve(accuracy)[10] == pytest.approx(((50 - 6) / 50 + (50 - 8) / 50) / 2)
 
 
@@ -244,10 +244,9 @@ def test_the_answer_is_kept_until_its_step(step, shipped, monkeypatch):
     ("pair", "figure"), [("add-carry.small", "fig3a"), ("control-add.small", "fig8-add"), ("path-dfs.demo", "fig7")]
 )
 def test_a_gain_carries_the_verdict_of_its_figure(pair, figure, shipped, monkeypatch):
-    judgement = judged(open_store(str(shipped)), EXPERIMENTS[figure])
+    judgement = judge(open_store(str(shipped)), EXPERIMENTS[figure])
     app = opened(PAGE, shipped, monkeypatch, pair=pair)
-    asked = "no gain" if judgement.experiment.rule == "no gain" else "gain"
-    link = f"[{asked}, figure {judgement.experiment.figures}](claims?{figure}=true)"
+    link = f"[{judgement.rule.name}, figure {judgement.experiment.figures}](claims?{figure}=true)"
     assert f"-badge[{judgement.verdict}] {link}" in words(app) and words(app).count("claims?") == 1
 
 

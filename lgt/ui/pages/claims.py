@@ -6,39 +6,47 @@ from collections import Counter
 
 import streamlit as st
 
-from lgt.experiments.claims import CLAIMS, latest, of_claim
-from lgt.experiments.entries import replaced_sentence, scale_sentence
-from lgt.experiments.judgements import Judgement, correlation_frame, differences_frame
+from lgt.experiments.claims import CLAIMS, counting, verdict_counts
+from lgt.experiments.judgements import Judgement
+from lgt.experiments.tables import correlation_frame, overview_charts
+from lgt.experiments.words import replaced_sentence, scale_sentence
+from lgt.metrics.by_seed import LEARNED
 from lgt.recipes.labels import provenance
-from lgt.report.figures import figure, overviews
+from lgt.report.figures import resolve
 from lgt.ui import data, frame
 from lgt.ui.drawing import draw
 from lgt.ui.frame import badge
 
 LEAD = (
-    "The paper's figures as tests, each with the verdict of a written rule that code applies. What does not reproduce "
-    "here is shown as such: these models are far smaller than the paper's."
+    "Each figure of the paper is a test here, and a written rule gives its verdict. A figure that does not reproduce "
+    "is shown as such; these models are far smaller than the paper's."
 )
 OUTCOMES = ("reproduced", "not reproduced", "premise not met", "too few seeds")
-EARLIER = "Earlier recipes of figures above; these do not count:"
-RULES = """
+EARLIER = "Earlier attempts at figures above, with another recipe; not counted:"
+VERDICTS = f"""
 Most rules were written before their runs; figures 3a, 4c and 8 (addition) had theirs already, and
-`docs/CLAIMS.md` lists what was changed later. The unit is the seed; a seed that does not
-count is named with the reason. For most figures the quantity is transfer accuracy, the main task's exact match
-averaged over the lengths between its own training length and the longer task's.
+`docs/CLAIMS.md` lists what was changed later. The unit is the seed: a rule gives one number for each seed. A seed that
+does not count is named with the reason. Transfer accuracy is the main task's exact match, averaged over the lengths
+between its own training length and the longer task's.
 
-- **reproduced**: the mean over seeds is at least 0.10 (a rank correlation: 0.30) and its 95% t interval lies above 0.
-- **not reproduced**: the whole interval lies below that.
+- **reproduced**: the mean over seeds reaches the smallest number that counts, and its 95% t interval lies above 0.
+- **not reproduced**: the whole interval lies below the smallest number that counts.
 - **too few seeds**: neither, or fewer seeds than the figure asks for.
-- **premise not met**: a task was not learned where it was trained (below 0.95), so that the figure says nothing.
+- **premise not met**: a task was not learned where it was trained (below {LEARNED:.2f}), so the figure says nothing.
 
-For claims 1 and 4 the number is the difference to the better of the two baselines, seed by seed; for a control, to the
-worse, and the first two verdicts change places. Claim 5 compares gains over the main task alone. Claim 6: the gap of
-pairs more than a factor of two apart minus that of pairs a factor of two apart, each as a share of what it is when
-nothing transfers. Claim 7: how much more transfer accuracy varies than accuracy at
-trained lengths. Claim 8: Spearman's rho over checkpoints; "does not track" means that the interval lies within
-0.30 of zero. Nothing is corrected for there being many figures.
+Nothing is corrected for there being many figures. The rules and their numbers:
 """
+
+
+def rules_text(judgements: list[Judgement]) -> str:
+    """Every rule in words, with the claims that it judges and the smallest number that counts."""
+    claims: dict[tuple[str, str, float], list[int]] = {}
+    for one in judgements:
+        claims.setdefault((one.rule.name, one.rule.words, one.rule.smallest), []).append(one.experiment.claim)
+    return "\n".join(
+        f"- *{name}* (claim {', '.join(map(str, sorted(set(numbers))))}; smallest that counts: {smallest:.2f}): {words}"
+        for (name, words, smallest), numbers in claims.items()
+    )
 
 
 def entry(judgement: Judgement) -> None:
@@ -54,8 +62,9 @@ def entry(judgement: Judgement) -> None:
         st.caption(". ".join(note for note in notes if note) + ".")
         if judgement.runs:
             charts(judgement)
-            if judgement.correlations:
-                st.table(correlation_frame(judgement).set_index("seed"))
+            correlations = correlation_frame(judgement)
+            if not correlations.empty:
+                st.table(correlations.set_index("seed"))
             runs = data.read_runs()
             st.caption(provenance(runs[runs.id.isin(judgement.runs)]))
         st.caption("Make these runs yourself:")
@@ -66,12 +75,8 @@ def entry(judgement: Judgement) -> None:
 
 def charts(judgement: Judgement) -> None:
     """The charts of a figure, the first one across the page."""
-    name, accuracy, trajectory = (
-        judgement.experiment.name,
-        data.read_accuracy(judgement.runs),
-        data.read_trajectory(judgement),
-    )
-    first, *others = figure(judgement, accuracy, trajectory, frame.theme())
+    name = judgement.experiment.name
+    first, *others = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
     draw(first, key=f"chart-{name}-0")
     for place, (chart, column) in enumerate(zip(others, st.columns(max(2, len(others)), gap="medium"), strict=False)):
         with column:
@@ -83,16 +88,16 @@ def main() -> None:
     if not any(one.seeds for one in judgements):
         frame.empty_store()
         return
-    current = latest(judgements)
+    current = counting(judgements)
     tried = [one for one in current if one.seeds]
     counts: Counter[str] = Counter(one.outcome for one in tried)
     shown = " · ".join(f"{badge(outcome)} **{counts[outcome]}**" for outcome in OUTCOMES if counts[outcome])
     st.markdown(f"{len(tried)} of {len(current)} tests have runs here" + (f": {shown}" if shown else "."))
-    for place, chart in enumerate(overviews(differences_frame(tried), frame.theme())):
+    for place, chart in enumerate(resolve(overview_charts(tried), frame.theme())):
         draw(chart, key=f"verdicts-{place}", name=f"All verdicts {place + 1}")
     for number, statement in CLAIMS.items():
         st.subheader(f"{number}. {statement}", anchor=False)
-        verdicts = (f"{badge(outcome)} {count}" for outcome, count in of_claim(judgements, number).items())
+        verdicts = (f"{badge(outcome)} {count}" for outcome, count in verdict_counts(judgements, number).items())
         st.markdown("So far: " + " · ".join(verdicts))
         for judgement in (one for one in current if one.experiment.claim == number):
             entry(judgement)
@@ -105,7 +110,7 @@ def main() -> None:
         "Not tried here: pretrained language models (figures 9 and 15), the size of model and data, mixing many tasks."
     )
     with st.expander("How a verdict is reached"):
-        st.markdown(RULES)
+        st.markdown(VERDICTS + rules_text(judgements))
 
 
 def render() -> None:

@@ -12,7 +12,7 @@ import streamlit as st
 from lgt.core.checks import ConfigError
 from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm, RunConfig
-from lgt.experiments.entries import parse_seeds
+from lgt.experiments.seeds import parse_seeds
 from lgt.metrics.durations import expected_seconds
 from lgt.recipes import labels
 from lgt.recipes.labels import ARM_TITLES

@@ -12,7 +12,7 @@ from lgt.core.choices import POSITIONS
 from lgt.metrics.by_seed import gain_row
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS
-from lgt.report.figures import figure
+from lgt.report.figures import resolve
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, frame
 from lgt.ui.drawing import draw
@@ -21,7 +21,6 @@ LEAD = (
     "Which longer task lifts which shorter one? A cell is a pair; its number is what training together adds to the "
     "main task at lengths it never saw."
 )
-NO_COURSE = pd.DataFrame(columns=["seed"])
 
 
 def rows_of(preset: str, position: str) -> pd.DataFrame:
@@ -52,7 +51,7 @@ def usual_lengths(comparison: Comparison, preset: str) -> bool:
 
 
 def accuracy(comparison: Comparison, arm: str) -> pd.DataFrame:
-    """Counts of one side of a comparison."""
+    """Counts of one arm of a comparison."""
     return data.read_accuracy(comparison.ids(arm))  # type: ignore[arg-type]
 
 
@@ -75,22 +74,21 @@ def missing(preset: str, position: str) -> None:
 def grid() -> None:
     """The grid of training lengths beside the paper's."""
     st.subheader("How far apart may the lengths be?", anchor=False)
-    judgement = next(one for one in data.read_judgements() if one.experiment.rule == "ratio")
+    judgement = next(one for one in data.read_judgements() if one.experiment.grid_lengths)
     if not judgement.seeds:
         st.info("No finished seed of the grid yet. Run it with:")
         st.code(f".venv/bin/python -m lgt experiment {judgement.experiment.name}", language="bash", wrap_lines=True)
         return
     st.markdown(
-        "Flipping case and reversing, beside both together, at every pair of training lengths. The gap is the mean "
-        "distance between the main task's curve and the others': small means that the main task follows them."
+        "The auxiliaries flip the case and reverse a string; the main task does both. Each cell is a pair of training "
+        "lengths. The gap is the mean distance between the main task's curve and the auxiliaries' curves: it is small "
+        "when the main task does as well as they do at every length, or when all of them fail."
     )
-    by_ratio, ours, paper = figure(judgement, data.read_accuracy(judgement.runs), NO_COURSE, frame.theme())
+    by_ratio, *grids = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
     draw(by_ratio, key="grid-ratio")
-    left, right = st.columns(2, gap="large")
-    with left:
-        draw(ours, key="grid-ours")
-    with right:
-        draw(paper, key="grid-paper")
+    for name, chart, column in zip(("ours", "paper"), grids, st.columns(2, gap="large"), strict=True):
+        with column:
+            draw(chart, key=f"grid-{name}")
     st.caption(f"Verdict: {judgement.outcome}. {judgement.sentence()}.")
 
 

@@ -142,10 +142,9 @@ def verdict(comparison: Comparison, place: Any) -> None:
     experiment = facts.figure_of(comparison)
     judgement = data.read_judgement(experiment.name) if experiment and place is not None else None
     if judgement is not None and judgement.seeds:
-        asked = "no gain" if judgement.experiment.rule == "no gain" else "gain"
         earlier = ", an earlier recipe" if judgement.experiment.replaced_by else ""
         place.markdown(
-            f"{frame.badge(judgement.verdict)} [{asked}, figure {judgement.experiment.figures}{earlier}]"
+            f"{frame.badge(judgement.verdict)} [{judgement.rule.name}, figure {judgement.experiment.figures}{earlier}]"
             f"(claims?{judgement.experiment.name}=true)"
         )
 

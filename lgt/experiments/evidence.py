@@ -1,0 +1,161 @@
+"""What a store has measured, read once: the runs that judge all figures of one call.
+
+Several figures look at the same runs. :class:`Evidence` reads each run once and keeps its curves and its trajectory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+from sqlalchemy import Engine
+
+from lgt.core.config import RunConfig
+from lgt.experiments.experiment import Experiment
+from lgt.metrics.run_curves import RunCurves, run_curves
+from lgt.metrics.trajectory import trajectory
+from lgt.recipes.builders import CO_TRAINED, Series
+from lgt.store import queries
+
+BySeries = dict[Series, dict[int, float]]
+"""A number by series and seed."""
+NO_HEADS = pd.DataFrame(columns=["step", "task", "length", "layer", "head", "accuracy_drop", "difference"])
+
+
+class Evidence:
+    """The finished runs of a store as they stand at the first look; one object serves one call."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._curves: dict[int, RunCurves] = {}
+        self._trajectories: dict[int, pd.DataFrame] = {}
+
+    @cached_property
+    def finished(self) -> dict[str, int]:
+        """See :func:`lgt.store.queries.finished_by_hash`."""
+        return queries.finished_by_hash(self.engine)
+
+    @cached_property
+    def given_up(self) -> dict[str, str]:
+        """See :func:`lgt.store.queries.unsuccessful_by_hash`."""
+        return queries.unsuccessful_by_hash(self.engine)
+
+    @cached_property
+    def seeds(self) -> list[int]:
+        """See :func:`lgt.store.queries.ended_seeds`."""
+        return queries.ended_seeds(self.engine)
+
+    def curves(self, run_ids: Collection[int]) -> dict[int, RunCurves]:
+        """The final curves of these runs by id; reads those it does not have yet, in one query."""
+        new = set(run_ids) - self._curves.keys()
+        if new:
+            self._curves |= run_curves(queries.accuracy(self.engine, new))
+        return {run_id: self._curves[run_id] for run_id in run_ids}
+
+    def trajectories(self, run_ids: Collection[int], config: RunConfig) -> dict[int, pd.DataFrame]:
+        """The trajectories of these runs of ``config`` (at any seed) by id, each computed once."""
+        new = set(run_ids) - self._trajectories.keys()
+        if new:
+            readers = (queries.accuracy, queries.head_scores, queries.attention_differences)
+            accuracy, scores, attention = (_by_run(read(self.engine, new, "all")) for read in readers)
+            for run_id in new:
+                heads = scores.get(run_id, NO_HEADS), attention.get(run_id, NO_HEADS)
+                self._trajectories[run_id] = trajectory(accuracy[run_id], *heads, config)
+        return {run_id: self._trajectories[run_id] for run_id in run_ids}
+
+    def of(self, experiment: Experiment) -> FigureRuns:
+        """The runs of ``experiment``: a seed counts where all series of it have finished."""
+        ids: dict[int, dict[Series, int]] = {}
+        left_out: dict[int, str] = {}
+        for seed in self.seeds:
+            hashes = {series: make(seed).hash() for series, make in experiment.series.items()}
+            if all(hash_ in self.finished for hash_ in hashes.values()):
+                ids[seed] = {series: self.finished[hash_] for series, hash_ in hashes.items()}
+            elif why := self._missing(hashes):
+                left_out[seed] = why
+        return FigureRuns(self, experiment, ids, left_out)
+
+    def _missing(self, hashes: dict[Series, str]) -> str:
+        """Why a seed does not count, such as ``together: run 12 failed``; empty when none of its runs was given up.
+
+        A seed without a run of some series, none of which was given up, is one that only another figure needed.
+        """
+        absent = {series: self.given_up.get(hash_) for series, hash_ in hashes.items() if hash_ not in self.finished}
+        return ", ".join(f"{series}: {why}" for series, why in absent.items() if why)
+
+
+@dataclass(frozen=True)
+class FigureRuns:
+    """What a rule looks at: the run ids of a figure by seed and series, and the numbers of these runs.
+
+    ``left_out``: the seeds that do not count because a run of theirs was given up, with the reason.
+    """
+
+    evidence: Evidence
+    experiment: Experiment
+    ids: dict[int, dict[Series, int]]
+    left_out: dict[int, str]
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that count."""
+        return list(self.ids)
+
+    @cached_property
+    def curves(self) -> dict[Series, dict[int, RunCurves]]:
+        """The final curves by series and seed."""
+        found = self.evidence.curves({run_id for of in self.ids.values() for run_id in of.values()})
+        return {series: {seed: found[of[series]] for seed, of in self.ids.items()} for series in self.experiment.series}
+
+    def transfer(self) -> BySeries:
+        """Transfer accuracy. Raises ValueError for a run without a transfer region."""
+        return {series: {seed: _given(run.transfer) for seed, run in of.items()} for series, of in self.curves.items()}
+
+    def trained(self) -> BySeries:
+        """Accuracy of the main task at trained lengths."""
+        return {series: {seed: run.trained for seed, run in of.items()} for series, of in self.curves.items()}
+
+    def gaps(self) -> BySeries:
+        """The generalization gap. Raises ValueError for a run without auxiliaries."""
+        return {series: {seed: _given(run.gap) for seed, run in of.items()} for series, of in self.curves.items()}
+
+    def learned(self) -> dict[str, float]:
+        """Accuracy of every task where it was trained: mean over the seeds of a series, the smallest over series.
+
+        The baseline that :attr:`lgt.recipes.builders.Series.may_stay_unlearned` is left out.
+        """
+        least: dict[str, float] = {}
+        for series, of in self.curves.items():
+            for task, share in _mean_learned(of.values()) if not series.may_stay_unlearned else ():
+                least[task] = min(share, least.get(task, 1.0))
+        return least
+
+    def learned_by_series(self) -> dict[Series, float]:
+        """The same by series, the smallest over tasks."""
+        return {
+            series: min((share for _, share in _mean_learned(of.values())), default=0.0)
+            for series, of in self.curves.items()
+        }
+
+    def trajectories(self) -> dict[int, pd.DataFrame]:
+        """The trajectory of the co-trained run by seed (see :func:`lgt.metrics.trajectory.trajectory`)."""
+        by_seed = {seed: of[CO_TRAINED] for seed, of in self.ids.items()}
+        found = self.evidence.trajectories(list(by_seed.values()), self.experiment.series[CO_TRAINED](0))
+        return {seed: found[run_id] for seed, run_id in by_seed.items()}
+
+
+def _by_run(rows: pd.DataFrame) -> dict[int, pd.DataFrame]:
+    return {int(str(run_id)): of for run_id, of in rows.groupby("run_id")}
+
+
+def _given(value: float | None) -> float:
+    if value is None:
+        raise ValueError("a rule asks for a number that a run of this experiment cannot have")
+    return value
+
+
+def _mean_learned(runs: Iterable[RunCurves]) -> list[tuple[str, float]]:
+    means = pd.DataFrame([run.learned for run in runs]).mean()
+    return [(str(task), float(share)) for task, share in means.items()]

@@ -1,0 +1,60 @@
+"""An experiment: one figure's runs, the rule that judges them, and how many seeds a verdict needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from lgt.core.config import RunConfig
+from lgt.experiments.rules.base import Rule
+from lgt.recipes.builders import Lengths, Maker, Series
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A figure: ``series`` are its runs, ``rule`` decides the verdict, which needs ``seeds`` seeds.
+
+    The rule carries its own thresholds; without a rule the runs have no verdict. ``claim`` is a key of
+    :data:`lgt.experiments.claims.CLAIMS`, ``figures`` the paper's figures, ``statement`` what they show in our words.
+
+    ``replaced_by``: the entry that judges the same figure now, with another recipe. What was tried before stays, with
+    its verdict, and does not count.
+    """
+
+    name: str
+    claim: int
+    figures: str
+    preset: str
+    statement: str
+    series: Mapping[Series, Maker]
+    rule: Rule | None = None
+    seeds: int = 5
+    replaced_by: str = ""
+
+    @property
+    def main(self) -> str:
+        """The main task's name."""
+        return self.example().main.task
+
+    @property
+    def about_gain(self) -> bool:
+        """Whether the figure asks what a pair gains over its baselines."""
+        return self.rule is not None and self.rule.about_gain
+
+    @property
+    def grid_lengths(self) -> list[Lengths]:
+        """The training lengths of its cells, when the figure is a grid of training lengths; else nothing."""
+        return [series.lengths for series in self.series if series.lengths is not None]
+
+    def example(self) -> RunConfig:
+        """The run of the first series for seed 0."""
+        return next(iter(self.series.values()))(0)
+
+    def runs(self, seeds: Sequence[int]) -> list[RunConfig]:
+        """Every run it needs, seeds outermost so that each finished seed completes a comparison.
+
+        Configs that are the same run under another name (the main-alone runs of two groups with one main task) are
+        listed once.
+        """
+        configs = [make(seed) for seed in seeds for make in self.series.values()]
+        return list({config.hash(): config for config in reversed(configs)}.values())[::-1]

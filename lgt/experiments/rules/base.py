@@ -1,0 +1,148 @@
+"""What a rule is: how it measures a figure seed by seed, how it decides, what it says and which charts it shows.
+
+Each rule is a class in a module of its own beside this one. Nothing outside a rule asks which rule it is.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pandas as pd
+
+from lgt.experiments.outcomes import SMALLEST_EFFECT, Outcome, effect
+from lgt.metrics.by_seed import LEARNED
+from lgt.metrics.correlation import Correlation
+from lgt.recipes.builders import Series
+
+if TYPE_CHECKING:
+    from lgt.experiments.evidence import FigureRuns
+    from lgt.experiments.judgements import Judgement
+
+BySeed = dict[int, float]
+
+
+@dataclass(frozen=True)
+class ChartRequest:
+    """A chart by name. Experiments cannot import charts; :func:`lgt.report.figures.resolve` finds the function.
+
+    ``name``: a function of :mod:`lgt.charts`, or ``module:function`` for one elsewhere. It is called with
+    ``arguments``, then the theme, then ``options`` by name.
+    """
+
+    name: str
+    arguments: tuple[Any, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """The axis on which the overview shows the numbers of a rule; rules with equal scales share one chart."""
+
+    title: str
+    quantity: str
+
+
+ACCURACY = Scale("Figures about accuracy", "Difference in accuracy")
+CORRELATION = Scale("Figures about circuits", "Spearman's rho over checkpoints")
+
+
+@dataclass(frozen=True)
+class SeedCorrelations:
+    """Correlations over checkpoints by seed. ``judged`` decides the verdict; the others are only shown beside it.
+
+    ``of_changes``: rho of the differences between neighbouring checkpoints. ``beyond``: rho with maps at lengths of the
+    transfer region. ``of_learned``: rho over the checkpoints at which the main task is learned where it was trained.
+    ``None`` is a rho that is not defined.
+    """
+
+    judged: dict[int, Correlation] = field(default_factory=dict)
+    of_changes: dict[int, float | None] = field(default_factory=dict)
+    beyond: dict[int, float | None] = field(default_factory=dict)
+    of_learned: dict[int, float | None] = field(default_factory=dict)
+
+    def not_judged(self) -> dict[str, dict[int, float | None]]:
+        """The correlations that have no part in the verdict, by what they are of and by seed."""
+        return {
+            "of the changes between checkpoints": self.of_changes,
+            "at lengths beyond": self.beyond,
+            "where the main task is learned": self.of_learned,
+        }
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a rule measured. ``values``: a number per series and seed, which the sentence reports. ``numbers``: the
+    rule's quantity by seed, which decides. ``learned``: accuracy where trained, by task or by series, mean over seeds;
+    it decides the premise.
+    """
+
+    values: dict[Series, BySeed]
+    numbers: BySeed
+    learned: Mapping[Any, float]
+    correlations: SeedCorrelations = field(default_factory=SeedCorrelations)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule(ABC):
+    """A rule with its thresholds. ``smallest``: the mean from which an effect counts; ``learned``: the accuracy from
+    which a task counts as learned where it was trained.
+
+    ``name`` stands in ``lgt claims --json`` and in docs/CLAIMS.md, ``quantity`` names its number per seed, ``words``
+    explains that number in a sentence. ``about_gain``: whether it compares a co-trained run with its two baselines.
+    ``over_training``: whether it needs the trajectories of the co-trained runs.
+    """
+
+    smallest: float = SMALLEST_EFFECT
+    learned: float = LEARNED
+    name: ClassVar[str]
+    quantity: ClassVar[str]
+    words: ClassVar[str]
+    scale: ClassVar[Scale] = ACCURACY
+    about_gain: ClassVar[bool] = False
+    over_training: ClassVar[bool] = False
+
+    @abstractmethod
+    def measure(self, runs: FigureRuns) -> Measurement:
+        """Measure the finished runs of a figure."""
+
+    def decide(self, numbers: Mapping[int, float], seeds: int) -> Outcome:
+        """The outcome of the numbers by seed, when the premise is met; ``seeds`` is how many a verdict needs."""
+        return effect(numbers, seeds, self.smallest)
+
+    def premise_met(self, learned: Mapping[Any, float]) -> bool:
+        """Whether the tasks were learned well enough where they were trained for a verdict."""
+        return min(learned.values(), default=0.0) >= self.learned
+
+    def outcome(self, measured: Measurement, seeds: int) -> Outcome:
+        """The outcome of a measurement."""
+        if len(measured.numbers) < seeds:
+            return "too few seeds"
+        if not self.premise_met(measured.learned):
+            return "premise not met"
+        return self.decide(measured.numbers, seeds)
+
+    def values_text(self, measured: Measurement) -> str:
+        """The values by series in words, mean over seeds."""
+        means = ", ".join(f"{series} {sum(of.values()) / len(of):.2f}" for series, of in measured.values.items())
+        return f"transfer accuracy: {means}"
+
+    def details(self, measured: Measurement) -> list[str]:
+        """What else the sentence says of the numbers."""
+        return []
+
+    def premise_text(self, measured: Measurement) -> str:
+        """What was not learned where it was trained; empty when everything was."""
+        low = [f"{task} {share:.2f}" for task, share in measured.learned.items() if share < self.learned]
+        return "not learned where trained: " + ", ".join(low) if low else ""
+
+    def charts(self, judgement: Judgement, accuracy: pd.DataFrame) -> Iterator[ChartRequest]:
+        """The charts of a figure in reading order. ``accuracy``: the final counts of its runs.
+
+        Here: every seed's transfer accuracy, then a length-accuracy curve for each series.
+        """
+        yield ChartRequest("seed_strip", (judgement.seeds_frame(),))
+        for series, ids in judgement.series_runs.items():
+            yield ChartRequest("length_accuracy", (accuracy[accuracy.run_id.isin(ids)],), {"title": str(series)})

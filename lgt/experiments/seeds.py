@@ -1,0 +1,37 @@
+"""Seeds as text, such as ``0-4``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from lgt.core.checks import ConfigError
+
+
+def seeds_text(seeds: Collection[int]) -> str:
+    """Seeds as :func:`parse_seeds` reads them.
+
+    >>> seeds_text({2, 0, 1}), seeds_text([7, 0])
+    ('0-2', '0,7')
+    """
+    ordered = sorted(set(seeds))
+    gapless = len(ordered) > 1 and ordered == list(range(ordered[0], ordered[-1] + 1))
+    return f"{ordered[0]}-{ordered[-1]}" if gapless else ",".join(map(str, ordered))
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Seeds from ``0-4`` or ``0,2,5``. Raises ConfigError for anything else.
+
+    >>> parse_seeds("0-2,7")
+    [0, 1, 2, 7]
+    """
+    seeds: list[int] = []
+    accepted = "seeds such as 0-4 or 0,2,5 (at most 1,000)"
+    for part in text.split(","):
+        low, dash, high = part.strip().partition("-")
+        if not low.isdecimal() or (dash and not high.isdecimal()) or len(low + high) > 18:
+            raise ConfigError("--seeds", text, accepted)
+        first, last = int(low), int(high) if dash else int(low)
+        if not first <= last < first + 1000:
+            raise ConfigError("--seeds", text, accepted)
+        seeds += range(first, last + 1)
+    return sorted(set(seeds))

@@ -1,0 +1,93 @@
+"""Judgements as tables: for Markdown, for the overview charts, and the correlations of one figure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from lgt.experiments.experiment import Experiment
+from lgt.experiments.judgements import Judgement
+from lgt.experiments.numbers import signed
+from lgt.experiments.rules.base import ChartRequest
+from lgt.experiments.words import lengths_here, lengths_in_paper, preset_changes
+
+TABLE_COLUMNS = (
+    "figure", "`lgt experiment`", "preset", "lengths (the paper's)", "measured", "n", "verdict", "core minutes",
+)  # fmt: skip
+
+
+def markdown_table(judgements: Sequence[Judgement], seconds: Mapping[int, float]) -> list[str]:
+    """The lines of a Markdown table, a row per figure: command, preset, measured, verdict, what its runs cost.
+
+    ``seconds``: what each run took on one core, by id. A run that several figures share counts for each of them.
+    """
+    lines = [f"| {' | '.join(TABLE_COLUMNS)} |", "|---" * len(TABLE_COLUMNS) + "|"]
+    return lines + [f"| {' | '.join(_cells(one, seconds))} |" for one in judgements]
+
+
+def _cells(judgement: Judgement, seconds: Mapping[int, float]) -> tuple[str, ...]:
+    entry, runs = judgement.experiment, judgement.runs
+    theirs = lengths_in_paper(entry)
+    verdict = judgement.verdict + (f"; now `{entry.replaced_by}`" if entry.replaced_by else "")
+    return (
+        entry.figures, f"`{entry.name}`", _preset_cell(entry), lengths_here(entry) + (f" ({theirs})" if theirs else ""),
+        judgement.short_sentence(), str(len(judgement.numbers) or ""), verdict,
+        f"{sum(seconds[run_id] for run_id in runs) / 60:.0f}" if runs else "",
+    )  # fmt: skip
+
+
+def _preset_cell(experiment: Experiment) -> str:
+    changes = ", ".join(preset_changes(experiment))
+    return f"`{experiment.preset}`" + (f" with `{changes}`" if changes else "")
+
+
+def correlation_frame(judgement: Judgement) -> pd.DataFrame:
+    """One row per seed of a judgement about tracking, in words: rho, its bootstrap interval, permutation p, number of
+    checkpoints, and the correlations that are not judged. Without rows for other rules."""
+    correlations, rows = judgement.measured.correlations, []
+    for seed, found in correlations.judged.items():
+        p = "–" if found.p is None else "< 0.001" if found.p < 0.001 else f"{found.p:.3f}"
+        rows.append(
+            {"seed": str(seed), "rho": signed(found.rho),
+             "95% bootstrap interval": f"{signed(found.low)} to {signed(found.high)}", "permutation p": p,
+             "checkpoints": str(found.n)}
+            | {name: signed(of[seed]) for name, of in correlations.not_judged().items() if of.get(seed) is not None}
+        )  # fmt: skip
+    return pd.DataFrame(rows).fillna("–")
+
+
+def numbers_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
+    """One row per seed of every judgement, for :func:`lgt.charts.verdict_chart`: ``difference`` is the rule's number,
+    ``mean``, ``low`` and ``high`` its mean over seeds with the interval."""
+    rows = [
+        {
+            "figure": one.experiment.name, "statement": f"{one.experiment.figures} · {one.experiment.statement}",
+            "outcome": one.outcome, "seed": seed, "difference": number,
+            "mean": one.interval.mean, "low": one.interval.low, "high": one.interval.high,
+        }
+        for one in judgements if one.interval is not None
+        for seed, number in one.numbers.items()
+    ]  # fmt: skip
+    columns = ["figure", "statement", "outcome", "seed", "difference", "mean", "low", "high"]
+    return pd.DataFrame(rows, columns=columns).astype({"low": float, "high": float})
+
+
+def overview_charts(judgements: Sequence[Judgement]) -> list[ChartRequest]:
+    """All verdicts: one chart for each scale and threshold that their rules have, in the order of the judgements."""
+    kinds: dict[tuple[object, float], list[Judgement]] = {}
+    for one in judgements:
+        if one.interval is not None:
+            kinds.setdefault((one.rule.scale, one.rule.smallest), []).append(one)
+    return [
+        ChartRequest(
+            "verdict_chart",
+            (numbers_frame(alike),),
+            {
+                "quantity": alike[0].rule.scale.quantity,
+                "smallest": alike[0].rule.smallest,
+                "title": alike[0].rule.scale.title,
+            },
+        )
+        for alike in kinds.values()
+    ]

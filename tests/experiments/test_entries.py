@@ -1,0 +1,106 @@
+"""The experiments themselves: their runs, their names, and what an extension may add."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from lgt.core.checks import ConfigError
+from lgt.experiments import entries, register, register_claim
+from lgt.experiments.claims import CLAIMS
+from lgt.experiments.entries import EXPERIMENTS, experiment_named, made_by
+from lgt.experiments.seeds import parse_seeds, seeds_text
+from lgt.experiments.words import lengths_here, lengths_in_paper, scale_sentence
+from lgt.store import queries
+from lgt.store.comparisons import comparisons
+from lgt.store.engine import open_store
+from lgt.ui.panels import repeat_sentence
+from tests.experiments.test_rules import GAIN
+
+
+def test_every_experiment_makes_its_runs():
+    for experiment in EXPERIMENTS.values():
+        runs = experiment.runs([0, 1])
+        assert len(runs) == len({config.hash() for config in runs}) and len(runs) >= len(experiment.series)
+        assert experiment.claim in CLAIMS and {config.model_seed for config in runs} == {0, 1}
+
+
+def test_a_figure_without_a_grid_has_one_transfer_length():
+    for experiment in EXPERIMENTS.values():
+        lengths = {config.transfer_length for config in experiment.runs([0])}
+        if experiment.grid_lengths:
+            assert len(experiment.series) == 25 and None in lengths, "half of the grid has no transfer region"
+        elif experiment.rule is not None:
+            assert None not in lengths and len(lengths) == 1
+
+
+def test_an_entry_that_replaces_another_judges_the_same_figure_with_other_runs():
+    replaced = {one.name: EXPERIMENTS[one.replaced_by] for one in EXPERIMENTS.values() if one.replaced_by}
+    assert replaced
+    for name, by in replaced.items():
+        old = EXPERIMENTS[name]
+        assert not by.replaced_by and (old.claim, old.figures, old.rule) == (by.claim, by.figures, by.rule)
+        assert old.series.keys() == by.series.keys() and old.runs([0])[0].hash() != by.runs([0])[0].hash()
+
+
+def test_scales_are_said_of_pairs_and_of_the_grid():
+    assert (lengths_here(EXPERIMENTS["fig3a"]), lengths_in_paper(EXPERIMENTS["fig3a"])) == ("6 ← 12", "16 ← 32")
+    assert (lengths_here(EXPERIMENTS["fig10"]), lengths_in_paper(EXPERIMENTS["fig10"])) == ("2 to 32", "4 to 256")
+    said = scale_sentence(EXPERIMENTS["fig6-shallow"])
+    assert "preset small, model.layers=4, training.learning_rate=0.04" in said and "The paper: lengths" in said
+
+
+def test_runs_are_repeated_by_an_experiment_that_makes_them_whatever_it_was_called_then(shipped):
+    engine = open_store(str(shipped))
+    runs, named = queries.runs(engine), 0
+    for comparison in comparisons(engine).values():
+        shown = runs[runs.id.isin(comparison.ids(*comparison.runs))]
+        sentence = repeat_sentence(shown, comparison)
+        said = re.search(r"lgt experiment (\S+) --seeds (\S+) ", sentence)
+        assert said or "lgt train" in sentence
+        if said:
+            named += 1
+            made = {config.hash() for config in EXPERIMENTS[said[1]].runs(parse_seeds(said[2]))}
+            assert set(shown.config_hash) <= made and len(made) <= 3 * len(shown)
+    assert named > 5 and made_by({"0" * 16}, {0}) is None
+
+
+def test_seeds_are_written_as_they_are_read():
+    for seeds in ([0], [0, 1, 2], [1, 4, 9], [7, 8]):
+        assert parse_seeds(seeds_text(seeds)) == seeds
+    with pytest.raises(ConfigError, match="--seeds"):
+        parse_seeds("3-1")
+
+
+@pytest.fixture()
+def own_entries(monkeypatch):
+    monkeypatch.setattr(entries, "EXPERIMENTS", dict(EXPERIMENTS))
+    monkeypatch.setitem(CLAIMS, 90, "to be taken away again")
+
+
+def test_an_extension_registers_an_experiment_and_a_claim(own_entries):
+    register_claim(90, "to be taken away again")
+    register(replace(GAIN, name="toy-1", claim=90))
+    assert experiment_named("toy-1").claim == 90
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "fig3a"}, "free name"),
+        ({"name": "two words"}, "free name"),
+        ({"name": "toy-2", "claim": 77}, "claim"),
+        ({"name": "toy-3", "series": {}}, "at least one series"),
+    ],
+)
+def test_what_cannot_be_registered_is_refused_in_one_line(own_entries, changes, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        register(replace(GAIN, **changes))
+    assert "\n" not in str(error.value) and changes["name"] not in set(entries.EXPERIMENTS) - set(EXPERIMENTS)
+
+
+def test_a_claim_keeps_its_statement(own_entries):
+    with pytest.raises(ConfigError, match="a number that is free"):
+        register_claim(90, "another statement")
