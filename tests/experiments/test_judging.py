@@ -6,7 +6,6 @@ import json
 from collections import Counter
 
 import pytest
-from lgt.store.marks import DELETED, retag
 from sqlalchemy import event
 
 from lgt.experiments.claims import verdict_counts
@@ -19,6 +18,7 @@ from lgt.store import leases, queries, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from lgt.store.merge import merge
+from lgt.store.tags import DELETED, change_tags
 from tests.experiments.stores import fill, follow, two_levels
 from tests.experiments.test_rules import CAPITALIZE, CONTROL, GAIN, MORE, REVERSE, arms
 
@@ -40,7 +40,7 @@ def test_a_seed_whose_run_was_given_up_is_named_with_the_reason(store):
     found = judge(store, MORE)
     assert found.seeds == [0, 1, 2, 4] and found.left_out == {3: f"capitalize only: run {lost} failed"}
     assert f"left out, as a run of theirs was given up: seed 3 (capitalize only: run {lost} failed)" in found.sentence()
-    retag(store, [queries.finished_by_hash(store)[MORE.series[REVERSE](4).hash()]], add=[DELETED])
+    change_tags(store, [queries.finished_by_hash(store)[MORE.series[REVERSE](4).hash()]], add=[DELETED])
     assert set(judge(store, MORE).left_out) == {3, 4}, "a run that somebody deleted does not vanish either"
 
 
