@@ -10,6 +10,7 @@ import torch
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
 from lgt.training.fused.library import library
+from lgt.training.fused.step import unsupported
 
 
 def check_device(device: str) -> None:
@@ -34,7 +35,7 @@ def device_name(device: str, config: RunConfig, together: int = 1) -> str:
         return ", ".join([f"{device} {torch.cuda.get_device_name(device)}", *ensemble])
     count = torch.get_num_threads()
     threads = f"{count} thread" + "s" * (count > 1)
-    fused = together == 1 and config.training.precision == "float32" and library() is not None
+    fused = together == 1 and not unsupported(config) and library() is not None
     parts = [f"{device} {processor_name()}", threads, *["fused step"] * fused, f"torch {torch.__version__}"]
     return ", ".join([*parts, *ensemble])
 

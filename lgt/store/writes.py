@@ -205,9 +205,7 @@ def record_attribution(
 def check_finished(run_id: int, state: str | None) -> None:
     """Raise StoreError unless ``state`` is ``done``. ``None`` means that the run is missing."""
     if state != RunState.DONE:
-        raise StoreError(
-            f"run {run_id} is {state or 'not in the store'}; heads can only be measured of a finished run"
-        )
+        raise StoreError(f"run {run_id} is {state or 'not in the store'}; heads can only be measured of a finished run")
 
 
 def _record(engine: Engine, table: type[Base], run_id: int, attempt: int, step: int, rows: Iterable[Any]) -> None:

@@ -18,7 +18,7 @@ from lgt.evaluation.test_sets import test_set
 from lgt.model.checkpoint import ROWS, CheckpointError, from_bytes, header_texts, to_bytes
 from lgt.model.decoder import Decoder
 from lgt.recipes.presets import isolated
-from lgt.store import queries
+from lgt.store import checkpoints, queries
 from lgt.store.engine import open_store
 from lgt.tasks import register, vocabulary
 from lgt.tasks.prompts import Prompt, typed
@@ -152,7 +152,7 @@ def test_every_shipped_checkpoint_loads_and_keeps_its_bytes(shipped):
     engine = open_store(str(shipped))
     assert len(run_ids) > 20
     for run_id in run_ids:
-        weights = queries.checkpoint(engine, run_id).weights
+        weights = checkpoints.read_checkpoint(engine, run_id).weights
         model = from_bytes(weights, queries.run(engine, run_id).config.model)
         assert model.embedding.num_embeddings == VOCABULARY_SIZE and to_bytes(model) == weights
 
@@ -160,7 +160,7 @@ def test_every_shipped_checkpoint_loads_and_keeps_its_bytes(shipped):
 @pytest.mark.parametrize("run_id", [97, 259, 408])
 def test_shipped_checkpoints_answer_as_when_they_were_stored(run_id, shipped):
     engine = open_store(str(shipped))
-    config, kept = queries.run(engine, run_id).config, queries.checkpoint(engine, run_id)
+    config, kept = queries.run(engine, run_id).config, checkpoints.read_checkpoint(engine, run_id)
     model, main = from_bytes(kept.weights, config.model), config.main
     table = queries.accuracy(engine, [run_id])
     stored = table[(table.step == kept.step) & (table.task == main.task)].set_index("length")
