@@ -62,8 +62,8 @@ def page(title: str, lead: str, name: str = "") -> Iterator[None]:
     if lead:
         st.markdown(lead)
     with error_boundary(title):
-        name_unknown_tasks()
         yield
+        name_unknown_tasks()
         with buttons:
             downloads.share(key="share")
             stem = f"lgt-{(name or title).lower().replace(' ', '-')}"

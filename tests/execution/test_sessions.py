@@ -24,7 +24,7 @@ from lgt.core.version import code_version
 from lgt.execution import ensemble_worker, run_session, worker, worker_processes
 from lgt.execution.campaign import campaign_status, queue_missing
 from lgt.execution.log_tail import LogTail
-from lgt.execution.run_session import ClaimedRun, StoreSink, beating, every, patiently
+from lgt.execution.run_session import ClaimedRun, StoreRecorder, at_most_every, heartbeats, retry_write
 from lgt.execution.stop_signal import StopSignal
 from lgt.experiments.entries import Experiment
 from lgt.recipes.builders import three_arms
@@ -72,7 +72,7 @@ def test_a_busy_store_is_tried_again_after_longer_and_longer_pauses(naps: list[f
             raise answer
         return answer
 
-    assert patiently(write, StoreBusy) == "written" and naps == [1.0, 2.0, 4.0, 8.0][:busy]
+    assert retry_write(write, StoreBusy) == "written" and naps == [1.0, 2.0, 4.0, 8.0][:busy]
 
 
 def test_patience_ends_before_a_lease_does_and_then_the_refusal_is_raised(naps: list[float]) -> None:
@@ -83,7 +83,7 @@ def test_patience_ends_before_a_lease_does_and_then_the_refusal_is_raised(naps: 
         raise StoreBusy("locked")
 
     with pytest.raises(StoreBusy):
-        patiently(write)
+        retry_write(write)
     assert len(tries) == 5 and sum(naps) < leases.LEASE_SECONDS
 
 
@@ -93,13 +93,13 @@ def test_what_waiting_cannot_mend_is_raised_at_once(naps: list[float], refusal: 
         raise refusal
 
     with pytest.raises(type(refusal)):
-        patiently(write, StoreBusy)
+        retry_write(write, StoreBusy)
     assert naps == []
 
 
 def test_a_sink_writes_under_its_own_attempt(engine: Engine) -> None:
     run = session(engine)
-    sink = StoreSink(engine, run.run_id, run.attempt)
+    sink = StoreRecorder(engine, run.run_id, run.attempt)
     sink.progress(3, 30, 0.3, [LogRow(3, 0.5, 0.01, 9.0)])
     sink.accuracy(3, [AccuracyRow("reverse", 2, 4, 9)])
     sink.head_scores(3, [HeadScoreRow("reverse", 2, 0, 1, 0.5, 0.25, 9)])
@@ -114,7 +114,7 @@ def test_a_sink_writes_under_its_own_attempt(engine: Engine) -> None:
     assert queries.attention_differences(engine, [run.run_id]).difference.tolist() == [0.75]
     assert queries.checkpoint(engine, run.run_id).weights == b"weights"
     assert replace(run, attempt=2).state() == b"state", "kept with this code's version"
-    other = StoreSink(engine, run.run_id, run.attempt + 1)
+    other = StoreRecorder(engine, run.run_id, run.attempt + 1)
     with pytest.raises(LeaseLost):
         other.accuracy(3, [])
 
@@ -200,7 +200,7 @@ def test_runs_that_are_lost_are_not_beaten_for_and_the_others_are(
     real = leases.heartbeat
     monkeypatch.setattr(leases, "heartbeat", lambda e, run_id, at: (beats.append(run_id), real(e, run_id, at)))
     monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 0.01)
-    with beating([lost, held]):
+    with heartbeats([lost, held]):
         for _ in range(1000):
             time.sleep(0.01)
             if beats.count(held.run_id) >= 3:
@@ -212,7 +212,7 @@ def test_runs_that_are_lost_are_not_beaten_for_and_the_others_are(
 def test_a_question_is_asked_at_most_once_in_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     now, asked = [100.0], []
     monkeypatch.setattr(run_session.time, "monotonic", lambda: now[0])
-    ask = every(2.0, lambda: bool(asked.append(now[0]) or True))
+    ask = at_most_every(2.0, lambda: bool(asked.append(now[0]) or True))
     answers = []
     for step in (0.0, 1.9, 0.1, 1.9, 0.2):
         now[0] += step
