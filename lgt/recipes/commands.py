@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lgt.core.checks import ConfigError
-from lgt.core.config import RunConfig, with_setting
+from lgt.core.config import MEASURING, RunConfig, with_setting
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS, baseline, custom_config, group_config
 from lgt.recipes.settings import changes_from, has_control
@@ -55,6 +55,15 @@ def train_command(config: RunConfig, co_trained: RunConfig | None = None) -> str
               "alone-same-examples": ["--main-only --same-examples"]}[config.arm]  # fmt: skip
     parts += [f"--set {change}" for change in changes]
     return f"{PROGRAM} train {' '.join(parts)} --seed {config.model_seed}"
+
+
+def measured_as_usual(config: RunConfig) -> RunConfig:
+    """``config`` with the measurements of its preset, which change no number at the end of the run."""
+    reference = reference_of(config)
+    if reference is None:
+        return config
+    usual = {name: getattr(reference.evaluation, name) for name in MEASURING}
+    return replace(config, evaluation=replace(config.evaluation, **usual))
 
 
 def experiment_command(name: str, seeds: str = "") -> str:

@@ -15,7 +15,7 @@ from lgt.core.glossary import definition
 from lgt.experiments.entries import made_by
 from lgt.experiments.seeds import seeds_text
 from lgt.metrics.zones import Zone
-from lgt.recipes.commands import OWN_STORE, experiment_command, train_command
+from lgt.recipes.commands import OWN_STORE, experiment_command, measured_as_usual, train_command
 from lgt.recipes.labels import provenance, setting_title
 from lgt.recipes.presets import baseline
 from lgt.recipes.settings import Setting, has_control
@@ -82,8 +82,8 @@ def training(accuracy: pd.DataFrame, run_ids: list[int], *, key: str) -> None:
 
 
 def arm_command(comparison: Comparison, arm: Arm, seed: int) -> str | None:
-    """The command that makes the run of an arm of this comparison; ``None`` where no single command does."""
-    co_trained = replace(comparison.config, model_seed=seed)
+    """The command that makes the run of an arm of this comparison, measured as its preset says; ``None`` without one."""
+    co_trained = measured_as_usual(replace(comparison.config, model_seed=seed))
     return train_command(baseline(co_trained, arm), co_trained)
 
 

@@ -150,7 +150,7 @@ def test_presenter_mode_is_large_and_left_by_escape_after_the_tour(server, tab, 
     page.wait_for_selector(READY)
     page.keyboard.press("Escape")
     page.wait_for_url(lambda url: "tour=" not in url, timeout=ANSWER)
-    page.get_by_text("Trained beside a").wait_for(timeout=ANSWER)
+    page.get_by_text("A small transformer is trained").wait_for(timeout=ANSWER)
     page.wait_for_selector(READY)
     assert "present=1" in page.url
     page.keyboard.press("Escape")

@@ -121,7 +121,7 @@ def test_steps_pass_by_the_questions_of_a_task(shipped, monkeypatch):
 
 def test_only_asked_tokens_are_counted(shipped, monkeypatch):
     app = opened(shipped, monkeypatch, run=str(playable(shipped, "copy-mqar")), task="mqar", text="abcde")
-    assert not app.exception and re.search(r"all 4 asked tokens are right \(4 queries were given\)", words(app))
+    assert not app.exception and re.search(r"all 4 tokens that it wrote are right \(4 questions were given\)", words(app))
     assert "all 8" not in words(app)
 
 
@@ -138,7 +138,7 @@ def test_an_interval_that_reaches_one_half_is_said_to():
 def test_heads_are_switched_off_by_the_address_and_the_board(shipped, monkeypatch):
     app = opened(shipped, monkeypatch, a="1274", b="938", off="1.2,2.1,9.9,x")
     assert not app.exception and "With L1·H2 and L2·H1 off" in words(app)
-    assert re.search(r"mean over \d+ test prompts", words(app))
+    assert re.search(r"average output over \d+ test prompts", words(app))
     assert app.query_params["off"] == "1.2,2.1"
     app.button(key="all-on").click().run()
     assert "**With" not in words(app) and "off" not in app.query_params

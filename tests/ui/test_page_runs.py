@@ -57,7 +57,7 @@ def test_every_word_and_every_facet_narrows_the_table(shipped):
     narrowed = run_table.filtered(rows, "CAPREV nope", {"seed": [], "side": ["with auxiliary"]})
     assert len(narrowed) == 0, "positions are called none"
     narrowed = run_table.filtered(rows, "flip case 8 ← 16", {"preset": ["demo"], "side": ["with auxiliary"]})
-    assert len(narrowed) and set(narrowed.preset) == {"demo"} and narrowed.pair.str.contains("Flip case").all()
+    assert len(narrowed) and set(narrowed.preset) == {"demo"} and narrowed.tasks.str.contains("Flip case").all()
     assert run_table.filtered(rows, "[(*", {}).empty, "a search is letters, not a pattern"
 
 
@@ -97,7 +97,7 @@ def test_the_page_shows_all_runs_and_one_of_them(shipped, monkeypatch):
     app.text_input(key="search").set_value("control").run()
     assert not app.exception and f"of {total} runs." in words(app) and f"{total} of {total}" not in words(app)
     app = opened(shipped, monkeypatch, run="1")
-    title = "Run 1 · Flip case and reverse, helped by each alone (8 ← 16), with auxiliary, seed 0"
+    title = "Run 1 · Flip case and reverse, helped by each alone (8 ← 16), co-trained, seed 0"
     assert not app.exception and title in words(app).replace("\\", "")
     assert "lgt train --group caprev --preset demo --seed 0" in words(app)
     app.button(key="back").click().run()
@@ -111,7 +111,7 @@ def test_a_run_has_its_star_its_note_and_its_other_pages(own_shipped, monkeypatc
     app = opened(own_shipped, monkeypatch, run=str(run_id))
     seed = queries.run(engine, run_id).model_seed
     assert f"[Its heads](heads?pair=caprev.demo&side=together&seed={seed})" in words(app)
-    assert f"[Play with it](playground?run={run_id})" in words(app)
+    assert f"[Open it in the playground](playground?run={run_id})" in words(app)
     app.button(key="star").click().run()
     app.text_input[1].set_value("look here")
     next(button for button in app.button if button.label == "Save").click().run()
@@ -162,10 +162,10 @@ def test_a_fork_names_what_the_form_does_not_have(shipped, monkeypatch):
     from lgt.ui.group_form import fork_sentence
 
     config = group_config("caprev", "demo", seed=3)
-    assert fork_sentence(config, None).endswith(": the same pair, lengths and seed.")
+    assert fork_sentence(config, None).endswith(": the same tasks, lengths and seed.")
     changed = replace(config, training=replace(config.training, steps=77))
-    assert "not its 1 changed setting (`training.steps=77`); the command above has them" in fork_sentence(changed, None)
-    assert "which the form does not have" in fork_sentence(replace(config, data_seed=5), None)
+    assert "not its 1 changed value (`training.steps=77`); the command above sets them" in fork_sentence(changed, None)
+    assert "the form cannot set them" in fork_sentence(replace(config, data_seed=5), None)
     alone = replace(custom_config(config.tasks, "demo", "strings"), tasks=config.tasks[:1], arm="alone-same-steps")
     assert fork_sentence(alone, None) is None, "it does not tell what it stood beside"
     assert "main=capitalize_reverse&aux=capitalize," not in fork_sentence(alone, config), "the paper's pair"

@@ -146,7 +146,7 @@ def show_verdict(comparison: Comparison, place: Any) -> None:
     if judgement is not None and judgement.seeds:
         earlier = ", earlier attempt" if judgement.experiment.replaced_by else ""
         place.markdown(
-            f"[The paper's figure {judgement.experiment.figures}{earlier}]"
+            f"[The paper's figure {judgement.experiment.figures} ({judgement.rule.name}{earlier})]"
             f"(claims?{judgement.experiment.name}=true): {frame.badge(judgement.verdict)}"
         )
 
