@@ -112,6 +112,7 @@ def test_a_task_that_was_not_learned_leaves_nothing_to_judge(store):
     found = judge(store, GAIN)
     assert found.outcome == "premise not met" and "not learned where trained: " in found.sentence()
     assert found.measured.learned["reverse"] == found.measured.learned["capitalize_reverse"] == 0.5
+    assert judge(store, replace(GAIN, seeds=4)).outcome == "too few seeds", "which is said before the premise"
 
 
 def test_the_baseline_with_fewer_examples_may_stay_untrained(store):
@@ -141,7 +142,8 @@ def test_a_circuit_is_judged_by_the_correlation_of_its_seeds(store, drop_of, out
     assert found.outcome == outcome and found.numbers == everywhere(sign * 1.0)
     correlations = found.measured.correlations
     assert correlations.judged[7].n == 10 and "10 checkpoints" in found.sentence()
-    assert correlations.of_learned == everywhere(sign * 1.0)
+    assert correlations.of_learned == everywhere(sign * 1.0) and list(correlations.beyond) == list(SEEDS)
+    assert judge(store, EXPERIMENTS["fig18-attention"]).measured.correlations.beyond == {}, "no maps to compare there"
     control = replace(MAPS, rule=DoesNotTrack())
     assert judge(store, control).outcome == "not reproduced", "a control follows in neither direction"
     assert judge(store, EXPERIMENTS["fig18-attention"]).outcome == "too few seeds", "no attention was recorded"
@@ -185,6 +187,8 @@ def test_the_grid_leaves_out_cells_that_were_not_learned(store):
     fill_grid(store, GRID, lambda main, other: 0.4 if other > 2 * main else 0.0, lambda main, other: other != 32)
     some = judge(store, GRID)
     assert "5 of 25 cells left out" in some.sentence() and "2 beside 32" in some.sentence()
+    shares = (0.4 / 0.75) * 2 + 0.4 / 0.875  # (2, 8), (4, 16) and (2, 16); nine far cells are left
+    assert some.numbers[7] == pytest.approx(shares / 9, abs=0.01)
     rows = some.rule.grid_frame(some)
     assert set(rows[~rows.learned].auxiliary_length) == {32} and len(rows) == 75
     fill_grid(store, GRID, lambda main, auxiliary: 0.0, lambda main, other: main == 2)
