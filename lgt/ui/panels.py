@@ -82,7 +82,7 @@ def training(accuracy: pd.DataFrame, run_ids: list[int], *, key: str) -> None:
 
 
 def arm_command(comparison: Comparison, arm: Arm, seed: int) -> str | None:
-    """The command that makes the run of an arm of this comparison, measured as its preset says; ``None`` without one."""
+    """The command that makes the run of an arm of this comparison, measured as usual; ``None`` without a command."""
     co_trained = measured_as_usual(replace(comparison.config, model_seed=seed))
     return train_command(baseline(co_trained, arm), co_trained)
 

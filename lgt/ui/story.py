@@ -228,8 +228,8 @@ def _together(facts: Facts) -> Step:
 
 def _heads(sentence: str) -> Step:
     text = (
-        f"**Attention head**: {definition('attention head')[:1].lower()}{definition('attention head')[1:]} A line "
-        f"means: switch this head off and the task gets worse. {sentence}"
+        f"An **attention head** is {definition('attention head').replace('A part', 'a part')} A line means: switch "
+        f"this head off and the task gets worse. {sentence}"
     )
     return Step("The heads", text, ("heads-together", "heads"))
 

@@ -143,8 +143,8 @@ def test_the_tour_tells_the_numbers_of_its_pair():
     assert steps[2].title == "Alone, it fails at longer prompts" and "9–16 characters" in steps[2].text
     assert len(steps[3].examples) == 2 and "related" in steps[3].title
     assert "+55 points (mean of 2 seeds, +40 to +70)" in steps[4].text and "further" in steps[4].title
-    assert "70% (mean of 2 seeds, 60% to 80%): 95% at 9, 40% at 16." in steps[4].text
-    assert steps[5].text.startswith("**Attention head**: a part of the network") and "3 heads." in steps[5].text
+    assert "70% (mean of 2 seeds, 60% to 80%) right: 95% at 9, 40% at 16." in steps[4].text
+    assert steps[5].text.startswith("An **attention head** is a part of the network") and "3 heads." in steps[5].text
     assert "(**Reverse**, [its curves](?pair=control.demo))" in steps[6].text
     assert "gets 5% (1 seed) right at 9–16 characters; alone 15% and together with" in steps[6].text
 

@@ -22,8 +22,8 @@ from lgt.ui.knock_out_words import CAUTION, TopHeads, result_sentence, top_heads
 from lgt.ui.method import show_method
 
 LEAD = (
-    f"Attention head: {definition('attention head')[:1].lower()}{definition('attention head')[1:]} Which heads does "
-    "each task need? **Click a head** to see where it looks, and what the tasks lose without it."
+    f"An attention head is {definition('attention head').replace('A part', 'a part')} Which heads does each task need? "
+    "**Click a head** to see where it looks, and what the tasks lose without it."
 )
 
 

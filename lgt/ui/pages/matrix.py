@@ -84,7 +84,7 @@ def show_grid() -> None:
         return
     st.markdown(
         "The main task flips case and reverses; each auxiliary task does one of the two. A cell is a pair of training "
-        f"lengths. The gap is small when the main task follows its auxiliary tasks. {definition('generalization gap')}"
+        "lengths. The generalization gap is small when the main task is as good as its auxiliary tasks at every length."
     )
     by_ratio, *grids = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
     draw(by_ratio, key="grid-ratio")
