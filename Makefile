@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Tests run in as many processes as there are cores, at most four: each may hold a browser, a dashboard and PyTorch.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: app setup lock test test-fast test-slow test-faults coverage lint bench screenshots clean
+.PHONY: app setup lock test test-fast test-slow test-faults coverage lint bench screenshots clean mutants
 
 app: setup
 	$(BIN)/streamlit run app.py --server.headless false
@@ -76,3 +76,12 @@ screenshots: $(VENV)/.test-installed
 
 clean:
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/.mutants-installed: $(VENV)/.test-installed
+	$(BIN)/pip install -q 'mutmut==3.8.1'
+	touch $@
+
+# Changes the code in every small way, one at a time, and counts what the tests notice; hours for everything.
+# `make mutants ONLY=metrics` does one package. What survived, and why, is in docs/MUTANTS.md.
+mutants: $(VENV)/.mutants-installed
+	$(BIN)/python tests/mutants.py $(ONLY)

@@ -1,8 +1,9 @@
 """Mutation run: change the code in every small way, one at a time, and count how many changes the tests notice.
 
-``make mutants`` runs it over every package below, ``make mutants ONLY=metrics`` over one. It works in a copy under
-``build/mutants``, which keeps what is known: a run that was broken off goes on, and only changed functions run again.
-What survived and why is in docs/MUTANTS.md.
+``make mutants`` runs it over every package below, ``make mutants ONLY=metrics`` over one, and
+``make mutants ONLY="store lgt.store.leases*"`` over the functions of a package whose names fit. It works in a copy
+under ``build/mutants``, which keeps what is known: a run that was broken off goes on, and only changed functions run
+again. What survived and why is in docs/MUTANTS.md.
 """
 
 from __future__ import annotations
@@ -59,12 +60,14 @@ def prepared(package: str) -> Path:
     return folder
 
 
-def run(package: str) -> None:
-    """Run the mutants of ``package``; print the survivors and the counts."""
-    folder, environment = prepared(package), os.environ | ONE_THREAD
+def run(package: str, names: list[str]) -> None:
+    """Run the mutants of ``package`` (those whose name fits one of ``names``, if any); print survivors and counts."""
+    folder = prepared(package)
+    environment = os.environ | ONE_THREAD | {"UNCHANGED_SOURCE": str(folder / "lgt")}
     mutmut = [sys.executable, "-m", "mutmut"]
     with open(folder / "log.txt", "w") as log:
-        subprocess.run([*mutmut, "run", "--max-children", "1"], cwd=folder, env=environment, stdout=log, check=False)
+        command = [*mutmut, "run", "--max-children", "1", *names]
+        subprocess.run(command, cwd=folder, env=environment, stdout=log, check=False)
     subprocess.run([*mutmut, "results"], cwd=folder, env=environment, check=True)
     subprocess.run([*mutmut, "export-cicd-stats"], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     counts = json.loads((folder / "mutants" / "mutmut-cicd-stats.json").read_text())
@@ -73,5 +76,6 @@ def run(package: str) -> None:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:] or PACKAGES:
-        run(name)
+    patterns = [word for word in sys.argv[1:] if "." in word]
+    for chosen in [word for word in sys.argv[1:] if "." not in word] or PACKAGES:
+        run(chosen, patterns)

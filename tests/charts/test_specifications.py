@@ -49,8 +49,8 @@ def field(unit: Spec, channel: str) -> str | None:
 
 def select(spec: Spec, mark: str, **fields: str) -> list[Spec]:
     """Units with this mark whose channels show these fields."""
-    return [unit for unit in units(spec)
-            if unit["mark"]["type"] == mark and all(field(unit, name) == value for name, value in fields.items())]  # fmt: skip
+    of_mark = [unit for unit in units(spec) if unit["mark"]["type"] == mark]
+    return [unit for unit in of_mark if all(field(unit, name) == value for name, value in fields.items())]
 
 
 def only(spec: Spec, mark: str, **fields: str) -> tuple[Spec, list[Row]]:
@@ -206,7 +206,9 @@ CHARTS: dict[str, Callable[[], Any]] = {
     "loss_curve": lambda: charts.loss_curve(losses(), LIGHT, window=3),
     "maze_picture": lambda: charts.maze_picture(*maze(), LIGHT, grid=3),
     "seed_strip": lambda: charts.seed_strip(strip(), LIGHT),
-    "sharing_graph": lambda: charts.sharing_graph(drops(), LIGHT, main=MAIN, auxiliaries=[LONGER, OTHER], threshold=0.1),
+    "sharing_graph": lambda: charts.sharing_graph(
+        drops(), LIGHT, main=MAIN, auxiliaries=[LONGER, OTHER], threshold=0.1
+    ),
     "stability_chart": lambda: charts.stability_chart(trajectories(), LIGHT, main=MAIN),
     "training_curves": lambda: charts.training_curves(steps(), LIGHT),
     "transfer_matrix": lambda: charts.transfer_matrix(matrix(), LIGHT),
@@ -323,7 +325,7 @@ def test_each_run_counts_with_its_own_last_step() -> None:
 
 def test_zones_lie_where_the_main_task_was_trained() -> None:
     spec = specification("length_accuracy")
-    zones, found = only(spec, "rect", x="low", x2="high")
+    _, found = only(spec, "rect", x="low", x2="high")
     assert [(row["zone"], row["low"], row["high"]) for row in found] == [
         ("in-distribution", 0.5, 3.5), ("transfer region", 3.5, 6.5), ("out-of-distribution", 6.5, 7.5),
     ]  # fmt: skip
@@ -410,8 +412,7 @@ def test_the_sharing_graph_links_tasks_with_the_heads_they_need() -> None:
     assert tooltips(unit)["drop of exact match, points"] == "points"
     assert all(row["points"] == pytest.approx(100 * row["drop"]) for row in found)
     assert all(row["colour"] == task_colour(row["task"], LIGHT) for row in found)
-    target = units(spec)[[i for i, u in enumerate(units(spec)) if u["mark"].get("opacity") == 0
-                          and u["encoding"].get("tooltip")][0]]  # fmt: skip
+    target = next(unit for unit in units(spec) if unit["mark"].get("opacity") == 0 and unit["encoding"].get("tooltip"))
     heads = by(rows(spec, target), "name")
     assert {name: row["words"] for name, row in heads.items() if row["words"] != "neither"} == {
         "L2·H1": "shared", "L1·H3": "main task only", "L1·H2": "auxiliary only",
@@ -442,7 +443,7 @@ def test_a_knocked_out_curve_shows_both_with_their_intervals() -> None:
             *map(pytest.approx, (low, high)),
         )
         assert row["total"] == total and (row["shape"] == "diamond") == key[0].startswith("without")
-    area, lost = only(spec, "area", x="length", y="mean", y2="without")
+    _, lost = only(spec, "area", x="length", y="mean", y2="without")
     assert {(row["length"], row["mean"], row["without"]) for row in lost} == {(2, 0.8, 0.2), (5, 0.75, 0.05)}
 
 
@@ -605,7 +606,7 @@ def test_a_verdict_has_a_mark_a_seed_and_their_mean_with_its_interval() -> None:
     assert {(row["figure"], row["seed"]): row["difference"] for row in found} == {
         ("3", 0): 0.9, ("3", 1): 0.2, ("3", 5): 1.3, ("4b", 0): -0.7,
     }  # fmt: skip
-    bar, intervals = only(spec, "rule", x="low", x2="high")
+    _, intervals = only(spec, "rule", x="low", x2="high")
     assert [(row["figure"], row["low"], row["high"]) for row in intervals] == [("3", 0.1, 1.5)]
     (tick,) = select(spec, "rule", x="mean")
     assert {row["figure"]: (row["mean"], row["said"]) for row in rows(spec, tick)} == {
@@ -632,6 +633,6 @@ def test_a_seed_strip_says_which_runs_did_not_learn() -> None:
         "learned at trained lengths": "circle", "not learned at trained lengths": "cross",
     }  # fmt: skip
     assert tooltips(unit)["at trained lengths"] == "trained"
-    tick, means = only(spec, "rule", x="transfer")
+    _, means = only(spec, "rule", x="transfer")
     assert {row["series"]: row["transfer"] for row in means} == pytest.approx({"with": 0.6, "alone": 0.05})
     assert "1 of 4 runs" in " ".join(spec["title"]["text"])

@@ -166,8 +166,14 @@ def test_a_band_has_a_mean_that_is_no_median_and_names_itself() -> None:
     assert found.name == "min–max over 3 seeds"
     assert [band_name("min-max", n) for n in (0, 1, 2)] == ["0 seeds", "1 seed", "min–max over 2 seeds"]
     assert band_name("bootstrap", 4) == "nominal 95% bootstrap interval over 4 seeds"
-    two = band(values[:2], "bootstrap", np.random.default_rng(0))
-    assert two.low is not None and two.kind == "bootstrap"
+    two = band(values[:2])
+    assert two.low.tolist() == [0.0, 0.8] and two.high.tolist() == [0.1, 0.9], "two seeds have a band"
+    many = np.random.default_rng(5).random((9, 2))
+    drawn = [band(many, "bootstrap", np.random.default_rng(seed)) for seed in (0, 0, 1)]
+    assert drawn[0].low.tolist() == drawn[1].low.tolist() != drawn[2].low.tolist(), "randomness is an argument"
+    assert drawn[0].kind == "bootstrap" and drawn[0].low.shape == (2,) and drawn[0].low.dtype == float
+    with pytest.raises(ValueError, match=r"^values_by_length: "):
+        band([0.5])
     single = band(values[:1], "bootstrap")
     assert (single.low, single.high, single.n) == (None, None, 1)
     with pytest.raises(ValueError, match=r"^band: kind 'bootstrap' needs rng$"):
@@ -185,7 +191,9 @@ def test_a_bootstrap_interval_is_that_of_the_mean_with_its_confidence() -> None:
     narrow = bootstrap_interval(values, rng=np.random.default_rng(4), confidence=0.5)
     assert found[0] < narrow[0] < narrow[1] < found[1]
     few = bootstrap_interval(values, rng=np.random.default_rng(4), resamples=3)
-    assert few != found
+    assert few != found == bootstrap_interval(values, rng=np.random.default_rng(4))
+    with pytest.raises(ValueError, match=r"^values: "):
+        bootstrap_interval([[0.5]], rng=np.random.default_rng(4))
 
 
 def test_arrays_are_checked_by_name_shape_and_value() -> None:
@@ -264,6 +272,8 @@ def test_a_duration_is_the_median_pace_of_the_runs_most_alike() -> None:
     assert expected_seconds(table.iloc[5:], config) == pytest.approx(7000.0 / 100 * steps)
     assert expected_seconds(table.iloc[6:], config) is None
     assert expected_seconds(table.iloc[:0], config) is None
+    short = ("done", "caprev", "demo", "co-trained", 0.5, 100)
+    assert expected_seconds(runs(short), config) == pytest.approx(0.5 / 100 * steps)
     unfinished = runs(("running", *like[0][1:]), (*like[1][:4], 0.0, 100))
     assert expected_seconds(unfinished, config) is None, "no finished run with a time"
 
@@ -276,6 +286,8 @@ def test_the_first_failure_is_by_length_and_of_one_task() -> None:
     assert first_failure(frame, MAIN) == Failure(5, 12, 50)
     assert first_failure(frame, LONGER) == Failure(7, 3, 70)
     assert first_failure(frame[frame.length < 7], LONGER) is None
+    half = pd.DataFrame({"task": "a", "length": [1, 2, 3], "correct": [5, 4, 9], "total": [10, 11, 20]})
+    assert first_failure(half, "a") == Failure(2, 4, 11), "half of the prompts is no failure, less is"
 
 
 def test_a_viewer_is_asked_at_lengths_that_were_measured() -> None:
@@ -283,6 +295,8 @@ def test_a_viewer_is_asked_at_lengths_that_were_measured() -> None:
     assert asked_lengths(config, [20, 9, 8, 16, 8, 19]) == [8, 16, 20], "12 was not measured"
     assert asked_lengths(config, range(1, 12)) == [8, 11]
     assert asked_lengths(config, []) == []
+    odd = custom_config((TaskSpec("reverse", "main", 5), TaskSpec("capitalize", "auxiliary", 10)), "demo", "strings")
+    assert asked_lengths(odd, range(1, 13)) == [5, 7, 10, 12], "the middle of 5 and 10, a whole number"
     alone = custom_config((TaskSpec("reverse", "main", 5),), "demo", "strings")
     assert asked_lengths(alone, range(1, 10)) == [5, 9]
 
@@ -395,6 +409,8 @@ def test_head_sharing_against_a_baseline_counted_here(within_layers: bool) -> No
 def test_head_sharing_counts_the_observed_order_among_its_permutations() -> None:
     single = head_sharing([[0.1], [0.9]], [[0.8], [0.1]], 1, 0.5, np.random.default_rng(0), permutations=1)
     assert (single.jaccard, single.jaccard_p, single.permutations) == (0.0, 1.0, 1)
+    wide = [[0.0, 1.0], [0.5, 0.2]]  # its largest and smallest drop are one apart
+    assert head_sharing(A, np.resize(wide, (2, 4)), 3, 0.25, np.random.default_rng(0)).rho is not None
     assert head_sharing(A, B, 3, 0.9, np.random.default_rng(0)).shared == [], "a drop of the threshold is not above it"
     assert head_sharing(A, B, 3, 0.25, np.random.default_rng(0)).permutations == 2000
     assert head_sharing(A, B, 3, 0.25, np.random.default_rng(0)).within_layers is True

@@ -33,6 +33,8 @@ ACCURACY = [AccuracyRow("no_carry", 3, 5, 7)]
 SCORES = [HeadScoreRow("no_carry", 3, 0, 1, 0.5, 0.25, 9)]
 DIFFERENCES = [AttentionDifferenceRow("reverse_add", "no_carry", 3, 0, 1, 0.75)]
 LOG = [LogRow(4, 0.5, 0.01, 900.0)]
+SOURCE = Path(os.environ.get("UNCHANGED_SOURCE") or Path(lgt.store.__file__).parents[1])
+"""Of the package; a mutation run imports other code and names here what it was made from."""
 LARGE = bytes(writes.MAXIMUM_ROW_BYTES) + b"!"
 
 
@@ -110,7 +112,7 @@ EVERY_WRITE = pytest.mark.parametrize("name", sorted(WRITES))
 
 def functions() -> dict[str, ast.FunctionDef]:
     """Every module-level function of the package by ``module.name``."""
-    bodies = {path.stem: ast.parse(path.read_text()).body for path in Path(lgt.store.__file__).parent.glob("*.py")}
+    bodies = {path.stem: ast.parse(path.read_text()).body for path in (SOURCE / "store").glob("*.py")}
     return {
         f"{module}.{node.name}": node
         for module, body in bodies.items() for node in body if isinstance(node, ast.FunctionDef)

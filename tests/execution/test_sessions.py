@@ -1,0 +1,396 @@
+"""How a claimed run ends for every kind of error, how it retries writes, and which runs are trained together.
+
+Nothing is trained here: what trains is replaced.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from sqlalchemy import Engine
+
+from lgt.core.checks import ConfigError
+from lgt.core.config import RunConfig
+from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
+from lgt.core.version import code_version
+from lgt.execution import ensemble_worker, run_session, worker, worker_processes
+from lgt.execution.campaign import campaign_status, queue_missing
+from lgt.execution.device import device_name
+from lgt.execution.log_tail import LogTail
+from lgt.execution.run_session import ClaimedRun, StoreRecorder, at_most_every, heartbeats, retry_write
+from lgt.execution.stop_signal import StopSignal
+from lgt.experiments.entries import Experiment
+from lgt.recipes.builders import three_arms
+from lgt.store import checkpoints, leases, queries, writes
+from lgt.store.engine import open_store
+from lgt.store.errors import DISK_FULL, LeaseLost, StoreBusy, StoreError
+from lgt.store.schema import RunState
+from lgt.training.loop import Stopped, TrainingFailed
+from tests.conftest import tiny
+
+
+@pytest.fixture()
+def engine(tmp_path: Path) -> Engine:
+    return open_store(str(tmp_path / "a.db"))
+
+
+@pytest.fixture()
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that were taken; none takes time."""
+    taken: list[float] = []
+    monkeypatch.setattr(run_session.time, "sleep", taken.append)
+    return taken
+
+
+def config(**changes: object) -> RunConfig:
+    return tiny(steps=4, **changes)
+
+
+def session(engine: Engine) -> ClaimedRun:
+    """A run that this process has claimed."""
+    run_id = writes.create_run(engine, config())
+    return ClaimedRun(engine, run_id, leases.start_run(engine, run_id, "me", "cpu"), LogTail())
+
+
+# --- writing with patience
+
+
+@pytest.mark.parametrize("busy", [0, 1, 4])
+def test_a_busy_store_is_tried_again_after_longer_and_longer_pauses(naps: list[float], busy: int) -> None:
+    answers: list[Exception | str] = [StoreBusy("locked")] * busy + ["written"]
+
+    def write() -> str:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    assert retry_write(write, StoreBusy) == "written" and naps == [1.0, 2.0, 4.0, 8.0][:busy]
+
+
+def test_patience_ends_before_a_lease_does_and_then_the_refusal_is_raised(naps: list[float]) -> None:
+    tries = []
+
+    def write() -> None:
+        tries.append(1)
+        raise StoreBusy("locked")
+
+    with pytest.raises(StoreBusy):
+        retry_write(write)
+    assert len(tries) == 5 and sum(naps) < leases.LEASE_SECONDS
+
+
+@pytest.mark.parametrize("refusal", [LeaseLost("gone"), StoreError("full")])
+def test_what_waiting_cannot_mend_is_raised_at_once(naps: list[float], refusal: StoreError) -> None:
+    def write() -> None:
+        raise refusal
+
+    with pytest.raises(type(refusal)):
+        retry_write(write, StoreBusy)
+    assert naps == []
+
+
+def test_a_sink_writes_under_its_own_attempt(engine: Engine) -> None:
+    run = session(engine)
+    sink = StoreRecorder(engine, run.run_id, run.attempt)
+    sink.progress(3, 30, 0.3, [LogRow(3, 0.5, 0.01, 9.0)])
+    sink.accuracy(3, [AccuracyRow("reverse", 2, 4, 9)])
+    sink.head_scores(3, [HeadScoreRow("reverse", 2, 0, 1, 0.5, 0.25, 9)])
+    sink.attention_differences(3, [AttentionDifferenceRow("capitalize_reverse", "reverse", 2, 0, 1, 0.75)])
+    sink.checkpoint(3, b"weights")
+    sink.training_state(3, b"state")
+    record = queries.run(engine, run.run_id)
+    assert (record.step, record.tokens, record.seconds) == (3, 30, 0.3)
+    row = queries.accuracy(engine, [run.run_id]).iloc[0]
+    assert (row.step, row.task, row.length, row.correct, row.total) == (3, "reverse", 2, 4, 9)
+    assert queries.head_scores(engine, [run.run_id]).accuracy_drop.tolist() == [0.5]
+    assert queries.attention_differences(engine, [run.run_id]).difference.tolist() == [0.75]
+    assert checkpoints.read_checkpoint(engine, run.run_id).weights == b"weights"
+    assert replace(run, attempt=2).state() == b"state", "kept with this code's version"
+    other = StoreRecorder(engine, run.run_id, run.attempt + 1)
+    with pytest.raises(LeaseLost):
+        other.accuracy(3, [])
+
+
+# --- how a run ends
+
+ENDS = [
+    (None, RunState.DONE, None),
+    (Stopped(), RunState.QUEUED, None),
+    (TrainingFailed("the loss is not finite"), RunState.FAILED, "the loss is not finite"),
+    (StoreError("it is damaged"), RunState.FAILED, "it is damaged"),
+    (ConfigError("steps", 0, "above 0"), RunState.FAILED, "steps"),
+    (MemoryError(), RunState.FAILED, "out of memory"),
+    (torch.OutOfMemoryError("cuda"), RunState.FAILED, "out of memory"),
+    (RuntimeError("DefaultCPUAllocator: can't allocate memory"), RunState.FAILED, "out of memory"),
+    (OSError(28, "No space left on device"), RunState.FAILED, DISK_FULL),
+    (StoreError(f"x cannot be written: {DISK_FULL}"), RunState.FAILED, DISK_FULL),
+    (OSError(5, "broken"), RunState.FAILED, "OSError: [Errno 5] broken"),
+    (ZeroDivisionError("two\nlines"), RunState.FAILED, "ZeroDivisionError: two lines"),
+]
+
+
+@pytest.mark.parametrize(("error", "state", "reason"), ENDS, ids=[str(error)[:30] for error, _, _ in ENDS])
+def test_a_run_ends_as_its_error_says(engine: Engine, error: Exception | None, state: RunState, reason: str) -> None:
+    run = session(engine)
+    with run.log:
+        logging.getLogger("lgt").warning("a line of the log")
+        assert run.finish(error) is state
+    record = queries.run(engine, run.run_id)
+    assert record.state is state
+    assert (record.error is None) if reason is None else record.error.startswith(reason)
+    assert ("a line of the log" in (record.log_tail or "")) == (state is RunState.FAILED)
+
+
+@pytest.mark.parametrize("error", [None, Stopped(), LeaseLost("gone"), MemoryError()])
+def test_a_run_that_was_lost_stays_as_others_left_it(engine: Engine, error: Exception | None) -> None:
+    cancelled, deleted, taken = session(engine), session(engine), session(engine)
+    leases.cancel_run(engine, cancelled.run_id)
+    writes.delete_runs(engine, [deleted.run_id])
+    leases.heartbeat(engine, taken.run_id, taken.attempt, lease_seconds=-1)
+    leases.start_run(engine, taken.run_id, "another", "cpu")
+    assert cancelled.finish(error) is RunState.CANCELLED
+    assert deleted.finish(error) is RunState.CANCELLED
+    assert taken.finish(error) is RunState.RUNNING
+    assert queries.run(engine, taken.run_id).owner == "another"
+
+
+def test_an_interrupted_run_is_cancelled_by_its_user(engine: Engine) -> None:
+    run = session(engine)
+    assert run.interrupt() is RunState.CANCELLED
+    record = queries.run(engine, run.run_id)
+    assert (record.state, record.error, record.log_tail) == (RunState.CANCELLED, "interrupted by the user", None)
+
+
+def test_a_first_attempt_has_no_state_and_a_later_one_without_it_starts_over(engine: Engine) -> None:
+    first = session(engine)
+    writes.record_accuracy(engine, first.run_id, first.attempt, 2, [AccuracyRow("reverse", 2, 4, 9)])
+    leases.save_state(engine, first.run_id, first.attempt, 2, b"state", code_version())
+    assert first.state() is None, "nobody was before the first attempt"
+    leases.release_run(engine, first.run_id, first.attempt)
+    second = replace(first, attempt=leases.start_run(engine, first.run_id, "me", "cpu"))
+    assert second.state() == b"state" and len(queries.accuracy(engine, [first.run_id], "all")) == 1
+    leases.save_state(engine, first.run_id, second.attempt, 3, b"old", "another code")
+    assert second.state() is None and queries.accuracy(engine, [first.run_id], "all").empty
+
+
+def test_a_beat_says_whether_the_run_is_still_ones_own(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = session(engine)
+    assert run.heartbeat() and not run.cancelled()
+    with monkeypatch.context() as patch:
+        patch.setattr(leases, "heartbeat", lambda *arguments: (_ for _ in ()).throw(StoreBusy("locked")))
+        assert run.heartbeat(), "a locked store is no loss: perhaps the next beat gets through"
+    leases.cancel_run(engine, run.run_id)
+    assert not run.heartbeat() and run.cancelled()
+
+
+def test_runs_that_are_lost_are_not_beaten_for_and_the_others_are(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lost, held = session(engine), session(engine)
+    leases.cancel_run(engine, lost.run_id)
+    beats: list[int] = []
+    real = leases.heartbeat
+    monkeypatch.setattr(leases, "heartbeat", lambda e, run_id, at: (beats.append(run_id), real(e, run_id, at)))
+    monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 0.01)
+    with heartbeats([lost, held]):
+        for _ in range(1000):
+            time.sleep(0.01)
+            if beats.count(held.run_id) >= 3:
+                break
+    after = len(beats)
+    assert beats.count(lost.run_id) == 1 and beats.count(held.run_id) >= 3 and len(beats) == after
+
+
+def test_a_question_is_asked_at_most_once_in_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, asked = [100.0], []
+    monkeypatch.setattr(run_session.time, "monotonic", lambda: now[0])
+    ask = at_most_every(2.0, lambda: bool(asked.append(now[0]) or True))
+    answers = []
+    for step in (0.0, 1.9, 0.1, 1.9, 0.2):
+        now[0] += step
+        answers.append(ask())
+    assert answers == [False, False, True, False, True] and len(asked) == 2
+
+
+# --- workers
+
+
+def test_a_lot_is_of_one_experiment_and_differs_in_the_seed_only(engine: Engine) -> None:
+    def queued(experiment: str | None = "a", **changes: object) -> int:
+        return writes.create_run(engine, config(**changes), experiment=experiment)
+
+    first, second = queued(), queued(model_seed=3)
+    others = [queued("b", model_seed=4), queued(None, model_seed=5), queued(data_seed=7, model_seed=6)]
+    third, fourth = queued(model_seed=8), queued(model_seed=9)
+    lot = ensemble_worker.claim_together(engine, most=3)
+    assert [record.id for record, _ in lot] == [first, second, third]
+    states = queries.runs(engine).set_index("id").state
+    assert [states[run_id] for run_id in (first, second, third)] == ["running"] * 3
+    assert [states[run_id] for run_id in (*others, fourth)] == ["queued"] * 4
+    single = ensemble_worker.claim_together(engine, experiment="a", most=1)
+    assert [(record.id, attempt) for record, attempt in single] == [(others[2], 1)]
+    assert ensemble_worker.claim_together(engine, experiment="c", most=3) == []
+
+
+def test_an_ensemble_is_named_with_its_size_and_never_with_the_fused_step() -> None:
+    assert device_name("cpu", config(), 3).endswith("up to 3 runs together")
+    assert "fused step" not in device_name("cpu", config(), 3) and "together" not in device_name("cpu", config())
+
+
+def test_a_run_that_another_worker_took_is_left_out_of_the_lot(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [writes.create_run(engine, config(model_seed=seed)) for seed in range(3)]
+    real = leases.start_run
+
+    def start(engine: Engine, run_id: int, *arguments: object, **named: object) -> int:
+        if run_id == ids[1]:
+            real(engine, run_id, "another", "cpu")
+        return real(engine, run_id, *arguments, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(leases, "start_run", start)
+    assert [record.id for record, _ in ensemble_worker.claim_together(engine, most=3)] == [ids[0], ids[2]]
+    assert queries.run(engine, ids[1]).owner == "another"
+
+
+@pytest.fixture()
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Seeds of the runs that a worker would have trained; it takes no time."""
+    seeds: list[int] = []
+    monkeypatch.setattr(worker, "train", lambda config, recorder, **options: seeds.append(config.model_seed))
+    monkeypatch.setattr(worker, "prepare_device", lambda device: None)
+    return seeds
+
+
+def test_a_worker_goes_on_until_its_queue_is_empty_or_once_or_until_it_is_asked_to_leave(
+    engine: Engine, trained: list[int]
+) -> None:
+    for seed in (0, 1, 2, 3):
+        writes.create_run(engine, config(model_seed=seed), experiment="a" if seed else "b")
+    said: list[str] = []
+    assert worker.work(engine, experiment="a", once=True, report=said.append) == 1 and trained == [1]
+    assert worker.work(engine, stop_requested=lambda: len(trained) == 2, report=said.append) == 1 and trained == [1, 0]
+    assert worker.work(engine, report=said.append) == 2 and trained == [1, 0, 2, 3]
+    assert [line.split()[-1] for line in said] == ["started", "done"] * 4
+    assert worker.work(engine, report=said.append) == 0
+
+
+def test_an_idle_worker_waits_as_long_as_it_is_told(
+    engine: Engine, trained: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(worker.time, "monotonic", lambda: now[0])
+
+    def sleep(seconds: float) -> None:
+        now[0] += seconds
+        if now[0] == 3.0:
+            writes.create_run(engine, config())
+
+    monkeypatch.setattr(worker.time, "sleep", sleep)
+    assert worker.work(engine, idle_seconds=4.0, report=lambda line: None) == 1
+    assert now[0] == 7.0, "three seconds before the run came and four after it"
+
+
+def test_a_worker_sweeps_and_returns_expired_runs_to_the_queue(
+    engine: Engine, trained: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swept = []
+    monkeypatch.setattr(worker.blobs, "remove_orphans", swept.append)
+    lost = session(engine)
+    leases.heartbeat(engine, lost.run_id, lost.attempt, lease_seconds=-1)
+    assert worker.work(engine, report=lambda line: None) == 1 and swept == [engine]
+    record = queries.run(engine, lost.run_id)
+    assert (record.state, record.attempt, record.lost_workers) == (RunState.DONE, 2, 1)
+
+
+# --- campaigns, slots, signals, logs
+
+
+def test_a_campaign_says_of_every_run_how_far_it_is(engine: Engine) -> None:
+    experiment = Experiment("trial", 1, "0", "demo", "?", three_arms("caprev", "demo"))
+    assert campaign_status(engine, experiment, [0])[0][-1] == "0 of 3 runs done"
+    done, failed, waiting = queue_missing(engine, experiment, [0])
+    assert {queries.run(engine, run_id).experiment for run_id in (done, failed, waiting)} == {"trial"}
+    leases.finish_run(engine, done, leases.start_run(engine, done, "w", "cpu"), "done")
+    leases.finish_run(engine, failed, leases.start_run(engine, failed, "w", "cpu"), "failed", "why")
+    lines, complete = campaign_status(engine, experiment, [0, 1])
+    assert [line.split()[0] for line in lines[:6]] == ["done", "failed", "queued", *["missing"] * 3]
+    assert lines[-1] == "1 of 6 runs done" and not complete and f"(run {done})" in lines[0]
+    assert len(queue_missing(engine, experiment, [0])) == 1, "what failed is queued again"
+    for run_id in queries.runs(engine, states="queued").id:
+        leases.finish_run(engine, int(run_id), leases.start_run(engine, int(run_id), "w", "cpu"), "done")
+    assert campaign_status(engine, experiment, [0])[1]
+
+
+def test_there_are_as_many_slots_as_workers_are_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LGT_CACHE", str(tmp_path))
+    monkeypatch.setenv("LGT_MAX_WORKERS", "2")
+    started: list[list[str]] = []
+    monkeypatch.setattr(worker_processes.subprocess, "Popen", lambda command, **options: started.append(command))
+    first = worker_processes.take_slot("url")
+    assert first is not None and worker_processes.busy_slots("url") == 1 and worker_processes.busy_slots("another") == 0
+    assert worker_processes.ensure_workers("url", 5) == 1 and len(started) == 1 and "--slot" in started[0]
+    second = worker_processes.take_slot("url")
+    assert worker_processes.take_slot("url") is None and worker_processes.ensure_workers("url", 5) == 0
+    second.release()
+    assert worker_processes.busy_slots("url") == 1 and worker_processes.ensure_workers("url", 0) == 0
+    monkeypatch.setenv("LGT_READ_ONLY", "1")
+    with pytest.raises(StoreError, match="LGT_READ_ONLY"):
+        worker_processes.ensure_workers("url", 1)
+
+
+def test_the_worst_exit_code_of_workers_counts() -> None:
+    class Ended:
+        def __init__(self, code: int) -> None:
+            self.returncode = code
+
+        def poll(self) -> int:
+            return self.returncode
+
+    assert worker_processes.wait_for_workers([Ended(0), Ended(-9), Ended(2)]) == 9  # type: ignore[list-item]
+    assert worker_processes.wait_for_workers([]) == 0
+
+
+def test_a_signal_asks_once_and_a_second_interrupt_ends_at_once() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+    with StopSignal() as leaving:
+        assert not leaving()
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert leaving()
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_a_log_is_kept_without_passwords_inside_its_block_only() -> None:
+    tail = LogTail([None, "", "s3cret"])
+    logging.getLogger("lgt").warning("before")
+    with tail:
+        logging.getLogger("lgt").warning("the password is s3cret,\nfor example")
+    assert "before" not in tail.text() and "s3cret" not in tail.text()
+    first, second = tail.text().splitlines()
+    assert first.endswith("WARNING lgt: the password is ***,") and second == "for example"
+
+
+@pytest.mark.parametrize("leaving", [True, False])
+def test_who_leaves_gives_its_run_back_and_who_was_cancelled_does_not(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, leaving: bool
+) -> None:
+    def stop(config: RunConfig, recorder: object, *, should_stop: Callable[[], bool], **options: object) -> None:
+        if not leaving:
+            leases.cancel_run(engine, run.run_id)
+        raise Stopped
+
+    monkeypatch.setattr(worker, "train", stop)
+    run = session(engine)
+    state = worker.execute(engine, run.run_id, run.attempt, config(), stop_requested=lambda: leaving)
+    assert state is (RunState.QUEUED if leaving else RunState.CANCELLED)
+    assert queries.run(engine, run.run_id).state is state
