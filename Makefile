@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Tests run in as many processes as there are cores, at most four: each may hold a browser, a dashboard and PyTorch.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: app setup lock test test-fast test-slow test-faults coverage lint bench screenshots clean mutants
+.PHONY: app setup lock test test-fast test-slow test-faults coverage lint bench screenshots mutants clean
 
 app: setup
 	$(BIN)/streamlit run app.py --server.headless false

@@ -20,13 +20,13 @@ STRIP = 30
 PARTS = 18
 """Height of the row that names the parts of the sequence, px."""
 LARGE = 0.15
-"""Bars from this weight on have their number above them."""
+"""Bars of at least this weight have their number above them."""
 NUMBER = 30
 """Room that such a number takes, px."""
 READABLE = 8.5
 """Text that would be smaller is not drawn, px."""
 SMALLEST_WEIGHT = 0.005
-"""Cells below are not drawn: they would look like nothing and slow a browser down."""
+"""Cells with a smaller weight are not drawn: nobody could see them, and they slow a browser down."""
 
 
 def attention_map(
@@ -37,7 +37,7 @@ def attention_map(
 
     ``frame``: one row per (step, position) that can be attended to, with ``step`` (from 1), ``written`` (the token
     written then), ``position`` (from 0), ``token`` (what stands there), ``part`` (of the sequence) and ``weight``.
-    With ``hidden`` nothing is shown of what was written behind ``step``; the picture keeps its size.
+    With ``hidden`` nothing that was written after ``step`` is shown; the size of the picture stays the same.
     """
     if not (frame.step == step).any():
         return message("No attention to show.", theme)
@@ -99,7 +99,7 @@ def room_beside_larger(here: pd.DataFrame) -> list[int]:
 
 
 def weight_tooltip() -> list[alt.Tooltip]:
-    """What a cell says."""
+    """The tooltip of a bar or a cell."""
     return [
         alt.Tooltip("written:N", title="while writing"), alt.Tooltip("token:N", title="looks at"),
         alt.Tooltip("part:N", title="in the"), alt.Tooltip("weight:Q", title="attention", format=".1%"),
@@ -147,7 +147,7 @@ def part_strip(frame: pd.DataFrame, theme: Theme, scale: alt.Scale, positions: i
 def pattern_layers(
     frame: pd.DataFrame, theme: Theme, scale: alt.Scale, ramp: alt.Scale, top: float, row: float
 ) -> list[Any]:
-    """The pattern itself on a ground that ends where the answer ended."""
+    """The pattern itself, on a background that ends with the answer."""
     places = {"top": top + frame.line * row, "bottom": top + (frame.line + 1) * row}
     cells = frame.assign(left=frame.position + 0.03, right=frame.position + 0.97, **places)
     ground = cells.groupby("step", as_index=False).agg(

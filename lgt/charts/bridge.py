@@ -1,4 +1,4 @@
-"""Where everything stands in the head-sharing graph (see :mod:`lgt.charts.sharing`).
+"""The layout of the head-sharing graph (see :mod:`lgt.charts.sharing`).
 
 Places across are shares of the width in [0, 1], places down are px from the top.
 """
@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lgt.charts.palette import Theme, task_colour, task_title
-from lgt.recipes.labels import head_name
+from lgt.charts.palette import Theme, task_colour
+from lgt.recipes.labels import head_name, task_title
 
 SHARED, ONLY_MAIN, ONLY_OTHER, UNUSED = "shared", "main only", "other only", "neither"
-"""Whose a head is: both sides', one side's, nobody's."""
+"""Who needs a head: the main and an auxiliary task, only the main task, only auxiliary tasks, no task."""
 LEFT = 0.2
 """Share of the width that the counts at the left take."""
 MIDDLE = (1 + LEFT) / 2
@@ -26,19 +26,20 @@ RADIUS = 16.5
 """Of a disc, px."""
 DOTS_PER_LINE = 12
 BESIDE_ONE, BESIDE_TWO = (-1.65, 1.65, -2.5, 2.5), (-2.5, 2.5, 0.0)
-"""Where the heads of one side stand, in steps from the middle, clear of the links from one task, or two, to the
-bridge."""
+"""Places for heads that are not shared, in steps from the middle. They leave room for the lines from one task, or two,
+to the bridge."""
 LINE_HEIGHT = 40
 """From one line of heads to the next of the same kind, px."""
 TASK_ROOM, OWN_ROOM, BRIDGE_ROOM, NEITHER_ROOM = 36, 58, 74, 66
-"""From the edge to a task's square, from there to its own heads, from these to the bridge, and from the other tasks to
-the heads that nobody needs, px."""
+"""Distances from top to bottom, px: edge to a task, task to its own heads, these to the bridge, and auxiliary tasks to
+the heads that no task needs."""
 CURVE_POINTS = 24
-"""Of which a link is made."""
+"""The number of points of a line."""
 
 
 def head_nodes(frame: pd.DataFrame, main: str, auxiliaries: Sequence[str], threshold: float) -> pd.DataFrame:
-    """One row per head: its kind, its largest drop on either side and its place (x in [0, 1], y in px from the top)."""
+    """One row per head: its kind, its drop for the main task, its largest drop for an auxiliary task, and its place (x
+    in [0, 1], y in px from the top)."""
     drops = frame.pivot_table(index=["layer", "head"], columns="task", values="accuracy_drop")
     drops = drops.reindex(columns=[main, *auxiliaries]).fillna(0.0)
     of_main = drops[main]
@@ -84,7 +85,7 @@ def kind_rows(nodes: pd.DataFrame, others: int) -> pd.DataFrame:
 
 
 def in_lines(group: pd.DataFrame, kind: str, rows: pd.DataFrame, others: int) -> pd.DataFrame:
-    """The heads of one kind with their places; those of one side near their tasks, clear of the links to the bridge."""
+    """The heads of one kind with their places; heads that are not shared stand near their tasks."""
     slots = line_slots(kind, int(rows["count"][SHARED]), others)
     capacity, step = int(rows.capacity[kind]), (1 - LEFT) / DOTS_PER_LINE if kind == UNUSED else STEP
     group = group.sort_values(["towards", "layer", "head"])
@@ -92,8 +93,8 @@ def in_lines(group: pd.DataFrame, kind: str, rows: pd.DataFrame, others: int) ->
     for start in range(0, len(group), capacity):
         towards = ((group.towards - MIDDLE) / step).tolist()[start : start + capacity]
         free = list(slots) or [i - (len(towards) - 1) / 2 for i in range(len(towards))]
-        for wanted in towards:
-            nearest = min(free, key=lambda slot: abs(slot - wanted)) if slots else free[0]
+        for target in towards:
+            nearest = min(free, key=lambda slot: abs(slot - target)) if slots else free[0]
             free.remove(nearest)
             places.append((MIDDLE + step * nearest, rows.y[kind] + LINE_HEIGHT * (start // capacity)))
     return group.assign(x=[x for x, _ in places], y=[y for _, y in places])

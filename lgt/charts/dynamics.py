@@ -1,4 +1,4 @@
-"""Between the checkpoints of runs: how steady transfer is, and whether the gap follows what the heads do."""
+"""Trajectories of runs: how stable transfer is during training, and whether the gap follows the use of the heads."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ def stability_chart(frame: pd.DataFrame, theme: Theme, *, main: str) -> Any:
     """A panel per seed: the main task's accuracy at trained lengths (grey) and in the transfer region (its colour) over
     training, never smoothed.
 
-    ``frame``: the rows of :func:`lgt.metrics.trajectory.trajectory` with a ``seed`` column. ``main``: the main task's name.
+    ``frame``: the rows of :func:`lgt.metrics.trajectory.trajectory` with a ``seed`` column. ``main``: the main task's
+    name.
     """
     if frame.empty:
-        return message("No finished run with checkpoints yet.", theme)
+        return message("No finished run with several checkpoints yet.", theme)
     long = frame.melt(id_vars=["seed", "step"], value_vars=["trained", "transfer"], var_name="zone", value_name="share")
     names = {"trained": "at trained lengths", "transfer": "in the transfer region"}
     long = long.assign(zone=long.zone.map(names), line=long.seed.astype(str) + long.zone)
@@ -50,8 +51,9 @@ def stability_chart(frame: pd.DataFrame, theme: Theme, *, main: str) -> Any:
     ]
     steps = frame.groupby("seed").step.nunique().max()
     note = (
-        f"Exact match of the main task over optimizer steps; a panel is a seed ({len(panels.seeds)}), {steps} "
-        "checkpoints each, nothing smoothed. Fall: the largest from a checkpoint to a later one in the transfer region."
+        f"Exact match of the main task over optimizer steps. A panel is a seed ({len(panels.seeds)}) with {steps} "
+        "checkpoints each, not smoothed. Fall: the largest drop in the transfer region from a checkpoint to a later "
+        "one."
     )
     ends = frame[frame.step == frame.groupby("seed").step.transform("max")].transfer
     chart = alt.layer(*layers).properties(
@@ -63,14 +65,17 @@ def stability_chart(frame: pd.DataFrame, theme: Theme, *, main: str) -> Any:
 
 
 def circuit_chart(frame: pd.DataFrame, measure: str, rhos: dict[int, float | None], theme: Theme) -> Any:
-    """A panel per seed: the gap against ``measure`` (a column of :func:`lgt.metrics.trajectory.trajectory`) at every checkpoint.
+    """A panel per seed: the gap against ``measure`` (a column of :func:`lgt.metrics.trajectory.trajectory`) at every
+    checkpoint.
 
     The line joins checkpoints in order, from light (early) to strong (late). ``rhos``: Spearman's rho by seed. Below
     it stands the final transfer accuracy: a gap of 0 can also mean that everything fails.
     """
     frame = frame.dropna(subset=[measure]).sort_values(["seed", "step"])
     if frame.empty:
-        return message("These tasks' sequences do not line up position by position: not comparable.", theme)
+        return message(
+            "The prompts of these tasks have different layouts, so their attention cannot be compared.", theme
+        )
     panels = Panels.of(frame.seed)
     scale = 100 if measure == "map_difference" else 1
     top = float(frame[measure].max()) * scale or 1.0

@@ -1,4 +1,4 @@
-"""The grid of training lengths: the generalization gap of every pair (Lm, La), and what it says about their ratio."""
+"""The grid of training lengths: the generalization gap of every (Lm, La), and of every ratio of the two."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from lgt.metrics.length_grid import relative_gap
 
 ROW = 44
 RELATIVE_GAP = alt.Scale(domain=[0, 1.1], nice=False)
-"""A task that fails at its own lengths, too, lifts it a little above 1."""
+"""Above 1 there is room for a task that also fails at its own trained lengths."""
 
 
 def gap_grid(frame: pd.DataFrame, theme: Theme, *, title: str = "") -> Any:
@@ -37,11 +37,12 @@ def gap_grid(frame: pd.DataFrame, theme: Theme, *, title: str = "") -> Any:
         said=["yes" if learned else "no" for learned in cells.learned],
     )
     axis: dict[str, Any] = {"ticks": False, "domain": False, "grid": False, "labelAngle": 0}
-    x = alt.X("auxiliary_length:O", axis=alt.Axis(title="Training length of the tasks beside it", orient="top", **axis))
+    x = alt.X("auxiliary_length:O", axis=alt.Axis(title="Training length of the auxiliary tasks", orient="top", **axis))
     y = alt.Y("main_length:O", axis=alt.Axis(title="Training length of the main task", **axis))
     ramp = alt.Scale(domain=[0, 1], range=list(theme.ramp), interpolate="lab")
     tooltip = [
-        alt.Tooltip("main_length:O", title="main task to"), alt.Tooltip("auxiliary_length:O", title="beside it to"),
+        alt.Tooltip("main_length:O", title="main task to"),
+        alt.Tooltip("auxiliary_length:O", title="auxiliary tasks to"),
         alt.Tooltip("mean:Q", title="gap, mean", format=".2f"), alt.Tooltip("low:Q", title="smallest", format=".2f"),
         alt.Tooltip("high:Q", title="largest", format=".2f"), alt.Tooltip("n:Q", title="seeds"),
         alt.Tooltip("said:N", title="all tasks learned"),
@@ -54,7 +55,7 @@ def gap_grid(frame: pd.DataFrame, theme: Theme, *, title: str = "") -> Any:
         base.mark_text(fontSize=theme.size, tooltip=None).encode(text="text:N", color=colour("ink")),
     ]
     crossed = int((~cells.learned).sum())
-    note = "Generalization gap: 0 means that main task and auxiliaries have the same curve." + (
+    note = "Generalization gap: 0 means that the main task and its auxiliary tasks have the same curve." + (
         f" Mean of {cells.n.min()} seed{'s' * (int(cells.n.min()) != 1)}." if "seed" in frame else ""
     )
     note += f" ×: a task was not learned ({crossed} of {len(cells)} cells)." if crossed else ""
@@ -72,8 +73,8 @@ def ratio_text(ratio: float) -> str:
 
 
 def gap_by_ratio(ours: pd.DataFrame, paper: pd.DataFrame, theme: Theme, *, height: int = 240) -> Any:
-    """Mean relative gap (:func:`lgt.metrics.length_grid.relative_gap`) of the cells that share a ratio La / Lm: a ring per seed
-    and the mean of ours, a line for the paper's.
+    """Mean relative gap (:func:`lgt.metrics.length_grid.relative_gap`) of the cells that share a ratio La / Lm: a ring
+    per seed and the mean of ours, a line for the paper's.
 
     Both frames are those of :func:`gap_grid`. Cells with a task that was not learned and the diagonal are left out.
     """
@@ -85,11 +86,11 @@ def gap_by_ratio(ours: pd.DataFrame, paper: pd.DataFrame, theme: Theme, *, heigh
     other = _by_ratio(paper[paper.main_length != paper.auxiliary_length], [])
     ratios = sorted({*seeds.ratio, *other.ratio})
     x = alt.X("text:O", sort=[ratio_text(ratio) for ratio in ratios], axis=alt.Axis(
-        title="Auxiliaries' training length divided by the main task's", labelAngle=0, grid=False))  # fmt: skip
+        title="Training length: auxiliary tasks divided by main task", labelAngle=0, grid=False))  # fmt: skip
     y = alt.Y(
         "gap:Q",
         scale=RELATIVE_GAP,
-        axis=alt.Axis(title="Gap, as a share of no transfer", values=[0, 0.25, 0.5, 0.75, 1], format="%"),
+        axis=alt.Axis(title="Gap, relative to no transfer", values=[0, 0.25, 0.5, 0.75, 1], format="%"),
     )
     names = ["ours, mean", "the paper's"]
     hue = alt.Color("whose:N", scale=alt.Scale(domain=names, range=[theme.shared, theme.muted]), legend=alt.Legend(
@@ -104,7 +105,7 @@ def gap_by_ratio(ours: pd.DataFrame, paper: pd.DataFrame, theme: Theme, *, heigh
     points = alt.Chart(_named(seeds)).mark_point(size=36, opacity=0.8, color=theme.shared)
     layers.append(points.encode(x=x, y=y, tooltip=["seed:Q", "text:N", alt.Tooltip("gap:Q", format=".0%")]))
     note = (
-        "100%: every task works at its own trained lengths only. 0%: the same curve. "
+        "100%: every task works only at its own trained lengths (no transfer). 0%: the same curve. "
         f"Ours: rings are single seeds ({seeds.seed.nunique()}), lengths {cells.main_length.min()} to "
         f"{cells.main_length.max()}. The paper's: lengths 4 to 256. A point: mean over the cells of that ratio."
     )

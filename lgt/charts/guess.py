@@ -1,4 +1,4 @@
-"""A curve that the viewer expects, drawn before and beside the measured one."""
+"""The curve that a viewer guesses, before the measured one is shown and together with it."""
 
 from __future__ import annotations
 
@@ -8,20 +8,11 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from lgt.charts.accuracy import (
-    AXIS,
-    SCALE,
-    LengthAxis,
-    band_layer,
-    length_axis,
-    line_layers,
-    point_layers,
-    stacked,
-    zone_layers,
-)
+from lgt.charts.accuracy import AXIS, SCALE, band_layer, line_layers, point_layers, with_overlaps
 from lgt.charts.marks import axis_room, grid_lines, line_key, row_height
 from lgt.charts.palette import Theme, heading, message, styled
 from lgt.charts.series import band_note, labelled, latest, summarised
+from lgt.charts.zones import LengthAxis, length_axis, zone_layers
 
 GUESS = "your guess"
 GUESS_DASH = [3, 4]
@@ -38,13 +29,13 @@ def guess_curve(
     """
     rows = labelled(latest(frame[frame.role == "main"]), theme) if len(frame) else frame
     if rows.empty or not guess:
-        return message("No evaluated lengths yet: there is nothing to guess.", theme)
+        return message("Nothing has been measured yet, so there is nothing to guess.", theme)
     axis = length_axis(rows)
     grid = grid_lines([0.25, 0.5, 0.75, 1], theme, alt.Y("at:Q", axis=AXIS, scale=SCALE))
     layers = [*zone_layers(rows, theme, axis), grid]
     note = "The measured curve is hidden until you reveal it."
     if revealed:
-        curves = stacked(summarised(rows, "min-max"))
+        curves = with_overlaps(summarised(rows, "min-max"))
         note = band_note(curves)
         layers += [band_layer(curves, axis), *line_layers(curves, axis), *point_layers(curves, axis)]
         layers += line_key(curves, theme, height, key_rows)
@@ -56,7 +47,8 @@ def guess_curve(
 
 
 def guess_layers(guess: Mapping[int, float], theme: Theme, axis: LengthAxis) -> list[Any]:
-    """The guessed points and the line between them, in the text's colour: a guess is no task's."""
+    """The guessed points and the line between them, in the colour of text, because colours of tasks mean measured
+    values."""
     points = alt.Chart(pd.DataFrame({"length": sorted(guess), "guess": [guess[length] for length in sorted(guess)]}))
     place: dict[str, Any] = {"x": axis("length"), "y": alt.Y("guess:Q", axis=AXIS, scale=SCALE)}
     tooltip = [alt.Tooltip("length:Q"), alt.Tooltip("guess:Q", title=GUESS, format=".0%")]
@@ -66,7 +58,7 @@ def guess_layers(guess: Mapping[int, float], theme: Theme, axis: LengthAxis) -> 
 
 
 def guess_key(theme: Theme, height: int, above: int) -> list[Any]:
-    """The guess's row of the key, with so many rows above it."""
+    """The row of the guess in the key; ``above`` is the number of rows above it."""
     y = height + axis_room(theme) + above * row_height(theme)
     base = alt.Chart(alt.InlineData(values=[{}]))
     line = base.mark_rule(strokeDash=GUESS_DASH, strokeWidth=2.5, color=theme.text, tooltip=None)

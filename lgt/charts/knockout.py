@@ -1,4 +1,4 @@
-"""What knocking out heads does: curves with and without them, and a choice of heads beside other choices."""
+"""The effect of knocking out heads: curves with and without them, and one choice of heads compared with others."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from lgt.charts.accuracy import AXIS, SCALE, LengthAxis, length_axis, rule_layers, zone_layers, zone_table
-from lgt.charts.marks import AXIS_ROOM, colour, grid_lines, line_key, px, row_height, spacer
-from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled, task_colour, task_title
+from lgt.charts.accuracy import AXIS, SCALE
+from lgt.charts.marks import AXIS_ROOM, colour, curve_points, grid_lines, line_key, px, row_height, spacer
+from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled, task_colour
+from lgt.charts.zones import LengthAxis, length_axis, rule_layers, tint_layers, zone_layers, zone_table
 from lgt.metrics.intervals import wilson_interval
+from lgt.recipes.labels import task_title
 
 INTACT, WITHOUT = "the whole model", "without"
 BINS = 40
-"""Dots nearer than one of so many bins on the axis from 0 to 1 stand on each other."""
+"""The axis from 0 to 1 has this number of bins; the dots of one bin are stacked."""
 UPRIGHT = "M0,-0.8L0,0.8"
 """A short upright line as a symbol."""
 DOT = 9
@@ -23,12 +25,12 @@ DOT = 9
 
 
 def knocked_out_curve(frame: pd.DataFrame, theme: Theme, *, task: str, without: str, height: int = 220) -> Any:
-    """Exact match of one task against length, with all heads and without some; between them lies what they carry.
+    """Exact match of one task against length, with all heads and without some of them.
 
     ``frame``: one row per (task, length, heads) of one run with the columns ``task``, ``role``, ``training_length``,
     ``transfer_length``, ``length``, ``heads`` (empty: none is knocked out), ``correct`` and ``total``. All its tasks
-    decide the length axis. Zones are the task's own: of the main task the pair's, of another one what it was trained on
-    and what lies beyond. ``without`` names the heads for readers.
+    decide the length axis. The zones are those of the task: an auxiliary task has trained lengths and beyond only.
+    ``without`` names the heads for readers.
     """
     rows = frame[frame.task == task]
     if rows.empty:
@@ -61,7 +63,7 @@ def knocked_out_curve(frame: pd.DataFrame, theme: Theme, *, task: str, without: 
 
 
 def own_zones(rows: pd.DataFrame, theme: Theme, axis: LengthAxis) -> list[Any]:
-    """Tints and names of the zones of a task beside the main one, and a labelled rule at the end of its training.
+    """Tints and names of the zones of an auxiliary task, and a labelled rule at the end of its training.
 
     The label has the height that it has in the main task's chart, so that the plots stand side by side.
     """
@@ -69,16 +71,7 @@ def own_zones(rows: pd.DataFrame, theme: Theme, axis: LengthAxis) -> list[Any]:
     zones = zone_table(lengths, trained, None, theme)
     end = {"x": trained + 0.5, "label": f"trained to {trained}", "align": "right", "row": 1}
     rules = pd.DataFrame([end] if lengths[0] <= trained <= lengths[-1] else [])
-    name = alt.Chart(zones[zones["name"] != ""]).mark_text(
-        baseline="bottom", fontSize=theme.size, color=theme.muted, dy=-4, tooltip=None
-    )
-    return [
-        alt.Chart(zones).mark_rect(tooltip=None).encode(
-            x=axis("low"), x2="high:Q", y=alt.value(0), y2=alt.value("height"), color=colour()
-        ),
-        name.encode(x=axis("middle"), y=alt.value(0), text="name:N"),
-        *rule_layers(rules, theme, axis),
-    ]  # fmt: skip
+    return [*tint_layers(zones, theme, axis), *rule_layers(rules, theme, axis)]
 
 
 def marked_points(rows: pd.DataFrame, theme: Theme, without: str) -> pd.DataFrame:
@@ -109,10 +102,7 @@ def point_layer(points: pd.DataFrame, x: alt.X, y: alt.Y) -> Any:
         alt.Tooltip("high:Q", title="95% to", format=".1%"),
         alt.Tooltip("total:Q", title="test prompts"),
     ]
-    return alt.Chart(points).mark_point(size=44, opacity=1, strokeWidth=1.5).encode(
-        x=x, y=y, tooltip=tooltip, shape=alt.Shape("shape:N", scale=None, legend=None),
-        fill=alt.Fill("fill:N", scale=None, legend=None), stroke=alt.Stroke("colour:N", scale=None, legend=None),
-    )  # fmt: skip
+    return curve_points(alt.Chart(points), size=44, strokeWidth=1.5).encode(x=x, y=y, tooltip=tooltip)
 
 
 def prompt_words(rows: pd.DataFrame) -> str:
@@ -134,7 +124,7 @@ def knock_out_strip(
 ) -> Any:  # fmt: skip
     """The main task's exact match without the heads that come first for ``other`` (``chosen``), beside as many other
     heads of the same layers (``others``, a dot each) and the whole model (``intact``). ``names``: the chosen heads."""
-    dots = stacked(others).assign(colour=theme.muted)
+    dots = stacked_dots(others).assign(colour=theme.muted)
     x = alt.X("x:Q", scale=alt.Scale(domain=[-0.02, 1.02], nice=False), axis=alt.Axis(
         title=f"Exact match of {task_title(main)} without the heads", format="%", values=[0, 0.25, 0.5, 0.75, 1],
         grid=False,
@@ -151,7 +141,7 @@ def knock_out_strip(
         ).encode(x=x, y=y, color=colour(), tooltip=[shown]),
         *strip_key(theme, height, mark.colour[0], rule.colour[0], len(dots), task_title(other), names),
     ]  # fmt: skip
-    note = f"One run. Mean over lengths; {len(dots)} other choices."
+    note = f"One run. Mean over lengths. {len(dots)} other choices of heads."
     spoken = f"{intact:.0%} with all heads, {chosen:.0%} without {names}"
     if others:
         spoken += f", {min(others):.0%} to {max(others):.0%} without other choices"
@@ -162,10 +152,10 @@ def knock_out_strip(
     return styled(chart, theme)
 
 
-def stacked(values: Sequence[float]) -> pd.DataFrame:
+def stacked_dots(values: Sequence[float]) -> pd.DataFrame:
     """A dot per value: ``x`` its value, ``y`` in px, on those before it in its bin; from left to right.
 
-    >>> stacked([0.5, 0.9, 0.5]).y.tolist()
+    >>> stacked_dots([0.5, 0.9, 0.5]).y.tolist()
     [32, 41, 32]
     """
     dots = pd.DataFrame({"x": sorted(values)}, dtype=float)
@@ -173,10 +163,10 @@ def stacked(values: Sequence[float]) -> pd.DataFrame:
 
 
 def strip_key(theme: Theme, height: int, chosen: str, intact: str, count: int, other: str, names: str) -> list[Any]:
-    """What diamond, dots and line are, below the axis."""
+    """The key below the axis: diamond, dots and line."""
     top, step = height + AXIS_ROOM, row_height(theme)
-    entries = [("diamond", chosen, f"without {names} (first for {other})"),
-               ("circle", theme.muted, f"without as many others of the same layers ({count})"),
+    entries = [("diamond", chosen, f"without {names} (the first for {other})"),
+               ("circle", theme.muted, f"without as many other heads of the same layers ({count})"),
                (UPRIGHT, intact, INTACT)]  # fmt: skip
     rows = pd.DataFrame(
         {"shape": shape, "colour": shade, "text": text, "y": top + step * i}

@@ -14,12 +14,13 @@ import numpy as np
 import pandas as pd
 
 from lgt.charts.marks import colour, px
-from lgt.charts.palette import Theme, heading, message, styled, task_colour, task_title
+from lgt.charts.palette import Theme, heading, message, styled, task_colour
+from lgt.recipes.labels import head_name, task_title
 
 NARROW = 325
 """Width of the maps on a phone, px."""
 READABLE = 20
-"""A cell at least so wide there carries its value as text, px."""
+"""A cell of at least this width on a phone carries its value as text, px."""
 ROW = 30
 """Height of a cell, px."""
 PANEL_HEADING = 38
@@ -31,7 +32,7 @@ def ablation_maps(
     frame: pd.DataFrame, theme: Theme, *, tasks: Sequence[str] | None = None, maximum: float | None = None,
     columns: int | None = None, title: str = "", subtitle: str = "", chosen: str = "", selection: str = "",
 ) -> Any:  # fmt: skip
-    """One map per task: the drop of exact match, in percentage points, when a head's output is its mean.
+    """One map per task: the drop of exact match, in percentage points, when a head is knocked out.
 
     ``frame``: one row per (task, layer, head) with ``accuracy_drop`` (a share of prompts), layers and heads counted
     from 0, shown from 1, layer 1 at the bottom. ``tasks`` chooses and orders the panels (default: as they come),
@@ -43,7 +44,7 @@ def ablation_maps(
     names = list(tasks) if tasks is not None else list(dict.fromkeys(frame.task))
     frame = frame[frame.task.isin(names)]
     if frame.empty:
-        return message("No ablation map at these lengths.", theme)
+        return message("There is no ablation map at these lengths.", theme)
     heads = int(frame["head"].max()) + 1
     cells = map_cells(frame, names, columns or readable_columns(heads, len(names)))
     top = maximum or max(0.1, float(frame.accuracy_drop.max()))
@@ -53,7 +54,7 @@ def ablation_maps(
     layers = [*cell_layers(cells, theme, top, scale, width, selection), *name_layers(cells, theme, scale)]
     if chosen:
         layers.append(frame_layer(cells[cells["name"] == chosen], theme, scale))
-    note = "Drop of exact match, percentage points, when the head's output is replaced by its mean."
+    note = "Drop of exact match in percentage points when the head is knocked out."
     chart = alt.layer(*layers).properties(
         width="container", height=height, title=heading(theme, note, title, subtitle, offset=4),
         description=description(cells, title),
@@ -83,14 +84,14 @@ def map_cells(frame: pd.DataFrame, names: Sequence[str], columns: int) -> pd.Dat
         y=(panels // columns) * panel_height + PANEL_HEADING + (layers - 1 - frame.layer) * ROW,
         points=100 * frame.accuracy_drop,
         title=[task_title(task) for task in frame.task],
-        name=[f"L{layer + 1}·H{head + 1}" for layer, head in zip(frame.layer, frame["head"], strict=True)],
+        name=[head_name(layer, head) for layer, head in zip(frame.layer, frame["head"], strict=True)],
     )[["task", "title", "panel", "layer", "head", "name", "x", "y", "points"]].sort_values(["panel", "layer", "head"])
 
 
 def cell_layers(
     cells: pd.DataFrame, theme: Theme, top: float, scale: alt.Scale, width: float, selection: str
 ) -> list[Any]:
-    """The cells with their values; without text where cells are too narrow for it, tooltips tell it then."""
+    """The cells with their values. Where cells are too narrow for text, only the tooltips have the values."""
     boxes = cells.assign(
         left=cells.x + 0.03, right=cells.x + 0.97, middle=cells.x + 0.5, bottom=cells.y + ROW - 2,
         centre=cells.y + ROW / 2 - 1, text=[f"{round(points)}".replace("-", "−") for points in cells.points],
@@ -132,7 +133,7 @@ def frame_layer(cells: pd.DataFrame, theme: Theme, scale: alt.Scale) -> Any:
 
 
 def ink(share: float, theme: Theme) -> str:
-    """Which of the theme's text and page colours reads better on the ramp's colour at ``share`` of its way."""
+    """The text colour with the better contrast on the colour at ``share`` of the ramp: that of text or of the page."""
     stops = np.array([_channels(stop) for stop in theme.ramp])
     place = min(max(share, 0.0), 1.0) * (len(stops) - 1)
     behind = _light([float(np.interp(place, range(len(stops)), stops[:, channel])) for channel in range(3)])

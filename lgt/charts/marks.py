@@ -1,4 +1,4 @@
-"""Marks that several charts share: rows that explain line styles below a plot, and text that does not need a scale."""
+"""Marks that several charts share: points, grid lines, the key below a plot, and fields in px."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, ROLES, Theme
 SAMPLE = 34
 """Width of a line sample, px."""
 KEY_CHARACTERS = 46
-"""Where names in the key break, for a phone."""
+"""Longer names in the key are broken into lines, for a phone."""
 AXIS_ROOM = 58
 """From the plot's lower edge to the first row of the key at a text size of 12: axis labels and title, px."""
 
@@ -21,6 +21,14 @@ AXIS_ROOM = 58
 def colour(field: str = "colour") -> alt.Color:
     """A field that holds the colours themselves."""
     return alt.Color(f"{field}:N", scale=None, legend=None)
+
+
+def curve_points(points: Any, **mark: Any) -> Any:
+    """The chart ``points`` as point marks whose ``shape``, ``fill`` and ``colour`` are columns of its table."""
+    return points.mark_point(opacity=1, **mark).encode(
+        shape=alt.Shape("shape:N", scale=None, legend=None), fill=alt.Fill("fill:N", scale=None, legend=None),
+        stroke=alt.Stroke("colour:N", scale=None, legend=None),
+    )  # fmt: skip
 
 
 def grid_lines(values: list[float], theme: Theme, y: alt.Y) -> Any:
@@ -41,7 +49,7 @@ def axis_room(theme: Theme) -> int:
 def line_key(curves: pd.DataFrame, theme: Theme, height: int, rows: int = 0, markers: bool = True) -> list[Any]:
     """The key below a plot ``height`` px high: per curve a line sample with its dash and marker, and its name.
 
-    ``rows`` keeps at least so many rows free, so that charts side by side end at the same height.
+    At least ``rows`` rows are kept free, so that charts side by side end at the same height.
     """
     entries = key_table(curves, theme, height)
     layers: list[Any] = []
@@ -53,10 +61,7 @@ def line_key(curves: pd.DataFrame, theme: Theme, height: int, rows: int = 0, mar
             layers.append(mark.encode(x=px("left", alt.X), x2="right:Q", y=px("y", alt.Y), color=colour()))
     base = alt.Chart(entries)
     if markers:
-        layers.append(base.mark_point(size=40, opacity=1, tooltip=None).encode(
-            x=px("middle", alt.X), y=px("y", alt.Y), shape=alt.Shape("shape:N", scale=None, legend=None),
-            fill=alt.Fill("fill:N", scale=None, legend=None), stroke=alt.Stroke("colour:N", scale=None, legend=None),
-        ))  # fmt: skip
+        layers.append(curve_points(base, size=40, tooltip=None).encode(x=px("middle", alt.X), y=px("y", alt.Y)))
     text = base.mark_text(
         align="left",
         baseline="top",
@@ -100,5 +105,5 @@ def px(field: str, channel: Any) -> Any:
 
 
 def text_width(text: str, size: int) -> float:
-    """About how wide ``text`` is drawn, px: enough to keep labels apart."""
+    """The approximate width of ``text``, px; enough to keep labels apart."""
     return 0.54 * size * len(text)

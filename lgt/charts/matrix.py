@@ -1,4 +1,4 @@
-"""The transfer matrix: which longer task lifts which main task, and by how much."""
+"""The transfer matrix: the transfer gain of every main task with every auxiliary task."""
 
 from __future__ import annotations
 
@@ -9,28 +9,29 @@ import pandas as pd
 
 from lgt.charts.maps import ink
 from lgt.charts.marks import colour
-from lgt.charts.palette import Theme, heading, message, styled, task_title
+from lgt.charts.palette import Theme, heading, message, styled
+from lgt.recipes.labels import task_title
 
 ROW = 70
 """Height of a row of cells, px."""
 NUMBER_WIDTH = 42
-"""In a cell narrower than this its number is turned, and n is left to the tooltip, px."""
+"""In a narrower cell the number is rotated and only the tooltip has n, px."""
 INTERVAL_WIDTH = 98
-"""A cell at least so wide, px, has room for its interval."""
+"""A cell of at least this width, px, has room for its interval."""
 
 
 def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
-    """Main tasks down, what was trained beside them across; a cell is the mean transfer gain over seeds.
+    """Main tasks down, auxiliary tasks across; a cell is the mean transfer gain over seeds.
 
-    ``frame`` has one row per cell: ``main``, ``others`` (task names joined by ``+``), ``control`` (whether they are
-    unrelated), ``gain`` (mean over seeds, -1 to 1), ``low`` and ``high`` (95 % t interval, missing below two seeds) and
-    ``n`` (seeds). Pairs not run stay frames.
+    ``frame`` has one row per cell: ``main``, ``auxiliaries`` (task names joined by ``+``), ``control`` (whether they
+    are unrelated), ``gain`` (mean over seeds, -1 to 1), ``low`` and ``high`` (95 % t interval, missing below two seeds)
+    and ``n`` (seeds). Cells without runs are empty frames.
     """
     if frame.empty:
-        return message("No pair with a finished baseline yet.", theme)
+        return message("No task group with a finished baseline yet.", theme)
     cells = frame.assign(
         main_title=[task_title(task) for task in frame.main],
-        others_title=[
+        auxiliaries_title=[
             " + ".join(map(task_title, names.split("+"))) + " (unrelated)" * bool(control)
             for names, control in zip(frame.auxiliaries, frame.control, strict=True)
         ],
@@ -40,20 +41,20 @@ def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
         ink=[ink(max(gain, 0.0), theme) for gain in frame.gain],
     )
     axis = alt.Axis(title=None, ticks=False, domain=False, labelLimit=200, grid=False)
-    order = list(dict.fromkeys(cells.others_title))
-    x = alt.X("others_title:N", sort=order, axis=alt.Axis(
-        title="Trained beside it, up to twice the length", orient="top", ticks=False, domain=False, labelAngle=-28,
+    order = list(dict.fromkeys(cells.auxiliaries_title))
+    x = alt.X("auxiliaries_title:N", sort=order, axis=alt.Axis(
+        title="Auxiliary tasks, trained to twice the length", orient="top", ticks=False, domain=False, labelAngle=-28,
         labelLimit=200, grid=False,
     ))  # fmt: skip
     y = alt.Y("main_title:N", sort=list(dict.fromkeys(cells.main_title)), axis=axis)
     ramp = alt.Scale(domain=[0, 1], range=list(theme.ramp), clamp=True, interpolate="lab")
     tooltip = [
-        alt.Tooltip("main_title:N", title="main task"), alt.Tooltip("others_title:N", title="beside it"),
+        alt.Tooltip("main_title:N", title="main task"), alt.Tooltip("auxiliaries_title:N", title="auxiliary tasks"),
         alt.Tooltip("gain_text:N", title="transfer gain"), alt.Tooltip("interval:N", title="95% t interval"),
         alt.Tooltip("n:Q", title="seeds"),
     ]  # fmt: skip
     # A phone's cells have no room for the interval; there only the tooltip says it.
-    cell = f"width / {cells.others_title.nunique()}"
+    cell = f"width / {cells.auxiliaries_title.nunique()}"
     wide = alt.ExprRef(f"{cell} > {INTERVAL_WIDTH} ? {theme.size - 1} : 0")
     narrow = f"{cell} < {NUMBER_WIDTH}"
     room = alt.ExprRef(f"{narrow} ? {theme.size} : {theme.size + 3}")
@@ -62,7 +63,7 @@ def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
     base = alt.Chart(cells).encode(x=x, y=y)
     places = pd.DataFrame(
         [(main, beside) for main in cells.main_title.unique() for beside in order],
-        columns=["main_title", "others_title"],
+        columns=["main_title", "auxiliaries_title"],
     )
     layers = [
         alt.Chart(places)
@@ -79,11 +80,11 @@ def transfer_matrix(frame: pd.DataFrame, theme: Theme) -> Any:
     ]
     rows = cells.main_title.nunique()
     note = (
-        "Transfer gain: exact match beyond the trained length, minus that of the main task alone for the same steps. "
-        "Mean over n seeds and its 95% t interval."
+        "Transfer gain: transfer accuracy minus that of the main task trained alone for the same steps. Mean over n "
+        "seeds with its 95% t interval."
     )
     spoken = "; ".join(
-        f"{row.main_title} beside {row.others_title}: {row.gain_text} ({row.interval}), {row.n} seeds"
+        f"{row.main_title} beside {row.auxiliaries_title}: {row.gain_text} ({row.interval}), {row.n} seeds"
         for row in cells.itertuples()
     )  # fmt: skip
     chart = alt.layer(*layers).properties(

@@ -1,4 +1,4 @@
-"""A maze drawn as one: rooms, ways, start and target, the true way and the model's."""
+"""A maze as a picture: its nodes and passages, start and target, the true way and the model's way."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from lgt.charts.playground import WRONG
 
 HEIGHT = 360
 WAYS = {"truth": ([1, 0], 3), "model": ([7, 4], 8)}
-"""Dash of each way, and by how many px it keeps to the right of its direction: so both are seen where they agree, and
-a step back is seen beside the step that it takes back."""
+"""The dash of each way, and how far it is drawn to the right of its direction, px. So both ways are visible where they
+agree, and a step back is visible beside the step forward."""
 NUMBER = 18
 """How far the numbers of moves keep to the right, px."""
 
@@ -44,8 +44,8 @@ def maze_picture(
     start, target = (nodes[nodes.kind == kind].node.iloc[0] for kind in ("start", "target"))
     told = "; ".join(f"{way}: {said}" for way, said in said_moves(moves).items())
     note = (
-        "Grey: the maze. Solid: the true way. Dashed: the model's, in red where the maze has no such way. Numbers: the "
-        "order of the moves; each keeps to the right of its direction."
+        "Grey: the maze. Solid: the true way. Dashed: the model's way, red where the maze has no passage. Numbers: the "
+        "order of the moves. Every move is drawn to the right of its direction."
     )
     chart = alt.layer(*layers).properties(
         width="container", height=HEIGHT, title=heading(theme, note, title),
@@ -73,7 +73,7 @@ def move_colour(row: dict[Any, Any], theme: Theme) -> str:
 
 def move_words(row: dict[Any, Any]) -> str:
     """A move for its tooltip."""
-    return f"{row['way']}, move {row['number']}" + ("" if row["open"] else ": no such way in the maze")
+    return f"{row['way']}, move {row['number']}" + ("" if row["open"] else ": no such passage in the maze")
 
 
 def way_layers(ways: pd.DataFrame, grid: int) -> list[Any]:
@@ -147,6 +147,6 @@ def said_moves(moves: pd.DataFrame) -> dict[str, str]:
     """How many moves each way has, and how many of them the maze does not allow."""
     return {
         str(way): f"{len(rows)} moves"
-        + (f", {int((~rows.open).sum())} where there is no way" if not rows.open.all() else "")
+        + (f", {int((~rows.open).sum())} where there is no passage" if not rows.open.all() else "")
         for way, rows in moves.groupby("way", sort=False)
     }

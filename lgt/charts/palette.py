@@ -1,8 +1,8 @@
-"""Colours and styles, decided once: colour is the task, dash is the role, the accent means shared.
+"""Colours and styles: colour is the task, dash is the role, the accent colour means shared.
 
-Every pair of tasks that meets in one task group stays apart under simulated protanopia, deuteranopia and tritanopia,
-all 13 tasks differ, and every task colour has a contrast of 3:1 or more against its theme's page (tested). A task has
-one hue; each theme has its own shade of it, because no single shade carries on white and on near-black.
+Tasks of one task group differ also under simulated protanopia, deuteranopia and tritanopia; all tasks differ; and every
+task colour has a contrast of at least 3:1 against the page (tested). A task has one hue with a shade for each theme,
+because no single shade has enough contrast on white and on near-black.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ VERDICT_COLOURS: dict[str, tuple[str, str]] = {
     "not reproduced": ("#BD3124", "#FF8A7A"),
     "premise not met": ("#9A5B00", "#F2A33A"),
 }
-"""(light, dark) shade of each verdict that says something; the same hues as the badges of the pages."""
+"""(light, dark) shade of each verdict that decides; the same hues as the badges on the pages."""
 
 ROLE_DASHES = {"main": [1, 0], "auxiliary": [7, 4], "control": [2, 3]}
 ROLE_WIDTHS = {"main": 3.0, "auxiliary": 2.0, "control": 2.0}
@@ -32,7 +32,7 @@ ROLES = tuple(ROLE_DASHES)
 
 FONT = "Source Sans, Source Sans Pro, Segoe UI, Helvetica, Arial, sans-serif"
 LINE_CHARACTERS = 52
-"""Where headings break: charts stretch to their container, and a phone's leaves room for about so many."""
+"""Headings are broken into lines of this length, which a phone has room for."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Theme:
         return self.name == "dark"
 
     def verdict(self, outcome: str) -> str:
-        """The colour of a verdict's words and marks; what decides nothing is grey."""
+        """The colour of a verdict's words and marks; other verdicts are grey."""
         shades = VERDICT_COLOURS.get(outcome)
         return shades[self.dark] if shades else self.muted
 
@@ -86,11 +86,6 @@ def task_colour(task: str, theme: Theme) -> str:
     return shades[theme.dark]
 
 
-def task_title(task: str) -> str:
-    """The task's title, or its name when the registry does not know it."""
-    return TASKS[task].title if task in TASKS else task
-
-
 def wrapped(text: str) -> list[str]:
     """``text`` in lines that fit a narrow container."""
     return textwrap.wrap(text, LINE_CHARACTERS) or [""]
@@ -105,7 +100,7 @@ def heading(theme: Theme, note: str, title: str = "", subtitle: str = "", offset
 
 
 def styled(chart: Any, theme: Theme) -> Any:
-    """``chart`` with the house's axes, fonts and transparent background; call it last, on the outermost chart."""
+    """``chart`` with the project's axes, fonts and transparent background; call it last, on the outermost chart."""
     # The height is the plot's own, so that plots side by side line up whatever stands around them. It must stand on the
     # chart itself: where only the config says so, Streamlit squeezes plot, key and titles into the height together.
     chart = chart.properties(autosize=alt.AutoSizeParams(type="fit-x", contains="padding"))
@@ -132,7 +127,7 @@ def styled(chart: Any, theme: Theme) -> Any:
 
 
 def message(text: str, theme: Theme, height: int = 120) -> Any:
-    """A chart that only says ``text``: what an empty frame becomes."""
+    """A chart that only shows ``text``, for an empty frame."""
     mark = alt.Chart(alt.InlineData(values=[{}])).mark_text(
         text=wrapped(text), color=theme.muted, fontSize=theme.size + 2, lineBreak="\n"
     )

@@ -1,4 +1,4 @@
-"""Where a head looks: its attention pattern, averaged over prompts of one layout."""
+"""The attention pattern of a head, averaged over prompts of one layout."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from lgt.charts.marks import text_width
-from lgt.charts.palette import Theme, heading, styled, task_colour, task_title
+from lgt.charts.palette import Theme, heading, styled, task_colour
+from lgt.recipes.labels import task_title
 from lgt.tasks.base import BODY_START
 
 SIGNS = {"<bos>": "●", "<eos>": "○"}
@@ -33,10 +34,10 @@ def attention_pattern(
 ) -> Any:  # fmt: skip
     """One head's mean attention pattern for one task.
 
-    ``pattern`` [T, T]: row i is the token that is read (the model predicts token i + 1 there), column j where the head
-    looks, rows sum to one. ``tokens`` [T]: one prompt's, as labels of the positions. The first ``prompt`` of them are
-    the prompt, the others the answer. ``prompts``: how many were averaged. Longer sequences have a higher plot; tokens
-    are named where there is room, parts of the sequence always.
+    ``pattern`` [T, T]: row i is the token that is read (there the model predicts token i + 1), column j is where the
+    head looks; rows sum to one. ``tokens`` [T]: one prompt's, as labels of the positions. The first ``prompt`` of them
+    are the prompt, the others the answer. ``prompts``: how many were averaged. Longer sequences have a higher plot;
+    tokens are named where there is room, parts of the sequence always.
     """
     weights = np.asarray(pattern, dtype=float)
     count = len(weights)

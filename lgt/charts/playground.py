@@ -15,20 +15,20 @@ from lgt.charts.marks import colour, px
 from lgt.charts.palette import Theme, heading, message, styled
 
 COLUMNS = 24
-"""Longer answers go on in the next line."""
+"""Longer answers continue in the next line."""
 FEWEST_COLUMNS = 16
-"""Short answers leave room at the right, so that their cells do not grow out of shape."""
+"""Shorter answers leave room at the right, so that their cells are not too wide."""
 HEIGHTS = {"aid": 26, "model": 68, "truth": 42}
 """Height of a row by its kind, px."""
 LINE_GAP = 22
 WRONG = ("#C0341D", "#FF8B6B")
-"""(light, dark): wrong tokens, beside their mark. Named here: nothing else in the house is right or wrong."""
+"""(light, dark): the colour of wrong tokens, which also have a mark."""
 TINTS = {"right": ("#EDF1F6", "#1B222C"), "wrong": ("#FBE3DC", "#43231B"), "other": ("#FFFFFF", "#0E1117")}
 MARKS = {"right": "✓", "wrong": "✗", "missing": "✗"}
 
 
 def answer_row(frame: pd.DataFrame, theme: Theme, *, step: int, title: str = "", note: str = "") -> Any:
-    """Rows of answer tokens one above the other: what a column is made from, what models wrote, the truth.
+    """Rows of answer tokens: the parts of the calculation, what models wrote, the truth.
 
     ``frame``: one row per (row, place) in the order of drawing, with ``row`` (its name), ``kind`` (``aid``, ``model``
     or ``truth``), ``place`` (from 1), ``text``, ``state`` (of models' tokens: ``right``, ``wrong``, ``missing`` or
@@ -56,8 +56,8 @@ def answer_row(frame: pd.DataFrame, theme: Theme, *, step: int, title: str = "",
 
 
 ANSWER_NOTE = (
-    "Each cell is one token; the bar at its foot is the probability the model gave it. "
-    "✗ marks a wrong token. The frame is the token looked at below."
+    "Each cell is one token. The bar in it is the probability that the model gave this token. "
+    "✗ marks a wrong token. The frame marks the token that is explained below."
 )
 
 

@@ -1,6 +1,6 @@
 """From counts per run to curves: which rows form one curve, its mean, its named band, its marks.
 
-A curve is one task of one side of one comparison, all its seeds. Runs are told apart by ``run_id``; where a run was
+A curve is one task of one arm of one comparison, all its seeds. Runs are told apart by ``run_id``; where a run was
 evaluated at several steps, its last one in the frame counts.
 """
 
@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+import altair as alt
 import numpy as np
 import pandas as pd
 
-from lgt.charts.palette import ROLES, Theme, task_colour, task_title
+from lgt.charts.palette import ROLES, Theme, task_colour
 from lgt.metrics.intervals import band, wilson_interval
-from lgt.recipes.labels import ARM_TITLES
+from lgt.recipes.labels import ARM_TITLES, task_title
 
 BandChoice = Literal["min-max", "bootstrap", "none"]
 WILSON = "95% Wilson interval of a single run"
 MARKERS = ("circle", "diamond", "triangle-up", "square", "triangle-down", "cross")
-"""Only the first is filled. Colour says the task and dash the role, so a shape says the side of a comparison."""
+"""Only the first is filled. Colour is the task and dash is the role, so the shape is the arm."""
 
 
 def latest(frame: pd.DataFrame) -> pd.DataFrame:
@@ -31,10 +32,10 @@ def latest(frame: pd.DataFrame) -> pd.DataFrame:
 def labelled(frame: pd.DataFrame, theme: Theme) -> pd.DataFrame:
     """``frame`` with its curves' names and marks: ``series``, ``order``, ``colour``, ``shape`` and ``fill``.
 
-    A name says what tells the frame's curves apart, and nothing that they have in common.
+    A name contains only what differs between the curves of the frame.
     """
     rows = frame.assign(ratio=frame.correct / frame.total, variant=variants(frame))
-    ranked = rows.sort_values("arm", key=_arm_place, kind="stable")
+    ranked = rows.sort_values("arm", key=_arm_order, kind="stable")
     found = list(dict.fromkeys(ranked.variant[ranked.role == "main"])) or [""]
     places = rows.variant.map({variant: place for place, variant in enumerate(found)}).fillna(0).astype(int)
     colours = pd.Series([task_colour(task, theme) for task in rows.task], index=rows.index)
@@ -49,7 +50,8 @@ def labelled(frame: pd.DataFrame, theme: Theme) -> pd.DataFrame:
 
 
 def _names(rows: pd.DataFrame) -> list[str]:
-    """Each row's curve in words. Where sides of a comparison meet, the zones' labels tell the main training length."""
+    """The name of each row's curve. With several arms the main training length is left out: a rule of the zones has
+    it."""
     main = rows.role == "main"
     short = main & (rows.variant != "") & (rows.training_length[main].nunique() == 1)
     return [
@@ -62,15 +64,15 @@ def _names(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def _arm_place(arms: Any) -> Any:
+def _arm_order(arms: Any) -> Any:
     return arms.map({arm: place for place, arm in enumerate(ARM_TITLES)})
 
 
 def variants(frame: pd.DataFrame) -> pd.Series:
-    """What tells curves of one task apart, in words; empty where nothing does.
+    """What differs between curves of one task, in words; empty where nothing differs.
 
-    The arm counts for main tasks only, because other tasks have but one; the group for co-trained runs only, because a
-    baseline may have been made for another group with the same main task.
+    The arm is named for main tasks only, because auxiliary tasks have only one. The group is named for co-trained runs
+    only, because a baseline may have been made for another group with the same main task.
     """
     main, together = frame.role == "main", frame.arm == "co-trained"
     parts = [frame.arm.map(ARM_TITLES).fillna(frame.arm).where(main, "")] if frame.arm[main].nunique() > 1 else []
@@ -126,6 +128,20 @@ def _interval(
         return low, high, WILSON
     found = band(values, choice, rng)
     return found.low, found.high, found.name
+
+
+def curve_tooltip(place: alt.Tooltip) -> list[alt.Tooltip]:
+    """What a point of :func:`summarised` says; ``place`` is its length or its step."""
+    return [
+        alt.Tooltip("series:N", title="task"),
+        place,
+        alt.Tooltip("mean:Q", title="exact match, mean", format=".1%"),
+        alt.Tooltip("low:Q", title="band from", format=".1%"),
+        alt.Tooltip("high:Q", title="band to", format=".1%"),
+        alt.Tooltip("band:N", title="band"),
+        alt.Tooltip("runs:Q", title="seeds"),
+        alt.Tooltip("prompts:Q", title="test prompts, all seeds", format=","),
+    ]
 
 
 def band_note(curves: pd.DataFrame) -> str:

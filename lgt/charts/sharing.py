@@ -1,9 +1,9 @@
-"""The head-sharing graph: which heads does each task lean on, and are they the same ones?
+"""The head-sharing graph: which heads does each task need, and are they the same ones?
 
-A bridge. The main task stands above, the tasks beside it below. A head stands where its users are: near the main task
-when only that needs it, near the other tasks when only those do, and on the bridge between them, in the accent colour,
-when both sides need it. Sharing is a place here, and can be seen before anything is read. A link says that ablating the
-head costs the task accuracy, its width how much.
+The graph is a bridge. The main task stands above, the auxiliary tasks below. The place of a head shows who needs it:
+near the main task when only that task needs it, near the auxiliary tasks when only they do, and on the bridge between
+them, in the accent colour, when both do. So sharing is visible before anything is read. A line means: switch this head
+off and the task gets worse; its width shows by how much.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ from lgt.charts.bridge import (
     task_nodes,
 )
 from lgt.charts.marks import colour, px, row_height, spacer
-from lgt.charts.palette import Theme, heading, message, styled, task_title
+from lgt.charts.palette import Theme, heading, message, styled
+from lgt.recipes.labels import task_title
 
 WIDEST_LINK = 10
 """Width of a link whose head costs all of the accuracy, px."""
@@ -51,7 +52,7 @@ def sharing_graph(
     missing = [task_title(task) for task in (main, *auxiliaries) if not (frame.task == task).any()]
     if missing:
         return message(f"No ablation map of {' or '.join(missing)} at these lengths.", theme)
-    heads, role = head_nodes(frame, main, auxiliaries, threshold), other_role(frame, auxiliaries)
+    heads, role = head_nodes(frame, main, auxiliaries, threshold), auxiliary_role(frame, auxiliaries)
     rows = kind_rows(heads, len(auxiliaries))
     tasks = task_nodes(main, auxiliaries, theme, rows)
     grow = magnified(theme)
@@ -70,7 +71,8 @@ def sharing_graph(
         spacer(height + 18 + row_height(theme), theme),
     ]
     note = (
-        f"A link: ablating the head lowers exact match by more than {100 * threshold:.0f} percentage points. One run."
+        f"A line means: switch this head off and the task loses more than {100 * threshold:.0f} percentage points of "
+        "exact match. One run."
     )
     chart = alt.layer(*layers).properties(
         width="container", height=height, title=heading(theme, note, title, subtitle, offset=4),
@@ -84,14 +86,14 @@ def magnified(theme: Theme) -> float:
     return theme.size / USUAL_SIZE
 
 
-def other_role(frame: pd.DataFrame, auxiliaries: Sequence[str]) -> str:
-    """What the tasks beside the main task are called: ``auxiliary``, or ``control`` when all of them are one."""
+def auxiliary_role(frame: pd.DataFrame, auxiliaries: Sequence[str]) -> str:
+    """The role of the auxiliary tasks: ``auxiliary``, or ``control`` when all of them are controls."""
     roles = set(frame.role[frame.task.isin(auxiliaries)]) if "role" in frame else set()
     return "control" if roles == {"control"} else "auxiliary"
 
 
 def kind_words(kind: str, role: str) -> str:
-    """A kind of head in words, ``role`` being the other tasks'."""
+    """A kind of head in words; ``role`` is that of the auxiliary tasks."""
     return {SHARED: "shared", ONLY_MAIN: "main task only", ONLY_OTHER: f"{role} only", UNUSED: "neither"}[kind]
 
 
@@ -101,7 +103,7 @@ Y = px("y", alt.Y)
 
 
 def bridge_layer(rows: pd.DataFrame, theme: Theme, others: bool) -> Any:
-    """The bridge: a tinted strip behind the shared heads; an outline where there is nothing to share with."""
+    """The bridge: a tinted strip behind the shared heads; only an outline when there is no auxiliary task."""
     edge = 30 * magnified(theme)
     table = pd.DataFrame([{"top": rows.y[SHARED] - edge, "bottom": rows.end[SHARED] + edge, "left": 0, "right": 1}])
     look: dict[str, Any] = {"fill": theme.shared, "fillOpacity": 0.11 if others else 0.0}
@@ -113,7 +115,7 @@ def bridge_layer(rows: pd.DataFrame, theme: Theme, others: bool) -> Any:
 
 
 def link_layers(links: pd.DataFrame, x: alt.X) -> list[Any]:
-    """The links, coloured by task, as wide as the drop; none when no head matters."""
+    """The lines, coloured by task, as wide as the drop; none when no head matters."""
     if links.empty:
         return []
     width = alt.StrokeWidth("drop:Q", scale=alt.Scale(domain=[0, 1], range=[0.5, WIDEST_LINK]), legend=None)
@@ -127,7 +129,7 @@ def link_layers(links: pd.DataFrame, x: alt.X) -> list[Any]:
 
 
 def count_table(rows: pd.DataFrame, tasks: pd.DataFrame, role: str, theme: Theme) -> pd.DataFrame:
-    """What stands at the left: by kind its number of heads and whose they are, on two lines, beside its heads."""
+    """The texts at the left: for each kind its number of heads and whose they are, beside these heads."""
     others = tasks[tasks.side == "bottom"]
     shades = {SHARED: theme.shared, ONLY_MAIN: tasks.colour.iloc[0], UNUSED: theme.muted,
               ONLY_OTHER: others.colour.iloc[0] if len(others) == 1 else theme.text}  # fmt: skip
@@ -172,7 +174,7 @@ def head_layers(heads: pd.DataFrame, parts: pd.DataFrame, chosen: str, theme: Th
 
 
 def target_layer(heads: pd.DataFrame, role: str, selection: str, radius: float, x: alt.X) -> Any:
-    """An invisible disc over each head, ``radius`` in px: it tells its numbers and takes the click."""
+    """An invisible disc over each head, ``radius`` in px, with the tooltip; it takes the click."""
     told = heads.assign(
         main_points=100 * heads.main_drop, other_points=100 * heads.other_drop,
         words=[kind_words(kind, role) for kind in heads.kind],
@@ -204,7 +206,7 @@ def arcs(parts: pd.DataFrame, radius: float) -> Any:
 
 
 def task_layers(tasks: pd.DataFrame, rows: pd.DataFrame, theme: Theme, x: alt.X) -> list[Any]:
-    """The tasks: a square in the task's colour with its title outside the graph; a remark where no other task is."""
+    """The tasks: a square in the colour of the task, with its title; a remark when there is no auxiliary task."""
     grow = magnified(theme)
     square = alt.Chart(tasks).mark_point(shape="square", filled=True, size=320 * grow**2, opacity=1, tooltip=None)
     layers = [square.encode(x=x, y=Y, color=colour())]

@@ -8,10 +8,10 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from lgt.charts.accuracy import ZONE_NAMES
-from lgt.charts.marks import colour, grid_lines, line_key
+from lgt.charts.marks import colour, curve_points, grid_lines, line_key
 from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled
-from lgt.charts.series import BandChoice, band_note, labelled, summarised
+from lgt.charts.series import BandChoice, band_note, curve_tooltip, labelled, summarised
+from lgt.charts.zones import ZONE_TITLES, main_bounds
 from lgt.metrics.zones import zone_lengths
 
 PANEL = 1.42
@@ -30,7 +30,9 @@ def training_curves(
     """
     zones = main_zones(frame)
     if not zones:
-        return message("No evaluated steps with agreed zones yet: choose runs of one task group.", theme)
+        return message(
+            "Nothing to draw yet, or the runs have different training lengths: choose runs of one task group.", theme
+        )
     rows = zone_rows(labelled(frame, theme), zones)
     curves = pd.concat(
         [summarised(part, band_choice, over="step").assign(panel=panel) for panel, part in rows.groupby("panel")],
@@ -50,15 +52,11 @@ def training_curves(
 
 def main_zones(frame: pd.DataFrame) -> dict[str, list[int]]:
     """The main task's zones by their short names, with their evaluated lengths; empty when main tasks do not agree."""
-    main = frame[frame.role == "main"]
-    bounds = main[["training_length", "transfer_length"]].drop_duplicates()
-    if len(bounds) != 1:
+    bounds = main_bounds(frame)
+    if bounds is None:
         return {}
-    transfer = bounds.transfer_length.iloc[0]
-    found = zone_lengths(
-        main.length.astype(int), int(bounds.training_length.iloc[0]), None if pd.isna(transfer) else int(transfer)
-    )
-    return {ZONE_NAMES[zone]: lengths for zone, lengths in found.items()}
+    found = zone_lengths(frame.length[frame.role == "main"].astype(int), *bounds)
+    return {ZONE_TITLES[zone]: lengths for zone, lengths in found.items()}
 
 
 def zone_rows(rows: pd.DataFrame, zones: dict[str, list[int]]) -> pd.DataFrame:
@@ -113,21 +111,9 @@ def step_layers(curves: pd.DataFrame, panels: int) -> list[Any]:
                 strokeWidth=ROLE_WIDTHS[role] - 0.5, strokeDash=ROLE_DASHES[role], tooltip=None
             )
             layers.append(mark.encode(x=STEP, y=panel_y("mean_y", panels), color=colour(), detail="line:N"))
-    tooltip = [
-        alt.Tooltip("series:N", title="task"),
-        alt.Tooltip("step:Q", format=",d"),
-        alt.Tooltip("mean:Q", title="exact match, mean", format=".1%"),
-        alt.Tooltip("low:Q", title="band from", format=".1%"),
-        alt.Tooltip("high:Q", title="band to", format=".1%"),
-        alt.Tooltip("band:N", title="band"),
-        alt.Tooltip("runs:Q", title="seeds"),
-        alt.Tooltip("prompts:Q", title="test prompts, all seeds", format=","),
-    ]
+    tooltip = curve_tooltip(alt.Tooltip("step:Q", format=",d"))
     points = alt.Chart(curves.sort_values("order", ascending=False, kind="stable"))
-    shown = points.mark_point(size=20, opacity=1, tooltip=None).encode(
-        x=STEP, y=panel_y("mean_y", panels), shape=alt.Shape("shape:N", scale=None, legend=None),
-        fill=alt.Fill("fill:N", scale=None, legend=None), stroke=alt.Stroke("colour:N", scale=None, legend=None),
-    )  # fmt: skip
+    shown = curve_points(points, size=20, tooltip=None).encode(x=STEP, y=panel_y("mean_y", panels))
     target = points.mark_circle(size=200, opacity=0)
     return [*layers, shown, target.encode(x=STEP, y=panel_y("mean_y", panels), color=colour(), tooltip=tooltip)]
 
@@ -152,14 +138,14 @@ def loss_curve(
     """Training loss over optimizer steps on a logarithmic axis, one line per run.
 
     ``frame`` has the columns of :func:`lgt.store.queries.training_log`. With ``window`` (in logged points) a line
-    is a centred moving geometric mean, the raw values stay visible behind it, and the chart says so. Loss is the only
-    thing here that may be smoothed. Values that are no positive number cannot be drawn and are counted.
+    is a centred moving geometric mean; the raw values stay visible behind it, and the chart says so. Only the loss may
+    be smoothed. Values that are no positive number cannot be drawn and are counted.
     """
     if frame.empty:
         return message("No training log yet.", theme)
     rows = frame[np.isfinite(frame.loss) & (frame.loss > 0)].sort_values(["run_id", "step"])
     if rows.empty:
-        return message("The loss was never a positive number: this training diverged.", theme)
+        return message("The loss was never a positive number: the training diverged.", theme)
     note = loss_note(rows, len(frame) - len(rows), window)
     powers = np.arange(np.floor(np.log10(rows.loss.min())), np.ceil(np.log10(rows.loss.max())) + 1)
     axis = alt.Axis(title="Training loss (nats per token)", values=(10.0**powers).tolist(), format="~g", domain=False)
@@ -200,9 +186,9 @@ def loss_note(rows: pd.DataFrame, left_out: int, window: int) -> str:
     runs = rows.run_id.nunique()
     note = f"One line per run, n = {runs}." if runs > 1 else "One run."
     if window:
-        note += f" Smoothed: moving geometric mean over {window} logged points; thin: raw values."
+        note += f" Thick: smoothed, moving geometric mean over {window} logged points. Thin: raw values."
     return note + (
-        f" {left_out} of {left_out + len(rows)} values are no positive number and not drawn." if left_out else ""
+        f" {left_out} of {left_out + len(rows)} values are not positive numbers and not drawn." if left_out else ""
     )
 
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lgt.charts.palette import Theme, heading, message, styled
 from lgt.experiments.outcomes import SMALLEST_EFFECT
+from lgt.metrics.by_seed import LEARNED
 
 ROW = 44
 TEXT_AT, STRIP_AT = 0.2, 0.66
@@ -130,7 +131,7 @@ def seed_strip(frame: pd.DataFrame, theme: Theme) -> Any:
     failed = int((~frame.learned).sum())
     note = f"A mark is a run, all seeds shown ({frame.seed.nunique()}); the tick is their mean."
     if failed:
-        note += f" Crosses: {failed} of {len(frame)} runs are below 95% at trained lengths."
+        note += f" Crosses: {failed} of {len(frame)} runs are below {LEARNED:.0%} at trained lengths."
     chart = alt.layer(*layers).properties(
         width="container", height=ROW * len(order), title=heading(theme, note), description=note
     )

@@ -15,6 +15,7 @@ from typer.exceptions import TyperException
 
 from lgt.cli import catalogue, judging, stored_runs, stores, training
 from lgt.cli.bench import bench
+from lgt.cli.dashboard import app as dashboard
 from lgt.core import extensions
 from lgt.core.checks import ConfigError
 from lgt.store.errors import StoreError
@@ -32,7 +33,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     judging.experiment, judging.claims, judging.report,
     catalogue.tasks, catalogue.groups, catalogue.sample,
     stores.export, stores.merge, stores.thin, stores.backup, stores.restore, stores.doctor,
-    bench,
+    bench, dashboard,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -9,7 +9,7 @@ import pandas as pd
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.judgements import Judgement
 from lgt.experiments.numbers import signed
-from lgt.experiments.rules.base import ChartRequest
+from lgt.experiments.rules.base import ChartRequest, Scale
 from lgt.experiments.words import lengths_here, lengths_in_paper, preset_changes
 
 TABLE_COLUMNS = (
@@ -75,19 +75,13 @@ def numbers_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
 
 def overview_charts(judgements: Sequence[Judgement]) -> list[ChartRequest]:
     """All verdicts: one chart for each scale and threshold that their rules have, in the order of the judgements."""
-    kinds: dict[tuple[object, float], list[Judgement]] = {}
+    groups: dict[tuple[Scale, float], list[Judgement]] = {}
     for one in judgements:
         if one.interval is not None:
-            kinds.setdefault((one.rule.scale, one.rule.smallest), []).append(one)
-    return [
-        ChartRequest(
-            "verdict_chart",
-            (numbers_frame(alike),),
-            {
-                "quantity": alike[0].rule.scale.quantity,
-                "smallest": alike[0].rule.smallest,
-                "title": alike[0].rule.scale.title,
-            },
-        )
-        for alike in kinds.values()
-    ]
+            groups.setdefault((one.rule.scale, one.rule.smallest), []).append(one)
+    return [_overview(scale, smallest, group) for (scale, smallest), group in groups.items()]
+
+
+def _overview(scale: Scale, smallest: float, judgements: Sequence[Judgement]) -> ChartRequest:
+    options = {"quantity": scale.quantity, "smallest": smallest, "title": scale.title}
+    return ChartRequest("verdict_chart", (numbers_frame(judgements),), options)

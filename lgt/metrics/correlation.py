@@ -25,8 +25,8 @@ def spearman(x: ArrayLike, y: ArrayLike, rng: np.random.Generator, resamples: in
     """Rank correlation of paired values, with a percentile bootstrap over pairs and a permutation p (two-sided).
 
     With at most six pairs all orders are counted and p is exact. Not defined (all None, n kept) for fewer than three
-    pairs or when one side is constant; bootstrap draws in which one side is constant are left out of the interval.
-    Raises ValueError for unequal lengths or values that are not finite: drop such pairs yourself, so that n is known.
+    pairs or when ``x`` or ``y`` is constant; bootstrap draws in which one is constant are left out of the interval.
+    Raises ValueError for unequal lengths or values that are not finite: the caller drops such pairs and so knows n.
     """
     a, b = finite("x", x, dimensions=1), finite("y", y, dimensions=1)
     if a.shape != b.shape:
@@ -48,7 +48,7 @@ def spearman(x: ArrayLike, y: ArrayLike, rng: np.random.Generator, resamples: in
 
 
 def pearson(x: Floats, y: Floats) -> Floats:
-    """Correlation along the last axis; NaN where one side is constant."""
+    """Correlation along the last axis; NaN where ``x`` or ``y`` is constant."""
     x = x - x.mean(axis=-1, keepdims=True)
     y = y - y.mean(axis=-1, keepdims=True)
     scale = np.sqrt((x * x).sum(axis=-1) * (y * y).sum(axis=-1))

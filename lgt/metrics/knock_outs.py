@@ -18,7 +18,7 @@ class KnockOutTest:
 
     @property
     def as_bad(self) -> int:
-        """How many of the other choices leave no more than the chosen heads do."""
+        """How many of the other choices leave an exact match as low as the chosen heads do, or lower."""
         return sum(other <= self.chosen + 1e-12 for other in self.others)
 
     @property
@@ -30,7 +30,7 @@ class KnockOutTest:
 def knock_out_test(counts: pd.DataFrame, chosen: str) -> KnockOutTest:
     """The test from one task's counts: columns ``heads`` (empty: the whole model), ``length``, ``correct``, ``total``.
 
-    Every choice counts each length alike, as the transfer accuracy does. Raises KeyError without rows of ``chosen``.
+    Every length has the same weight, as in transfer accuracy. Raises KeyError without rows of ``chosen``.
     """
     means = (counts.correct / counts.total).groupby(counts.heads).mean()
     others = [float(value) for name, value in means.items() if name not in ("", chosen)]

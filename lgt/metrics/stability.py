@@ -19,14 +19,17 @@ def largest_fall(values: Sequence[float]) -> float:
 
 
 def falls(steps: pd.DataFrame) -> float:
-    """How much further transfer accuracy falls on its way than accuracy at trained lengths does, in [-1, 1]."""
+    """The largest fall of transfer accuracy during training minus that of accuracy at trained lengths, in [-1, 1].
+
+    ``steps``: rows of :func:`lgt.metrics.trajectory.trajectory`, in any order.
+    """
     ordered = steps.sort_values("step")
     return largest_fall(ordered.transfer.tolist()) - largest_fall(ordered.trained.tolist())
 
 
 def scatter_over_seeds(transfer: Mapping[int, float], trained: Mapping[int, float]) -> dict[int, float]:
-    """For every seed how much further its transfer accuracy is from the other seeds' mean than its accuracy at trained
-    lengths is from theirs, in [-1, 1]. Empty below two seeds.
+    """For every seed the distance of its transfer accuracy from the other seeds' mean, minus the same distance of its
+    accuracy at trained lengths, in [-1, 1]. Empty below two seeds.
 
     >>> scatter_over_seeds({0: 0.9, 1: 0.1}, {0: 1.0, 1: 1.0})
     {0: 0.8, 1: 0.8}

@@ -1,42 +1,104 @@
-"""The command that makes a run."""
+"""Command lines that a page or a document shows: how to make a run, or the runs of an experiment."""
 
 from __future__ import annotations
 
-from lgt.core.config import RunConfig
+from collections.abc import Sequence
+from dataclasses import replace
+
+from lgt.core.checks import ConfigError
+from lgt.core.config import MEASURING, RunConfig, with_setting
 from lgt.recipes.groups import GROUPS
-from lgt.recipes.presets import PRESETS, custom_config, group_config
-from lgt.recipes.settings import changes_from
+from lgt.recipes.presets import PRESETS, baseline, custom_config, group_config
+from lgt.recipes.settings import changes_from, has_control
 from lgt.tasks import TASKS
+
+PROGRAM = ".venv/bin/python -m lgt"
+OWN_STORE = "--database mine.db"
+"""What commands on pages end with, so that a new run does not join the results that the repository ships."""
 
 
 def reference_of(config: RunConfig) -> RunConfig | None:
-    """The run of this config's group, preset, side, position and seed as the preset has it; ``None`` without one."""
+    """The run of this config's group, preset, arm, position and seed as the preset has it; ``None`` without one."""
     if config.preset not in PRESETS or config.main.task not in TASKS:
         return None
     position, seed = config.model.position, config.model_seed
     if config.group in GROUPS:
         return group_config(config.group, config.preset, arm=config.arm, position=position, seed=seed)
     if not config.auxiliaries:
-        return None  # a baseline of a free pair does not tell what it stood beside
+        return None  # a baseline of free tasks does not know its auxiliary tasks
     return custom_config(config.tasks, config.preset, TASKS[config.main.task].family, position=position, seed=seed)
 
 
-def command(config: RunConfig) -> str | None:
-    """The command that makes exactly this run, or ``None`` where no single command does."""
-    reference = reference_of(config)
-    if reference is None:
+def train_command(config: RunConfig, co_trained: RunConfig | None = None) -> str | None:
+    """The command that makes exactly the run ``config``; ``None`` where no single command does.
+
+    ``co_trained``: a co-trained run that ``config`` is a baseline of, where it is known. A baseline of free tasks has
+    no command without it.
+    """
+    together = config if config.auxiliaries else co_trained or _co_trained_reference(config)
+    if together is None:
         return None
-    changes = changes_from(reference, config)
-    if any(not change.startswith(("options.", "model.", "training.", "evaluation.")) for change in changes):
+    together = replace(together, model_seed=config.model_seed)
+    reference, source = reference_of(together), config
+    if config.auxiliaries or co_trained:
+        start, source = reference, together
+    else:
+        start = reference_of(config)
+    if reference is None or start is None:
         return None
-    parts = [f"--group {config.group}"]
-    if config.group not in GROUPS:
-        flags = ["--main", *["--aux"] * len(config.auxiliaries)]
-        specs = [config.main, *config.auxiliaries]
-        parts = [f"{flag} {s.task}:{s.training_length}" for flag, s in zip(flags, specs, strict=True)]
-    parts.append(f"--preset {config.preset}")
+    changes = changes_from(start, source)
+    if not _makes(reference, changes, config):
+        return None
+    parts = [_tasks_of(together), f"--preset {config.preset}"]
     parts += [f"--position {config.model.position}"] * (config.model.position != "rope")
     parts += {"co-trained": [], "alone-same-steps": ["--main-only"],
               "alone-same-examples": ["--main-only --same-examples"]}[config.arm]  # fmt: skip
     parts += [f"--set {change}" for change in changes]
-    return f".venv/bin/python -m lgt train {' '.join(parts)} --seed {config.model_seed}"
+    return f"{PROGRAM} train {' '.join(parts)} --seed {config.model_seed}"
+
+
+def measured_as_usual(config: RunConfig) -> RunConfig:
+    """``config`` with the measurements of its preset, which change no number at the end of the run."""
+    reference = reference_of(config)
+    if reference is None:
+        return config
+    usual = {name: getattr(reference.evaluation, name) for name in MEASURING}
+    return replace(config, evaluation=replace(config.evaluation, **usual))
+
+
+def experiment_command(name: str, seeds: str = "") -> str:
+    """The command that makes the missing runs of an experiment, of all its seeds or of ``seeds`` such as ``0-4``."""
+    return f"{PROGRAM} experiment {name}" + f" --seeds {seeds}" * bool(seeds)
+
+
+def into_own_store(commands: Sequence[str]) -> str:
+    """Commands, one a line, that write to a store of the reader's own."""
+    return "\n".join(f"{command} {OWN_STORE}" for command in commands)
+
+
+def _co_trained_reference(config: RunConfig) -> RunConfig | None:
+    """The co-trained run of a baseline's group as its preset has it; ``None`` for free tasks."""
+    if config.group not in GROUPS or config.preset not in PRESETS:
+        return None
+    return group_config(config.group, config.preset, position=config.model.position)
+
+
+def _makes(reference: RunConfig, changes: Sequence[str], config: RunConfig) -> bool:
+    """Whether ``train`` makes ``config`` from ``reference``, a co-trained run, with ``changes`` by ``--set``."""
+    if reference.group not in GROUPS and has_control(reference):
+        return False  # the role of a free task is auxiliary
+    try:
+        for change in changes:
+            reference = with_setting(reference, *change.split("=", 1))
+    except ConfigError:
+        return False
+    return baseline(reference, config.arm).hash() == config.hash()
+
+
+def _tasks_of(together: RunConfig) -> str:
+    if together.group in GROUPS:
+        return f"--group {together.group}"
+    specs = [together.main, *together.auxiliaries]
+    return " ".join(
+        f"{'--aux' if place else '--main'} {spec.task}:{spec.training_length}" for place, spec in enumerate(specs)
+    )

@@ -1,8 +1,9 @@
-"""Short names for people. A label never identifies a run."""
+"""Names for readers: of tasks, arms, positional encodings, heads, runs and settings. A name never identifies a run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -10,10 +11,11 @@ import pandas as pd
 from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm, RunConfig
 from lgt.recipes.groups import GROUPS
+from lgt.recipes.settings import Setting
 from lgt.tasks import TASKS
 
 ARM_TITLES: dict[Arm, str] = {
-    "co-trained": "with auxiliary",
+    "co-trained": "co-trained",
     "alone-same-steps": "alone, same steps",
     "alone-same-examples": "alone, same main-task examples",
 }
@@ -35,7 +37,7 @@ def id_ranges(ids: Iterable[int]) -> str:
 
 
 def head_name(layer: int, head: int) -> str:
-    """A head's name as charts and tables have it, counted from 1.
+    """The name of a head in charts and tables. Both numbers count from 0, the name counts from 1.
 
     >>> head_name(1, 0)
     'L2·H1'
@@ -43,14 +45,65 @@ def head_name(layer: int, head: int) -> str:
     return f"L{layer + 1}·H{head + 1}"
 
 
+def head_names(heads: Iterable[tuple[int, int]]) -> str:
+    """The names of several heads (layer, head), in order; empty for none.
+
+    >>> head_names([(1, 0), (0, 1)])
+    'L1·H2, L2·H1'
+    """
+    return ", ".join(head_name(*head) for head in sorted(heads))
+
+
+# --- tasks ------------------------------------------------------------------------------------------------------
+
+
+def task_title(task: str) -> str:
+    """The title of a task, or its name when this code does not know the task."""
+    return TASKS[task].title if task in TASKS else str(task)
+
+
+def auxiliary_titles(config: RunConfig) -> str:
+    """The titles of a run's auxiliary tasks, such as ``Digit sums and Carries``; empty without one."""
+    return " and ".join(task_title(spec.task) for spec in config.auxiliaries)
+
+
+def tasks_title(group: str, main: str, auxiliaries: Any, main_length: Any, transfer_length: Any) -> str:
+    """The tasks of a run with Lm and La, such as ``Copy beside Reverse (8 ← 16)``.
+
+    ``auxiliaries``: task names joined by ``+``; missing, as ``transfer_length`` may be, where there is none.
+    """
+    lengths = f"{main_length}" if pd.isna(transfer_length) else f"{main_length} ← {transfer_length}"
+    return f"{_tasks_name(group, main, auxiliaries)} ({lengths})"
+
+
+def _tasks_name(group: str, main: str, auxiliaries: Any) -> str:
+    if group in GROUPS:
+        return GROUPS[group].title
+    titles = [] if pd.isna(auxiliaries) else sorted(task_title(name) for name in str(auxiliaries).split("+"))
+    return task_title(main) + (f" beside {' and '.join(titles)}" if titles else "")
+
+
+def position_note(position: str) -> str:
+    """What a name says about the positional encoding: nothing for rotary positions, which nearly all runs have.
+
+    >>> position_note("rope"), position_note("nope")
+    ('', ', no positions')
+    """
+    note = POSITIONS.note(position)
+    return f", {note}" if note else ""
+
+
+# --- runs -------------------------------------------------------------------------------------------------------
+
+
 def run_label(config: RunConfig) -> str:
-    """Such as ``caprev 8<-16 with auxiliary, seed 0``.
+    """A short name in ASCII, for the command line and the store, such as ``caprev 8<-16 co-trained, seed 0``.
 
     >>> from lgt.recipes.presets import group_config
     >>> run_label(group_config("caprev", "demo", arm="alone-same-steps"))
     'caprev 8<-16 alone, same steps, seed 0'
     >>> run_label(group_config("caprev", "demo", position="nope"))
-    'caprev 8<-16 with auxiliary, no positions, seed 0'
+    'caprev 8<-16 co-trained, no positions, seed 0'
     """
     name = config.group if config.group != "custom" else config.main.task
     lengths = str(config.main.training_length)
@@ -59,43 +112,50 @@ def run_label(config: RunConfig) -> str:
     elif config.auxiliaries:
         lengths += f" beside {max(spec.training_length for spec in config.auxiliaries)}"
     arm = ARM_TITLES[config.arm] if config.auxiliaries or config.arm != "co-trained" else "alone"
-    return f"{name} {lengths} {arm}{position_words(config.model.position)}, seed {config.model_seed}"
+    return f"{name} {lengths} {arm}{position_note(config.model.position)}, seed {config.model_seed}"
 
 
-def position_words(position: str) -> str:
-    """What a run's name says of its positional encoding: nothing for rotary positions, which nearly all runs have."""
-    note = POSITIONS.note(position)
-    return f", {note}" if note else ""
-
-
-def pair_title(group: str, main: str, auxiliaries: Any, main_length: Any, transfer_length: Any) -> str:
-    """A run's pair in words with its lengths, such as ``Copy beside Reverse (8 ← 16)``."""
-    lengths = f"{main_length}" if pd.isna(transfer_length) else f"{main_length} ← {transfer_length}"
-    if group in GROUPS:
-        return f"{GROUPS[group].title} ({lengths})"
-    beside = [] if pd.isna(auxiliaries) else sorted(title(name) for name in str(auxiliaries).split("+"))
-    return title(main) + (f" beside {' and '.join(beside)}" if beside else "") + f" ({lengths})"
-
-
-def run_title(run: Any) -> str:
+def row_title(run: Any) -> str:
     """A row of :func:`lgt.store.queries.runs` in words, such as ``Copy (8), alone, same steps, seed 0``."""
-    pair = pair_title(run.task_group, run.main_task, run.auxiliaries, run.main_length, run.transfer_length)
-    return f"{pair}, {ARM_TITLES.get(run.arm, run.arm)}{position_words(run.position)}, seed {run.model_seed}"
+    tasks = tasks_title(run.task_group, run.main_task, run.auxiliaries, run.main_length, run.transfer_length)
+    return _run_title(tasks, run.arm, run.position, run.model_seed)
 
 
 def config_title(config: RunConfig) -> str:
-    """The run of ``config`` in the words of :func:`run_title`."""
+    """The run of ``config`` in the words of :func:`row_title`, for a run that is not in a table of runs."""
     auxiliaries = "+".join(spec.task for spec in config.auxiliaries) or None
-    pair = pair_title(config.group, config.main.task, auxiliaries, config.main.training_length, config.transfer_length)
-    return f"{pair}, {ARM_TITLES[config.arm]}{position_words(config.model.position)}, seed {config.model_seed}"
+    main = config.main
+    tasks = tasks_title(config.group, main.task, auxiliaries, main.training_length, config.transfer_length)
+    return _run_title(tasks, config.arm, config.model.position, config.model_seed)
+
+
+def _run_title(tasks: str, arm: Any, position: str, seed: int) -> str:
+    return f"{tasks}, {ARM_TITLES.get(arm, arm)}{position_note(position)}, seed {seed}"
 
 
 def provenance(runs: pd.DataFrame) -> str:
-    """Which runs, on what, from which code."""
-    ids, devices = id_ranges(runs.id), "; ".join(sorted(set(runs.device.dropna())))
-    return f"Runs {ids}; on {devices}; code {', '.join(sorted(set(runs.code_version)))}."
+    """Which runs, when the newest of them finished, on what device, and from which version of the code."""
+    devices, versions = "; ".join(sorted(set(runs.device.dropna()))), ", ".join(sorted(set(runs.code_version)))
+    newest = datetime.fromtimestamp(float(runs.finished_at.max()), UTC).strftime("%d %B %Y")
+    return f"Runs {id_ranges(runs.id)}, the newest finished on {newest}, on {devices}; code version {versions}."
 
 
-def title(task: str) -> str:
-    """A task's title, or its name when this code does not know it."""
-    return TASKS[task].title if task in TASKS else str(task)
+# --- settings ---------------------------------------------------------------------------------------------------
+
+
+def setting_title(setting: Setting, config: RunConfig) -> str:
+    """A setting in words, with Lm and La. ``config``: one of its co-trained runs."""
+    tasks = _tasks_name(setting.group, config.main.task, "+".join(spec.task for spec in config.auxiliaries))
+    lengths = f"{config.main.training_length} ← {config.transfer_length}"
+    changes = "".join(f", {change}" for change in setting.changes)
+    return f"{tasks} ({lengths}, preset {setting.preset}{position_note(setting.position)}{changes})"
+
+
+def series_title(setting: Setting, config: RunConfig, arm: Arm) -> str:
+    """One arm of a setting in few words, such as ``Addition + Digit sums + Carries · small · co-trained``."""
+    tasks = " + ".join(task_title(spec.task) for spec in config.tasks)
+    free = [] if setting.group in GROUPS else [f"{config.main.training_length} ← {config.transfer_length}"]
+    position = position_note(setting.position).removeprefix(", ")
+    return " · ".join(
+        [tasks, *free, setting.preset, *([position] if position else []), *setting.changes, ARM_TITLES[arm]]
+    )

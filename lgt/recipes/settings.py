@@ -1,7 +1,8 @@
-"""Settings: what the runs of one comparison share, and in what a config differs from its preset."""
+"""Settings: what the runs of one comparison share, and how a config differs from its preset."""
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,9 @@ from lgt.tasks import TASKS
 class Setting:
     """What the runs of one comparison share: all but their model seeds.
 
-    ``group`` is the task group's key, or for a free pair its tasks (``reverse:4+capitalize:8``). ``changes`` lists what
-    differs from the preset as this code has it, such as ``training.steps=60``.
+    ``group`` is the key of the task group; freely chosen tasks are listed with their training lengths
+    (``reverse:4+capitalize:8``). ``changes`` lists the values that differ from the preset, such as
+    ``training.steps=60``.
     """
 
     group: str
@@ -24,9 +26,20 @@ class Setting:
     position: str
     changes: tuple[str, ...] = ()
 
+    @property
+    def key(self) -> str:
+        """A short name for addresses, such as ``caprev.demo`` or ``caprev.demo.nope``.
+
+        Changes appear as the first six digits of their hash: short, and the same whenever they are the same.
+        """
+        parts = [self.group, self.preset] + ([self.position] if self.position != "rope" else [])
+        if self.changes:
+            parts.append(hashlib.sha256("\n".join(self.changes).encode()).hexdigest()[:6])
+        return ".".join(parts)
+
 
 def setting_of(config: RunConfig) -> Setting:
-    """The setting that a co-trained run belongs to."""
+    """The setting of a co-trained run."""
     position = config.model.position
     free = config.group not in GROUPS
     name = "+".join(f"{spec.task}:{spec.training_length}" for spec in config.tasks) if free else config.group
@@ -37,7 +50,9 @@ def setting_of(config: RunConfig) -> Setting:
         reference = custom_config(config.tasks, config.preset, family, position=position)
     else:
         reference = group_config(config.group, config.preset, position=position)
-    return Setting(name, config.preset, position, tuple(c for c in changes_from(reference, config) if not _when(c)))
+    return Setting(
+        name, config.preset, position, tuple(c for c in changes_from(reference, config) if not _is_about_measuring(c))
+    )
 
 
 def changes_from(reference: RunConfig, config: RunConfig) -> list[str]:
@@ -45,8 +60,13 @@ def changes_from(reference: RunConfig, config: RunConfig) -> list[str]:
     return differences(reference.as_dict(), config.as_dict())
 
 
-def _when(change: str) -> bool:
-    """Whether a change says only when and how closely a run is looked at."""
+def has_control(config: RunConfig) -> bool:
+    """Whether a task that the main task is trained with is unrelated to it on purpose."""
+    return any(spec.role == "control" for spec in config.auxiliaries)
+
+
+def _is_about_measuring(change: str) -> bool:
+    """Whether a change decides only when and in how much detail a run is measured."""
     return change.startswith(tuple(f"evaluation.{name}=" for name in MEASURING))
 
 

@@ -1,4 +1,4 @@
-"""A report of every judged figure as one HTML file: verdicts, curves as SVG, provenance. It opens without a server."""
+"""A report of every figure with a verdict as one HTML file: verdicts, charts as SVG, provenance."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def page(engine: Engine) -> Iterator[str]:
     yield (
         "<p>Cai, Lee, Schwarzschild, Oymak, Papailiopoulos, <cite>Extrapolation by Association: Length Generalization "
         "Transfer in Transformers</cite>, arXiv 2506.09251, figure by figure. Models, lengths and training time are "
-        "smaller than the paper's; the preset stands with each figure. The rules of the verdicts, and which of "
+        "smaller than the paper's; the preset is named with each figure. The rules of the verdicts, and which of "
         "them came before their runs, are in docs/CLAIMS.md.</p>"
     )
     yield f'<p class="note">From {html.escape(store_name(engine.url))}, {now}.</p>'

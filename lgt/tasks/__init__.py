@@ -1,4 +1,7 @@
-"""Tasks: what they draw, how they are tested, and the registry that names them."""
+"""Tasks: the examples they draw, the split into training and test prompts, and the registry that names them.
+
+``[D]`` in a docstring marks a decision of this project in a point that the paper leaves open.
+"""
 
 from __future__ import annotations
 

@@ -92,9 +92,9 @@ def product(partials: IntArray) -> IntArray:
 def cot_multiply(a: IntArray, b: IntArray) -> IntArray:
     """Answer tokens [N, T] of a x b with its chain of thought, for a [N, n] and b [N, k].
 
-    Partial product i is i zeros and the reversed product of a with digit i of b, without padding (a zero digit gives
-    one more zero); then ``=`` and the reversed product. [D] The exact text is our decision where the paper's tables
-    are not available.
+    Partial product i is i zeros, then the reversed product of a with digit i of b, without padding (for a zero digit
+    one more zero). ``+`` stands between partial products; ``=`` and the reversed product follow. [D] The exact text is
+    our decision: the paper's tables are not available.
 
     >>> from lgt.tasks.vocabulary import decode
     >>> decode(cot_multiply(np.array([[4, 7, 2, 1]]), np.array([[8, 3, 9]]))[0])
@@ -113,9 +113,9 @@ def cot_multiply(a: IntArray, b: IntArray) -> IntArray:
 def draw_operands(rng: np.random.Generator, lengths: IntArray, operands: Operands) -> tuple[IntArray, IntArray]:
     """Two operands as digits [N, max length].
 
-    ``equal``: n digits each. ``ragged``: one of them, at random, has n digits and the other 1..n, uniformly.
-    ``mixed``: half of the examples ``equal``, half ``ragged``; with ``ragged`` alone two numbers of the same length are
-    rare, and of these those that begin with the same digit, whose comparison subtraction has to learn.
+    ``equal``: n digits each. ``ragged``: one of them, at random, has n digits; the other has 1..n digits, uniformly.
+    ``mixed``: half of the examples are ``equal``, half are ``ragged``. With ``ragged`` alone, two numbers of the same
+    length are rare, and two that begin with the same digit are rarer; subtraction has to learn to compare such numbers.
     [D] All are our decision: the paper's tables are not available.
     """
     first, second = lengths, lengths

@@ -1,4 +1,4 @@
-"""Worked examples: a prompt and its answer as people read them, from the functions that draw training and tests."""
+"""Worked examples: a prompt and its answer as text, drawn by the same functions as training and test examples."""
 
 from __future__ import annotations
 

@@ -55,9 +55,9 @@ def spanning_trees(rng: np.random.Generator, count: int, grid: int) -> tuple[Int
     """``count`` uniform spanning trees of the grid: the cells' parents [N, C] (the root is its own) and the roots [N].
 
     Wilson's algorithm in its cycle-popping form (Wilson 1996; Propp and Wilson 1998): every cell but the root points at
-    a random neighbour; as long as arrows form cycles, the cells on cycles draw new arrows. What is left is the tree
-    that loop-erased random walks along the same arrows find, in whatever order they start, so it is uniform. Unlike
-    walks, all cycles of all mazes are popped at once, which is what makes it cheap.
+    a random neighbour. As long as arrows form cycles, the cells on cycles draw new arrows. The arrows that remain are
+    the tree that loop-erased random walks along the same arrows would find, so the tree is uniform. It is cheap,
+    because all cycles of all mazes are popped at once.
     """
     table, degree = grid_neighbours(grid)
     cells = grid * grid
@@ -74,8 +74,8 @@ def spanning_trees(rng: np.random.Generator, count: int, grid: int) -> tuple[Int
     end = arrow.copy()
     while len(lost):
         end[lost] = arrow[lost]
-        for _ in range(cells.bit_length()):  # doubling: more than C steps end at the root or on a cycle,
-            end[lost] = end[end[lost]]  # and every node of a cycle is where some node of it ends
+        for _ in range(cells.bit_length()):  # each round doubles the steps; after more than C steps a walk is at the
+            end[lost] = end[end[lost]]  # root or on a cycle, and every node of a cycle is the end of some walk
         lost = lost[end[lost] != root[lost]]
         reached = np.zeros(len(arrow), dtype=bool)
         reached[end[lost]] = True
@@ -87,8 +87,8 @@ def spanning_trees(rng: np.random.Generator, count: int, grid: int) -> tuple[Int
 def entry_order(rng: np.random.Generator, parent: IntArray) -> IntArray:
     """The cells in the order in which Wilson's algorithm takes them into the tree, the root first: [N, C].
 
-    Loop-erased walks start at the cells in random order; each adds its path to the tree, of which we take the nodes
-    nearest to the tree first, so that stopping after n nodes always leaves a tree [D].
+    Loop-erased walks start at the cells in random order, and each adds its path to the tree. We add the nodes of a path
+    that are nearest to the tree first, so that the first n nodes are always a tree [D].
     """
     walk = np.argsort(rng.random(parent.shape), axis=1)  # when the walk from each cell starts
     entered = walk.ravel().copy()  # a cell enters with the first walk from itself or from below it

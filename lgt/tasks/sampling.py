@@ -1,9 +1,9 @@
-"""Training examples, fixed test sets and samples to look at; training and test prompts are disjoint by construction.
+"""Training examples, fixed test sets, and samples to look at. Training and test prompts are disjoint by construction.
 
-Every possible prompt body belongs to one side for good: a quarter of all bodies, chosen by a hash of the body's tokens
-without the tag, are test prompts. No run trains on them, at any length and whatever its seeds, and a pair of operands
-or a string that is held out for one task is held out for every task with the same body format. ([D]: the paper does
-not say how collisions at short lengths are avoided.)
+A hash of the body's tokens, without the tag, makes one prompt body in four a test prompt; all others are training
+prompts. No run trains on a test prompt, at any length and with any seed. A pair of operands or a string that is a test
+prompt of one task is a test prompt of every task with the same body format. ([D]: the paper does not say how it avoids
+test prompts that were trained on at short lengths.)
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from lgt.tasks.vocabulary import decode, hash_keys
 
 TEST_SHARE = 4  # one body in four is a test prompt
 CHUNK = 1024  # test bodies are drawn in chunks of this size, whatever the count, so that counts share a prefix
-STALE_CHUNKS = 16  # chunks without a new test body after which the space counts as exhausted
+STALE_CHUNKS = 16  # after so many chunks in a row without a new test body, drawing ends
 TRAINING_ROUNDS = 24
 
 
 def body_hash(examples: Examples) -> NDArray[np.uint64]:
-    """A 64-bit number per example [N] that depends only on its body's tokens in order, not on tag or padding."""
+    """A 64-bit number per example [N]. It depends on the body's tokens and their order, not on tag, padding or ids of
+    tokens that extensions added."""
     body = hash_keys()[examples.tokens[:, BODY_START : int(examples.prompt_length.max(initial=BODY_START))]]
     position = np.arange(body.shape[1], dtype=np.uint64)
     inside = position + np.uint64(BODY_START) < examples.prompt_length[:, None].astype(np.uint64)
@@ -44,16 +45,17 @@ def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
 
 
 def is_test_prompt(examples: Examples) -> NDArray[np.bool_]:
-    """Whether each example's prompt belongs to the test side, [N]."""
+    """Whether each example's prompt is a test prompt, [N]."""
     test: NDArray[np.bool_] = body_hash(examples) % np.uint64(TEST_SHARE) == 0
     return test
 
 
 def training_examples(task: Task, rng: np.random.Generator, lengths: IntArray, options: TaskOptions) -> Examples:
-    """One example for each entry of ``lengths`` [N], in that order, none of them a test prompt.
+    """One example for each entry of ``lengths`` [N], in that order; none of them is a test prompt.
 
-    A test prompt is redrawn at the same length, with twice as many candidates each round, of which the first good one
-    counts: the same distribution in few rounds. Raises RuntimeError when a length seems to have none.
+    Where a test prompt was drawn, new candidates of the same length are drawn and the first training prompt among them
+    is taken. Each round draws twice as many candidates, so few rounds suffice; the distribution is that of redrawing
+    one at a time. Raises RuntimeError when a length seems to have no training prompt.
     """
     missing, copies = np.arange(len(lengths)), 1
     owners: list[IntArray] = []
@@ -76,9 +78,9 @@ def training_examples(task: Task, rng: np.random.Generator, lengths: IntArray, o
 def test_examples(task: Task, length: int, count: int, seed: int, options: TaskOptions) -> Examples:
     """At most ``count`` test prompts of exactly this length with distinct bodies; operands are ``equal``.
 
-    The same (task, length, seed, options) always give the same rows, a larger count the same rows and more behind them,
-    and tasks with the same body format the same bodies. There are fewer than ``count`` where the task has fewer: then
-    16 chunks of 1,024 draws in a row brought no new one.
+    The same (task, length, seed, options) always give the same rows. A larger count gives the same rows and then more.
+    Tasks with the same body format get the same bodies. There are fewer than ``count`` rows where the task has fewer
+    test prompts; drawing ends after 16 chunks of 1,024 draws in a row without a new one.
     """
     rng = generator(seed, "test", task.body_format, length)
     seen: set[int] = set()
@@ -96,7 +98,7 @@ test_examples.__test__ = False  # type: ignore[attr-defined]  # its name is the 
 
 
 def _new_test_rows(drawn: Examples, seen: set[int]) -> list[int]:
-    """Rows that are test prompts whose hash is not in ``seen``; adds theirs. Different hashes are different bodies."""
+    """Rows that are test prompts with a hash that is not in ``seen``; adds their hashes to ``seen``."""
     keys = body_hash(drawn)
     rows = []
     for row in np.flatnonzero(keys % np.uint64(TEST_SHARE) == 0).tolist():

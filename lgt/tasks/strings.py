@@ -49,7 +49,7 @@ def capitalize(letters: IntArray) -> IntArray:
 
 
 def capitalize_reverse(letters: IntArray) -> IntArray:
-    """Both: the flipped letters from last to first.
+    """The letters from last to first, with every case flipped.
 
     >>> from lgt.tasks.vocabulary import decode, encode
     >>> decode(capitalize_reverse(encode("aBcD")[None])[0])
@@ -61,7 +61,7 @@ def capitalize_reverse(letters: IntArray) -> IntArray:
 def mqar(letters: IntArray, queries: IntArray) -> IntArray:
     """Multi-query associative recall: each query, followed by the letter after it. [N, 2Q] for ``queries`` [N, Q].
 
-    ``queries`` are column numbers of ``letters``; a query whose successor is PAD (or beyond the row) gives PAD.
+    ``queries`` are column numbers of ``letters``. A query without a letter after it gives PAD.
 
     >>> from lgt.tasks.vocabulary import decode, encode
     >>> decode(mqar(encode("aBcD")[None], np.array([[1, 0, 2]]))[0])

@@ -1,4 +1,4 @@
-"""What pages may change: queueing, cancelling and retrying runs. Every write opens the store for itself."""
+"""What pages may change in the store: queue, cancel, retry, mark and delete runs. Every write opens the store anew."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from lgt.store.schema import RunState
 from lgt.ui import data
 
 READY_SECONDS = worker_processes.IDLE_SECONDS - 30.0
-"""After so long a worker that was kept ready is about to leave, and another may be needed."""
+"""After this time a waiting worker is about to end, and another one may be needed."""
 MOST_SEEDS = 1000
+REFUSAL = "refusal"
+"""Where the session keeps why the last action was refused, until the page shows it."""
 LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
 
 
@@ -31,7 +33,7 @@ def known_runs(configs: Sequence[RunConfig]) -> list[int | None]:
 
 
 def unused_seed(runs_of: Callable[[int], Sequence[RunConfig]]) -> int:
-    """The first model seed of whose runs the store lacks one; 0 where they cannot be made or all seeds are taken."""
+    """The first model seed for which the store lacks a run; 0 when the runs cannot be made or all seeds are taken."""
     runs = data.read_runs()
     known = set() if runs.empty else set(runs[runs.state.isin(LIVE)].config_hash)
     seeds = (seed for seed in range(MOST_SEEDS) if not known.issuperset(config.hash() for config in runs_of(seed)))
@@ -42,7 +44,7 @@ def unused_seed(runs_of: Callable[[int], Sequence[RunConfig]]) -> int:
 
 
 def submit(configs: Sequence[RunConfig], token: str) -> list[int]:
-    """Queue runs of ``configs``, once for each ``token``, and see to it that workers are there; returns their ids.
+    """Queue runs of ``configs``, once for each ``token``, and start workers as needed; returns the ids of the runs.
 
     Raises ConfigError or StoreError with what to change.
     """
@@ -58,7 +60,7 @@ def cancel(run_id: int) -> bool:
 
 
 def retry(run_id: int) -> bool:
-    """Queue an ended run again and see to it that workers are there; False when it has not failed."""
+    """Queue an ended run again and start a worker if needed; False when the run has not failed."""
     again = queue.retry(open_store(database_url()), run_id)
     worker_processes.ensure_workers(database_url(), 1)
     return again
@@ -75,19 +77,19 @@ def note(run_ids: Sequence[int], text: str) -> None:
 
 
 def delete(run_ids: Sequence[int]) -> int:
-    """Delete runs for good; returns how many there were."""
+    """Delete runs from the store; this cannot be undone. Returns how many there were."""
     return writes.delete_runs(open_store(database_url()), run_ids)
 
 
 def start_workers(runs: int) -> int:
-    """Start workers on this machine for so many waiting runs, as far as slots are free; returns how many."""
+    """Start workers on this machine for this number of waiting runs, as far as slots are free; returns how many."""
     return worker_processes.ensure_workers(database_url(), runs)
 
 
 def keep_worker_ready() -> None:
-    """See to it that a worker waits for the run that somebody is about to start: it has loaded torch by then.
+    """Start a worker that loads torch and then waits for the next run, so that this run begins at once.
 
-    Nothing happens without a store, where nothing may be started, or while a worker of the dashboard is there.
+    Nothing happens without a store, in a read-only dashboard, or while a worker of the dashboard is there.
     """
     if not read_only() and data.exists():
         _ready_worker(database_url())
@@ -95,14 +97,29 @@ def keep_worker_ready() -> None:
 
 @st.cache_resource(ttl=READY_SECONDS, show_spinner=False, max_entries=16)
 def _ready_worker(url: str) -> int:
-    """How many workers were started; asked at most once in a while, however often pages are drawn."""
+    """How many workers were started; asked once in ``READY_SECONDS``, however often pages are drawn."""
     try:
         return 0 if worker_processes.busy_slots(url) else worker_processes.ensure_workers(url, 1)
     except StoreError as error:
-        logging.getLogger(__name__).warning("no worker is kept ready: %s", error)
+        logging.getLogger(__name__).warning("no worker is waiting for the next run: %s", error)
         return 0
 
 
 def workers() -> int:
     """How many workers of the dashboard are there now on this machine."""
     return worker_processes.busy_slots(database_url())
+
+
+def try_action(action: Callable[..., object], *arguments: object, **options: object) -> None:
+    """Do what a button asks. For a refusal by the store, see :func:`show_refusal`."""
+    try:
+        action(*arguments, **options)
+    except (ConfigError, StoreError) as error:
+        st.session_state[REFUSAL] = str(error)
+
+
+def show_refusal() -> None:
+    """Show once why the last action was refused; nothing when it was not."""
+    refusal = st.session_state.pop(REFUSAL, None)
+    if refusal:
+        st.error(refusal)

@@ -1,7 +1,7 @@
-"""Choices that live in the page's address under short, stable names.
+"""Controls whose choice is kept in the page's address under a short name that never changes.
 
-Streamlit's own binding writes what the viewer reads (``format_func``'s text), which makes long links that break when a
-word changes. These two write the option itself. A name the address does not know falls back to the default.
+Streamlit's own binding writes the text that the viewer reads (``format_func``), which makes long links that break when
+a word changes. The controls here write the option itself. An option that does not exist falls back to the default.
 """
 
 from __future__ import annotations
@@ -12,33 +12,38 @@ import streamlit as st
 
 
 def select(
-    label: str, options: Sequence[str], *, default: str, key: str, shown: Callable[[str], str], place: str = ""
-) -> str:
-    """A select box whose choice is ``?key=option`` in the address; the default leaves the address clean.
+    label: str, options: Sequence[str], *, default: str, key: str, shown: Callable[[str], str], scope: str = "",
+    help: str | None = None,
+) -> str:  # fmt: skip
+    """A select box whose choice is ``?key=option`` in the address; the default option is not written there.
 
-    ``place`` names what options and default belong to: elsewhere an untouched box starts at its own default.
+    ``scope`` names what options and default belong to, such as a run: in another scope the box starts at the default of
+    that scope again.
     """
     asked = st.query_params.get(key, default)
     start = options.index(asked if asked in options else default)
-    chosen = st.selectbox(label, options, index=start, format_func=shown, key=f"choice-{key}{place}")
+    chosen = st.selectbox(label, options, index=start, format_func=shown, key=f"choice-{key}{scope}", help=help)
     remember(key, "" if chosen == default else str(chosen))
     return str(chosen)
 
 
 def select_several(
-    label: str, options: Sequence[str], *, default: Sequence[str], maximum: int, key: str, shown: Callable[[str], str]
-) -> list[str]:
+    label: str, options: Sequence[str], *, default: Sequence[str], maximum: int, key: str, shown: Callable[[str], str],
+    help: str | None = None,
+) -> list[str]:  # fmt: skip
     """A multi-select whose choice is ``?key=a,b`` in the address."""
     asked = [name for name in st.query_params.get(key, "").split(",") if name in options][:maximum]
     chosen = st.multiselect(
-        label, options, default=asked or list(default), max_selections=maximum, format_func=shown, key=f"choice-{key}"
-    )
+        label, options, default=asked or list(default), max_selections=maximum, format_func=shown,
+        key=f"choice-{key}", help=help,
+    )  # fmt: skip
     remember(key, "" if chosen == list(default) else ",".join(chosen))
     return chosen
 
 
 def segments(label: str, options: Sequence[str], *, default: str, key: str, help: str | None = None) -> str:
-    """A segmented control bound to ``?key=option``; an empty value in the address, too, falls back to the default."""
+    """A segmented control bound to ``?key=option``; an unknown or empty value in the address falls back to the
+    default."""
     chosen = st.segmented_control(
         label, options, default=default, required=True, key=key, bind="query-params", help=help
     )  # fmt: skip

@@ -1,7 +1,7 @@
-"""What pages read: the store's engine, and reads cached on the store's revision.
+"""What pages read: the engine of the store, and reads that are cached until the store changes.
 
-A cached read is keyed on :func:`lgt.store.queries.revision`, so a page never shows an old number and a rerun of the
-same page costs no query.
+The key of a cached read contains :func:`lgt.store.queries.revision`, so a page never shows an old number, and drawing
+the same page again costs one short query.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _engine(url: str) -> Engine:
 
 
 def exists() -> bool:
-    """Whether there is a store at all; a missing SQLite file is an empty store, not an error, and stays missing."""
+    """Whether there is a store. A missing SQLite file counts as an empty store, is no error, and is not created."""
     url = database_url()
     return not url.startswith("sqlite") or database_file(url).exists()
 
@@ -44,7 +44,7 @@ def _comparisons(url: str, revision: str) -> dict[Setting, Comparison]:
 
 
 def _order(setting: Setting) -> tuple[object, ...]:
-    """Where a setting stands in a list: the paper's groups in its order first, what was changed by hand last."""
+    """The place of a setting in a list: the paper's groups first, in the paper's order; settings with changes last."""
     groups, presets = list(GROUPS), list(PRESETS)
     place = groups.index(setting.group) if setting.group in groups else len(groups)
     size = presets.index(setting.preset) if setting.preset in presets else len(presets)
@@ -134,8 +134,20 @@ def read_training_log(run_ids: list[int]) -> pd.DataFrame:
 
 
 def read_checkpoints() -> pd.DataFrame:
-    """Which runs have stored weights (see :func:`lgt.store.queries.checkpoints`); none while there is no store."""
+    """Which runs have stored weights (see :func:`lgt.store.queries.checkpoints`); none without a store."""
     return _current(_checkpoints) if exists() else pd.DataFrame(columns=["run_id", "step", "size", "sha256"])
+
+
+def last_weights(run_id: int) -> str:
+    """The digest of the last stored weights of a run; empty when it has none."""
+    kept = read_checkpoints()
+    last = kept[kept.run_id == run_id].sort_values("step")
+    return str(last.sha256.iloc[-1]) if len(last) else ""
+
+
+def runs_with_weights() -> set[int]:
+    """The ids of the runs that have stored weights."""
+    return set(read_checkpoints().run_id)
 
 
 def read_final_accuracy() -> pd.DataFrame:
@@ -159,7 +171,7 @@ def _judgement(url: str, revision: str, name: str) -> Judgement:
 
 
 def read_judgement(name: str) -> Judgement:
-    """The verdict on one figure, without judging the others; ``name`` is its experiment's."""
+    """The verdict on one figure; ``name`` is that of its experiment. The other figures are not judged."""
     return _current(_judgement, name)
 
 
@@ -169,10 +181,10 @@ def read_judgements() -> list[Judgement]:
 
 
 def read_live_runs() -> list[live.LiveRun]:
-    """The runs that wait or run, as they stand now (see :func:`lgt.store.live.live_runs`); never cached."""
+    """The waiting and running runs at this moment (see :func:`lgt.store.live.live_runs`); never cached."""
     return live.live_runs(_engine(database_url())) if exists() else []
 
 
 def read_run(run_id: int) -> queries.RunRecord:
-    """One run as it stands now (see :func:`lgt.store.queries.run`); never cached."""
+    """One run at this moment (see :func:`lgt.store.queries.run`); never cached."""
     return queries.run(_engine(database_url()), run_id)

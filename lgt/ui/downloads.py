@@ -1,4 +1,4 @@
-"""What a viewer takes along: the page's address, its numbers, its charts. Every page has it."""
+"""The buttons Share and Download of every page: its address, its charts and their numbers."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ _drawings = st.components.v2.component("lgt.drawings", css=COLOURS, js=DRAWINGS,
 
 
 def share(*, key: str) -> None:
-    """A button that shows the address of the present view, as it stands in the browser, with a way to copy it."""
+    """A button that shows the address of the present view in the browser, with a button to copy it."""
     with st.popover("Share", icon=":material/link:", key=key):
         st.markdown("This address opens the page as you see it now.")
         _address(key=f"{key}-address")
@@ -137,7 +137,7 @@ def downloads(*, stem: str, background: str, key: str) -> None:
     if not charts:
         return
     with st.popover("Download", icon=":material/download:", key=key):
-        names = [{"key": drawing.place(name), "name": chart.name} for name, chart in charts.items()]
+        names = [{"key": drawing.container_key(name), "name": chart.name} for name, chart in charts.items()]
         _drawings(key=f"{key}-charts", data={"charts": names, "stem": stem, "background": background})
         with st.container(horizontal=True, gap="small"):
             for name, chart in charts.items():
@@ -147,13 +147,15 @@ def downloads(*, stem: str, background: str, key: str) -> None:
                         "text/csv", key=f"{key}-csv-{name}", on_click="ignore", type="tertiary",
                         icon=":material/table:",
                     )  # fmt: skip
-        # What is asked for later is made outside the session, hence of ``charts`` and not of what is drawn by then.
+        # The file is made later, outside the session: of ``charts``, because other charts may be drawn by then.
         st.download_button(
             "All charts and their numbers (zip)", lambda: bundle(charts.values(), stem), f"{stem}.zip",
             "application/zip", key=f"{key}-zip", on_click="ignore",
         )  # fmt: skip
-        st.caption("The zip holds, for each chart, its numbers (CSV), its Vega-Lite specification and, where "
-                   "vl-convert-python is installed on the server, its SVG.")  # fmt: skip
+        st.caption(
+            "For each chart the zip holds its numbers (CSV) and its Vega-Lite specification. It also holds an SVG if "
+            "vl-convert-python is installed on the server."
+        )
 
 
 def file_name(chart: Drawn) -> str:

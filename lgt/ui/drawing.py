@@ -1,6 +1,7 @@
-"""Charts on pages. A chart is a pure function of its arguments, so its specification is kept and made only once.
+"""Charts on pages. A chart is a pure function of its arguments, so its specification is cached.
 
-Every chart of a page is noted down as it is drawn, so that a viewer can take all of them along (:mod:`lgt.ui.downloads`).
+Every chart of a page is remembered when it is drawn, so that a viewer can download all of them
+(:mod:`lgt.ui.downloads`).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ DRAWN = "lgt-drawn"
 
 @dataclass(frozen=True)
 class Drawn:
-    """A chart as it stands on the page: its ``name``, its Vega-Lite specification and the ``table`` it was made of."""
+    """A chart on the page: its ``name``, its Vega-Lite specification and the ``table`` it was made of."""
 
     name: str
     specification: dict[str, Any]
@@ -35,7 +36,7 @@ def _specification(name: str, _chart: Callable[..., Any], arguments: Any, option
 def specification(chart: Callable[..., Any], *arguments: Any, **options: Any) -> dict[str, Any]:
     """The Vega-Lite specification of ``chart(*arguments, **options)``, a function of :mod:`lgt.charts`, or a partial.
 
-    Building and checking a chart takes longer than anything else on a page, 20 to 100 ms each.
+    It is cached, because building and checking a chart is the slowest part of a page: 20 to 100 ms each.
     """
     if isinstance(chart, partial):
         return specification(chart.func, *chart.args, *arguments, **(chart.keywords | options))
@@ -66,10 +67,10 @@ def draw(
     parts = (*chart.args, *arguments) if isinstance(chart, partial) else arguments
     table = next((part for part in parts if isinstance(part, pd.DataFrame)), pd.DataFrame())
     drawn()[key] = Drawn(name or key.replace("-", " ").capitalize(), made, table)
-    with st.container(key=place(key)):
+    with st.container(key=container_key(key)):
         st.vega_lite_chart(made, key=key, theme=None, width="stretch", on_select=on_select or "ignore")
 
 
-def place(key: str) -> str:
-    """Key of the container around the chart with ``key``: a chart has no class of its own that a browser could find."""
+def container_key(key: str) -> str:
+    """Key of the container around the chart with ``key``. The chart itself has no class that a browser could find."""
     return "chart-" + re.sub(r"[^a-zA-Z0-9_-]", "-", key)

@@ -1,4 +1,4 @@
-"""What every page shares: the error boundary, the empty state, the theme, the provenance line."""
+"""What every page shares: heading, share and download buttons, error boundary, empty state, theme."""
 
 from __future__ import annotations
 
@@ -8,20 +8,17 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 
-import pandas as pd
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from lgt.charts.palette import DARK, LIGHT, Theme
-from lgt.recipes.labels import id_ranges
+from lgt.recipes.commands import PROGRAM
 from lgt.store.errors import StoreError
-from lgt.ui import data, drawing, look
-from lgt.ui import downloads as handout
+from lgt.ui import data, downloads, drawing, look, navigation
 
-FIRST_COMMAND = ".venv/bin/python -m lgt train --group caprev --preset demo"
-FIRST_PAIR = {"group": "caprev", "preset": "demo"}
+FIRST_COMMAND = f"{PROGRAM} train --group caprev --preset demo"
+FIRST_GROUP = {"group": "caprev", "preset": "demo"}
 BADGES = {"reproduced": "green", "not reproduced": "red", "premise not met": "orange"}
 
 PRESENTER_TEXT = 17
@@ -40,10 +37,10 @@ def theme() -> Theme:
 
 
 def leave_pages_folder() -> None:
-    """Let ``app.py`` draw this page when Streamlit has not run it yet.
+    """Let ``app.py`` draw this page when the server has not run ``app.py`` yet.
 
-    Until ``st.navigation`` was called once, a server takes every script of a folder ``pages`` for a page of its own
-    kind: the first visitor of a fresh server who follows a link to one would see it without navigation and layout.
+    Until ``st.navigation`` was called once, Streamlit takes every script in the folder ``pages`` for a page of its own
+    kind. The first visitor of a fresh server who follows a link to one would see it without navigation and layout.
     """
     if PagesManager.uses_pages_directory:
         PagesManager.uses_pages_directory = False
@@ -52,7 +49,7 @@ def leave_pages_folder() -> None:
 
 @contextmanager
 def page(title: str, lead: str, name: str = "") -> Iterator[None]:
-    """Heading and lead (if any) of a page, whose errors are :func:`error_boundary`, with what a viewer can take along.
+    """A page with its heading, its lead (if any), the buttons Share and Download, and an :func:`error_boundary`.
 
     ``name`` begins the names of downloaded files (default: the title).
     """
@@ -61,16 +58,16 @@ def page(title: str, lead: str, name: str = "") -> Iterator[None]:
     look.apply(dark=theme().dark, surface=theme().surface, muted=theme().muted, presenting=presenting())
     with st.container(horizontal=True, vertical_alignment="center", key="page-head"):
         st.title(title, anchor=False)
-        take = st.container(horizontal=True, key="quiet-take", width="content")
+        buttons = st.container(horizontal=True, key="quiet-take", width="content")
     if lead:
         st.markdown(lead)
     with error_boundary(title):
-        name_unknown_tasks()
         yield
-        with take:
-            handout.share(key="share")
+        name_unknown_tasks()
+        with buttons:
+            downloads.share(key="share")
             stem = f"lgt-{(name or title).lower().replace(' ', '-')}"
-            handout.downloads(stem=stem, background=theme().surface, key="download")
+            downloads.downloads(stem=stem, background=theme().surface, key="download")
 
 
 def name_unknown_tasks() -> None:
@@ -83,10 +80,10 @@ def name_unknown_tasks() -> None:
 
 @contextmanager
 def error_boundary(title: str) -> Iterator[None]:
-    """A store that cannot be read becomes one message with what to do.
+    """Turn errors into one message on the page.
 
-    Anything unexpected is logged with an id that the viewer sees instead of a traceback. A fragment needs a boundary of
-    its own.
+    A store that cannot be read is a message that says what to do. Anything unexpected is logged with an id, which the
+    viewer sees in place of the traceback. A fragment needs its own boundary.
     """
     try:
         yield
@@ -98,13 +95,13 @@ def error_boundary(title: str) -> Iterator[None]:
         error_id = uuid.uuid4().hex[:8]
         logging.getLogger("lgt.ui").exception("page %r failed, error id %s", title, error_id)
         st.error(
-            f"This page could not be drawn. The log names the cause under error id {error_id}; "
-            "`python -m lgt doctor` says whether the store is whole."
+            f"This page could not be drawn. The server's log names the cause under error id {error_id}. "
+            "`python -m lgt doctor` checks the store."
         )
 
 
-def plain(text: object) -> str:
-    """``text`` for a place that reads Markdown: names and notes from a store stay letters, whatever is in them."""
+def escaped(text: object) -> str:
+    """``text`` for a place that reads Markdown: nothing in it is taken for Markdown."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", " ".join(str(text).split()))
 
 
@@ -114,22 +111,13 @@ def badge(outcome: str) -> str:
 
 
 def empty_store() -> None:
-    """What a page shows while the store has no finished comparison: the way to its first one."""
+    """What a page shows while the store has no finished comparison: how to get the first one."""
     st.info(
-        "No finished runs of a task pair yet. Train the first one, it takes about a minute.",
+        "No finished runs of a task group yet. Train the first one: it takes about a minute.",
         icon=":material/science:",
     )
-    if st.button("Train the first pair", type="primary", icon=":material/play_circle:", key="first-pair"):
-        st.switch_page("pages/launch.py", query_params=FIRST_PAIR)
+    if st.button("Train the first task group", type="primary", icon=":material/play_circle:", key="first-pair"):
+        st.switch_page(navigation.link_target("launch"), query_params=FIRST_GROUP)
     st.caption("Or in a terminal:")
     st.code(FIRST_COMMAND, language="bash", wrap_lines=True)
-    st.caption("Then the same with `--main-only` for the comparison, and reload this page.")
-
-
-def provenance(runs: pd.DataFrame, repeat: str) -> None:
-    """A closing line: which runs, when, on what, from which code, and ``repeat``, how to make them again."""
-    ids = id_ranges(runs.id)
-    newest = datetime.fromtimestamp(float(runs.finished_at.max()), UTC).strftime("%d %B %Y")
-    devices = "; ".join(sorted(set(runs.device.dropna())))
-    versions = ", ".join(sorted(set(runs.code_version)))
-    st.caption(f"Runs {ids}, the newest finished {newest}, on {devices}; code {versions}. {repeat}")
+    st.caption("Then run the same command with `--main-only` for its baseline, and reload this page.")

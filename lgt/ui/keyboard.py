@@ -1,4 +1,4 @@
-"""Keys that press buttons of the page, and scrolling to the part of the page that is being talked about."""
+"""Keys that press buttons of the page, and scrolling to the part of the page that the tour explains."""
 
 from __future__ import annotations
 
@@ -11,38 +11,39 @@ const typing = 'input, textarea, select, [contenteditable="true"], [role="slider
   '[role="listbox"], [role="menu"], [role="radiogroup"], [role="tablist"], [role="grid"], [role="dialog"]';
 const pressed_by_space = 'button, a, summary, [role="button"]';
 
-const hands = ['wheel', 'touchmove', 'pointerdown', 'keydown'];
+const viewerEvents = ['wheel', 'touchmove', 'pointerdown', 'keydown'];
 
-function above(part) {
-  // What stays at the top of the window and covers what scrolls below it: px from there to its lower edge.
+function coveredHeight(part) {
+  // The card that stays at the top of the window covers what scrolls below it: px from there to its lower edge.
   const cover = part.closest('[data-testid="stMain"]').querySelector('.st-key-head');
   const sticky = cover?.parentElement && getComputedStyle(cover.parentElement);
   return sticky?.position === 'sticky' ? parseFloat(sticky.top) + cover.offsetHeight + 12 : 0;
 }
 
-function wanted(main, name) {
+function scrollTarget(main, name) {
   const part = name && document.querySelector('.st-key-' + name);
   if (!part) return name ? null : 0;
-  const place = part.getBoundingClientRect().top - main.getBoundingClientRect().top + main.scrollTop - above(part);
-  return place < 150 ? 0 : place;  // what begins right below the card is seen without scrolling
+  const below = part.getBoundingClientRect().top - main.getBoundingClientRect().top;
+  const place = below + main.scrollTop - coveredHeight(part);
+  return place < 150 ? 0 : place;  // a part right below the card is seen without scrolling
 }
 
 function follow(name) {
-  // Charts above the part may still be growing, or the part not be there yet: look again until nothing moves or the
-  // viewer takes over.
+  // Charts above the part may still be growing, or the part may not be there yet: repeat until nothing moves, or until
+  // the viewer scrolls.
   const main = document.querySelector('[data-testid="stMain"]');
   const behavior = matchMedia('(prefers-reduced-motion: reduce)').matches ? 'auto' : 'smooth';
   let left = 50, before = -1;
-  const stop = () => { left = 0; hands.forEach((hand) => removeEventListener(hand, stop)); };
+  const stop = () => { left = 0; viewerEvents.forEach((name) => removeEventListener(name, stop)); };
   const look = () => {
     if (left-- <= 0 || !main?.isConnected) return stop();
-    const place = wanted(main, name);
-    const still = main.scrollTop === before;  // else it is on its way, and would begin anew
+    const place = scrollTarget(main, name);
+    const still = main.scrollTop === before;  // otherwise it is already scrolling
     if (place !== null && still && Math.abs(place - before) > 2) main.scrollTo({ top: place, behavior });
     before = main.scrollTop;
     setTimeout(look, 120);
   };
-  setTimeout(() => { hands.forEach((hand) => addEventListener(hand, stop, { passive: true })); look(); }, 50);
+  setTimeout(() => { viewerEvents.forEach((name) => addEventListener(name, stop, { passive: true })); look(); }, 50);
   return stop;
 }
 
@@ -76,8 +77,8 @@ _keys = st.components.v2.component("lgt.keyboard", js=KEYS)
 def listen(keys: Mapping[str, str], *, key: str, part: str = "", place: str = "") -> None:
     """Press the button with key ``keys[k]`` whenever the viewer presses ``k`` (a name of KeyboardEvent.key).
 
-    Not while something is typed or a control that uses the keys itself has the focus, nor together with Ctrl and the
-    like; Space presses whatever button has the focus first. When ``place`` changes to another name, the page scrolls to
-    the container with key ``part``, below what stays at its top, or without one to its top.
+    Keys do nothing while the viewer types, while a control that uses the keys itself has the focus, or together with
+    Ctrl and the like. Space presses the button that has the focus, if one has. When ``place`` changes, the page scrolls
+    to the container with key ``part``, or to the top of the page without one.
     """
     _keys(key=key, data={"keys": dict(keys), "part": part, "place": place})

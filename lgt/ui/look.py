@@ -1,4 +1,4 @@
-"""How pages look beyond Streamlit's theme: spacing, headlines, presenter mode, the tour's spotlight. CSS lives here."""
+"""The CSS of the pages, beyond Streamlit's theme: spacing, headlines, presenter mode, the tour's spotlight."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ BASE = """
 [data-testid="stMainBlockContainer"] { padding-top: 4.25rem; padding-bottom: 4rem; max-width: 90rem; }
 [data-testid="stMainBlockContainer"] h1 { font-size: clamp(1.5rem, 2.4vw, 2.1rem); line-height: 1.15;
   padding: 0.1rem 0 0.35rem; }
-.lgt-side { display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 0.75rem; line-height: 1.25; }
-.lgt-side h2 { flex: 1 0 100%; font-size: 1.2rem; font-weight: 650; margin: 0; padding: 0; }
-.lgt-side b { font-size: 2.3rem; font-weight: 700; line-height: 1.1; font-variant-numeric: tabular-nums; }
-.lgt-side span { font-size: 1rem; } .lgt-side small { font-size: 0.85rem; color: var(--lgt-muted); }
+.lgt-arm { display: flex; flex-wrap: wrap; align-items: baseline; column-gap: 0.75rem; line-height: 1.25; }
+.lgt-arm h2 { flex: 1 0 100%; font-size: 1.2rem; font-weight: 650; margin: 0; padding: 0; }
+.lgt-arm b { font-size: 2.3rem; font-weight: 700; line-height: 1.1; font-variant-numeric: tabular-nums; }
+.lgt-arm span { font-size: 1rem; } .lgt-arm small { font-size: 0.85rem; color: var(--lgt-muted); }
 .lgt-examples p { font-size: 0.95rem; line-height: 1.4; margin: 0 0 0.15rem; overflow-wrap: anywhere; }
 .lgt-examples code { font-size: 1.1em; white-space: pre-wrap; } .lgt-examples small { color: var(--lgt-muted); }
 [data-testid="stCaptionContainer"], [data-testid="stCaptionContainer"] :is(p, li, strong, em) {
@@ -25,7 +25,7 @@ ON_ACCENT = """
 [data-testid^="stBaseButton-primary"], [data-testid^="stBaseButton-primary"]:is(:hover, :focus, :active),
 [data-testid="stLinkButton"] a[kind="primary"], [data-tag] :is(span, button) { color: #1D0B26; }
 """
-"""Text on the dark theme's accent, which is light: white would have a contrast of 2.1, this has 9."""
+"""Text on the light accent colour of the dark theme: white text would have a contrast of 2.1, this has 9."""
 PRESENTING = """
 :root { --lgt-magnify: 1; --lgt-magnify-graphs: 1; }
 html { font-size: clamp(17px, 1.6vw, 30px) !important; }
@@ -34,8 +34,8 @@ html { font-size: clamp(17px, 1.6vw, 30px) !important; }
 [data-testid="stMainBlockContainer"] { padding: 0.5rem 2.2rem 2rem 1.6rem; max-width: none; }
 [data-testid="stMainBlockContainer"] > [data-testid="stVerticalBlock"] { gap: 0.5rem; }
 [data-testid="stMainBlockContainer"] h1 { font-size: 1.8rem; padding: 0; }
-.lgt-side small { flex: 1 0 100%; }
-.lgt-side b { line-height: 1; }
+.lgt-arm small { flex: 1 0 100%; }
+.lgt-arm b { line-height: 1; }
 [class*="st-key-chart-"] { --z: var(--lgt-magnify); }
 [class*="st-key-chart-graph-"] { --z: var(--lgt-magnify-graphs); }
 [class*="st-key-chart-"] [data-testid="stVegaLiteChart"] { width: calc(100% / var(--z)) !important; }
@@ -44,8 +44,8 @@ html { font-size: clamp(17px, 1.6vw, 30px) !important; }
 .st-key-leave:is(:hover, :focus-within) { opacity: 1; }
 .st-key-leave button { writing-mode: vertical-rl; padding: 0.4rem 0; min-height: 0; }
 """
-"""Charts are laid out as for a small window and drawn magnified, so that no label meets another. The way out stands in
-the margin, where it covers no text."""
+"""Charts are laid out for a small window and magnified, so that no labels overlap. The button that leaves presenter
+mode stands in the margin, where it covers no text."""
 TOUR = """
 [data-testid="stLayoutWrapper"]:has(> .st-key-head) { position: sticky; top: %(top)s; z-index: 90; }
 [data-testid="stLayoutWrapper"]:has(> .st-key-head)::before { content: ""; position: absolute; inset: -0.4rem 0 0 0;
@@ -73,7 +73,8 @@ SMALLER = """
 .lgt-examples:has(p + p) { display: flex; flex-wrap: wrap; column-gap: 2.5rem; }
 .lgt-examples:has(p + p) small { display: none; }
 """
-"""On a projector, card and chart share a window of 1280 x 720: a lecturer explains several examples better."""
+"""On a projector, card and chart share a window of 1280 x 720. The notes of several examples are left out: the lecturer
+explains them."""
 DIMMED = """
 %(dim)s [data-testid="stVegaLiteChart"] { opacity: 0.22; }
 %(dim)s :is(h2, h3, b, p, span, strong, small, label) { color: var(--lgt-muted) !important; font-weight: 400; }
@@ -81,7 +82,8 @@ DIMMED = """
 
 
 def magnified() -> str:
-    """Charts grow with a projector's window, whose 1280 x 720 have text of about 20 px and 1920 x 1080 of about 30."""
+    """CSS that lets charts grow with the window of a projector: text of about 20 px in 1280 x 720, 30 in 1920 x
+    1080."""
     steps = ((width, width * 9 // 16 - 60, width / 1280) for width in range(1280, 3841, 128))
     return "".join(
         f"@media (min-width: {width}px) and (min-height: {height}px) {{ :root {{ --lgt-magnify: {1.2 * grown:.2f}; "
@@ -91,7 +93,7 @@ def magnified() -> str:
 
 
 def apply(*, dark: bool, surface: str, muted: str, presenting: bool) -> None:
-    """Put the house's style on this page, whose background is ``surface`` and whose small text is ``muted``.
+    """Style this page. ``surface`` is the colour of its background, ``muted`` that of small text.
 
     Called once, before anything is drawn.
     """
@@ -100,7 +102,7 @@ def apply(*, dark: bool, surface: str, muted: str, presenting: bool) -> None:
 
 
 def tour_style(*, line: str, accent: str, presenting: bool) -> None:
-    """The tour's card, in a container with key ``head``, stays in sight at the top while the page scrolls below it."""
+    """Style the tour's card, in a container with key ``head``: it stays at the top while the page scrolls below it."""
     top = "0.4rem" if presenting else "3.9rem"
     title = '[data-testid="stHeading"]:has(h1) { display: none; }' if presenting else ""  # the card has a title
     values = {"line": line, "accent": accent, "top": top, "title": title, "smaller": SMALLER if presenting else ""}
@@ -115,9 +117,9 @@ def spotlight(parts: Iterable[str], lit: Iterable[str]) -> None:
 
 
 def headline(title: str, number: str, what: str, spread: str) -> None:
-    """A side's title over its number: ``number`` large, ``what`` it counts, and its ``spread`` with n."""
+    """The title of an arm over its number: ``number`` large, ``what`` it counts, and its ``spread`` with n."""
     texts = [html.escape(text) for text in (title, number, what, spread)]
-    st.html('<div class="lgt-side"><h2>{}</h2><b>{}</b><span>{}</span><small>{}</small></div>'.format(*texts))
+    st.html('<div class="lgt-arm"><h2>{}</h2><b>{}</b><span>{}</span><small>{}</small></div>'.format(*texts))
 
 
 def examples(shown: Iterable[tuple[str, str, str, str]]) -> None:

@@ -1,4 +1,4 @@
-"""Models from stored checkpoints, for pages that run one live. torch is imported when the first model is asked for."""
+"""Models from stored weights, for pages that compute with one. torch is imported when the first model is loaded."""
 
 from __future__ import annotations
 
@@ -27,10 +27,8 @@ def _loaded(url: str, run_id: int, sha256: str) -> tuple[RunConfig, Decoder]:
 def load(run_id: int) -> tuple[RunConfig, Decoder]:
     """The config of a run and a copy of its model with the last stored weights, in float32 on the CPU.
 
-    A copy of one's own, because edits at taps belong to a model and viewers share this process. Raises StoreError when
-    the run has no intact weights, CheckpointError when they do not fit its config.
+    Every caller gets its own copy, because knocking out a head changes the model and viewers share this process. Raises
+    StoreError when the run has no intact weights, CheckpointError when they do not fit its config.
     """
-    kept = data.read_checkpoints()
-    last = kept[kept.run_id == run_id].sort_values("step")
-    config, model = _loaded(data.url(), run_id, str(last.sha256.iloc[-1]) if len(last) else "")
+    config, model = _loaded(data.url(), run_id, data.last_weights(run_id))
     return config, copy.deepcopy(model)

@@ -1,4 +1,4 @@
-"""Predict, then reveal: the viewer draws the curve they expect before they see the measured one."""
+"""Predict, then reveal: the viewer guesses the curve before the measured one is shown."""
 
 from __future__ import annotations
 
@@ -15,26 +15,26 @@ from lgt.ui.story import guess_sentence
 
 STEP = 5
 UNDECIDED = 50
-"""Where every slider starts, percent: no hint."""
+"""Where every slider starts, percent, so that the start gives no hint."""
 
 
-def wanted() -> bool:
+def is_asked_for() -> bool:
     """Whether this view asks for a guess: ``?predict=1``."""
     return st.query_params.get("predict") == "1"
 
 
-def begin() -> None:
+def ask_for_guess() -> None:
     """Ask for a guess. For a button."""
     address.remember("predict", "1")
 
 
-def end() -> None:
+def stop_guessing() -> None:
     """Show the page as usual. For a button."""
     address.remember("predict", "")
     address.remember("guess", "")
 
 
-def revealed(lengths: list[int]) -> dict[int, float] | None:
+def guess_in_address(lengths: list[int]) -> dict[int, float] | None:
     """The guess in the address (``?guess=100-60-20-0``, percent at ``lengths``); None while there is no valid one."""
     parts = st.query_params.get("guess", "").split("-")
     allowed = {str(percent) for percent in range(0, 101)}
@@ -43,16 +43,16 @@ def revealed(lengths: list[int]) -> dict[int, float] | None:
     return {length: int(part) / 100 for length, part in zip(lengths, parts, strict=True)}
 
 
-def hidden(accuracy: pd.DataFrame, config: RunConfig) -> bool:
-    """Whether the measured curve must not be seen yet, nor anything that gives it away."""
-    return wanted() and revealed(asked_lengths(config, mean_curve(accuracy))) is None
+def result_is_hidden(accuracy: pd.DataFrame, config: RunConfig) -> bool:
+    """Whether the measured curve, and everything that would tell it, is still hidden."""
+    return is_asked_for() and guess_in_address(asked_lengths(config, mean_curve(accuracy))) is None
 
 
-def panel(accuracy: pd.DataFrame, config: RunConfig, unit: str, *, key: str, height: int) -> None:
-    """Sliders and the guess over the zones; after the reveal the measured curve and how far off the guess was."""
+def show_guess(accuracy: pd.DataFrame, config: RunConfig, unit: str, *, key: str, height: int) -> None:
+    """Sliders and the guessed curve; after the reveal also the measured curve and how far off the guess was."""
     measured = mean_curve(accuracy)
     lengths = asked_lengths(config, measured)
-    known = revealed(lengths)
+    known = guess_in_address(lengths)
     if known:
         st.markdown(f"**{guess_sentence(guess_error(known, measured), unit)}**")
         with st.container(horizontal=True):
@@ -64,7 +64,7 @@ def panel(accuracy: pd.DataFrame, config: RunConfig, unit: str, *, key: str, hei
 
 def leave_button() -> None:
     """Back to the page as it usually is."""
-    st.button("Back to the page", key="predict-end", type="tertiary", on_click=end)
+    st.button("Back to the page", key="predict-end", type="tertiary", on_click=stop_guessing)
 
 
 def sliders(lengths: list[int], unit: str) -> dict[int, float]:

@@ -1,4 +1,4 @@
-"""The fields in which a prompt is typed or drawn; the address names it, so that a link shows the same one."""
+"""The fields in which a prompt is typed or drawn at random. The address names it, so that a link shows the same one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from lgt.tasks.prompts import LONGEST, Prompt, drawn, longest, texts_of, typed
 from lgt.ui import address, frame
 
 OF_PROMPT = ("a", "b", "text", "step")
-"""What the address says about one prompt; it goes when another prompt is drawn."""
+"""What the address says about one prompt; it is removed when another prompt is drawn."""
 FIELDS = {1: ("text",), 2: ("a", "b")}
 """The address names of a task's fields, by how many fields the task has."""
 DRAWS = 10_000
@@ -24,14 +24,14 @@ def address_names(task: Task) -> tuple[str, ...]:
     return FIELDS.get(len(task.fields), ())
 
 
-def forget(*names: str) -> None:
-    """Take these out of the address."""
+def remove_from_address(*names: str) -> None:
+    """Remove these names from the address."""
     for name in names:
         address.remember(name, "")
 
 
-def whole(name: str, low: int, high: int, default: int) -> int:
-    """A whole number of the address within bounds."""
+def number_in_address(name: str, low: int, high: int, default: int) -> int:
+    """The whole number under ``name`` in the address; ``default`` when there is none from ``low`` to ``high``."""
     text = st.query_params.get(name, "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 9 and low <= int(text) <= high else default
 
@@ -41,41 +41,41 @@ def choose_length(config: RunConfig, task: Task) -> int:
     low, high = task.minimum_length, longest(task, config.options)
     default = min(config.transfer_length or config.main.training_length, high)
     key = f"length-{task.name}-{default}-{high}"
-    st.session_state.setdefault(key, whole("length", low, high, default))
+    st.session_state.setdefault(key, number_in_address("length", low, high, default))
     length = int(st.slider(
-        f"Length to draw ({task.unit})", low, high, key=key, on_change=forget, args=OF_PROMPT
+        f"Length to draw ({task.unit})", low, high, key=key, on_change=remove_from_address, args=OF_PROMPT
     ))  # fmt: skip
     address.remember("length", "" if length == default else str(length))
     return length
 
 
 def draw_another() -> None:
-    """The button: another random prompt, which the address names."""
-    forget(*OF_PROMPT)
+    """Draw another random prompt and put it into the address. For a button."""
+    remove_from_address(*OF_PROMPT)
     st.query_params["draw"] = str(random.randrange(1, DRAWS))
 
 
 def field(label: str, name: str, drawn_text: str, key: str) -> str:
-    """A text field that holds the drawn prompt until somebody types; then the address holds what was typed."""
+    """A text field that begins with the drawn prompt. What somebody types is kept in the address."""
     st.session_state.setdefault(key, st.query_params.get(name, drawn_text)[: 4 * LONGEST])
-    text = st.text_input(label, key=key, max_chars=4 * LONGEST, on_change=forget, args=("step",))
+    text = st.text_input(label, key=key, max_chars=4 * LONGEST, on_change=remove_from_address, args=("step",))
     address.remember(name, "" if text == drawn_text else text)
     return str(text)
 
 
-def refused(error: ConfigError) -> None:
-    """What is wrong with a field, right below it."""
-    st.error(frame.plain(error))
+def show_refusal(error: ConfigError) -> None:
+    """Say below a field what is wrong with it."""
+    st.error(f"Enter {frame.escaped(error.accepted)}.")
 
 
 def choose_prompt(config: RunConfig, task: Task) -> Prompt | None:
-    """The prompt, typed or drawn; ``None`` when what was typed is none."""
+    """The prompt, typed or drawn; ``None`` when what was typed is not a prompt of the task."""
     fields, slider, button = st.columns([6, 4, 2], vertical_alignment="bottom", gap="medium")
     with slider:
         length = choose_length(config, task)
     button.button("Draw one", icon=":material/casino:", key="another", on_click=draw_another, width="stretch")
-    forget(*(name for names in FIELDS.values() for name in names if name not in address_names(task)))
-    draw = whole("draw", 0, DRAWS, 0)
+    remove_from_address(*(name for names in FIELDS.values() for name in names if name not in address_names(task)))
+    draw = number_in_address("draw", 0, DRAWS, 0)
     prompt = drawn(task.name, length, draw, config.options)
     place = f"{task.name}-{length}-{draw}"
     with fields:
@@ -99,13 +99,13 @@ def choose_typed(config: RunConfig, task: Task, prompt: Prompt, place: str, draw
     except ConfigError as error:
         labels = [label.lower() for label in task.fields]
         with columns[labels.index(error.field_name) if error.field_name in labels else -1]:
-            refused(error)
+            show_refusal(error)
         return None
 
 
-def look_at(length: int, seed: int) -> None:
-    """The button that brings the failing example to the top of the page."""
-    forget(*OF_PROMPT)
+def open_prompt(length: int, seed: int) -> None:
+    """Open the prompt that is drawn at this length with this seed. For a button."""
+    remove_from_address(*OF_PROMPT)
     st.query_params["length"], st.query_params["draw"] = str(length), str(seed)
     for key in [key for key in st.session_state if str(key).startswith("length-")]:
         del st.session_state[key]

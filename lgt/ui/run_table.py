@@ -1,4 +1,4 @@
-"""Runs as a table: what it shows, how it is searched, and in what runs differ."""
+"""Runs as a table: its columns, how it is searched, and in which values configurations differ."""
 
 from __future__ import annotations
 
@@ -11,36 +11,44 @@ import pandas as pd
 from lgt.core.choices import POSITIONS
 from lgt.core.config import LABELS, Arm, RunConfig
 from lgt.recipes.commands import reference_of
-from lgt.recipes.labels import ARM_TITLES, pair_title
+from lgt.recipes.labels import ARM_TITLES, tasks_title
 from lgt.store.tags import ARCHIVED, DELETED, STAR
 
 COLUMNS = (
-    "run_id", "star", "pair", "side", "preset", "seed", "state", "transfer", "trained", "position", "steps", "seconds",
+    "run_id", "star", "tasks", "arm", "preset", "seed", "state", "transfer", "trained", "position", "steps", "seconds",
     "finished", "tags", "notes",
 )  # fmt: skip
-SIDES: dict[str, Arm] = {
+ARM_ADDRESSES: dict[str, Arm] = {
     "together": "co-trained",
     "alone-steps": "alone-same-steps",
     "alone-examples": "alone-same-examples",
 }
-"""How addresses call a comparison's sides."""
+"""The arms as ``?side=`` of the page Heads names them."""
+ARM_FACETS: dict[Arm, str] = {
+    "co-trained": "with auxiliary",
+    "alone-same-steps": "alone, same steps",
+    "alone-same-examples": "alone, same main-task examples",
+}
+"""The arms as ``?side=`` of the page Runs names them. Addresses stay, also when titles on the page change."""
 NOT_THERE = "–"
-"""What a comparison of settings shows for a task that a run does not have."""
+"""What a comparison of configurations shows for a task that a run does not have."""
 MARKS = (STAR, ARCHIVED, DELETED)
 
 
 def table(runs: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
-    """One row per run, newest first: :data:`COLUMNS`, and ``group``, ``archived`` and ``deleted`` to choose by.
+    """One row per run, newest first: :data:`COLUMNS`, and columns to filter by: ``group``, ``side`` (see
+    :data:`ARM_FACETS`), ``archived``, ``deleted`` and ``words`` (further text that the search reads).
 
-    ``runs`` as :func:`lgt.store.queries.runs` gives them, ``finals`` as :func:`lgt.store.queries.final_accuracy`.
-    ``transfer`` and ``trained`` are shares, missing where there is no such number; ``seconds`` of training.
+    ``runs``: see :func:`lgt.store.queries.runs`, ``finals``: see :func:`lgt.store.queries.final_accuracy`. ``transfer``
+    and ``trained`` are shares, missing where there is no such number; ``seconds`` of training.
     """
     rows = runs.merge(finals, left_on="id", right_on="run_id", how="left").sort_values("id", ascending=False)
     marks = [set(str(tags).split(",")) for tags in rows.tags]
     about = zip(rows.task_group, rows.main_task, rows.auxiliaries, rows.main_length, rows.transfer_length, strict=True)
     return pd.DataFrame({
         "run_id": rows.id, "star": ["★" if STAR in found else "" for found in marks],
-        "pair": [pair_title(*one) for one in about], "side": rows.arm.map(ARM_TITLES).fillna(rows.arm),
+        "tasks": [tasks_title(*one) for one in about], "arm": rows.arm.map(ARM_TITLES).fillna(rows.arm),
+        "side": rows.arm.map(ARM_FACETS).fillna(rows.arm),
         "preset": rows.preset, "position": rows.position.map(POSITIONS.title),
         "seed": rows.model_seed, "state": rows.state, "transfer": rows.transfer, "trained": rows.trained,
         "steps": rows.step, "seconds": rows.seconds.where(rows.seconds > 0),
@@ -52,12 +60,13 @@ def table(runs: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
     }).reset_index(drop=True)  # fmt: skip
 
 
-def chosen(
+def filtered(
     rows: pd.DataFrame, search: str, facets: Mapping[str, Sequence[str]], *, show: str = "current"
 ) -> pd.DataFrame:
-    """The rows that hold every word of ``search`` somewhere and pass every facet (a column and its accepted values).
+    """The rows that contain every word of ``search`` and have an accepted value in the column of every facet.
 
-    ``show``: ``current`` leaves archived and deleted runs out, ``starred``, ``archived`` and ``deleted`` show those.
+    ``show``: ``current`` leaves archived and deleted runs out; ``starred``, ``archived`` and ``deleted`` show only
+    those.
     """
     keep = rows.deleted if show == "deleted" else ~rows.deleted
     keep &= rows.archived if show == "archived" else ~rows.archived | (show in ("deleted", "starred"))
@@ -69,7 +78,7 @@ def chosen(
     words = search.lower().split()
     if words:
         text = rows.run_id.astype(str)
-        for column in ("pair", "group", "side", "preset", "position", "state", "tags", "notes", "words"):
+        for column in ("tasks", "group", "arm", "preset", "position", "state", "tags", "notes", "words"):
             text = text.str.cat(rows[column].fillna("").astype(str), sep=" ")
         text = text.str.lower()
         for word in words:
@@ -77,8 +86,8 @@ def chosen(
     return rows[keep]
 
 
-def flat(config: RunConfig) -> dict[str, Any]:
-    """Every setting of a config by its path, such as ``training.steps``; each task as ``tasks.reverse``: ``auxiliary,
+def flat_config(config: RunConfig) -> dict[str, Any]:
+    """Every value of a config by its path, such as ``training.steps``; a task as ``tasks.reverse``: ``auxiliary,
     trained to 16``."""
     found: dict[str, Any] = {}
     for name, value in config.as_dict().items():
@@ -92,8 +101,8 @@ def flat(config: RunConfig) -> dict[str, Any]:
 
 
 def config_differences(configs: Mapping[str, RunConfig]) -> pd.DataFrame:
-    """The settings in which configs differ, one row each, one column per config; empty where they do not."""
-    every = {name: flat(config) for name, config in configs.items()}
+    """The values in which configs differ: one row each, one column per config; empty where all are equal."""
+    every = {name: flat_config(config) for name, config in configs.items()}
     settings = list(dict.fromkeys(setting for found in every.values() for setting in found))
     frame = pd.DataFrame(
         {name: [str(found.get(setting, NOT_THERE)) for setting in settings] for name, found in every.items()},
@@ -106,13 +115,14 @@ def _tasks_first(settings: pd.Index) -> pd.Index:
     return pd.Index([not str(setting).startswith("tasks.") for setting in settings])
 
 
-def settings_frame(config: RunConfig) -> pd.DataFrame:
-    """Every setting of a run with its value, and whether it is ``as in the preset`` (where there is one)."""
+def config_frame(config: RunConfig) -> pd.DataFrame:
+    """Every value of a run's config (``setting``, its path), the ``preset``'s value where there is one, and ``changed``
+    where the two differ."""
     reference = reference_of(config)
-    known = flat(reference) if reference else {}
+    known = flat_config(reference) if reference else {}
     rows = [
         {"setting": name, "value": str(value), "preset": str(known[name]) if name in known else ""}
-        for name, value in flat(config).items() if name not in LABELS
+        for name, value in flat_config(config).items() if name not in LABELS
     ]  # fmt: skip
     frame = pd.DataFrame(rows)
     return frame.assign(changed=np.where((frame.preset != "") & (frame.value != frame.preset), "changed", ""))

@@ -1,4 +1,7 @@
-"""The finding in sentences, on the numbers of one comparison. Pure functions; no Streamlit here."""
+"""The sentences of the Overview page and the steps of its tour, made of the numbers of one comparison.
+
+Pure functions; no Streamlit here.
+"""
 
 from __future__ import annotations
 
@@ -6,23 +9,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from lgt.core.config import RunConfig
+from lgt.core.glossary import definition
 from lgt.experiments.outcomes import SMALLEST_EFFECT
 from lgt.metrics.by_seed import SeedSummary
 from lgt.metrics.guesses import GuessError
 from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, Zone
+from lgt.recipes.labels import auxiliary_titles, task_title
+from lgt.recipes.settings import has_control
 from lgt.tasks import TASKS
 from lgt.tasks.examples import example_note, worked_example
+from lgt.ui.numbers import points_over_seeds, share_over_seeds
 
 STEPS = 7
 REVEAL = 5
-"""The step of the tour that answers the question which the steps before it put."""
+"""The step of the tour that shows the result; the steps before it hide it."""
 EXAMPLE_LENGTH = 4
 
 
 @dataclass(frozen=True)
 class Control:
-    """The same main task beside an unrelated one: that one's ``name``, the ``transfer`` accuracy, and the ``key`` of
-    these runs' setting in addresses."""
+    """The same main task beside a control task: the title ``name`` of that task, the ``transfer`` accuracy, and the
+    ``key`` of these runs' setting in addresses."""
 
     name: str
     transfer: SeedSummary
@@ -31,10 +38,12 @@ class Control:
 
 @dataclass(frozen=True)
 class Facts:
-    """What the sentences are made of; a side that was not run is None.
+    """The numbers that the sentences are made of.
 
-    ``course``: exact match of the co-trained main task at the first and the last length of the transfer region, mean
-    over seeds. ``control``: if the store has such runs with these lengths in this preset.
+    ``alone`` and ``together``: transfer accuracy of the baseline and of the co-trained arm, None without runs;
+    ``..._trained``: the main task's accuracy at trained lengths. ``auxiliaries``: exact match of the auxiliary tasks in
+    the transfer region. ``region_ends``: exact match of the co-trained main task at the first and the last length of
+    the transfer region, mean over seeds. ``control``: None without such runs at these lengths in this preset.
     """
 
     config: RunConfig
@@ -44,20 +53,22 @@ class Facts:
     together_trained: SeedSummary | None
     auxiliaries: SeedSummary | None
     gain: SeedSummary | None
-    course: Mapping[int, float] = field(default_factory=dict)
+    region_ends: Mapping[int, float] = field(default_factory=dict)
     control: Control | None = None
 
     @property
     def main(self) -> str:
-        return TASKS[self.config.main.task].title
+        return task_title(self.config.main.task)
 
     @property
-    def beside(self) -> str:
-        return " and ".join(TASKS[spec.task].title for spec in self.config.auxiliaries)
+    def longer(self) -> str:
+        """The titles of the auxiliary tasks."""
+        return auxiliary_titles(self.config)
 
     @property
-    def unrelated(self) -> bool:
-        return any(spec.role == "control" for spec in self.config.auxiliaries)
+    def is_control(self) -> bool:
+        """Whether the auxiliary task is unrelated on purpose."""
+        return has_control(self.config)
 
     @property
     def unit(self) -> str:
@@ -82,8 +93,8 @@ class Facts:
 class Step:
     """One step of the tour: a title, one or two sentences, worked examples as (task title, prompt, answer, note).
 
-    ``parts`` are the parts of the page that it is about (none: the step's own card), ``zone`` the zone of the curves
-    that it frames. ``closing``: the step that hands over to the viewer.
+    ``parts`` are the parts of the page that it explains (none: only the card of the step), ``zone`` the zone of the
+    curves that it frames. ``closing``: the last step, with links for the viewer.
     """
 
     title: str
@@ -92,23 +103,6 @@ class Step:
     zone: Zone | None = None
     examples: tuple[tuple[str, str, str, str], ...] = ()
     closing: bool = False
-
-
-def over(summary: SeedSummary) -> str:
-    """Mean with range and n, such as ``68% (mean of 5 seeds, 46% to 77%)``."""
-    if summary.n == 1:
-        return f"{summary.mean:.0%} (1 seed)"
-    low, high = (f"{extreme(summary.values.values()):.0%}" for extreme in (min, max))
-    spread = f"each of {summary.n} seeds" if low == high else f"mean of {summary.n} seeds, {low} to {high}"
-    return f"{summary.mean:.0%} ({spread})"
-
-
-def points(gain: SeedSummary) -> str:
-    """A difference with range and n, in points."""
-    if gain.n == 1:
-        return f"{100 * gain.mean:+.0f} points (1 seed)"
-    low, high = 100 * min(gain.values.values()), 100 * max(gain.values.values())
-    return f"{100 * gain.mean:+.0f} points (mean of {gain.n} seeds, {low:+.0f} to {high:+.0f})"
 
 
 # --- under the curves -------------------------------------------------------------------------------------------
@@ -126,37 +120,37 @@ def alone_sentence(facts: Facts) -> str:
 
 
 def together_sentence(facts: Facts) -> str:
-    """Under the curve of the co-trained main task; says by how much it differs, seed by seed."""
+    """Under the curve of the co-trained main task, with the difference to the baseline, seed by seed."""
     if facts.together is None or facts.together_trained is None:
         return ""
-    gain = "" if facts.gain is None else f" Difference to alone: {points(facts.gain)}."
+    gain = "" if facts.gain is None else f" Difference to alone: {points_over_seeds(facts.gain)}."
     return (
-        f"Beside **{facts.beside}**, trained to {facts.config.transfer_length} {facts.unit}, it gets "
-        f"{facts.together_trained.mean:.0%} right at its own trained lengths and {facts.together.mean:.0%} at "
-        f"{facts.region}{course_words(facts)}.{gain}"
+        f"Trained together with **{facts.longer}**, which is trained to {facts.config.transfer_length} {facts.unit}, "
+        f"it gets {facts.together_trained.mean:.0%} right at its own trained lengths and {facts.together.mean:.0%} at "
+        f"{facts.region}{region_ends_words(facts)}.{gain}"
     )
 
 
-def course_words(facts: Facts) -> str:
-    """From where to where a mean over the transfer region falls, such as ``: 100% at 7, 26% at 12``; else nothing."""
-    if len(facts.course) < 2:
+def region_ends_words(facts: Facts) -> str:
+    """The exact match at both ends of the transfer region, such as ``: 100% at 7, 26% at 12``; empty without it."""
+    if len(facts.region_ends) < 2:
         return ""
-    return ": " + ", ".join(f"{share:.0%} at {length}" for length, share in sorted(facts.course.items()))
+    return ": " + ", ".join(f"{share:.0%} at {length}" for length, share in sorted(facts.region_ends.items()))
 
 
-def waiting_sentence(facts: Facts) -> str:
-    """Under the co-trained curves while the main task's own part of the transfer region is not shown yet."""
+def hidden_sentence(facts: Facts) -> str:
+    """Under the co-trained curves while the result is hidden."""
     return (
-        f"How many answers of **{facts.main}** are right beyond {facts.trained_to} {facts.unit}, where it was not "
-        f"trained, is shown in step {REVEAL}."
+        f"Step {REVEAL} shows how many answers of **{facts.main}** are right above {facts.trained_to} {facts.unit}, "
+        "where it was not trained."
     )
 
 
 def guess_sentence(error: GuessError, unit: str) -> str:
     """How far off a guess was, in one sentence."""
     return (
-        f"Your guess was {error.points:.0f} points off on average over {error.n} lengths; most at {error.worst} "
-        f"{unit}, where you said {error.guessed:.0%} and the measured mean is {error.measured:.0%}."
+        f"Your guess was {error.points:.0f} points off, on average over {error.n} lengths. The largest difference is "
+        f"at {error.worst} {unit}: you said {error.guessed:.0%}, the measured mean is {error.measured:.0%}."
     )
 
 
@@ -190,70 +184,73 @@ def _task(facts: Facts) -> Step:
 def _trained(facts: Facts) -> Step:
     known = facts.alone_trained
     score = "It has not been trained alone yet." if known is None else (
-        f"There it gets new prompts right: {over(known)}."
+        f"At these lengths it answers new prompts correctly: {share_over_seeds(known)}."
     )  # fmt: skip
-    text = f"In training it only sees inputs of {facts.trained_from} to {facts.trained_to} {facts.unit}. {score}"
+    text = f"In training it sees only prompts of {facts.trained_from} to {facts.trained_to} {facts.unit}. {score}"
     return Step("The lengths it is trained on", text, ("alone",), IN_DISTRIBUTION)
 
 
 def _fails(facts: Facts) -> Step:
     if facts.alone is None:
-        return Step("Longer inputs, alone", "This side has not been run yet.", ("alone",), TRANSFER_REGION)
-    title = "Alone, it fails beyond" if facts.alone.mean < 0.5 else "Alone, beyond its lengths"
-    text = f"The same task at {facts.region}, which it never saw: {over(facts.alone)} of the answers are right."
+        return Step("Longer prompts, alone", "This baseline has not been run yet.", ("alone",), TRANSFER_REGION)
+    title = "Alone, it fails at longer prompts" if facts.alone.mean < 0.5 else "Alone, at longer prompts"
+    text = f"The same task at {facts.region}, which it never saw in training: {share_over_seeds(facts.alone)} right."
     return Step(title, text, ("alone",), TRANSFER_REGION)
 
 
 def _longer(facts: Facts) -> Step:
-    kind = "unrelated" if facts.unrelated else "related"
-    score = "" if facts.auxiliaries is None else f": at {facts.region} it gets {over(facts.auxiliaries)} right"
+    kind = "unrelated" if facts.is_control else "related"
+    score = (
+        "" if facts.auxiliaries is None else f": at {facts.region} it gets {share_over_seeds(facts.auxiliaries)} right"
+    )
     text = (
-        f"The same network also trains on **{facts.beside}**, up to {facts.config.transfer_length} {facts.unit}{score}."
+        f"The same network is also trained on **{facts.longer}**, up to {facts.config.transfer_length} "
+        f"{facts.unit}{score}."
     )
     examples = tuple(_example(spec.task, facts.config) for spec in facts.config.auxiliaries)
-    return Step(f"A longer, {kind} task beside it", text, ("together",), TRANSFER_REGION, examples)
+    return Step(f"A longer, {kind} task as well", text, ("together",), TRANSFER_REGION, examples)
 
 
 def _together(facts: Facts) -> Step:
     if facts.together is None:
-        return Step("Together", "This side has not been run yet.", ("together",), TRANSFER_REGION)
+        return Step("Together", "This arm has not been run yet.", ("together",), TRANSFER_REGION)
     text = (
         f"**{facts.main}** is still trained on {facts.trained_from} to {facts.trained_to} {facts.unit} only. At "
-        f"{facts.region} it is now right on {over(facts.together)}{course_words(facts)}."
+        f"{facts.region} it now gets {share_over_seeds(facts.together)} right{region_ends_words(facts)}."
     )
     title = "Together"
     if facts.gain is not None:
         helped = facts.gain.mean >= SMALLEST_EFFECT
         title = "Together, it reaches further" if helped else "Together, little changes"
-        text += f" Difference to alone: {points(facts.gain)}."
+        text += f" Difference to alone: {points_over_seeds(facts.gain)}."
     return Step(title, text, ("together", "gain"), TRANSFER_REGION)
 
 
 def _heads(sentence: str) -> Step:
     text = (
-        "An **attention head** is a part of the network that moves information from one position to another. A link "
-        f"says that a task gets worse without that head. {sentence}"
+        f"**Attention head**: {definition('attention head')[:1].lower()}{definition('attention head')[1:]} A line "
+        f"means: switch this head off and the task gets worse. {sentence}"
     )
     return Step("The heads", text, ("heads-together", "heads"))
 
 
 def _your_turn(facts: Facts) -> Step:
-    text = "Compare seeds, presets and other pairs, or train a pair yourself."
-    if facts.unrelated:
-        return Step("Your turn", f"This pair is a control: the longer task has nothing to reuse. {text}", closing=True)
+    text = "Compare seeds, presets and other task groups, or train one yourself."
+    if facts.is_control:
+        return Step("Your turn", f"The longer task here is a control: it is unrelated on purpose. {text}", closing=True)
     if facts.control is not None:
         return Step("A control, and your turn", _control_words(facts, facts.control), closing=True)
     if facts.gain is not None and facts.gain.mean >= SMALLEST_EFFECT:
-        doubt = f"No runs here have **{facts.main}** beside an unrelated task of the same length"
-        text = f"{doubt}: whether that helps too stays open. {text}"
+        missing = f"This store has no runs of **{facts.main}** beside an unrelated task of the same length"
+        text = f"{missing}, so it does not show whether such a task would help too. {text}"
     return Step("Your turn", text, closing=True)
 
 
 def _control_words(facts: Facts, control: Control) -> str:
-    sides = {"alone": facts.alone, f"beside {facts.beside}": facts.together}
-    known = " and ".join(f"{name} {side.mean:.0%}" for name, side in sides.items() if side is not None)
+    arms = {"alone": facts.alone, f"together with {facts.longer}": facts.together}
+    known = " and ".join(f"{name} {arm.mean:.0%}" for name, arm in arms.items() if arm is not None)
     return (
-        f"Would any longer task do? Beside an unrelated one of the same length (**{control.name}**, "
-        f"[its curves](?pair={control.key})), **{facts.main}** is right on {over(control.transfer)} at "
+        f"Does any longer task help? Together with an unrelated task of the same length (**{control.name}**, "
+        f"[its curves](?pair={control.key})), **{facts.main}** gets {share_over_seeds(control.transfer)} right at "
         f"{facts.region}; {known}."
     )

@@ -138,7 +138,7 @@ def test_every_value_of_a_chart_is_a_scalar():
 
 def test_empty_frames_become_a_sentence_that_says_what_is_missing():
     found = {name: spec["description"] for name, spec in every_chart(LIGHT).items() if name.startswith("no ")}
-    assert "first snapshot" in found["no accuracy"]
+    assert "during training" in found["no accuracy"]
     assert found["no maps"] == "No ablation map at these lengths."
     assert found["no graph"].startswith("No ablation map of Flip case and reverse or Flip case or Reverse")
     assert "No evaluated steps" in found["no steps"] and found["no log"] == "No training log yet."
@@ -194,7 +194,7 @@ def test_zones_are_the_main_tasks_whatever_the_order_of_rows(order):
 def test_a_run_alone_has_the_zones_of_its_pair_and_names_the_absent_auxiliary():
     spec = length_accuracy(frames.accuracy(together=False), LIGHT).to_dict()
     assert [zone["high"] for zone in drawn(spec, "rect")] == [8.5, 16.5, 20.5]
-    assert "auxiliary of the pair: 16" in texts(spec)
+    assert "longer task's training length: 16" in texts(spec)
 
 
 def test_a_run_without_a_pair_has_no_transfer_region():
@@ -255,7 +255,7 @@ def test_single_seeds_add_a_line_per_run_and_say_so():
 def test_sides_of_a_comparison_are_curves_of_their_own():
     spec = length_accuracy(two_sides(), LIGHT).to_dict()
     by_side = {row["series"]: row for row in points(spec) if row["length"] == 12}
-    assert set(by_side) == {"Flip case and reverse · with auxiliary", "Flip case and reverse · alone, same steps"}
+    assert set(by_side) == {"Flip case and reverse · co-trained", "Flip case and reverse · alone, same steps"}
     alone, together = (by_side[name] for name in sorted(by_side))
     assert alone["mean"] == 0 < together["mean"] and alone["runs"] == together["runs"] == 3
     assert together["colour"] == alone["colour"] and together["shape"] != alone["shape"]
@@ -266,7 +266,7 @@ def test_a_baseline_made_for_another_group_stays_one_curve():
     frame["task_group"] = frame.task_group.where(frame.run_id != 13, "control-copy")
     spec = length_accuracy(frame, LIGHT).to_dict()
     assert {(row["series"], row["runs"]) for row in points(spec)} == {
-        ("Flip case and reverse · with auxiliary", 3), ("Flip case and reverse · alone, same steps", 3),
+        ("Flip case and reverse · co-trained", 3), ("Flip case and reverse · alone, same steps", 3),
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Charts of knock-outs and attention patterns by their specifications; the knock-out test by hand."""
+"""Charts of knock-outs and attention patterns, by their specifications."""
 
 from __future__ import annotations
 
@@ -7,20 +7,11 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
 from lgt.charts import ablation_maps, attention_pattern, knock_out_strip, knocked_out_curve
 from lgt.charts.palette import DARK, LIGHT, task_colour
 from lgt.charts.pattern import HEIGHTS
-from lgt.evaluation.attention import aligned, mean_patterns
-from lgt.evaluation.test_sets import test_set
-from lgt.metrics.correlation import Correlation
 from lgt.metrics.intervals import wilson_interval
-from lgt.metrics.knock_outs import knock_out_test
-from lgt.model.batch import Batch
-from lgt.recipes.presets import group_config
-from lgt.ui.head_similarity import READING, explained, likeness_table, tracked, trajectory_sentence
-from lgt.ui.knockouts import First, first_heads, first_sentence, sentence
 from tests import frames
 from tests.charts.test_charts import drawn, heading, marked, rows_of, texts
 
@@ -148,114 +139,3 @@ def test_a_click_in_the_maps_tells_the_head_and_the_chosen_one_is_framed():
         (MAIN, "L2·H1"), (OTHER, "L2·H1"),
     ]  # fmt: skip
     assert "params" not in ablation_maps(frame, LIGHT).to_dict()
-
-
-# --- numbers
-
-
-def test_the_knock_out_test_by_hand():
-    """Means over lengths, each counting alike: 10/10 and 20/40 are 0.75."""
-    rows = [("", 1, 10, 10), ("", 2, 20, 40), ("A", 1, 5, 10), ("A", 2, 4, 40), ("B", 1, 5, 10), ("B", 2, 4, 40),
-            ("C", 1, 0, 10), ("C", 2, 0, 40), ("D", 1, 9, 10), ("D", 2, 36, 40)]  # fmt: skip
-    found = knock_out_test(pd.DataFrame(rows, columns=["heads", "length", "correct", "total"]), "A")
-    assert (found.intact, found.chosen) == (0.75, pytest.approx(0.3))
-    assert sorted(found.others) == [0, pytest.approx(0.3), pytest.approx(0.9)]
-    assert found.as_bad == 2 and found.p == 3 / 4, "B hurts exactly as much, C more"
-
-
-def test_the_sentence_claims_no_more_than_p_shows():
-
-    def said(shares: list[float], every: bool = True, needed: bool = True) -> str:
-        first = First(OTHER, ((0, 0),), ((0, 0),) if needed else (), others=False, threshold=0.1)
-        return sentence(knock_out_test(choices(shares), "0"), MAIN, first, [9, 16], every)
-
-    assert "one run cannot decide" in said([0.0, 0.6, 0.6, 0.6]) and "p = 0.25" in said([0.0, 0.6, 0.6, 0.6])
-    assert "does not set these apart" in said([0.0, 0.0, *[0.6] * 20]) and "**1** hurt" in said([0.0, 0.0, *[0.6] * 20])
-    many = said([0.0, *[0.6] * 40], every=False)
-    assert (
-        "more than on most other choices" in many
-        and "40 other choices, drawn at random" in many
-        and "p = 0.024" in many
-    )
-    assert "no other choice" in said([0.0])
-    unneeded = said([0.0, *[0.6] * 40], needed=False)
-    assert "that is no sign of sharing" in unneeded and "the head that comes first for Reverse by its loss" in unneeded
-    assert "needs most" in many and "needs most" not in unneeded
-
-
-def test_which_heads_come_first_and_whether_their_task_needs_them():
-    maps = frames.heads({MAIN: {(0, 0): 0.9}, OTHER: {(0, 1): 0.5, (1, 2): 0.04}})
-    maps = maps.assign(loss_rise=maps.accuracy_drop)
-    both, one, none = (first_heads(maps, OTHER, 2, threshold) for threshold in (0.02, 0.1, 0.6))
-    assert both.heads == one.heads == ((0, 1), (1, 2)) and none.needed == ()
-    assert first_sentence(both, [4]).startswith("Reverse needs L1·H2, L2·H3 most: ablating one of them raises")
-    assert "Of these only L1·H2 costs Reverse more than 10 points of exact match, at lengths 4." in first_sentence(
-        one, [4]
-    )
-    assert first_sentence(none, [4, 8]) == (
-        "No head costs Reverse more than 60 points of exact match, at lengths 4, 8. Ranked by the rise of its loss, "
-        "L1·H2, L2·H3 come first."
-    )
-
-
-def test_every_measure_of_likeness_says_how_it_is_read():
-    maps = frames.heads({MAIN: {(0, 0): 0.9}, OTHER: {(0, 1): 0.5}})
-    attention = pd.DataFrame({"task_b": [OTHER], "difference": [3.0]})
-    table = likeness_table(maps.assign(loss_rise=maps.accuracy_drop), attention, MAIN, [OTHER])
-    shown = explained(table)
-    assert list(shown.index) == list(table.columns) == list(READING)
-    assert (shown["how to read it"].str.contains("0:")).all() and shown.loc["attention difference", "Reverse"] == "3.00"
-
-
-@pytest.mark.parametrize("count", [2, 20])
-def test_a_course_needs_three_checkpoints(count):
-    config = group_config("control-copy", "demo")
-    names, lengths = [spec.task for spec in config.tasks], range(1, 21)
-    accuracy = pd.DataFrame(
-        {"step": step, "task": task, "length": length, "correct": min(step, 60) if length < 9 else step, "total": 100}
-        for step in range(count) for task in names for length in lengths
-    )  # fmt: skip
-    maps = pd.concat(
-        frames.heads({names[0]: {(0, 0): 0.5}, names[1]: {(0, 0): 0.5 - step / 50}}).assign(step=step, length=4)
-        for step in range(count)
-    )
-    nothing = pd.DataFrame(columns=["step", "length", "difference"])
-    steps, found = tracked(accuracy, maps, nothing, config)
-    assert len(steps) == count and set(found) == ({"map_difference"} if count > 2 else set())
-    assert tracked(accuracy[:0], maps, nothing, config)[1] == {}
-
-
-def test_a_correlation_that_is_not_defined_says_why():
-    said = trajectory_sentence("map difference", Correlation(None, None, None, None, 5), None)
-    assert "not defined" in said and "5 checkpoints" in said
-    said = trajectory_sentence("map difference", Correlation(-0.5, -0.8, 0.1, 0.04, 20), 0.25)
-    assert "**−0.50** (95% bootstrap interval −0.80 to +0.10, permutation p = 0.04, 20 checkpoints)" in said
-    assert said.endswith("changes between checkpoints: +0.25.")
-
-
-def choices(shares: list[float]) -> pd.DataFrame:
-    """The whole model is always right, choice i leaves ``shares[i]``."""
-    rows = [("", 9, 100, 100), *((str(i), 9, int(100 * share), 100) for i, share in enumerate(shares))]
-    return pd.DataFrame(rows, columns=["heads", "length", "correct", "total"])
-
-
-def test_aligned_keeps_the_commonest_layout_without_padding(trained):
-    config, model, _ = trained
-    batch = test_set(config, "reverse", 3, 20)
-    kept = aligned(batch)
-    assert len(kept) == 20 and torch.equal(kept.tokens, batch.tokens)
-    longer = torch.nn.functional.pad(batch.tokens, (0, 2))
-    present = torch.nn.functional.pad(batch.present, (0, 2))
-    scored = torch.nn.functional.pad(batch.scored, (0, 2))
-    present[:3, -1], prompt = True, batch.prompt_length.clone()  # three of another layout
-    kept = aligned(Batch(longer, scored, present, prompt))
-    assert torch.equal(kept.tokens, batch.tokens[3:])
-    rows = mean_patterns(model, kept).sum(-1)
-    assert torch.allclose(rows, torch.ones_like(rows), atol=1e-5)
-
-
-def test_mazes_have_several_layouts_and_one_is_kept():
-    config = group_config("path-dfs", "demo")
-    batch = test_set(config, "dfs_trace", 5, 64)
-    kept = aligned(batch)
-    assert 0 < len(kept) < len(batch) and kept.present.all() and (kept.scored == kept.scored[0]).all()

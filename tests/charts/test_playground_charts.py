@@ -18,7 +18,7 @@ from lgt.metrics.maps import strongest_head
 from lgt.recipes.presets import group_config
 from lgt.tasks.prompts import drawn, maze_of, typed
 from lgt.tasks.vocabulary import encode
-from lgt.ui import playground as play
+from lgt.ui import answers as play
 from tests.charts.test_charts import drawn as drawn_rows
 from tests.charts.test_charts import marked, rows_of
 from tests.frames import heads
@@ -50,9 +50,9 @@ def test_tokens_are_right_wrong_or_missing():
     assert list(model.state) == ["right", "right", "wrong", "right", "wrong", "missing"]
     assert list(model.text) == ["2", "1", "3", "2", "end", "–"]
     assert "".join(frame[frame.row == "truth"].text) == "21220end"
-    assert play.first_wrong(SUM, wrote("2132<eos>")) == 3
-    assert play.first_wrong(SUM, wrote("21220<eos>")) is None
-    assert play.first_wrong(SUM, wrote("21220")) == 6
+    assert play.first_wrong_place(SUM, wrote("2132<eos>")) == 3
+    assert play.first_wrong_place(SUM, wrote("21220<eos>")) is None
+    assert play.first_wrong_place(SUM, wrote("21220")) == 6
 
 
 def test_what_comes_later_is_blank():
@@ -62,7 +62,7 @@ def test_what_comes_later_is_blank():
 
 def test_questions_are_not_marked():
     prompt = typed("mqar", ("abc",), 0, OPTIONS)
-    text = "".join(play.shown(token) for token in prompt.answer)
+    text = "".join(play.token_text(token) for token in prompt.answer)
     frame = play.answer_frame(prompt, {"model": wrote(text, prompt, given=(0, 2))})
     assert list(frame[frame.row == "model"].state) == ["given", "right", "given", "right"]
 
@@ -93,7 +93,7 @@ def test_hovering_a_token_tells_the_favourites():
     spec = answer_row(frame, LIGHT, step=1).to_dict()
     top = spec["layer"][-1]  # nothing lies above it
     assert [entry["field"] for entry in top["encoding"]["tooltip"]][-1] == "likely"
-    assert rows_of(spec, top)[2]["likely"] == f"3 75.0%, {play.shown(20)} 20.0%, {play.shown(21)} under 0.1%"
+    assert rows_of(spec, top)[2]["likely"] == f"3 75.0%, {play.token_text(20)} 20.0%, {play.token_text(21)} under 0.1%"
 
 
 def test_long_answers_go_on_in_the_next_line():
@@ -136,7 +136,7 @@ def test_the_attention_map_frames_the_step_and_says_what_is_looked_at(theme):
 
 def test_only_tokens_that_the_model_was_asked_for_have_a_row():
     prompt = typed("mqar", ("abcd",), 0, OPTIONS)
-    text = "".join(play.shown(token) for token in prompt.answer)
+    text = "".join(play.token_text(token) for token in prompt.answer)
     frame = play.attention_frame(prompt, wrote(text, prompt, given=(0, 2, 4)), 0, 0)
     assert play.asked_places(prompt) == [2, 4, 6] == sorted(frame.step.unique())
     spec = attention_map(frame, LIGHT, step=4).to_dict()
@@ -170,10 +170,10 @@ def test_parts_of_a_sequence_are_named_and_names_have_a_place():
 
 def test_a_sentence_tells_where_the_head_looks():
     frame = play.attention_frame(SUM, wrote("21220<eos>"), 1, 2)
-    assert play.look_words(frame, 1) == (
+    assert play.attention_sentence(frame, 1) == (
         "While token 1 (2) is written, it looks most at **7** in the first number (over 99.9%)."
     )
-    assert play.look_words(frame, 99) == ""
+    assert play.attention_sentence(frame, 99) == ""
 
 
 MAZE = drawn("shortest_path", 12, 4, OPTIONS)
@@ -196,7 +196,7 @@ def test_a_maze_has_its_ways_and_marks_moves_that_it_does_not_have(theme):
     assert (((edges.x - edges.x2).abs() + (edges.y - edges.y2).abs()) == 1).all()
     spec = maze_picture(nodes, edges, moves, theme, grid=4).to_dict()
     assert (
-        "1 where there is no way" in spec["description"]
+        "1 where there is no passage" in spec["description"]
         and f"from {maze.start} to {maze.target}" in spec["description"]
     )
     rules = [row for row in drawn_rows(spec, "rule") if row.get("way") == "model"]
@@ -208,9 +208,11 @@ def test_a_maze_has_its_ways_and_marks_moves_that_it_does_not_have(theme):
 def test_a_walk_back_is_drawn_beside_the_walk_there_and_moves_are_numbered():
     """There and back along one way: 1 right and back, which the model does twice."""
     rows = [("truth", 1, 0, 1), ("truth", 2, 1, 0), ("model", 1, 0, 1), ("model", 2, 1, 0), ("model", 3, 0, 1)]
-    moves = pd.DataFrame([{"way": way, "number": n, "open": True, **play.line(a, b, 4)} for way, n, a, b in rows])
+    moves = pd.DataFrame(
+        [{"way": way, "number": n, "open": True, **play.line_between(a, b, 4)} for way, n, a, b in rows]
+    )
     nodes = pd.DataFrame({"node": [0, 1], "column": [0, 1], "row": 0, "kind": ["start", "target"]})
-    edges = pd.DataFrame([play.line(0, 1, 4)])
+    edges = pd.DataFrame([play.line_between(0, 1, 4)])
     spec = maze_picture(nodes, edges, moves, LIGHT, grid=4).to_dict()
     lines = [row for row in drawn_rows(spec, "rule") if row.get("way") == "model"]
     assert [row["below"] for row in lines] == [1, -1, 1] and not any(row["right"] for row in lines)
@@ -219,12 +221,12 @@ def test_a_walk_back_is_drawn_beside_the_walk_there_and_moves_are_numbered():
 
 
 def test_sentences_about_one_token():
-    said = play.step_words(SUM, wrote("21320<eos>"), 3)
-    assert said.startswith("Token 3: the model writes **3** (75.0%), the truth is **2**. Next likely: ")
+    said = play.step_sentence(SUM, wrote("21320<eos>"), 3)
+    assert said.startswith("Token 3: the model writes **3** (75.0%), the right token is **2**. Next likely: ")
     assert "(20.0%)" in said and "(under 0.1%)" in said
-    assert "which is right" in play.step_words(SUM, wrote("21320<eos>"), 1)
-    assert "the answer has ended; the truth goes on with **0**" in play.step_words(SUM, wrote("2122"), 5)
-    wrong = play.mistake_words(SUM, wrote("21320<eos>"), 3)
+    assert "which is right" in play.step_sentence(SUM, wrote("21320<eos>"), 1)
+    assert "already ended its answer; the true answer continues with **0**" in play.step_sentence(SUM, wrote("2122"), 5)
+    wrong = play.mistake_sentence(SUM, wrote("21320<eos>"), 3)
     assert "token 3 of 6 (1st number 2, 2nd number 9, carry in 1) the model writes **3** (75.0%)" in wrong
     assert play.percent(0.9999) == "over 99.9%" and play.percent(0.5) == "50.0%"
 
@@ -232,16 +234,16 @@ def test_sentences_about_one_token():
 def test_zones_in_words():
     together, alone = group_config("caprev", "demo"), group_config("caprev", "demo", arm="alone-same-steps")
     main = "capitalize_reverse"
-    assert "**8 characters: trained.**" in play.zone_words(together, main, 8)
-    assert "**9 characters: transfer region.**" in play.zone_words(together, main, 9)
-    assert "the longer task beside it goes up to 16" in play.zone_words(together, main, 16)
-    assert "**17 characters: beyond what was trained.**" in play.zone_words(together, main, 17)
-    assert "**16 characters: trained.**" in play.zone_words(together, "reverse", 16)
-    assert "**17 characters: beyond" in play.zone_words(together, "reverse", 17)
+    assert "**8 characters: trained.**" in play.zone_sentence(together, main, 8)
+    assert "**9 characters: transfer region.**" in play.zone_sentence(together, main, 9)
+    assert "only auxiliary tasks were trained up to 16" in play.zone_sentence(together, main, 16)
+    assert "**17 characters: beyond what was trained.**" in play.zone_sentence(together, main, 17)
+    assert "**16 characters: trained.**" in play.zone_sentence(together, "reverse", 16)
+    assert "**17 characters: beyond" in play.zone_sentence(together, "reverse", 17)
     assert (
-        play.zone_words(alone, main, 1)
+        play.zone_sentence(alone, main, 1)
     ) == "**1 character: trained.** This run was trained on flip case and reverse, its only task, up to 8 characters."
-    assert "a longer task of the pair it is compared with" in play.zone_words(alone, main, 12)
+    assert "only auxiliary tasks of the co-trained runs" in play.zone_sentence(alone, main, 12)
 
 
 def test_the_first_failure_is_the_first_length_below_half():

@@ -19,7 +19,7 @@ from lgt.core.seeding import generator, stream_seed
 from lgt.experiments.entries import EXPERIMENTS
 from lgt.experiments.seeds import parse_seeds
 from lgt.model import schedules
-from lgt.recipes.commands import command
+from lgt.recipes.commands import train_command
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS, baseline, group_config
 from lgt.recipes.settings import changes_from, setting_of
@@ -222,4 +222,4 @@ def test_a_schedule_is_a_setting_of_its_own_wherever_settings_are_read_or_writte
         assert looped.hash() != usual.hash() and looped.result_hash() != usual.result_hash()
         assert changes_from(usual, looped) == ["model.schedule=twice"]
         assert setting_of(looped).changes == ("model.schedule=twice",)
-        assert "--set model.schedule=twice" in str(command(looped)) and "schedule" not in str(command(usual))
+        assert "--set model.schedule=twice" in str(train_command(looped)) and "schedule" not in str(train_command(usual))

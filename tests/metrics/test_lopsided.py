@@ -17,7 +17,7 @@ from lgt.metrics.durations import expected_seconds
 from lgt.metrics.failures import Failure, first_failure
 from lgt.metrics.guesses import GuessError, asked_lengths, guess_error
 from lgt.metrics.head_sharing import head_sharing, jaccard_top_k, map_difference, top_k
-from lgt.metrics.intervals import band, band_name, bootstrap_interval, t_interval, wilson_interval
+from lgt.metrics.intervals import band, band_name, t_interval, wilson_interval
 from lgt.metrics.knock_outs import knock_out_test
 from lgt.metrics.length_grid import nearness, relative_gap
 from lgt.metrics.maps import mean_map, strongest_head
@@ -180,20 +180,6 @@ def test_a_band_has_a_mean_that_is_no_median_and_names_itself() -> None:
         band(values, "bootstrap")
     with pytest.raises(ValueError, match=r"^band: 'sd' is not accepted; accepted: min-max, bootstrap$"):
         band(values, "sd")  # type: ignore[arg-type]
-
-
-def test_a_bootstrap_interval_is_that_of_the_mean_with_its_confidence() -> None:
-    values = np.array([0.1, 0.2, 0.25, 0.9, 0.95, 1.0])
-    found = bootstrap_interval(values, rng=np.random.default_rng(4))
-    draws = np.random.default_rng(4).integers(6, size=(2000, 6))
-    low, high = np.percentile(values[draws].mean(axis=1), [2.5, 97.5])
-    assert found == pytest.approx((low, high), abs=0.03)
-    narrow = bootstrap_interval(values, rng=np.random.default_rng(4), confidence=0.5)
-    assert found[0] < narrow[0] < narrow[1] < found[1]
-    few = bootstrap_interval(values, rng=np.random.default_rng(4), resamples=3)
-    assert few != found == bootstrap_interval(values, rng=np.random.default_rng(4))
-    with pytest.raises(ValueError, match=r"^values: "):
-        bootstrap_interval([[0.5]], rng=np.random.default_rng(4))
 
 
 def test_arrays_are_checked_by_name_shape_and_value() -> None:

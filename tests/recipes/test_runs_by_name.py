@@ -11,7 +11,7 @@ import pytest
 from lgt.core.checks import ConfigError
 from lgt.core.config import MAXIMUM_LENGTH, TaskSpec, with_setting
 from lgt.recipes import builders, labels
-from lgt.recipes.commands import command, reference_of
+from lgt.recipes.commands import reference_of, train_command
 from lgt.recipes.groups import GROUPS, group_named
 from lgt.recipes.limits import Limits, check_limits, limits, read_only, variable
 from lgt.recipes.presets import PRESETS, baseline, custom_config, group_config, preset_named
@@ -127,24 +127,24 @@ LGT = ".venv/bin/python -m lgt train "
 
 def test_a_command_names_what_differs_from_the_preset() -> None:
     baseline_run = group_config("caprev", "demo", arm="alone-same-examples", position="nope", seed=4)
-    assert command(baseline_run) == LGT + (
+    assert train_command(baseline_run) == LGT + (
         "--group caprev --preset demo --position nope --main-only --same-examples --seed 4"
     )
-    assert command(group_config("caprev", "small", arm="alone-same-steps")) == LGT + (
+    assert train_command(group_config("caprev", "small", arm="alone-same-steps")) == LGT + (
         "--group caprev --preset small --main-only --seed 0"
     )
     changed = with_setting(group_config("add-multiply", "demo"), "training.steps", "77")
-    assert command(changed) == LGT + "--group add-multiply --preset demo --set training.steps=77 --seed 0"
+    assert train_command(changed) == LGT + "--group add-multiply --preset demo --set training.steps=77 --seed 0"
     own = custom_config((TaskSpec("reverse", "main", 4), TaskSpec("mqar", "auxiliary", 8)), "demo", "strings", seed=2)
-    assert command(own) == LGT + "--main reverse:4 --aux mqar:8 --preset demo --seed 2"
+    assert train_command(own) == LGT + "--main reverse:4 --aux mqar:8 --preset demo --seed 2"
 
 
 def test_what_no_single_command_makes_has_none() -> None:
     config = group_config("caprev", "demo")
-    assert command(replace(config, data_seed=5)) is None
-    assert command(replace(config, preset="gone")) is None and reference_of(replace(config, preset="gone")) is None
+    assert train_command(replace(config, data_seed=5)) is None
+    assert train_command(replace(config, preset="gone")) is None and reference_of(replace(config, preset="gone")) is None
     own = custom_config((TaskSpec("reverse", "main", 4), TaskSpec("mqar", "auxiliary", 8)), "demo", "strings")
-    assert command(baseline(own, "alone-same-steps")) is None, "it does not tell what it stood beside"
+    assert train_command(baseline(own, "alone-same-steps")) is None, "it does not tell what it stood beside"
     assert reference_of(group_config("caprev", "demo", seed=3, arm="alone-same-steps")) == group_config(
         "caprev", "demo", seed=3, arm="alone-same-steps"
     )

@@ -13,7 +13,7 @@ import pytest
 from lgt.core.config import RunConfig
 from lgt.evaluation.ablation import ablation_map, head_score_rows
 from lgt.evaluation.attention import attention_difference, attention_difference_rows
-from lgt.evaluation.exact_match import accuracy_rows, greedy_answers
+from lgt.evaluation.exact_match import accuracy_rows
 from lgt.evaluation.test_sets import test_set
 from lgt.model.checkpoint import measured_copy
 from lgt.model.decoder import Decoder
@@ -23,6 +23,7 @@ from lgt.training.fused import library as fused_library
 from lgt.training.recorder import MemoryRecorder
 from lgt.training.snapshots import attribution_lengths, measure, snapshot_steps
 from tests.conftest import tiny
+from tests.evaluation.reference import greedy_answers
 
 EXAMPLES, PROGRESS, MAPPED = 120, 37, 11
 """Of the last step's accuracy, of the steps before and of the maps: no two alike, the first more than some lengths

@@ -32,7 +32,7 @@ def test_numbers_and_both_curves_are_in_the_first_window(server, tab, width, hei
     )
     assert len([end for end in ends if end < height - 60]) >= 2
     for place in range(2):
-        assert page.locator(".lgt-side b").nth(place).bounding_box()["y"] < height / 2
+        assert page.locator(".lgt-arm b").nth(place).bounding_box()["y"] < height / 2
     assert tab.complaints == []
 
 
@@ -150,7 +150,7 @@ def test_presenter_mode_is_large_and_left_by_escape_after_the_tour(server, tab, 
     page.wait_for_selector(READY)
     page.keyboard.press("Escape")
     page.wait_for_url(lambda url: "tour=" not in url, timeout=ANSWER)
-    page.get_by_text("Trained beside a").wait_for(timeout=ANSWER)
+    page.get_by_text("A small transformer is trained").wait_for(timeout=ANSWER)
     page.wait_for_selector(READY)
     assert "present=1" in page.url
     page.keyboard.press("Escape")

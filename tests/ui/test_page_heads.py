@@ -40,7 +40,7 @@ def runs_of(store, group: str, preset: str, arm: str = "co-trained") -> tuple[di
 def test_an_empty_store_says_how_to_fill_it(tmp_path, monkeypatch):
     app = opened(PAGE, tmp_path / "empty.db", monkeypatch, head="1.1")
     assert not app.exception and not app.error and not (tmp_path / "empty.db").exists()
-    assert "No finished runs of a task pair yet" in words(app)
+    assert "No finished runs of a task group yet" in words(app)
 
 
 def test_a_failed_run_alone_is_no_result(tmp_path, monkeypatch):
@@ -48,7 +48,7 @@ def test_a_failed_run_alone_is_no_result(tmp_path, monkeypatch):
     run_id = writes.create_run(engine, group_config("caprev", "demo"))
     leases.finish_run(engine, run_id, leases.start_run(engine, run_id, "test", "cpu"), "failed", "out of memory")
     app = opened(PAGE, tmp_path / "failed.db", monkeypatch)
-    assert not app.exception and "No finished runs of a task pair yet" in words(app)
+    assert not app.exception and "No finished runs of a task group yet" in words(app)
 
 
 def test_a_store_of_newer_code_is_one_message(tmp_path, monkeypatch):
@@ -104,9 +104,9 @@ def test_a_run_without_weights_shows_its_maps_and_says_where_weights_are(shipped
     app = opened(PAGE, shipped, monkeypatch, **address)
     assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST
     assert f"run {run_id} are not in the store" in words(app)
-    assert auxiliaries and f"Seed {', '.join(map(str, auxiliaries))} of this side has" in words(app)
+    assert auxiliaries and f"these seeds have weights: {', '.join(map(str, auxiliaries))}." in words(app)
     assert not app.button, "there is no other task whose heads could be tested"
-    assert "While it was trained" not in words(app)
+    assert "During training" not in words(app)
 
 
 def test_the_line_below_the_head_box_tells_the_maps(shipped, monkeypatch):
@@ -132,7 +132,7 @@ def test_every_head_opens_at_every_zone_of_lengths(shipped, monkeypatch):
 
 def test_a_run_measured_on_its_way_shows_what_the_gap_follows(shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, pair="caprev.demo")
-    assert "While it was trained" in words(app) and "Neighbouring checkpoints are not independent" in words(app)
+    assert "During training" in words(app) and "Neighbouring checkpoints depend on each other" in words(app)
     engine = open_store(str(shipped))
     run_id = comparisons(engine)[Setting("caprev", "demo", "rope")].runs["co-trained"][int(app.selectbox[2].value)]
     read = queries.accuracy, queries.head_scores, queries.attention_differences
@@ -142,10 +142,10 @@ def test_a_run_measured_on_its_way_shows_what_the_gap_follows(shipped, monkeypat
     assert f"p = {found.p:.2g}, {found.n} checkpoints" in words(app) and found.n == 20
 
 
-def test_a_run_measured_once_says_that_its_course_is_not_known(shipped, monkeypatch):
+def test_a_run_measured_once_says_that_its_trajectory_is_not_known(shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, pair="path-dfs.demo")
     assert not app.exception and charts(app) == CHARTS_AT_FIRST
-    assert "mapped at 1 checkpoint;" in words(app) and "Spearman" not in words(app)
+    assert "has ablation maps at 1 checkpoint." in words(app) and "Spearman" not in words(app)
 
 
 def test_heads_that_a_task_does_not_need_are_not_said_to_be_needed(shipped, monkeypatch):
@@ -158,9 +158,9 @@ def test_the_zone_is_where_the_run_has_something_to_lose_until_one_is_asked_for(
     with_transfer = opened(PAGE, shipped, monkeypatch, pair="caprev.demo")
     assert "Heads in the transfer region" in words(with_transfer)
     without = opened(PAGE, shipped, monkeypatch, pair="control-copy.demo")
-    assert "no head has much to cost it there" in words(without)
+    assert "can hardly make it worse there" in words(without)
     asked = opened(PAGE, shipped, monkeypatch, pair="caprev.demo", zone="trained")
-    assert "Heads at the trained lengths**, lengths" in words(asked) and "to cost it there" not in words(asked)
+    assert "Heads at the trained lengths** (lengths" in words(asked) and "make it worse there" not in words(asked)
 
 
 def test_an_unrelated_pair_stands_beside_the_overlap_of_a_related_one(shipped, monkeypatch):
@@ -183,7 +183,7 @@ def test_an_unrelated_pair_stands_beside_the_overlap_of_a_related_one(shipped, m
         (
             "control-add",
             "copy_first_operand",
-            "the same main task: with Copy the first operand {:.2f} (by",
+            "together with an unrelated task: with Copy the first operand {:.2f} (by",
         ),
     ):
         assert text.format(overlap(group, other)) in words(app)
@@ -197,7 +197,7 @@ def test_the_knock_out_test_tells_the_stored_accuracy_and_an_exact_p(shipped, mo
     app.button(key="test").click().run(timeout=240)
     assert not app.exception and not app.error
     said = re.search(
-        r"falls from (\d+)% to \*\*(\d+)%\*\* exact match at lengths 9–16\. Of the 3 other choices .* "
+        r"falls from (\d+)% to \*\*(\d+)%\*\* exact match at lengths 9–16\. Of all 3 other choices .* "
         r"\*\*(\d)\*\* hurt at least as much \(p = (\d\.?\d*)\)",
         words(app),
     )

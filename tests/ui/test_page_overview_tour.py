@@ -29,8 +29,7 @@ from lgt.tasks.examples import example_note, worked_example
 from lgt.ui import downloads as handout
 from lgt.ui import look, story
 from lgt.ui.drawing import DRAWN, Drawn
-from lgt.ui.facts import control_of, course, figure_of
-from lgt.ui.panels import setting_key
+from lgt.ui.facts import control_of, figure_of
 from tests import frames
 from tests.conftest import ROOT
 from tests.ui.test_pages import opened, words
@@ -138,38 +137,36 @@ def told(**changes) -> story.Facts:
 
 def test_the_tour_tells_the_numbers_of_its_pair():
     control = story.Control("Reverse", SeedSummary({0: 0.05}), "control.demo")
-    steps = story.steps(told(control=control, course={9: 0.95, 16: 0.4}), "3 heads.")
+    steps = story.steps(told(control=control, region_ends={9: 0.95, 16: 0.4}), "3 heads.")
     assert len(steps) == story.STEPS and [step.closing for step in steps] == [False] * 6 + [True]
     assert "100% (each of 2 seeds)" in steps[1].text and "15% (mean of 2 seeds, 10% to 20%)" in steps[2].text
-    assert steps[2].title == "Alone, it fails beyond" and "9–16 characters" in steps[2].text
+    assert steps[2].title == "Alone, it fails at longer prompts" and "9–16 characters" in steps[2].text
     assert len(steps[3].examples) == 2 and "related" in steps[3].title
     assert "+55 points (mean of 2 seeds, +40 to +70)" in steps[4].text and "further" in steps[4].title
     assert "70% (mean of 2 seeds, 60% to 80%): 95% at 9, 40% at 16." in steps[4].text
-    assert steps[5].text.startswith("An **attention head** is a part of the network") and "3 heads." in steps[5].text
+    assert steps[5].text.startswith("**Attention head**: a part of the network") and "3 heads." in steps[5].text
     assert "(**Reverse**, [its curves](?pair=control.demo))" in steps[6].text
-    assert "is right on 5% (1 seed) at 9–16 characters; alone 15% and beside" in steps[6].text
+    assert "gets 5% (1 seed) right at 9–16 characters; alone 15% and together with" in steps[6].text
 
 
 def test_the_tour_says_how_large_the_model_is_and_that_a_control_is_missing():
     config = group_config("add-carry", "small")
     steps = story.steps(told(config=config), "")
     assert f"{config.model.layers} layers of {config.model.heads} attention heads" in steps[0].text
-    assert "whether that helps too stays open" in steps[6].text
-    assert "stays open" not in story.steps(told(gain=SeedSummary({0: 0.0})), "")[6].text
+    assert "whether such a task would help too" in steps[6].text
+    assert "would help too" not in story.steps(told(gain=SeedSummary({0: 0.0})), "")[6].text
 
 
-def test_a_sentence_says_the_course_as_well_as_the_mean():
-    assert "70% at 9–16 characters: 95% at 9, 40% at 16." in story.together_sentence(told(course={16: 0.4, 9: 0.95}))
-    assert "70% at 9–16 characters. Difference" in story.together_sentence(told(course={9: 0.95}))
-    assert course(frames.accuracy(), group_config("caprev", "demo")) == pytest.approx(
-        {length: mean_curve(frames.accuracy())[length] for length in (9, 16)}
-    )
+def test_a_sentence_says_both_ends_of_the_region_as_well_as_the_mean():
+    both = told(region_ends={16: 0.4, 9: 0.95})
+    assert "70% at 9–16 characters: 95% at 9, 40% at 16." in story.together_sentence(both)
+    assert "70% at 9–16 characters. Difference" in story.together_sentence(told(region_ends={9: 0.95}))
 
 
 def test_lengths_begin_where_the_task_does():
     facts = told(config=group_config("path-dfs", "demo"))
     said = [step.text for step in story.steps(facts, "")] + [story.alone_sentence(facts)]
-    assert any("inputs of 2 to 6 nodes" in text for text in said) and any("on 2–6 nodes" in text for text in said)
+    assert any("prompts of 2 to 6 nodes" in text for text in said) and any("on 2–6 nodes" in text for text in said)
     assert not any("1 to 6" in text or "1–6" in text for text in said)
 
 
@@ -179,7 +176,7 @@ def test_the_tour_claims_nothing_that_the_numbers_do_not_say():
     missing = story.steps(told(alone=None, alone_trained=None, gain=None, auxiliaries=None), "")
     assert "has not been run" in missing[2].text and "Difference" not in missing[4].text
     control = story.steps(told(config=group_config("control-copy", "demo")), "")
-    assert "unrelated" in control[3].title and "This pair is a control" in control[6].text
+    assert "unrelated" in control[3].title and "is a control" in control[6].text
 
 
 # --- the page ---------------------------------------------------------------------------------------------------
@@ -203,7 +200,7 @@ def test_the_tour_shows_the_stores_numbers_and_goes_on_and_back(shipped, monkeyp
     app = opened(PAGE, shipped, monkeypatch, tour="4", pair="caprev.demo")
     app.button(key="tour-next").click().run()
     assert app.query_params["tour"] in ("5", ["5"])
-    assert f"it is now right on {mean:.0%} (mean of {len(ids)} seeds" in words(app)
+    assert f"it now gets {mean:.0%} (mean of {len(ids)} seeds" in words(app)
     app.button(key="tour-back").click().run()
     assert "Step 4 of 7" in words(app)
     app.button(key="tour-end").click().run()
@@ -246,8 +243,8 @@ def test_the_answer_is_kept_until_its_step(step, shipped, monkeypatch):
 def test_a_gain_carries_the_verdict_of_its_figure(pair, figure, shipped, monkeypatch):
     judgement = judge(open_store(str(shipped)), EXPERIMENTS[figure])
     app = opened(PAGE, shipped, monkeypatch, pair=pair)
-    link = f"[{judgement.rule.name}, figure {judgement.experiment.figures}](claims?{figure}=true)"
-    assert f"-badge[{judgement.verdict}] {link}" in words(app) and words(app).count("claims?") == 1
+    link = f"[The paper's figure {judgement.experiment.figures} ({judgement.rule.name})](claims?{figure}=true): :"
+    assert link in words(app) and f"-badge[{judgement.verdict}]" in words(app) and words(app).count("claims?") == 1
 
 
 def test_only_a_pair_that_a_figure_asks_about_has_a_verdict(shipped, monkeypatch):
@@ -261,7 +258,7 @@ def test_only_a_pair_that_a_figure_asks_about_has_a_verdict(shipped, monkeypatch
     steps = replace(one.config, training=replace(one.config.training, steps=7))
     assert figure_of(replace(one, config=steps)) is None
     free = next(setting for setting, figure in named.items() if figure is None and found[setting].ids(SAME_STEPS))
-    app = opened(PAGE, shipped, monkeypatch, pair=setting_key(free))
+    app = opened(PAGE, shipped, monkeypatch, pair=free.key)
     assert app.metric and "claims?" not in words(app)
 
 
@@ -270,9 +267,11 @@ def test_every_page_without_results_leads_to_the_launch_page(path, tmp_path, mon
     switches = []
     monkeypatch.setattr("streamlit.switch_page", lambda page, query_params: switches.append((page, query_params)))
     app = opened(f"pages/{path.name}", tmp_path / "empty.db", monkeypatch)
-    assert "No finished runs of a task pair yet" in words(app) and not switches
+    assert "No finished runs of a task group yet" in words(app) and not switches
     app.button(key="first-pair").click().run()
-    assert not app.exception and switches == [("pages/launch.py", {"group": "caprev", "preset": "demo"})]
+    assert not app.exception and [(page.url_path, choice) for page, choice in switches] == [
+        ("launch", {"group": "caprev", "preset": "demo"})
+    ]
 
 
 @pytest.mark.parametrize("value", ["", "0", "8", "-1", "two", "1e0", "٣", "x" * 3000])
@@ -291,7 +290,7 @@ def test_without_results_every_mode_says_how_to_get_some(address, store, tmp_pat
         run_id = writes.create_run(engine, group_config("caprev", "demo"))
         leases.finish_run(engine, run_id, leases.start_run(engine, run_id, "test", "cpu"), "failed", "out of memory")
     app = opened(PAGE, path, monkeypatch, **address)
-    assert not app.exception and not app.error and "No finished runs of a task pair yet" in words(app)
+    assert not app.exception and not app.error and "No finished runs of a task group yet" in words(app)
 
 
 def test_presenter_mode_has_large_charts_a_way_out_and_no_share(shipped, monkeypatch):
@@ -327,7 +326,7 @@ def test_a_revealed_guess_says_how_far_off_it_was(shipped, monkeypatch):
     means = (rows.correct / rows.total).groupby(rows.length).mean()
     off = sum(abs(means[length] - 0.3) for length in (8, 12, 16, 20)) / 4
     app = opened(PAGE, shipped, monkeypatch, pair="caprev.demo", predict="1", guess="30-30-30-30")
-    assert f"Your guess was {100 * off:.0f} points off on average over 4 lengths" in words(app)
+    assert f"Your guess was {100 * off:.0f} points off, on average over 4 lengths" in words(app)
 
 
 # --- what a viewer takes along ------------------------------------------------------------------------------------
@@ -395,6 +394,6 @@ def test_a_control_belongs_to_a_pair_that_was_trained_like_it():
 def test_an_earlier_recipes_verdict_is_called_one(shipped, monkeypatch):
     found = comparisons(open_store(str(shipped)))
     earlier = next(one for one in found.values() if (figure := figure_of(one)) and figure.replaced_by)
-    app = opened("app.py", shipped, monkeypatch, pair=setting_key(earlier.setting))
-    assert "an earlier recipe]" in words(app)
-    assert "an earlier recipe]" not in words(opened("app.py", shipped, monkeypatch, pair="caprev.demo"))
+    app = opened("app.py", shipped, monkeypatch, pair=earlier.setting.key)
+    assert ", earlier attempt]" in words(app)
+    assert ", earlier attempt]" not in words(opened("app.py", shipped, monkeypatch, pair="caprev.demo"))

@@ -75,7 +75,7 @@ def test_what_is_no_number_is_one_line_beside_its_field(shipped, monkeypatch, ty
     app.text_input[1].set_value(typed).run()
     assert not app.exception and len(app.error) == 1
     assert (
-        says in app.error[0].value and app.error[0].value.startswith("second number") and "\n" not in app.error[0].value
+        says in app.error[0].value and app.error[0].value.startswith("Enter ") and "\n" not in app.error[0].value
     )
     assert "Where it breaks" in words(app)  # the rest of the page stays
 
@@ -121,24 +121,24 @@ def test_steps_pass_by_the_questions_of_a_task(shipped, monkeypatch):
 
 def test_only_asked_tokens_are_counted(shipped, monkeypatch):
     app = opened(shipped, monkeypatch, run=str(playable(shipped, "copy-mqar")), task="mqar", text="abcde")
-    assert not app.exception and re.search(r"all 4 asked tokens are right \(4 queries were given\)", words(app))
+    assert not app.exception and re.search(r"all 4 tokens that it wrote are right \(4 questions were given\)", words(app))
     assert "all 8" not in words(app)
 
 
 def test_an_interval_that_reaches_one_half_is_said_to():
     from lgt.metrics.failures import Failure
-    from lgt.ui.playground import break_words
+    from lgt.ui.answers import break_sentence
 
-    close, clear = break_words(Failure(12, 115, 256), "digits"), break_words(Failure(12, 10, 256), "digits")
+    close, clear = break_sentence(Failure(12, 115, 256), "digits"), break_sentence(Failure(12, 10, 256), "digits")
     assert "115 of 256, 45% (95% Wilson interval 39% to 51%). The interval reaches one half" in close
-    assert "127 of 256, 49.6% (" in break_words(Failure(15, 127, 256), "nodes"), "fewer than half is not 50%"
+    assert "127 of 256, 49.6% (" in break_sentence(Failure(15, 127, 256), "nodes"), "fewer than half is not 50%"
     assert "reaches one half" not in clear and "**12 digits** is the first length" in clear
 
 
 def test_heads_are_switched_off_by_the_address_and_the_board(shipped, monkeypatch):
     app = opened(shipped, monkeypatch, a="1274", b="938", off="1.2,2.1,9.9,x")
     assert not app.exception and "With L1·H2 and L2·H1 off" in words(app)
-    assert re.search(r"mean over \d+ test prompts", words(app))
+    assert re.search(r"average output over \d+ test prompts", words(app))
     assert app.query_params["off"] == "1.2,2.1"
     app.button(key="all-on").click().run()
     assert "**With" not in words(app) and "off" not in app.query_params

@@ -53,12 +53,12 @@ def test_the_table_has_the_numbers_of_the_curves(shipped):
 
 def test_every_word_and_every_facet_narrows_the_table(shipped):
     rows = rows_of(shipped)
-    assert run_table.chosen(rows, "", {}).equals(rows)
-    narrowed = run_table.chosen(rows, "CAPREV nope", {"seed": [], "side": ["with auxiliary"]})
+    assert run_table.filtered(rows, "", {}).equals(rows)
+    narrowed = run_table.filtered(rows, "CAPREV nope", {"seed": [], "side": ["with auxiliary"]})
     assert len(narrowed) == 0, "positions are called none"
-    narrowed = run_table.chosen(rows, "flip case 8 ← 16", {"preset": ["demo"], "side": ["with auxiliary"]})
-    assert len(narrowed) and set(narrowed.preset) == {"demo"} and narrowed.pair.str.contains("Flip case").all()
-    assert run_table.chosen(rows, "[(*", {}).empty, "a search is letters, not a pattern"
+    narrowed = run_table.filtered(rows, "flip case 8 ← 16", {"preset": ["demo"], "side": ["with auxiliary"]})
+    assert len(narrowed) and set(narrowed.preset) == {"demo"} and narrowed.tasks.str.contains("Flip case").all()
+    assert run_table.filtered(rows, "[(*", {}).empty, "a search is letters, not a pattern"
 
 
 def test_marks_decide_where_a_run_is_shown(own_shipped):
@@ -69,11 +69,11 @@ def test_marks_decide_where_a_run_is_shown(own_shipped):
     tags.change_tags(engine, [3], add=["deleted"])
     tags.set_note(engine, [1], "look at *this*")
     rows = rows_of(own_shipped)
-    where = {show: set(run_table.chosen(rows, "", {}, show=show).run_id) for show in ("starred", "archived", "deleted")}
+    where = {show: set(run_table.filtered(rows, "", {}, show=show).run_id) for show in ("starred", "archived", "deleted")}
     assert where == {"starred": {1, 2}, "archived": {2}, "deleted": {3}}
-    assert {1, 2, 3} & set(run_table.chosen(rows, "", {}).run_id) == {1}
+    assert {1, 2, 3} & set(run_table.filtered(rows, "", {}).run_id) == {1}
     assert rows.set_index("run_id").tags[1] == "for, talk".replace(",", " ").replace("  ", " ")
-    assert set(run_table.chosen(rows, "this*", {}).run_id) == {1}
+    assert set(run_table.filtered(rows, "this*", {}).run_id) == {1}
 
 
 def test_a_deleted_run_is_out_of_comparisons_until_it_is_brought_back(tmp_path):
@@ -97,7 +97,7 @@ def test_the_page_shows_all_runs_and_one_of_them(shipped, monkeypatch):
     app.text_input(key="search").set_value("control").run()
     assert not app.exception and f"of {total} runs." in words(app) and f"{total} of {total}" not in words(app)
     app = opened(shipped, monkeypatch, run="1")
-    title = "Run 1 · Flip case and reverse, helped by each alone (8 ← 16), with auxiliary, seed 0"
+    title = "Run 1 · Flip case and reverse, helped by each alone (8 ← 16), co-trained, seed 0"
     assert not app.exception and title in words(app).replace("\\", "")
     assert "lgt train --group caprev --preset demo --seed 0" in words(app)
     app.button(key="back").click().run()
@@ -111,7 +111,7 @@ def test_a_run_has_its_star_its_note_and_its_other_pages(own_shipped, monkeypatc
     app = opened(own_shipped, monkeypatch, run=str(run_id))
     seed = queries.run(engine, run_id).model_seed
     assert f"[Its heads](heads?pair=caprev.demo&side=together&seed={seed})" in words(app)
-    assert f"[Play with it](playground?run={run_id})" in words(app)
+    assert f"[Open it in the playground](playground?run={run_id})" in words(app)
     app.button(key="star").click().run()
     app.text_input[1].set_value("look here")
     next(button for button in app.button if button.label == "Save").click().run()
@@ -159,13 +159,13 @@ def test_a_fork_opens_launch_with_the_very_pair_of_every_kind_of_run(own_shipped
 
 
 def test_a_fork_names_what_the_form_does_not_have(shipped, monkeypatch):
-    from lgt.ui.pair_form import fork_sentence
+    from lgt.ui.group_form import fork_sentence
 
     config = group_config("caprev", "demo", seed=3)
-    assert fork_sentence(config, None).endswith(": the same pair, lengths and seed.")
+    assert fork_sentence(config, None).endswith(": the same tasks, lengths and seed.")
     changed = replace(config, training=replace(config.training, steps=77))
-    assert "not its 1 changed setting (`training.steps=77`); the command above has them" in fork_sentence(changed, None)
-    assert "which the form does not have" in fork_sentence(replace(config, data_seed=5), None)
+    assert "not its 1 changed value (`training.steps=77`); the command above sets them" in fork_sentence(changed, None)
+    assert "the form cannot set them" in fork_sentence(replace(config, data_seed=5), None)
     alone = replace(custom_config(config.tasks, "demo", "strings"), tasks=config.tasks[:1], arm="alone-same-steps")
     assert fork_sentence(alone, None) is None, "it does not tell what it stood beside"
     assert "main=capitalize_reverse&aux=capitalize," not in fork_sentence(alone, config), "the paper's pair"
@@ -225,7 +225,7 @@ def test_a_command_makes_exactly_its_run():
                group_config("add-carry", "demo", arm="alone-same-steps", position="nope"), free,
                replace(free, training=replace(free.training, steps=77))]  # fmt: skip
     for config in configs:
-        parts = commands.command(config).split(" train ")[1].split()
+        parts = commands.train_command(config).split(" train ")[1].split()
         flags = {"--main-only": False, "--same-examples": False}
         values: dict[str, list[str]] = {}
         while parts:
@@ -240,8 +240,8 @@ def test_a_command_makes_exactly_its_run():
             flags["--main-only"], flags["--same-examples"], values.get("--set", []),
         )  # fmt: skip
         assert made.hash() == config.hash()
-    assert commands.command(replace(configs[0], data_seed=5)) is None, "no option says that"
-    assert commands.command(replace(free, tasks=free.tasks[:1], arm="alone-same-steps")) is None
+    assert commands.train_command(replace(configs[0], data_seed=5)) is None, "no option says that"
+    assert commands.train_command(replace(free, tasks=free.tasks[:1], arm="alone-same-steps")) is None
 
 
 def test_differences_name_the_settings_that_differ_and_no_others():
@@ -256,6 +256,6 @@ def test_differences_name_the_settings_that_differ_and_no_others():
         "tasks.capitalize_reverse": "main, trained to 8", "tasks.capitalize": "auxiliary, trained to 16",
     }  # fmt: skip
     assert found["run 9"].tolist() == ["main, trained to 4", "–"], "one task a row, and those that are not there"
-    settings = run_table.settings_frame(replace(one, training=replace(one.training, steps=9))).set_index("setting")
+    settings = run_table.config_frame(replace(one, training=replace(one.training, steps=9))).set_index("setting")
     assert settings.changed[settings.changed != ""].index.tolist() == ["training.steps"]
     assert settings.preset["training.steps"] == "1000" and settings.value["training.steps"] == "9"

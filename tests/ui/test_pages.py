@@ -35,7 +35,7 @@ def words(app: AppTest) -> str:
 def test_an_empty_store_says_how_to_fill_it(page, tmp_path, monkeypatch):
     app = opened(page, tmp_path / "empty.db", monkeypatch)
     assert not app.exception and not app.error and not (tmp_path / "empty.db").exists()
-    assert "No finished runs of a task pair yet" in words(app) and "lgt train --group caprev" in words(app)
+    assert "No finished runs of a task group yet" in words(app) and "lgt train --group caprev" in words(app)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -45,7 +45,7 @@ def test_a_failed_run_alone_is_no_result(page, tmp_path, monkeypatch):
     run_id = writes.create_run(engine, group_config("caprev", "demo"))
     leases.finish_run(engine, run_id, leases.start_run(engine, run_id, "test", "cpu"), "failed", "out of memory")
     app = opened(page, store, monkeypatch)
-    assert not app.exception and "No finished runs of a task pair yet" in words(app)
+    assert not app.exception and "No finished runs of a task group yet" in words(app)
 
 
 @pytest.mark.parametrize("page", [*PAGES, "pages/launch.py"])
@@ -63,15 +63,15 @@ def test_a_store_of_others_is_one_message(page, change, says, tmp_path, monkeypa
 def test_launch_on_an_empty_store_makes_nothing_by_being_looked_at(tmp_path, monkeypatch):
     app = opened("pages/launch.py", tmp_path / "empty.db", monkeypatch)
     assert not app.exception and not app.error and not (tmp_path / "empty.db").exists()
-    assert "nothing like them has finished here yet" in words(app) and "LGT_MAX_WORKERS" in words(app)
+    assert "no similar run has finished here yet" in words(app) and "LGT_MAX_WORKERS" in words(app)
 
 
 def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped, monkeypatch):
     app = opened("pages/launch.py", shipped, monkeypatch)
     free = app.text_input(key="seeds").value
-    assert not app.button(key="start").disabled and "asked for before" not in words(app)
+    assert not app.button(key="start").disabled and "in this store already" not in words(app)
     app.text_input(key="seeds").set_value("0").run()
-    assert "2 of 2 have been asked for before: [run 1](runs?run=1), [run 2](runs?run=2)." in words(app)
+    assert "2 of 2 are in this store already: [run 1](runs?run=1), [run 2](runs?run=2)." in words(app)
     assert app.button(key="start").disabled and app.query_params["seeds"] in ("0", ["0"])
     app.button(key="reseed").click().run()
     assert app.text_input(key="seeds").value == free and "seeds" not in app.query_params
@@ -79,7 +79,7 @@ def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped,
     assert app.text_input(key="seeds").value != free, "another pair has other seeds left"
     assert not app.button(key="start").disabled
     app.text_input(key="seeds").set_value("0,77").run()
-    assert "2 of 4 have been asked for before" in words(app) and re.search(
+    assert "2 of 4 are in this store already" in words(app) and re.search(
         r"2 runs, about \d+ s on \d worker", words(app)
     )
     assert not app.button(key="start").disabled
@@ -113,7 +113,7 @@ def test_after_start_the_seed_stays_so_that_a_second_click_does_not_take_the_nex
     app.button(key="start").click().run()
     assert app.button(key="start").disabled
     assert len(queries.runs(open_store(str(own_shipped)))) == before + 2
-    assert app.text_input(key="seeds").value == seed and "2 of 2 have been asked for before" in words(app)
+    assert app.text_input(key="seeds").value == seed and "2 of 2 are in this store already" in words(app)
 
 
 def test_launch_queues_a_pair_of_ones_own_at_chosen_lengths(shipped, monkeypatch):
@@ -232,7 +232,7 @@ def test_the_other_baseline_and_threshold_can_be_chosen(shipped, monkeypatch):
 
 def test_explore_shows_chosen_series_single_seeds_and_earlier_steps(shipped, monkeypatch):
     app = opened("pages/explore.py", shipped, monkeypatch, series="caprev.demo.co-trained,caprev.demo.alone-same-steps")
-    assert not app.exception and "Flip case and reverse + Flip case + Reverse · demo · with auxiliary" in words(app)
+    assert not app.exception and "Flip case and reverse + Flip case + Reverse · demo · co-trained" in words(app)
     app.toggle(key="seeds").set_value(True).run()
     assert not app.exception
     slider = app.select_slider(key="at")

@@ -83,7 +83,21 @@ def charts(judgement: Judgement) -> None:
             draw(chart, key=f"chart-{name}-{place + 1}")
 
 
+def claim(judgements: list[Judgement], number: int) -> None:
+    """The figures of one claim, the replaced ones last."""
+    verdicts = (f"{badge(outcome)} {count}" for outcome, count in verdict_counts(judgements, number).items())
+    st.markdown("So far: " + " · ".join(verdicts))
+    for judgement in counting(judgements):
+        entry(judgement)
+    earlier = [one for one in judgements if one.experiment.replaced_by]
+    if earlier:
+        st.caption(EARLIER)
+    for judgement in earlier:
+        entry(judgement)
+
+
 def main() -> None:
+    """The whole page below its heading."""
     judgements = data.read_judgements()
     if not any(one.seeds for one in judgements):
         frame.empty_store()
@@ -97,15 +111,7 @@ def main() -> None:
         draw(chart, key=f"verdicts-{place}", name=f"All verdicts {place + 1}")
     for number, statement in CLAIMS.items():
         st.subheader(f"{number}. {statement}", anchor=False)
-        verdicts = (f"{badge(outcome)} {count}" for outcome, count in verdict_counts(judgements, number).items())
-        st.markdown("So far: " + " · ".join(verdicts))
-        for judgement in (one for one in current if one.experiment.claim == number):
-            entry(judgement)
-        earlier = [one for one in judgements if one.experiment.claim == number and one.experiment.replaced_by]
-        if earlier:
-            st.caption(EARLIER)
-        for judgement in earlier:
-            entry(judgement)
+        claim([one for one in judgements if one.experiment.claim == number], number)
     st.caption(
         "Not tried here: pretrained language models (figures 9 and 15), the size of model and data, mixing many tasks."
     )

@@ -1,4 +1,4 @@
-"""Explore: several series side by side, at any evaluated step."""
+"""Explore: several series side by side, at any checkpoint."""
 
 from __future__ import annotations
 
@@ -9,19 +9,23 @@ import streamlit as st
 
 from lgt.charts.accuracy import BandChoice
 from lgt.core.config import Arm
+from lgt.core.glossary import definition
 from lgt.metrics.by_seed import transfer_by_seed
+from lgt.recipes.commands import OWN_STORE
+from lgt.recipes.labels import series_title
 from lgt.store.comparisons import Comparison
 from lgt.tasks import TASKS
-from lgt.ui import address, data, frame, panels
+from lgt.ui import address, data, frame, panels, sharing
+from lgt.ui.method import show_method
 from lgt.ui.run_table import config_differences
 
 LEAD = (
-    "Choose up to six series. Each is all seeds of one task group, preset and side of the comparison; curves share "
-    "the accuracy axis, and the graph under each curve shows one run's heads."
+    "Choose up to six series. A series is all seeds of one arm of one task group and preset, drawn as one curve. All "
+    "curves have the same accuracy axis. The graph under a curve shows the heads of one run."
 )
 MAXIMUM_SERIES = 6
 COLUMNS = 3
-SIDES: tuple[Arm, ...] = ("alone-same-steps", "co-trained")
+FIRST_ARMS: tuple[Arm, ...] = ("alone-same-steps", "co-trained")
 SEEDS = ("model_seed", "data_seed")
 
 Series = tuple[Comparison, Arm]
@@ -30,33 +34,33 @@ Series = tuple[Comparison, Arm]
 def all_series() -> dict[str, Series]:
     """Every series the store has runs for, by the short name used in addresses."""
     return {
-        f"{panels.setting_key(comparison.setting)}.{arm}": (comparison, arm)
+        f"{comparison.setting.key}.{arm}": (comparison, arm)
         for comparison in data.read_comparisons().values()
         for arm, runs in comparison.runs.items()
         if runs
     }
 
 
-def series_title(series: Series) -> str:
+def title_of(series: Series) -> str:
     """A series in words."""
     comparison, arm = series
-    return panels.series_title(comparison.setting, comparison, arm)
+    return series_title(comparison.setting, comparison.config, arm)
 
 
 def choose(series: dict[str, Series]) -> list[str]:
     """Names of the chosen series; they live in the address."""
-    names = {panels.setting_key(comparison.setting): comparison.setting for comparison, _ in series.values()}
+    names = {comparison.setting.key: comparison.setting for comparison, _ in series.values()}
     opened = panels.first_choice(names)
-    both = [f"{opened}.{arm}" for arm in SIDES if f"{opened}.{arm}" in series]
+    both = [f"{opened}.{arm}" for arm in FIRST_ARMS if f"{opened}.{arm}" in series]
     return address.select_several(
         "Series", list(series), default=both, maximum=MAXIMUM_SERIES, key="series",
-        shown=lambda name: series_title(series[name]),
+        shown=lambda name: title_of(series[name]), help=f"{definition('series')} {definition('arm')}",
     )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Look:
-    """Which band is drawn, whether single seeds are, and from which drop a head matters."""
+    """Which band is drawn, whether single seeds are drawn, and above which drop a head matters."""
 
     band: BandChoice
     single_seeds: bool
@@ -68,7 +72,7 @@ def options() -> Look:
     left, middle, right = st.columns([2, 1, 2], vertical_alignment="bottom", gap="large")
     bands: dict[str, BandChoice] = {"min–max": "min-max", "bootstrap": "bootstrap", "none": "none"}
     with left:
-        band = address.segments("Band over seeds", list(bands), default="min–max", key="band")
+        band = address.segments("Band over seeds", list(bands), default="min–max", key="band", help=definition("band"))
     seeds = middle.toggle("Show single seeds", key="seeds", bind="query-params")
     with right:
         threshold = panels.choose_threshold()
@@ -76,7 +80,8 @@ def options() -> Look:
 
 
 def share_of_training(accuracy: pd.DataFrame) -> int:
-    """The chosen point of training in percent of all steps; series of different length move together."""
+    """The chosen point of training in percent of all steps, so that runs with different numbers of steps move
+    together."""
     shares = sorted(
         {round(100 * s / m) for s, m in accuracy[["step", "last"]].drop_duplicates().itertuples(index=False)}
     )
@@ -90,14 +95,14 @@ def share_of_training(accuracy: pd.DataFrame) -> int:
 
 
 def at_share(accuracy: pd.DataFrame, share: int) -> pd.DataFrame:
-    """Rows of each run's evaluated step nearest to ``share`` percent of its training, of two the earlier one."""
+    """Each run's rows at the checkpoint nearest to ``share`` percent of its training; of two the earlier one."""
     distance = (100 * accuracy["step"] / accuracy["last"] - share).abs()
     nearest = accuracy[distance == distance.groupby(accuracy.run_id).transform("min")]
     return nearest[nearest.step == nearest.groupby("run_id").step.transform("min")]
 
 
 def longest_by_family(accuracy: pd.DataFrame) -> dict[str, int]:
-    """The longest measured length by family of tasks: where the axes of all its curves end."""
+    """The longest measured length by family of tasks: the end of the length axis of all its curves."""
     families = accuracy.task.map(family)
     return {str(name): int(length) for name, length in accuracy.length.groupby(families).max().items()}
 
@@ -113,34 +118,34 @@ def panel(series: Series, accuracy: pd.DataFrame, share: int, look: Look, key: s
     rows = at_share(accuracy[accuracy.run_id.isin(comparison.ids(arm))], share)
     summary = transfer_by_seed(rows)
     steps = " and ".join(f"{step:,}" for step in sorted(rows.step.unique()))
-    st.markdown(f"**{series_title(series)}**")
+    st.markdown(f"**{title_of(series)}**")
     st.caption(f"transfer accuracy {summary.text() if summary else 'undefined'} · after {steps} steps")
     panels.curve(
         rows, key=f"curve-{key}", band=look.band, single_seeds=look.single_seeds, longest=longest,
-        name=f"Curve {series_title(series)}",
+        name=f"Curve {title_of(series)}",
     )  # fmt: skip
     seeds = sorted(comparison.runs[arm])
     final = transfer_by_seed(data.read_accuracy(comparison.ids(arm)))
-    usual = seeds.index(final.middle_seed()) if final else 0
-    seed = st.selectbox("Heads of seed", seeds, index=usual, key=f"seed-{key}", width=160)
-    panels.sharing(
+    median = seeds.index(final.middle_seed()) if final else 0
+    seed = st.selectbox("Heads of seed", seeds, index=median, key=f"seed-{key}", width=160)
+    sharing.show_sharing(
         comparison, arm, seed, key=f"graph-{key}", threshold=look.threshold, table=True,
-        accuracy=rows if share < 100 else None, name=f"Heads {series_title(series)}",
+        accuracy=rows if share < 100 else None, name=f"Heads {title_of(series)}",
     )  # fmt: skip
 
 
 def show_differences(series: dict[str, Series]) -> None:
-    """In which settings the series differ; nothing else of their configs."""
+    """The values in which the configurations of the series differ, and nothing else."""
     if len(series) < 2:
         return
     with st.expander("What differs between these series"):
         configs = {
-            series_title((comparison, arm)): data.read_run(min(comparison.ids(arm))).config
+            title_of((comparison, arm)): data.read_run(min(comparison.ids(arm))).config
             for comparison, arm in series.values()
         }
         table = config_differences(configs)
         st.dataframe(table[~table.setting.isin(SEEDS)], key="differences", hide_index=True, width="stretch")
-        st.caption("Every other setting is the same. Runs of one series differ only in their seeds.")
+        st.caption("Everything else is the same. Runs of one series differ only in their seeds.")
 
 
 def main() -> None:
@@ -167,13 +172,18 @@ def main() -> None:
     with st.expander("Training of these series"):
         for name in names:
             comparison, arm = series[name]
-            st.markdown(f"**{series_title(series[name])}**")
+            st.markdown(f"**{title_of(series[name])}**")
             panels.training(accuracy[accuracy.run_id.isin(comparison.ids(arm))], comparison.ids(arm), key=name)
-    panels.method()
-    runs, shown = data.read_runs(), [series[name] for name in names]
-    commands = (panels.train_command(one, arm, min(one.runs[arm])) for one, arm in shown)
-    repeat = ", ".join(f"`{command}`" for command in commands)
-    frame.provenance(runs[runs.id.isin(ids)], f"One run of each series is repeated by {repeat}.")
+    show_method()
+    runs = data.read_runs()
+    panels.show_provenance(runs[runs.id.isin(ids)], repeat_sentence([series[name] for name in names]))
+
+
+def repeat_sentence(shown: list[Series]) -> str:
+    """Commands that repeat one run of each series; empty where no command does."""
+    commands = [panels.arm_command(comparison, arm, min(comparison.runs[arm])) for comparison, arm in shown]
+    repeat = ", ".join(f"`{command} {OWN_STORE}`" for command in commands if command)
+    return f"These commands repeat one run of each series: {repeat}." if repeat else ""
 
 
 def render() -> None:

@@ -1,4 +1,4 @@
-"""Launch: choose a pair, queue its runs, watch their curves grow."""
+"""Launch: choose a task group, queue its runs, watch their curves grow."""
 
 from __future__ import annotations
 
@@ -10,86 +10,84 @@ from dataclasses import fields
 import streamlit as st
 
 from lgt.core.checks import ConfigError
-from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm, RunConfig
+from lgt.core.glossary import definition
 from lgt.experiments.seeds import parse_seeds
 from lgt.metrics.durations import expected_seconds
-from lgt.recipes import labels
-from lgt.recipes.labels import ARM_TITLES
+from lgt.recipes.labels import ARM_TITLES, row_title
 from lgt.recipes.limits import Limits, limits, read_only, variable
 from lgt.recipes.presets import PRESETS, baseline
 from lgt.store.errors import StoreError
 from lgt.store.live import LiveRun
-from lgt.ui import actions, address, data, frame, pair_form, panels
+from lgt.ui import actions, address, data, frame, group_form, panels
+from lgt.ui.numbers import counted
 
-LEAD = (
-    "Train a pair here and watch its curve grow. Runs are executed by worker processes of their own: close this page "
-    "whenever you like."
-)
+LEAD = "Train a task group here and watch its curve grow. Runs continue in the background; you can close this page."
 REFRESH_SECONDS = 2.0
-CHARTS = 2
-LATELY_SECONDS = 900  # so long the curve of a finished run stays beside those of running ones
-ENDED = 8
+CURVES = 2
+"""How many curves are shown."""
+RECENT_SECONDS = 900
+"""For this time the curve of a finished run stays on the page."""
+MOST_ENDED = 8
 PROPOSED = "proposed-seeds"
-"""Where the session keeps what the form proposed last: for which runs, and the seeds."""
+"""Where the session keeps the last proposal of the form: for which runs, and which seeds."""
 
 
 def choose() -> list[RunConfig]:
-    """The runs that the viewer asks for. ConfigError: a pair that cannot be trained, or seeds that are none."""
+    """The runs that the viewer asks for. Raises ConfigError for tasks that cannot be trained, or wrong seeds."""
     left, middle, right = st.columns([5, 3, 3], gap="medium")
     with left:
-        group = pair_form.choose_group(panels.FAVOURITES[-1])
+        group = group_form.choose_group(panels.FAVOURITES[-1])
     preset = middle.selectbox("Preset", list(PRESETS), key="preset", bind="query-params", help=preset_help())
     with right:
-        positions = POSITIONS.by_title()
-        position = positions[address.segments("Positional encoding", list(positions), default="rotary", key="position")]
+        position = group_form.choose_position()
     with left:
-        specs = pair_form.choose_specs(group, preset)
-    with left:
-        sides = choose_sides()
+        specs = group_form.choose_specs(group, preset)
+        arms = choose_arms()
     if len(specs) < 2:
-        raise ConfigError("Trained beside", "nothing", "at least one task beside the main task")
+        raise ConfigError("Auxiliary tasks", "nothing", "at least one auxiliary task")
 
     def of_seed(seed: int) -> list[RunConfig]:
-        together = pair_form.config_of(group, specs, preset, position, seed)
-        return [baseline(together, arm) for arm in sides]
+        together = group_form.config_of(group, specs, preset, position, seed)
+        return [baseline(together, arm) for arm in arms]
 
     with middle:
         seeds = choose_seeds(of_seed)
     return [config for seed in seeds for config in of_seed(seed)]
 
 
-def choose_sides() -> list[Arm]:
-    """Which sides of the comparison to train, ``?sides=`` in the address."""
+def choose_arms() -> list[Arm]:
+    """Which arms of the comparison to train, ``?sides=`` in the address."""
     asked = st.query_params.get("sides", "").split(",")
     known: list[Arm] = [arm for arm in ARM_TITLES if arm in asked]
-    st.session_state.setdefault("sides", known or list(pair_form.USUAL_SIDES))
-    sides = st.pills(
-        "Sides", list(ARM_TITLES), selection_mode="multi", key="sides", format_func=lambda arm: ARM_TITLES[arm]
-    )
-    usual = sides == list(pair_form.USUAL_SIDES) or not sides
-    address.remember("sides", "" if usual else ",".join(sides))
-    return sides
+    st.session_state.setdefault("sides", known or list(group_form.USUAL_ARMS))
+    arms = st.pills(
+        "Arms", list(ARM_TITLES), selection_mode="multi", key="sides", format_func=lambda arm: ARM_TITLES[arm],
+        help=f"{definition('arm')} {definition('baseline')}",
+    )  # fmt: skip
+    usual = arms == list(group_form.USUAL_ARMS) or not arms
+    address.remember("sides", "" if usual else ",".join(arms))
+    return arms
 
 
 def choose_seeds(of_seed: Callable[[int], list[RunConfig]]) -> list[int]:
-    """Model seeds, ``?seeds=`` in the address; untouched, the first one whose runs the store does not have yet.
+    """Model seeds, ``?seeds=`` in the address; by default the first one whose runs the store does not have yet.
 
-    What was proposed stays while the form does: a click starts the seed that its viewer sees, and a second click, or
-    somebody else's, finds the first one's runs.
+    The proposed seed stays until the form changes. A click therefore starts the seed that the viewer sees, and a second
+    click, also one of another viewer, finds the runs of the first click.
     """
-    usual, form = str(actions.unused_seed(of_seed)), form_of(of_seed)
+    usual, form = str(actions.unused_seed(of_seed)), form_key(of_seed)
     seeds, (last_form, last) = st.session_state.get("seeds"), st.session_state.get(PROPOSED, ("", None))
     if seeds is None or (seeds == last and form != last_form):
         st.session_state["seeds"] = st.query_params.get("seeds", usual)
         st.session_state[PROPOSED] = form, usual
-    seeds = st.text_input("Seeds", key="seeds", max_chars=50, help="Such as 0-4 or 0,2,5.")
+    seeds = st.text_input("Seeds", key="seeds", max_chars=50, help=f"Such as 0-4 or 0,2,5. {definition('seed')}")
     address.remember("seeds", "" if seeds == usual else seeds)
     return parse_seeds(seeds)
 
 
-def form_of(of_seed: Callable[[int], list[RunConfig]]) -> str:
-    """What tells the form's choices, seeds aside, from others; empty for a pair that cannot be trained."""
+def form_key(of_seed: Callable[[int], list[RunConfig]]) -> str:
+    """The hashes of the form's choices, seeds aside; empty for tasks that cannot be trained."""
     try:
         return " ".join(config.hash() for config in of_seed(0))
     except ConfigError:
@@ -97,8 +95,9 @@ def form_of(of_seed: Callable[[int], list[RunConfig]]) -> str:
 
 
 def preset_help() -> str:
-    """What the presets are, one line each."""
-    return "\n".join(f"- **{preset.name}**: {preset.summary}" for preset in PRESETS.values())
+    """What a preset is, and the presets, one line each."""
+    lines = (f"- **{preset.name}**: {preset.summary}" for preset in PRESETS.values())
+    return "\n".join([definition("preset"), "", *lines])
 
 
 def duration(seconds: float) -> str:
@@ -108,41 +107,36 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def counted(number: int, noun: str) -> str:
-    """Such as ``1 run`` or ``2 runs``."""
-    return f"{number} {noun}" + "s" * (number != 1)
-
-
 def estimate(configs: list[RunConfig]) -> str:
-    """What the runs will cost, from what finished runs of this store took."""
+    """How long the runs will take, estimated from finished runs of this store."""
     runs = data.read_runs()
     each = [expected_seconds(runs, config) for config in configs]
     known = [seconds for seconds in each if seconds is not None]
     if not known:
-        return f"{counted(len(configs), 'run')}; nothing like them has finished here yet, so there is no estimate"
+        return f"{counted(len(configs), 'run')}; no similar run has finished here yet, so there is no estimate"
     total = sum(known) / len(known) * len(configs)
     at_once = min(len(configs), limits().workers)
     longest = max(total / at_once, max(known))
     runs_text, workers_text = counted(len(configs), "run"), counted(at_once, "worker")
-    return f"{runs_text}, about {duration(longest)} on {workers_text} (from finished runs here)"
+    return f"{runs_text}, about {duration(longest)} on {workers_text} (estimated from finished runs here)"
 
 
-def start(configs: list[RunConfig]) -> None:
-    """The button. Runs that the store has already are not made again; a double click finds the first click's runs."""
+def show_start(configs: list[RunConfig]) -> None:
+    """The button Start. Runs that the store has are not made again; a second click finds the runs of the first one."""
     known = actions.known_runs(configs) if data.exists() else [None] * len(configs)
     missing = [config for config, run_id in zip(configs, known, strict=True) if run_id is None]
     here = [run_id for run_id in known if run_id is not None]
     if here:
         links = ", ".join(f"[run {run_id}](runs?run={run_id})" for run_id in here)
-        st.caption(f"{len(here)} of {len(configs)} have been asked for before: {links}. Another seed makes a new run.")
+        st.caption(f"{len(here)} of {len(configs)} are in this store already: {links}. Another seed makes a new run.")
     if missing:
         st.caption(estimate(missing) + ".")
     token = st.session_state.setdefault("token", uuid.uuid4().hex)
     with st.container(horizontal=True):
-        wanted = st.button("Start", type="primary", disabled=not missing or read_only(), key="start")
+        clicked = st.button("Start", type="primary", disabled=not missing or read_only(), key="start")
         if not missing:
             st.button("Take another seed", key="reseed", on_click=take_another_seed)
-    if wanted and missing:
+    if clicked and missing:
         actions.submit(missing, token)
         st.session_state.token = uuid.uuid4().hex
         st.rerun()
@@ -155,57 +149,59 @@ def take_another_seed() -> None:
 
 
 def board() -> None:
-    """The runs; a fragment that is drawn anew every other second while there is something to see."""
+    """The runs; a fragment that is drawn again every two seconds while a run waits or runs."""
     with frame.error_boundary("Launch"):
         draw_runs()
 
 
 def draw_runs() -> None:
-    """What waits, runs and has ended lately, as it stands now."""
+    """The waiting and running runs at this moment, and those that ended last."""
     live = data.read_live_runs()
-    refusal = st.session_state.pop("refusal", None)
-    if refusal:
-        st.error(refusal)
+    actions.show_refusal()
     if bool(live) != st.session_state["watching"]:
-        st.rerun()  # the first one has come or the last one ended: the page starts its timer, or stops it
+        st.rerun()  # the first run came or the last one ended: the page starts or stops its timer
     running = [run for run in live if run.state == "running"]
     names = titles([run.id for run in live])
     waiting = [run for run in live if run.state == "queued"]
     if live:
-        workers_line(len(running), len(waiting), any(run.stale for run in running))
+        show_workers(len(running), len(waiting), any(run.stale for run in running))
     for run in running[: limits().workers + 8]:
-        card(run, names)
+        show_running(run, names)
     for run in waiting[:5]:
         row, button = st.columns([6, 1], vertical_alignment="center")
         row.caption(f"run {run.id} · {names.get(run.id, run.label)} · waiting")
         cancel_button(run.id, button)
     if len(waiting) > 5:
         st.caption(f"and {len(waiting) - 5} more waiting")
-    charts(running)
-    ended()
+    show_curves(running)
+    show_ended()
 
 
 def titles(ids: list[int]) -> dict[int, str]:
-    """Runs in words, by id; of a store of ten thousand only those that are asked for."""
+    """Runs in words, by id; only those that are asked for, because a store can have ten thousand."""
     runs = data.read_runs()
     shown = runs[runs.id.isin(ids)] if ids else runs[:0]
-    return {int(row.id): frame.plain(labels.run_title(row)) for _, row in shown.iterrows()}
+    return {int(row.id): frame.escaped(row_title(row)) for _, row in shown.iterrows()}
 
 
-def workers_line(running: int, waiting: int, late: bool) -> None:
-    """How many workers there are, and a way to get some when nobody takes the waiting runs."""
+def show_workers(running: int, waiting: int, late: bool) -> None:
+    """How many workers there are, and a button that starts some when no worker takes the waiting runs."""
     busy = actions.workers()
-    st.caption(f"{running} running, {waiting} waiting; {busy} of at most {limits().workers} workers of this dashboard.")
+    st.caption(
+        f"{running} running, {waiting} waiting; this dashboard has {busy} of at most {limits().workers} workers."
+    )
     if (waiting or late) and not busy and not read_only():
-        st.button("Start workers", key="workers", on_click=attempt, args=(actions.start_workers, waiting + late))
+        st.button(
+            "Start workers", key="workers", on_click=actions.try_action, args=(actions.start_workers, waiting + late)
+        )
 
 
-def card(run: LiveRun, names: dict[int, str]) -> None:
-    """One running run: how far, how fast, how long still."""
+def show_running(run: LiveRun, names: dict[int, str]) -> None:
+    """One running run: its step, its speed, the time that is left."""
     with st.container(border=True):
         name, button = st.columns([6, 1], vertical_alignment="center")
         stale = (
-            ":orange[**stale**: its worker has not been heard of; the next free one takes over within a minute] · "
+            ":orange[**stale**: its worker does not answer; the next free worker takes over within a minute] · "
             if run.stale
             else ""
         )
@@ -226,55 +222,55 @@ def card(run: LiveRun, names: dict[int, str]) -> None:
 def cancel_button(run_id: int, place: st.delta_generator.DeltaGenerator) -> None:
     """Cancel this run."""
     place.button(
-        "Cancel", key=f"cancel-{run_id}", disabled=read_only(), on_click=attempt, args=(actions.cancel, run_id)
+        "Cancel",
+        key=f"cancel-{run_id}",
+        disabled=read_only(),
+        on_click=actions.try_action,
+        args=(actions.cancel, run_id),
     )
 
 
-def attempt(action: Callable[[int], object], argument: int) -> None:
-    """Do what a button asks; what the store says against it is shown on the board."""
-    try:
-        action(argument)
-    except (ConfigError, StoreError) as error:
-        st.session_state["refusal"] = str(error)
-
-
-def charts(running: list[LiveRun]) -> None:
-    """The curves of the newest runs that run or have lately finished, side by side and in order of their ids."""
-    ids = [run.id for run in running[-CHARTS:]]
+def show_curves(running: list[LiveRun]) -> None:
+    """The curves of the newest runs that are running or finished recently, side by side, in order of their ids."""
+    ids = [run.id for run in running[-CURVES:]]
     runs = data.read_runs()
     if not runs.empty:
-        lately = runs[(runs.state == "done") & (runs.finished_at > time.time() - LATELY_SECONDS)]
-        ids += lately.sort_values("finished_at").id.tolist()[::-1][: CHARTS - len(ids)]
+        recent = runs[(runs.state == "done") & (runs.finished_at > time.time() - RECENT_SECONDS)]
+        ids += recent.sort_values("finished_at").id.tolist()[::-1][: CURVES - len(ids)]
     names = titles(ids)
-    for run_id, column in zip(sorted(ids), st.columns(CHARTS, gap="large"), strict=False):
+    for run_id, column in zip(sorted(ids), st.columns(CURVES, gap="large"), strict=False):
         with column:
             accuracy = data.read_accuracy([run_id])
             name = f"**run {run_id}** · {names.get(run_id, '')}"
             if accuracy.empty:
-                st.caption(f"{name}: its first measurement is on its way.")
+                st.caption(f"{name}: nothing has been measured yet.")
                 continue
             st.caption(f"{name}, after {int(accuracy.step.max()):,} steps")
             panels.curve(accuracy, key=f"live-{run_id}")
 
 
-def ended() -> None:
-    """The runs that ended last, with the reason where they did not end well."""
+def show_ended() -> None:
+    """The runs that ended last, with the reason when they failed."""
     runs = data.read_runs()
     runs = runs[runs.state.isin(["done", "failed", "cancelled"])] if not runs.empty else runs
     if runs.empty:
         return
     st.subheader("Ended", anchor=False)
-    last = runs.sort_values("finished_at", ascending=False).head(ENDED)
+    last = runs.sort_values("finished_at", ascending=False).head(MOST_ENDED)
     names = titles(last.id.tolist())
     for _, row in last.iterrows():
         text, button = st.columns([6, 1], vertical_alignment="center")
-        reason = f": {frame.plain(row.error)}" if isinstance(row.error, str) else ""
+        reason = f": {frame.escaped(row.error)}" if isinstance(row.error, str) else ""
         name = f"[run {row.id}](runs?run={row.id}) · {names[int(row.id)]}"
         text.caption(f"{name} · **{row.state}**{reason} · {duration(float(row.seconds))}")
         if row.state in ("failed", "cancelled"):
             number = int(row.id)
             button.button(
-                "Retry", key=f"retry-{number}", disabled=read_only(), on_click=attempt, args=(actions.retry, number)
+                "Retry",
+                key=f"retry-{number}",
+                disabled=read_only(),
+                on_click=actions.try_action,
+                args=(actions.retry, number),
             )
             log = data.read_run(int(row.id)).log_tail
             if log:
@@ -282,34 +278,34 @@ def ended() -> None:
                     st.code(log, language=None, wrap_lines=True)
 
 
-def caps() -> str:
-    """What is allowed here, and by which variables."""
+def limits_text() -> str:
+    """The limits of this dashboard, and the variables that set them."""
     allowed = limits()
     values = ", ".join(
         f"{field.name} {getattr(allowed, field.name):,} (`{variable(field.name)}`)" for field in fields(Limits)
     )
-    return f"At most, in one run and in this store: {values}."
+    return f"Limits here: {values}."
 
 
 def main() -> None:
-    live = data.read_live_runs()  # first: a store that cannot be read is one message, and nothing else
+    live = data.read_live_runs()  # first, so that a store that cannot be read is one message and nothing else
     if read_only():
-        st.info("This dashboard is read-only: everything can be seen, nothing started.", icon=":material/lock:")
+        st.info("This dashboard is read-only: you can see everything, but start nothing.", icon=":material/lock:")
     try:
         configs = choose()
         if configs:
-            start(configs)
+            show_start(configs)
         else:
-            st.caption("Choose at least one side.")
+            st.caption("Choose at least one arm.")
     except ConfigError as error:
         st.error(str(error))
     except StoreError as error:
         st.error(str(error), icon=":material/database_off:")
-    if not live:  # a ready worker would take the waiting runs, and looking at a page must not start them
+    if not live:  # a worker would take the waiting runs, and opening a page must not start them
         actions.keep_worker_ready()
     st.session_state["watching"] = bool(live)
     st.fragment(board, run_every=REFRESH_SECONDS if live else None)()
-    st.caption(caps())
+    st.caption(limits_text())
 
 
 def render() -> None:

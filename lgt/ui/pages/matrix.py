@@ -1,4 +1,4 @@
-"""Matrix: every main task beside every longer task that was tried with it."""
+"""Matrix: the transfer gain of every main task with every auxiliary task that was tried."""
 
 from __future__ import annotations
 
@@ -9,29 +9,32 @@ import streamlit as st
 
 from lgt.charts import transfer_matrix
 from lgt.core.choices import POSITIONS
+from lgt.core.config import Arm, Position
+from lgt.core.glossary import definition
 from lgt.metrics.by_seed import gain_row
+from lgt.recipes.commands import experiment_command
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS
 from lgt.report.figures import resolve
 from lgt.store.comparisons import Comparison
-from lgt.ui import address, data, frame
+from lgt.ui import address, data, frame, group_form
 from lgt.ui.drawing import draw
 
 LEAD = (
-    "Which longer task lifts which shorter one? A cell is a pair; its number is what training together adds to the "
-    "main task at lengths it never saw."
+    "Which longer task helps which main task? A cell is a task group. Its number is the transfer gain: how much "
+    "accuracy training together adds to the main task at lengths that it never saw in training."
 )
 
 
-def rows_of(preset: str, position: str) -> pd.DataFrame:
-    """One row per pair of this preset that has a finished baseline, at the preset's lengths of the main task.
+def rows_of(preset: str, position: Position) -> pd.DataFrame:
+    """One row per task group of this preset that has a finished baseline, at the preset's lengths of the main task.
 
-    In the order of the groups, controls last; a group's own runs stand before free pairs of the same tasks.
+    In the order of the groups, controls last. Where free tasks are those of a group, the runs of the group count.
     """
     rows = []
     for setting, comparison in sorted(data.read_comparisons().items(), key=lambda pair: pair[0].group not in GROUPS):
         same = (setting.preset, setting.position, setting.changes) == (preset, position, ())
-        if same and usual_lengths(comparison, preset):
+        if same and has_preset_lengths(comparison, preset):
             row = gain_row(
                 comparison.config, accuracy(comparison, "co-trained"), accuracy(comparison, "alone-same-steps")
             )
@@ -43,20 +46,20 @@ def rows_of(preset: str, position: str) -> pd.DataFrame:
     return found.astype({"low": float, "high": float}).sort_values("control", kind="stable", ignore_index=True)
 
 
-def usual_lengths(comparison: Comparison, preset: str) -> bool:
-    """Whether a pair is trained at lengths that the preset has for a group with its main task."""
+def has_preset_lengths(comparison: Comparison, preset: str) -> bool:
+    """Whether the training lengths are those that the preset has for a group with this main task."""
     lengths = PRESETS[preset].lengths if preset in PRESETS else {}
     usual = {lengths[key] for key, group in GROUPS.items() if group.main == comparison.config.main.task}
     return (comparison.config.main.training_length, comparison.config.transfer_length) in usual
 
 
-def accuracy(comparison: Comparison, arm: str) -> pd.DataFrame:
+def accuracy(comparison: Comparison, arm: Arm) -> pd.DataFrame:
     """Counts of one arm of a comparison."""
-    return data.read_accuracy(comparison.ids(arm))  # type: ignore[arg-type]
+    return data.read_accuracy(comparison.ids(arm))
 
 
-def missing(preset: str, position: str) -> None:
-    """Links that run the task groups which this matrix does not have."""
+def show_missing(preset: str, position: Position) -> None:
+    """Links to train the task groups that this matrix does not have."""
     there = {
         setting.group
         for setting, comparison in data.read_comparisons().items()
@@ -68,21 +71,20 @@ def missing(preset: str, position: str) -> None:
         return
     choice = f"preset={preset}&position={POSITIONS.title(position)}"
     links = (f"[{group.title}](launch?group={group.key}&{choice})" for group in absent)
-    st.markdown("**Empty cells, run one:** " + " · ".join(links))
+    st.markdown("**Not run yet; train:** " + " · ".join(links))
 
 
-def grid() -> None:
+def show_grid() -> None:
     """The grid of training lengths beside the paper's."""
-    st.subheader("How far apart may the lengths be?", anchor=False)
+    st.subheader("How far apart may the training lengths be?", anchor=False)
     judgement = next(one for one in data.read_judgements() if one.experiment.grid_lengths)
     if not judgement.seeds:
         st.info("No finished seed of the grid yet. Run it with:")
-        st.code(f".venv/bin/python -m lgt experiment {judgement.experiment.name}", language="bash", wrap_lines=True)
+        st.code(experiment_command(judgement.experiment.name), language="bash", wrap_lines=True)
         return
     st.markdown(
-        "The auxiliaries flip the case and reverse a string; the main task does both. Each cell is a pair of training "
-        "lengths. The gap is the mean distance between the main task's curve and the auxiliaries' curves: it is small "
-        "when the main task does as well as they do at every length, or when all of them fail."
+        "The main task flips case and reverses; each auxiliary task does one of the two. A cell is a pair of training "
+        f"lengths. The gap is small when the main task follows its auxiliary tasks. {definition('generalization gap')}"
     )
     by_ratio, *grids = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
     draw(by_ratio, key="grid-ratio")
@@ -102,14 +104,13 @@ def main() -> None:
     usual = max(presets, key=lambda name: pairs[name])
     left, right = st.columns([1, 3])
     with left:
-        preset = address.segments("Preset", presets, default=usual, key="preset")
+        preset = address.segments("Preset", presets, default=usual, key="preset", help=definition("preset"))
     with right:
-        positions = POSITIONS.by_title()
-        position = positions[address.segments("Positional encoding", list(positions), default="rotary", key="position")]
+        position = group_form.choose_position()
     rows = rows_of(preset, position)
     draw(transfer_matrix, rows, frame.theme(), key="matrix")
-    missing(preset, position)
-    grid()
+    show_missing(preset, position)
+    show_grid()
 
 
 def render() -> None:

@@ -1,4 +1,4 @@
-"""A form for the pair that is to be trained: one of the paper's, or any tasks, at lengths of the viewer's choice."""
+"""The form on Launch: a task group of the paper, or tasks of the viewer's choice, with their training lengths."""
 
 from __future__ import annotations
 
@@ -11,82 +11,93 @@ import streamlit as st
 from lgt.core.checks import ConfigError
 from lgt.core.choices import POSITIONS
 from lgt.core.config import MAXIMUM_LENGTH, Arm, Position, RunConfig, TaskSpec, check_transfers
-from lgt.recipes.commands import command
+from lgt.core.glossary import definition
+from lgt.recipes.commands import train_command
 from lgt.recipes.groups import GROUPS
+from lgt.recipes.labels import task_title
 from lgt.recipes.presets import PRESETS, baseline, custom_config, group_config
 from lgt.recipes.settings import changes_from
 from lgt.tasks import TASKS, check_run
 from lgt.ui import address
+from lgt.ui.numbers import counted
 
 USUAL_SIDES: tuple[Arm, ...] = ("co-trained", "alone-same-steps")
+USUAL_ARMS: tuple[Arm, ...] = ("co-trained", "alone-same-steps")
 OWN = "own"
-"""Stands for a pair of the viewer's own in the address."""
-MOST_OTHERS = 3
+"""Means in the address: tasks of the viewer's choice."""
+MOST_AUXILIARIES = 3
+
+
+def choose_position() -> Position:
+    """The positional encoding, ``?position=`` in the address."""
+    names = POSITIONS.by_title()
+    return names[address.segments("Positional encoding", list(names), default=next(iter(names)), key="position")]
 
 
 def choose_group(default: str) -> str:
     """A task group of the paper, or :data:`OWN`."""
     return address.select(
-        "Task pair", [*GROUPS, OWN], default=default, key="group",
-        shown=lambda key: "A pair of your own" if key == OWN else GROUPS[key].title,
+        "Task group", [*GROUPS, OWN], default=default, key="group",
+        shown=lambda key: "Tasks of your own choice" if key == OWN else GROUPS[key].title,
+        help=definition("task group"),
     )  # fmt: skip
 
 
 def choose_specs(group: str, preset: str) -> list[TaskSpec]:
     """The tasks of ``group`` with their training lengths, those of ``preset`` unless the viewer changes them.
 
-    Fewer than two where the viewer has chosen no task beside the main task.
+    Only the main task when the viewer has chosen no auxiliary task.
     """
     if group == OWN:
         main, auxiliaries, role = *own_tasks(), "auxiliary"
     else:
         main, auxiliaries = GROUPS[group].main, list(GROUPS[group].auxiliaries)
         role = "control" if GROUPS[group].control else "auxiliary"
-    usual, place = usual_lengths(group, main, preset), f"{group}-{main}-{preset}"
-    beside = " and ".join(TASKS[task].title for task in auxiliaries)
+    usual, scope = usual_lengths(group, main, preset), f"{group}-{main}-{preset}"
+    titles = " and ".join(task_title(task) for task in auxiliaries)
     with st.container(horizontal=True, vertical_alignment="bottom"):
-        of_main = choose_length(f"{TASKS[main].title}, trained to length", usual[0], "lm", place)
-        of_others = choose_length(f"{beside or 'The auxiliaries'}, to length", usual[1], "la", place)
-    return [TaskSpec(main, "main", of_main)] + [TaskSpec(task, role, of_others) for task in auxiliaries]  # type: ignore[arg-type]
+        of_main = choose_length(f"{task_title(main)}, trained to length", usual[0], "lm", scope)
+        of_auxiliaries = choose_length(f"{titles or 'Auxiliary tasks'}, to length", usual[1], "la", scope)
+    return [TaskSpec(main, "main", of_main)] + [TaskSpec(task, role, of_auxiliaries) for task in auxiliaries]  # type: ignore[arg-type]
 
 
 def own_tasks() -> tuple[str, list[str]]:
-    """A main task and the tasks beside it."""
+    """A main task and its auxiliary tasks, as the viewer chooses them."""
     left, right = st.columns(2)
     with left:
         main = address.select(
-            "Main task", list(TASKS), default="string_copy", key="main", shown=lambda name: TASKS[name].title
+            "Main task", list(TASKS), default="string_copy", key="main", shown=task_title, help=definition("main task")
         )
     rest = [name for name in TASKS if name != main]
     related = [name for name in rest if TASKS[name].family == TASKS[main].family]
     with right:
         auxiliaries = address.select_several(
-            "Trained beside", rest, default=related[:1], maximum=MOST_OTHERS, key="aux",
-            shown=lambda name: TASKS[name].title,
+            "Auxiliary tasks", rest, default=related[:1], maximum=MOST_AUXILIARIES, key="aux", shown=task_title,
+            help=definition("auxiliary task"),
         )  # fmt: skip
     return main, auxiliaries
 
 
 def usual_lengths(group: str, main: str, preset: str) -> tuple[int, int]:
-    """(Lm, La) of ``group`` in ``preset``; for a pair of one's own those of the family's first group."""
+    """(Lm, La) of ``group`` in ``preset``; for own tasks those of the first group of the main task's family."""
     lengths = PRESETS[preset].lengths
     if group in lengths:
         return lengths[group]
-    alike = (key for key, of in GROUPS.items() if key in lengths and TASKS[of.main].family == TASKS[main].family)
-    return lengths[next(alike, next(iter(lengths)))]
+    same_family = (key for key, of in GROUPS.items() if key in lengths and TASKS[of.main].family == TASKS[main].family)
+    return lengths[next(same_family, next(iter(lengths)))]
 
 
-def choose_length(label: str, usual: int, key: str, place: str) -> int:
-    """A training length, ``?key=length`` in the address; the usual one leaves the address clean."""
+def choose_length(label: str, usual: int, key: str, scope: str) -> int:
+    """A training length, ``?key=length`` in the address; the usual length is not written there."""
     asked = st.query_params.get(key, "")
     start = int(asked) if asked.isdecimal() and len(asked) < 4 and 1 <= int(asked) <= MAXIMUM_LENGTH else usual
-    chosen = int(st.number_input(label, 1, MAXIMUM_LENGTH, start, key=f"choice-{key}-{place}"))
+    chosen = int(st.number_input(label, 1, MAXIMUM_LENGTH, start, key=f"choice-{key}-{scope}"))
     address.remember(key, "" if chosen == usual else str(chosen))
     return chosen
 
 
 def config_of(group: str, specs: Sequence[TaskSpec], preset: str, position: Position, seed: int) -> RunConfig:
-    """The co-trained run of ``specs``: the paper group's own where nothing was changed.
+    """The co-trained run of ``specs``; that of the task group when the viewer has changed nothing.
 
     Raises ConfigError for tasks or lengths that cannot be trained together.
     """
@@ -103,12 +114,12 @@ def config_of(group: str, specs: Sequence[TaskSpec], preset: str, position: Posi
 # --- the way back: from a run to the form -----------------------------------------------------------------------
 
 
-def fork_sentence(config: RunConfig, beside: RunConfig | None) -> str | None:
-    """A link to the form with a run's pair, lengths, seed and side, and what it cannot take over; ``None`` without one.
+def fork_sentence(config: RunConfig, co_trained: RunConfig | None) -> str | None:
+    """A link to the form with a run's tasks, lengths, seed and arm, and what the form cannot set; ``None`` without one.
 
-    ``beside``: a co-trained run of its comparison, which a baseline does not tell by itself.
+    ``co_trained``: a co-trained run of its comparison, because a baseline does not know its auxiliary tasks.
     """
-    together = config if config.auxiliaries else beside or group_run(config)
+    together = config if config.auxiliaries else co_trained or group_run(config)
     if together is None:
         return None
     together = replace(together, model_seed=config.model_seed)
@@ -119,41 +130,42 @@ def fork_sentence(config: RunConfig, beside: RunConfig | None) -> str | None:
     text = f"[Start from these settings on the Launch page]({where})"
     changes = changes_from(made, config)
     if not changes:
-        return f"{text}: the same pair, lengths and seed."
-    count = f"{len(changes)} changed setting" + "s" * (len(changes) > 1)
-    text += f": the same pair, lengths and seed, but not its {count} (`{changes[0]}`{' …' * (len(changes) > 1)})"
-    return text + ("; the command above has them." if command(config) else ", which the form does not have.")
+        return f"{text}: the same tasks, lengths and seed."
+    count = counted(len(changes), "changed value")
+    text += f": the same tasks, lengths and seed, but not its {count} (`{changes[0]}`{' …' * (len(changes) > 1)})"
+    command = train_command(config, co_trained)
+    return text + ("; the command above sets them." if command else "; the form cannot set them.")
 
 
 def group_run(config: RunConfig) -> RunConfig | None:
-    """The co-trained run of a baseline's group as its preset has it; ``None`` for a free pair."""
+    """The co-trained run of a baseline's task group as its preset has it; ``None`` for free tasks."""
     if config.group not in GROUPS or config.preset not in PRESETS:
         return None
     return group_config(config.group, config.preset, position=config.model.position)
 
 
 def address_of(together: RunConfig, arm: Arm) -> str | None:
-    """The address of the form with the pair of the co-trained run ``together``, its lengths and seed, and side ``arm``.
+    """The address of the form with the tasks of the co-trained run ``together``, its lengths and seed, and ``arm``.
 
-    ``None`` for a pair that the form cannot make: an unknown preset or task, or auxiliaries of different lengths.
+    ``None`` for tasks that the form cannot set: an unknown preset or task, or auxiliary tasks of different lengths.
     """
     main, auxiliaries = together.main, together.auxiliaries
     lengths = {spec.training_length for spec in auxiliaries}
     known = together.preset in PRESETS and all(spec.task in TASKS for spec in together.tasks)
-    if not known or len(lengths) != 1 or len(auxiliaries) > MOST_OTHERS:
+    if not known or len(lengths) != 1 or len(auxiliaries) > MOST_AUXILIARIES:
         return None
     group = form_group(together)
     tasks = {} if group != OWN else {"main": main.task, "aux": ",".join(spec.task for spec in auxiliaries)}
-    sides = USUAL_SIDES if arm in USUAL_SIDES else (*USUAL_SIDES, arm)
+    arms = USUAL_ARMS if arm in USUAL_ARMS else (*USUAL_ARMS, arm)
     choices = {
         "group": group, **tasks, "lm": main.training_length, "la": lengths.pop(), "preset": together.preset,
-        "position": POSITIONS.title(together.model.position), "seeds": together.model_seed, "sides": ",".join(sides),
+        "position": POSITIONS.title(together.model.position), "seeds": together.model_seed, "sides": ",".join(arms),
     }  # fmt: skip
     return f"launch?{urlencode(choices, safe=',')}"
 
 
 def form_group(together: RunConfig) -> str:
-    """The paper's group that trains the tasks of ``together``, whatever their lengths, else :data:`OWN`."""
+    """The task group that has the tasks of ``together``, at whatever lengths, else :data:`OWN`."""
     tasks = [(spec.task, spec.role) for spec in together.tasks]
     for key, group in GROUPS.items():
         role = "control" if group.control else "auxiliary"
@@ -163,7 +175,7 @@ def form_group(together: RunConfig) -> str:
 
 
 def made_by_form(together: RunConfig, arm: Arm) -> RunConfig | None:
-    """The run that the form makes at :func:`address_of`; ``None`` where it makes none."""
+    """The run that the form makes at :func:`address_of`; ``None`` when it refuses the tasks."""
     specs = list(together.tasks)
     try:
         found = config_of(

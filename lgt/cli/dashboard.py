@@ -1,0 +1,32 @@
+"""The command that starts the dashboard."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lgt.cli.options import Database, whole_number
+
+SCRIPT = Path(__file__).parent.parent / "ui" / "entry" / "app.py"
+
+
+def app(
+    port: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Port to listen on.")] = 8501,
+    address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")] = "127.0.0.1",
+    database: Database = None,
+) -> None:
+    """Start the dashboard in the browser at http://127.0.0.1:8501; Ctrl-C ends it."""
+    if database:
+        os.environ["LGT_DATABASE_URL"] = database
+    os.execv(sys.executable, command(port, address))
+
+
+def command(port: int, address: str) -> list[str]:
+    """The command line that serves the dashboard. Streamlit reads the settings in the folder of the script."""
+    return [
+        sys.executable, "-m", "streamlit", "run", str(SCRIPT), "--server.port", str(port), "--server.address", address,
+    ]  # fmt: skip

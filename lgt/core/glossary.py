@@ -1,0 +1,126 @@
+"""The project's terms, each defined in one sentence. ``docs/GLOSSARY.md`` and the help texts of the pages come from
+here."""
+
+from __future__ import annotations
+
+SECTIONS: dict[str, dict[str, str]] = {
+    "Tasks and lengths": {
+        "task": "A rule that gives one right answer to every prompt, such as adding two numbers.",
+        "prompt": "The tokens that a network reads before it writes its answer.",
+        "length": "The size of a prompt, counted in the unit of its task: digits, characters or nodes.",
+        "main task": "The task whose accuracy above its training length is studied.",
+        "auxiliary task": (
+            "Every other task that the same network is trained on together with the main task, usually to a greater "
+            "length."
+        ),
+        "control task": "An auxiliary task that is unrelated to the main task on purpose.",
+        "task group": "A main task together with its auxiliary tasks.",
+        "training length": (
+            "The greatest length at which a task is trained: Lm for the main task, La for the longest auxiliary task."
+        ),
+        "zone": "One of three ranges of lengths of the main task: trained, transfer region, beyond.",
+        "trained lengths": "The lengths up to a task's own training length.",
+        "transfer region": (
+            "The lengths above Lm and up to La: in training, the network saw them only in the auxiliary tasks."
+        ),
+        "beyond": "The lengths above La, which no task had in training.",
+    },
+    "Runs": {
+        "run": "One training of one network, with its configuration and everything that was measured.",
+        "arm": (
+            "Which of three matched runs a run is: co-trained, alone with the same steps, or alone with the same "
+            "main-task examples."
+        ),
+        "co-trained": "Trained on the main task and its auxiliary tasks together.",
+        "baseline": (
+            "An arm in which the main task is trained alone, either for the same optimizer steps as the co-trained run "
+            "or on the same number of main-task examples."
+        ),
+        "comparison": "The co-trained runs of one setting and their baselines, matched seed by seed.",
+        "seed": "A number that decides a network's initial weights; runs of one curve differ in nothing else.",
+        "preset": "A named scale: the size of the network, the steps of training, and the training lengths.",
+        "setting": (
+            "What all runs of one comparison share: task group, preset, positional encoding and values changed by hand."
+        ),
+        "series": "All seeds of one arm of one setting, drawn as one curve.",
+        "checkpoint": "A step of training at which the network is kept or measured.",
+        "snapshot": "The measurements that are taken at one checkpoint.",
+        "trajectory": "The measurements of one run over its checkpoints, in order.",
+        "experiment": "The runs that answer one figure of the paper, with the rule that judges them.",
+    },
+    "Measures": {
+        "exact match": "The share of test prompts whose whole answer is right.",
+        "transfer accuracy": "The exact match of the main task, averaged over the lengths of the transfer region.",
+        "transfer gain": "The transfer accuracy of the co-trained run minus that of its baseline with the same seed.",
+        "generalization gap": (
+            "The mean distance between the main task's curve and those of its auxiliary tasks, up to the greater "
+            "training length; 0 means equal curves, also where all tasks fail."
+        ),
+        "band": "The shaded area around a curve: the range over seeds or an interval, named in the chart.",
+        "interval": (
+            "A range around a measured value; 95% means that such a range would hold the true value in 95 of 100 "
+            "repetitions."
+        ),
+    },
+    "Attention heads": {
+        "attention head": "A part of the network that moves information from one position to another.",
+        "attention pattern": "How much a head looks at each earlier position, for every position that is read.",
+        "knock-out": (
+            "Switching a head off: its output is replaced by its average over test prompts, position by position, so "
+            "that it no longer reacts to the prompt (mean ablation)."
+        ),
+        "ablation map": "By how much the exact match of a task falls when one head is knocked out, for every head.",
+        "ablation-map difference": (
+            "How far apart the ablation maps of two tasks are: the absolute difference of their drops, averaged over "
+            "heads."
+        ),
+        "attention-matrix difference": (
+            "How differently two tasks use attention: the absolute difference of their attention patterns, summed over "
+            "all pairs of positions and averaged over heads."
+        ),
+        "threshold": "The drop of exact match above which a head counts as one that matters to a task.",
+        "shared head": "A head that matters to the main task and to at least one auxiliary task.",
+    },
+    "Verdicts": {
+        "claim": "A statement of the paper, which one or more of its figures support.",
+        "rule": "What is computed for a figure and how the result decides, written in code and the same for every run.",
+        "verdict": "The result of a rule: reproduced, not reproduced, too few seeds, or premise not met.",
+        "premise": (
+            "What must hold before a figure can say anything: every task is learned at the lengths it was trained on."
+        ),
+    },
+}
+"""Definitions by section and term, in the order of the document."""
+
+TERMS: dict[str, str] = {term: text for section in SECTIONS.values() for term, text in section.items()}
+
+
+def definition(term: str) -> str:
+    """The sentence that defines ``term``. Raises KeyError for an unknown one.
+
+    >>> definition("exact match")
+    'The share of test prompts whose whole answer is right.'
+    """
+    return TERMS[term]
+
+
+def bullet(term: str) -> str:
+    """The term and its definition as an item of a Markdown list.
+
+    >>> bullet("beyond")
+    '- *Beyond*: The lengths above La, which no task had in training.'
+    """
+    return f"- *{term[:1].upper()}{term[1:]}*: {TERMS[term]}"
+
+
+def document() -> str:
+    """The text of ``docs/GLOSSARY.md``; ``python -m lgt.core.glossary`` prints it."""
+    parts = ["# Glossary", "Made from `lgt/core/glossary.py`. The pages' help texts are the same sentences."]
+    for title, terms in SECTIONS.items():
+        parts.append(f"## {title}")
+        parts.append("\n".join(f"- **{term}**: {text}" for term, text in terms.items()))
+    return "\n\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    print(document(), end="")

@@ -1,0 +1,53 @@
+"""``lgt app`` hands over to Streamlit, and serves the dashboard from any folder."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+from lgt.cli import dashboard
+from lgt.cli.main import main
+from tests.servers import ROOT, free_port
+
+
+def test_the_command_becomes_streamlit_with_the_chosen_port_address_and_store(monkeypatch):
+    calls = []
+    monkeypatch.setenv("LGT_DATABASE_URL", "other.db")
+    monkeypatch.setattr("os.execv", lambda program, words: calls.append((program, words)))
+    with pytest.raises(SystemExit) as ended:
+        main(["app", "--port", "8600", "--address", "0.0.0.0", "--database", "mine.db"])
+    ((program, words),) = calls
+    assert ended.value.code == 0 and program == sys.executable and os.environ["LGT_DATABASE_URL"] == "mine.db"
+    assert words[1:4] == ["-m", "streamlit", "run"] and words[4] == str(dashboard.SCRIPT)
+    assert words[5:] == ["--server.port", "8600", "--server.address", "0.0.0.0"]
+
+
+def test_a_port_that_is_no_number_is_one_line(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["app", "--port", "http"])
+    assert ended.value.code == 2 and "whole number" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_it_serves_from_a_folder_that_is_no_checkout(tmp_path):
+    port = free_port()
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "lgt", "app", "--port", str(port)]
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(150):
+                try:
+                    assert urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health").read() == b"ok"
+                    break
+                except OSError:
+                    time.sleep(0.2)
+            else:
+                raise AssertionError("the dashboard does not answer")
+        finally:
+            process.terminate()
+    assert not list(tmp_path.iterdir()), "looking at an empty store must not make one"
