@@ -185,7 +185,7 @@ def wait_for_step(store: Path, seconds: float = 120) -> None:
 def test_submit_cancel_retry_and_worker(capsys, tmp_path):
     store = ["--database", str(tmp_path / "a.db")]
     code, out, _ = lgt(capsys, "submit", "--group", "caprev", "--seeds", "0-2", *QUICK, *store)
-    assert code == 0 and out.splitlines()[2] == "run 3: caprev 8<-16 with auxiliary, seed 2 queued"
+    assert code == 0 and out.splitlines()[2] == "run 3: caprev 8<-16 co-trained, seed 2 queued"
     assert lgt(capsys, "cancel", "2", *store)[1] == "run 2: cancelled\n"
     code, _, error = lgt(capsys, "cancel", "2", *store)
     assert (code, error) == (2, "lgt: run 2 cannot be cancelled: it is cancelled\n")
