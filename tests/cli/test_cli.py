@@ -194,7 +194,7 @@ def test_submit_cancel_retry_and_worker(capsys, tmp_path):
     assert lgt(capsys, "cancel", "9", *store)[2].startswith("lgt: run 9: not in the store")
     assert "2 queued and none running" in lgt(capsys, "doctor", *store)[1]
     code, out, _ = lgt(capsys, "worker", "--once", *store)
-    assert code == 0 and out.splitlines()[-1] == "run 1: caprev 8<-16 with auxiliary, seed 0 done"
+    assert code == 0 and out.splitlines()[-1] == "run 1: caprev 8<-16 co-trained, seed 0 done"
     assert lgt(capsys, "retry", "2", *store)[0] == 0
     code, out, _ = lgt(capsys, "worker", *store)
     assert code == 0 and out.count("done") == 2
