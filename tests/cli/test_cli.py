@@ -185,7 +185,7 @@ def wait_for_step(store: Path, seconds: float = 120) -> None:
 def test_submit_cancel_retry_and_worker(capsys, tmp_path):
     store = ["--database", str(tmp_path / "a.db")]
     code, out, _ = lgt(capsys, "submit", "--group", "caprev", "--seeds", "0-2", *QUICK, *store)
-    assert code == 0 and out.splitlines()[2] == "run 3: caprev 8<-16 with auxiliary, seed 2 queued"
+    assert code == 0 and out.splitlines()[2] == "run 3: caprev 8<-16 co-trained, seed 2 queued"
     assert lgt(capsys, "cancel", "2", *store)[1] == "run 2: cancelled\n"
     code, _, error = lgt(capsys, "cancel", "2", *store)
     assert (code, error) == (2, "lgt: run 2 cannot be cancelled: it is cancelled\n")
@@ -194,7 +194,7 @@ def test_submit_cancel_retry_and_worker(capsys, tmp_path):
     assert lgt(capsys, "cancel", "9", *store)[2].startswith("lgt: run 9: not in the store")
     assert "2 queued and none running" in lgt(capsys, "doctor", *store)[1]
     code, out, _ = lgt(capsys, "worker", "--once", *store)
-    assert code == 0 and out.splitlines()[-1] == "run 1: caprev 8<-16 with auxiliary, seed 0 done"
+    assert code == 0 and out.splitlines()[-1] == "run 1: caprev 8<-16 co-trained, seed 0 done"
     assert lgt(capsys, "retry", "2", *store)[0] == 0
     code, out, _ = lgt(capsys, "worker", *store)
     assert code == 0 and out.count("done") == 2

@@ -95,14 +95,14 @@ def test_large_weights_lie_beside_the_store_and_go_where_the_run_goes(engine, mo
 
 @pytest.mark.parametrize("error", [MemoryError(), None], ids=["out of memory", "bad config"])
 def test_memory_and_config_failures_are_stored_not_raised(engine, monkeypatch, error):
-    config = quick() if error else replace(quick(), tasks=(replace(quick().tasks[0], task="gone"),))
+    config = quick() if error else replace(quick(), transfer_length=100)
     run_id = writes.create_run(engine, config)
     if error:
         monkeypatch.setattr(worker, "train", lambda *a, **k: (_ for _ in ()).throw(error))
     worker.work(engine, report=lambda line: None)
     record = queries.run(engine, run_id)
     assert record.state == "failed"
-    assert ("out of memory" if error else "gone") in record.error
+    assert ("out of memory" if error else "evaluation.maximum_length") in record.error
 
 
 def test_a_cancelled_run_stops_and_writes_no_more(engine, monkeypatch):

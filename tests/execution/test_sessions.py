@@ -1,4 +1,4 @@
-"""How a claimed run ends for every kind of error, how patiently it writes, and which runs are trained together.
+"""How a claimed run ends for every kind of error, how it retries writes, and which runs are trained together.
 
 Nothing is trained here: what trains is replaced.
 """
@@ -23,12 +23,13 @@ from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, 
 from lgt.core.version import code_version
 from lgt.execution import ensemble_worker, run_session, worker, worker_processes
 from lgt.execution.campaign import campaign_status, queue_missing
+from lgt.execution.device import device_name
 from lgt.execution.log_tail import LogTail
 from lgt.execution.run_session import ClaimedRun, StoreRecorder, at_most_every, heartbeats, retry_write
 from lgt.execution.stop_signal import StopSignal
 from lgt.experiments.entries import Experiment
 from lgt.recipes.builders import three_arms
-from lgt.store import leases, queries, writes
+from lgt.store import checkpoints, leases, queries, writes
 from lgt.store.engine import open_store
 from lgt.store.errors import DISK_FULL, LeaseLost, StoreBusy, StoreError
 from lgt.store.schema import RunState
@@ -112,7 +113,7 @@ def test_a_sink_writes_under_its_own_attempt(engine: Engine) -> None:
     assert (row.step, row.task, row.length, row.correct, row.total) == (3, "reverse", 2, 4, 9)
     assert queries.head_scores(engine, [run.run_id]).accuracy_drop.tolist() == [0.5]
     assert queries.attention_differences(engine, [run.run_id]).difference.tolist() == [0.75]
-    assert queries.checkpoint(engine, run.run_id).weights == b"weights"
+    assert checkpoints.read_checkpoint(engine, run.run_id).weights == b"weights"
     assert replace(run, attempt=2).state() == b"state", "kept with this code's version"
     other = StoreRecorder(engine, run.run_id, run.attempt + 1)
     with pytest.raises(LeaseLost):
@@ -164,7 +165,7 @@ def test_a_run_that_was_lost_stays_as_others_left_it(engine: Engine, error: Exce
 
 def test_an_interrupted_run_is_cancelled_by_its_user(engine: Engine) -> None:
     run = session(engine)
-    assert run.interrupted() is RunState.CANCELLED
+    assert run.interrupt() is RunState.CANCELLED
     record = queries.run(engine, run.run_id)
     assert (record.state, record.error, record.log_tail) == (RunState.CANCELLED, "interrupted by the user", None)
 
@@ -183,12 +184,12 @@ def test_a_first_attempt_has_no_state_and_a_later_one_without_it_starts_over(eng
 
 def test_a_beat_says_whether_the_run_is_still_ones_own(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     run = session(engine)
-    assert run.beat() and not run.cancelled()
+    assert run.heartbeat() and not run.cancelled()
     with monkeypatch.context() as patch:
         patch.setattr(leases, "heartbeat", lambda *arguments: (_ for _ in ()).throw(StoreBusy("locked")))
-        assert run.beat(), "a locked store is no loss: perhaps the next beat gets through"
+        assert run.heartbeat(), "a locked store is no loss: perhaps the next beat gets through"
     leases.cancel_run(engine, run.run_id)
-    assert not run.beat() and run.cancelled()
+    assert not run.heartbeat() and run.cancelled()
 
 
 def test_runs_that_are_lost_are_not_beaten_for_and_the_others_are(
@@ -235,11 +236,14 @@ def test_a_lot_is_of_one_experiment_and_differs_in_the_seed_only(engine: Engine)
     states = queries.runs(engine).set_index("id").state
     assert [states[run_id] for run_id in (first, second, third)] == ["running"] * 3
     assert [states[run_id] for run_id in (*others, fourth)] == ["queued"] * 4
-    assert "up to 3 runs together" in str(queries.run(engine, first).device)
     single = ensemble_worker.claim_together(engine, experiment="a", most=1)
     assert [(record.id, attempt) for record, attempt in single] == [(others[2], 1)]
-    assert "together" not in str(queries.run(engine, others[2]).device)
     assert ensemble_worker.claim_together(engine, experiment="c", most=3) == []
+
+
+def test_an_ensemble_is_named_with_its_size_and_never_with_the_fused_step() -> None:
+    assert device_name("cpu", config(), 3).endswith("up to 3 runs together")
+    assert "fused step" not in device_name("cpu", config(), 3) and "together" not in device_name("cpu", config())
 
 
 def test_a_run_that_another_worker_took_is_left_out_of_the_lot(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -261,7 +265,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Seeds of the runs that a worker would have trained; it takes no time."""
     seeds: list[int] = []
     monkeypatch.setattr(worker, "train", lambda config, recorder, **options: seeds.append(config.model_seed))
-    monkeypatch.setattr(worker, "library", lambda: None)
+    monkeypatch.setattr(worker, "prepare_device", lambda device: None)
     return seeds
 
 
@@ -272,7 +276,7 @@ def test_a_worker_goes_on_until_its_queue_is_empty_or_once_or_until_it_is_asked_
         writes.create_run(engine, config(model_seed=seed), experiment="a" if seed else "b")
     said: list[str] = []
     assert worker.work(engine, experiment="a", once=True, report=said.append) == 1 and trained == [1]
-    assert worker.work(engine, leaving=lambda: len(trained) == 2, report=said.append) == 1 and trained == [1, 0]
+    assert worker.work(engine, stop_requested=lambda: len(trained) == 2, report=said.append) == 1 and trained == [1, 0]
     assert worker.work(engine, report=said.append) == 2 and trained == [1, 0, 2, 3]
     assert [line.split()[-1] for line in said] == ["started", "done"] * 4
     assert worker.work(engine, report=said.append) == 0
@@ -298,7 +302,7 @@ def test_a_worker_sweeps_and_returns_expired_runs_to_the_queue(
     engine: Engine, trained: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swept = []
-    monkeypatch.setattr(worker.blobs, "sweep", swept.append)
+    monkeypatch.setattr(worker.blobs, "remove_orphans", swept.append)
     lost = session(engine)
     leases.heartbeat(engine, lost.run_id, lost.attempt, lease_seconds=-1)
     assert worker.work(engine, report=lambda line: None) == 1 and swept == [engine]
@@ -387,6 +391,6 @@ def test_who_leaves_gives_its_run_back_and_who_was_cancelled_does_not(
 
     monkeypatch.setattr(worker, "train", stop)
     run = session(engine)
-    state = worker.execute(engine, run.run_id, run.attempt, config(), leaving=lambda: leaving)
+    state = worker.execute(engine, run.run_id, run.attempt, config(), stop_requested=lambda: leaving)
     assert state is (RunState.QUEUED if leaving else RunState.CANCELLED)
     assert queries.run(engine, run.run_id).state is state

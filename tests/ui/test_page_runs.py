@@ -69,7 +69,8 @@ def test_marks_decide_where_a_run_is_shown(own_shipped):
     tags.change_tags(engine, [3], add=["deleted"])
     tags.set_note(engine, [1], "look at *this*")
     rows = rows_of(own_shipped)
-    where = {show: set(run_table.filtered(rows, "", {}, show=show).run_id) for show in ("starred", "archived", "deleted")}
+    kinds = ("starred", "archived", "deleted")
+    where = {show: set(run_table.filtered(rows, "", {}, show=show).run_id) for show in kinds}
     assert where == {"starred": {1, 2}, "archived": {2}, "deleted": {3}}
     assert {1, 2, 3} & set(run_table.filtered(rows, "", {}).run_id) == {1}
     assert rows.set_index("run_id").tags[1] == "for, talk".replace(",", " ").replace("  ", " ")
