@@ -33,7 +33,8 @@ class Learned(Encoding):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
-        self.hidden, self.rates = nn.Linear(1, 5), nn.Linear(5, config.heads)
+        self.hidden = nn.Linear(1, 5)
+        self.rates = nn.Linear(5, config.heads, bias=False)  # a constant would not change a softmax
         self.factor = nn.Parameter(torch.rand(config.head_width) + 0.5)
 
     def prepare(self, positions: Tensor) -> tuple[Tensor, ...]:

@@ -65,13 +65,6 @@ def comparable(a: Batch, b: Batch) -> bool:
     return bool(torch.equal(layout_a, layout_b) and torch.equal(scored_a, scored_b))
 
 
-def attention_difference(network: Network, a: Batch, b: Batch) -> Tensor | None:
-    """Per head the sum over entries of |P_a - P_b|, [layers, H]; ``None`` when the layouts are not comparable."""
-    if not comparable(a, b):
-        return None
-    return _difference(mean_patterns(network, a), mean_patterns(network, b))
-
-
 def attention_difference_rows(
     network: Network, config: RunConfig, lengths: list[int]
 ) -> list[AttentionDifferenceRow]:  # fmt: skip
@@ -86,10 +79,11 @@ def attention_difference_rows(
     return [
         AttentionDifferenceRow(main, task, length, layer, head, value)
         for task, length in pairs
-        for layer, heads in enumerate(_difference(found[main, length], found[task, length]).tolist())
+        for layer, heads in enumerate(pattern_difference(found[main, length], found[task, length]).tolist())
         for head, value in enumerate(heads)
     ]
 
 
-def _difference(a: Tensor, b: Tensor) -> Tensor:  # [layers, H, T, T] -> [layers, H]
+def pattern_difference(a: Tensor, b: Tensor) -> Tensor:
+    """Per head the sum over entries of |P_a - P_b|, [layers, H], of patterns [layers, H, T, T]."""
     return (a - b).abs().sum(dim=(-2, -1))

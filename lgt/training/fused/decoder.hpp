@@ -1,8 +1,10 @@
-// The decoder of lgt/model.py, forward and backward by hand, over a chunk of whole sequences that fits the cache.
+// The decoder of lgt/model/decoder.py, forward and backward written by hand, for a chunk of whole sequences that fits
+// the cache. It computes rotary positions or none, and applies each layer once.
 //
-// Sequences stand one behind the other without padding. In the last layer only the rows whose next token is scored are
-// computed behind the keys and values: nothing else reads them. Letters: n rows (tokens) of a chunk, W width, H heads,
-// dh = W / H, F feed-forward width, V vocabulary; `rows` are the rows a layer computes behind its attention.
+// Sequences follow each other without padding. The last layer computes keys and values of all rows, and the rest only
+// of the rows whose next token is scored: nothing else reads the other rows. Letters: n rows (tokens) of a chunk, W
+// width, H heads, dh = W / H, F feed-forward width, V vocabulary; `rows`: the number of rows that a layer computes
+// after its keys and values.
 #pragma once
 #include <type_traits>
 #include <utility>
@@ -38,7 +40,7 @@ struct Places {
   }
 };
 
-// Weights turned round once per step, so that every product reads its right factor row by row.
+// Transposed weights, computed once per step, so that every product reads its right factor row by row.
 struct Turned {
   std::vector<float> query, key_value, output, gate_up, down;  // [W, W], [W, 2W], [W, W], [W, 2F], [F, W]
 };
@@ -50,7 +52,7 @@ inline float* sized(Floats& buffer, long size) {
   return buffer.data();
 }
 
-// What the forward pass of one layer leaves for its backward pass.
+// What the backward pass of one layer needs from its forward pass.
 struct Kept {
   Floats x, inverse1, normed, normed_rows;      // [n, W], [n], [n, W], [rows, W]
   Floats q, kv, inverse_q, inverse_k, qr, kr;   // [rows, W], [n, 2W], [rows, H], [n, H], [rows, W], [n, W]
@@ -104,9 +106,9 @@ class Decoder {
     const LayerPlace& w = at.layers[l];
     Turned& t = turned[l];
     transpose(W, W, p + w.query, W, sized(t.query, W * W), W);
-    transpose(2 * W, W, p + w.key, W, sized(t.key_value, 2 * W * W), 2 * W);  // key and value stand together
+    transpose(2 * W, W, p + w.key, W, sized(t.key_value, 2 * W * W), 2 * W);  // value follows key in the parameters
     transpose(W, W, p + w.output, W, sized(t.output, W * W), W);
-    transpose(2 * F, W, p + w.gate, W, sized(t.gate_up, 2 * F * W), 2 * F);  // so do gate and up
+    transpose(2 * F, W, p + w.gate, W, sized(t.gate_up, 2 * F * W), 2 * F);  // up follows gate
     transpose(W, F, p + w.down, F, sized(t.down, F * W), W);
   }
 
@@ -132,7 +134,7 @@ class Decoder {
     }
   }
 
-  // d of the norm's output -> += d of its input (dx), += d of the gain.
+  // From d, the gradient of the norm's output: adds the gradient of its input to dx and that of the gain to dgain.
   void norm_back(long rows, const float* __restrict x, const float* __restrict gain, const float* __restrict inverse,
                  const float* __restrict d, float* __restrict dx, float* __restrict dgain) const {
     for (long r = 0; r < rows; r++, x += W, d += W, dx += W) {
@@ -147,7 +149,8 @@ class Decoder {
     }
   }
 
-  // Call work with the head width as a constant where it is a usual one (0: any), so that loops over it unroll.
+  // Call work with the head width as a compile-time constant where it is a usual one (0: any other), so that loops over
+  // it unroll.
   template <typename Work>
   void with_head_width(Work work) const {
     if (dh == 8) return work(std::integral_constant<long, 8>());
@@ -156,7 +159,7 @@ class Decoder {
     return work(std::integral_constant<long, 0>());
   }
 
-  // Queries or keys of one row: normalise, turn by the position, scale. raw and out [W].
+  // Queries or keys of one row: normalise, rotate by the position, scale. raw and out [W].
   template <long WIDTH>
   void place(const float* __restrict raw, const float* __restrict gain, long position, float scale,
              float* __restrict inverse, float* __restrict out) const {
@@ -181,7 +184,8 @@ class Decoder {
     }
   }
 
-  // The way back of `place`: d of out -> d of raw; adds to the gains' gradient. d and draw [W].
+  // Backward of `place`: from d, the gradient of out, to draw, that of raw; adds to the gradient of the gains. d and
+  // draw [W].
   template <long WIDTH>
   void place_back(const float* __restrict raw, const float* __restrict gain, long position, float scale,
                   const float* __restrict inverse, const float* __restrict d, float* __restrict draw,
@@ -283,7 +287,7 @@ class Decoder {
     for (long i = 0; i < n; i++) sites[i] = i;
   }
 
-  // Where each row of the chunk stands in its sequence, and which rows have a scored successor.
+  // The position of each row of the chunk in its sequence, and the rows whose next token is scored.
   static void survey(const Chunk& chunk, Scratch& b) {
     b.positions.resize(chunk.n), b.all.resize(chunk.n), b.scored.clear();
     for (long i = 0; i < chunk.sequences; i++)
@@ -387,7 +391,7 @@ class Decoder {
     const long n = chunk.n, rows = sites.size();
     feed_forward_back(rows, w, k, g, b);
 
-    float *d = b.d.data(), *dnormed = b.dnormed.data();  // d is now the gradient behind the attention, [rows, W]
+    float *d = b.d.data(), *dnormed = b.dnormed.data();  // d is now the gradient of the attention's output, [rows, W]
     multiply(rows, W, W, d, W, 1, p + w.output, W, sized(b.dheads, rows * W), W);
     multiply(W, W, rows, d, 1, W, k.heads.data(), W, g + w.output, W, true);
     sized(b.dqr, rows * W), sized(b.dq, rows * W);

@@ -1,4 +1,4 @@
-// Matrix products, exp and a parallel loop: all that the fused step needs of linear algebra.
+// Matrix products, exp and a parallel loop, which the fused step is built from.
 //
 // Everything is float32. Vectors are GCC/Clang vector extensions as wide as the processor's registers, so that one
 // source serves AVX-512, AVX2 and NEON. Results do not depend on the number of threads.
@@ -34,7 +34,8 @@ inline long padded(long n) { return (n + LANES - 1) / LANES * LANES; }
 // Rows of C computed at once when a tile is 1..4 vectors wide: as many as the registers hold.
 constexpr long TILE_ROWS[5] = {0, LANES == 8 ? 8 : 14, LANES == 8 ? 5 : 12, LANES == 8 ? 3 : 8, LANES == 8 ? 2 : 6};
 
-// With LANES numbers to a Vector, C[ROWS, VECTORS * LANES] = or += A[ROWS, depth] B[depth, VECTORS * LANES]; A is read at a[i * row + k * column].
+// C[ROWS, VECTORS * LANES] = or += A[ROWS, depth] B[depth, VECTORS * LANES], where a Vector has LANES numbers; A[i, k] is
+// at a[i * row + k * column].
 template <long ROWS, long VECTORS, typename Kind>
 inline void tile(long depth, const float* a, long row, long column, const float* b, long ldb, float* c, long ldc,
                  bool add) {
@@ -126,7 +127,7 @@ void parallel(int threads, long count, Work work) {
   for (long i = 1; i < std::min<long>(threads, count); i++) {
     try {
       others.emplace_back(loop);
-    } catch (const std::system_error&) {  // no more threads to be had: those that are there do the work
+    } catch (const std::system_error&) {  // no more threads can be started: those that run do the work
       break;
     }
   }

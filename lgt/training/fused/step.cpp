@@ -1,7 +1,8 @@
-// One optimizer step of a run as two calls from Python (see lgt/fused/__init__.py): gradients; clipping and update.
+// One optimizer step of a run as two calls from Python (see lgt/training/fused/__init__.py): gradients; then clipping
+// and update.
 //
-// A batch is cut into GROUPS groups of whole sequences, whatever the number of threads; each sums its gradient in a fixed
-// order, and the groups are added in a fixed order. So the same config gives the same weights on any number of threads.
+// A batch is always cut into GROUPS groups of whole sequences. Each group sums its gradient in a fixed order, and the
+// groups are added in a fixed order. So the same config gives the same weights with any number of threads.
 #include "decoder.hpp"
 
 constexpr long GROUPS = 8;
@@ -31,7 +32,8 @@ struct Step {
   }
 };
 
-// Newton-Schulz iteration of Muon (Jordan et al. 2024): x [rows, columns], rows <= columns, towards U V^T of its SVD.
+// Newton-Schulz iteration of Muon (Jordan et al. 2024): moves x [rows, columns], rows <= columns, towards U V^T of its
+// singular value decomposition.
 static void orthogonalise(long rows, long columns, Floats& x) {
   float squares = 0;
   for (long i = 0; i < rows * columns; i++) squares += x[i] * x[i];
@@ -151,7 +153,7 @@ void lgt_update(Step* step, float* parameters, float* gradient, float* m, float*
     matrix(w.gate, F, W), matrix(w.up, F, W), matrix(w.down, W, F);
   }
   parts.push_back({end, d.at.total - end, 0});
-  // The costliest first, so that threads finish together.
+  // The largest first, so that all threads finish at about the same time.
   std::stable_sort(parts.begin(), parts.end(), [](const Part& a, const Part& b) { return a.rows * a.columns > b.rows * b.columns; });
   parallel(threads, parts.size(), [&](long i) {
     const Part& x = parts[i];

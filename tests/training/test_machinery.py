@@ -1,0 +1,221 @@
+"""Every way to train a network against its definition, over all combinations of what a network may be."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import replace
+from functools import cache
+from itertools import product
+from typing import get_args
+
+import pytest
+import torch
+from torch import Tensor
+
+from lgt.core.choices import POSITIONS, SCHEDULES
+from lgt.core.config import Optimizer, Precision, RunConfig
+from lgt.core.notices import warn_once
+from lgt.evaluation import definition
+from lgt.evaluation.ablation import ablation_map
+from lgt.evaluation.exact_match import answer_scores
+from lgt.evaluation.test_sets import test_set
+from lgt.model import positions, schedules
+from lgt.model.batch import Batch
+from lgt.model.decoder import Decoder
+from lgt.training.batches import make_batch
+from lgt.training.ensemble import EnsembleStep, Member, StepsInTurn, make_ensemble_stepper, train_together
+from lgt.training.fused.step import FusedStep
+from lgt.training.loop import train
+from lgt.training.optimizers import make_optimizers, take_step
+from lgt.training.recorder import MemoryRecorder
+from lgt.training.steps import TorchStep, make_stepper
+from tests.conftest import tiny
+from tests.networks import BACK, TWICE, Learned, Slopes
+
+
+@pytest.fixture(autouse=True)
+def toys():
+    warn_once.cache_clear()
+    with (
+        positions.registered(Slopes), positions.registered(Learned), schedules.registered(TWICE),
+        schedules.registered(BACK),
+    ):  # fmt: skip
+        yield
+
+
+def config_of(position: str, schedule: str, qk_norm: bool, optimizer: str, precision: str) -> RunConfig:
+    config = tiny()
+    model = replace(
+        config.model, layers=2, heads=2, width=16, hidden=24, position=position, schedule=schedule, qk_norm=qk_norm
+    )
+    training = replace(config.training, batch_size=8, optimizer=optimizer, precision=precision, learning_rate=0.01)
+    return replace(config, model=model, training=training)
+
+
+EVERY = [
+    config_of(*values)
+    for values in product(("rope", "nope"), ("once",), (True, False), get_args(Optimizer), get_args(Precision))
+]
+TOYS = [("slopes", "once"), ("learned", "once"), ("rope", "twice"), ("nope", "back"), ("slopes", "twice"),
+        ("learned", "back")]  # fmt: skip
+
+
+def toy_configs() -> list[RunConfig]:
+    return [
+        config_of(*values, qk_norm, optimizer, precision)
+        for values in TOYS
+        for qk_norm, optimizer, precision in product((True, False), get_args(Optimizer), get_args(Precision))
+    ]
+
+
+def networks_of(configs: list[RunConfig]) -> list[RunConfig]:
+    """One config for each different network."""
+    return list({config.model: config for config in configs}.values())
+
+
+@cache
+def first_batch() -> Batch:
+    """The batch of step 0, which is the same for all of these configs: a network does not decide its data."""
+    return make_batch(config_of("rope", "once", True, "muon", "float32"), 0)
+
+
+def model_of(config: RunConfig, seed: int = 3) -> Decoder:
+    """A decoder with gains that differ."""
+    model, source = Decoder(config.model, seed), torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if "gain" in name:
+                parameter.mul_(1 + 0.3 * torch.randn(parameter.shape, generator=source))
+    return model
+
+
+def by_definition(config: RunConfig, model: Decoder) -> tuple[float, dict[str, Tensor]]:
+    """Loss before one step, and the weights after it: the decoder's own loss, autograd and the optimizers."""
+    batch = first_batch()
+    model.compute = getattr(torch, config.training.precision)
+    optimizers = make_optimizers(model, config.training)
+    loss = model.loss(batch.tokens, batch.scored)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), config.training.gradient_clip)
+    take_step(optimizers, 0.5)
+    return float(loss.detach()), {name: value.detach().clone() for name, value in model.named_parameters()}
+
+
+def same_weights(found: Decoder, wanted: dict[str, Tensor], start: Decoder, loosely: bool) -> None:
+    """Each parameter moved as it should, up to rounding (of which an optimizer that divides by small numbers makes
+    more)."""
+    begun = dict(start.named_parameters())
+    for name, value in found.named_parameters():
+        moved = (wanted[name] - begun[name]).norm()
+        assert (value - wanted[name]).norm() <= (0.05 if loosely else 1e-3) * moved + 1e-7, name
+    assert found.state_dict().keys() == start.state_dict().keys()
+
+
+def is_fused(config: RunConfig) -> bool:
+    """Which combinations the fused step is for, written out."""
+    network = config.model.position in ("rope", "nope") and config.model.schedule == "once"
+    return network and config.training.precision == "float32"
+
+
+def check_step(config: RunConfig) -> None:
+    model, start = model_of(config), model_of(config)
+    loss, wanted = by_definition(config, model_of(config))
+    stepper = make_stepper(model, config)
+    assert isinstance(stepper, FusedStep if is_fused(config) else TorchStep)
+    assert float(stepper.step(first_batch(), 0.5)) == pytest.approx(loss, rel=1e-5)
+    same_weights(model, wanted, start, loosely=is_fused(config) and config.training.optimizer == "adamw")
+
+
+def check_stack(config: RunConfig) -> None:
+    models = [model_of(config, seed) for seed in (3, 4)]
+    stepper = make_ensemble_stepper(models, config, "cpu")
+    assert isinstance(stepper, EnsembleStep if config.model.position in ("rope", "nope") else StepsInTurn)
+    losses = stepper.step(first_batch(), 0.5)
+    loosely = config.training.precision == "bfloat16" or config.training.optimizer == "adamw"
+    for number, seed in enumerate((3, 4)):
+        loss, wanted = by_definition(config, model_of(config, seed))
+        assert float(losses[number]) == pytest.approx(loss, rel=1e-2 if loosely else 1e-5)
+        same_weights(stepper.decoder(number), wanted, model_of(config, seed), loosely)
+
+
+def check_measuring(config: RunConfig) -> None:
+    model, batch = model_of(config), test_set(config_of("rope", "once", True, "muon", "float32"), "reverse", 3, 6)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.mul_(1.5)
+    (matches, losses), (wanted, nats) = answer_scores(model, batch), definition.answer_scores(model, batch)
+    assert torch.equal(matches, wanted) and torch.allclose(losses, nats, atol=1e-5)
+    found, slow = ablation_map(model, batch), definition.ablation_map(model, batch)
+    assert torch.allclose(found.loss_rise, slow.loss_rise, atol=1e-5) and slow.loss_rise.abs().max() > 1e-3
+    assert torch.allclose(found.accuracy_drop, slow.accuracy_drop, atol=1e-6)
+
+
+def test_the_walk_visits_every_choice():
+    toys = toy_configs()
+    assert {config.model.position for config in [*EVERY, *toys]} == set(POSITIONS)
+    assert {config.model.schedule for config in [*EVERY, *toys]} == set(SCHEDULES)
+
+
+@pytest.mark.parametrize("check", [check_step, check_stack], ids=["step", "stack"])
+def test_every_network_is_trained_as_defined(check):
+    for config in [*EVERY, *toy_configs()]:
+        check(config)
+
+
+def test_every_network_is_measured_as_defined():
+    for config in networks_of([*EVERY, *toy_configs()]):
+        check_measuring(config)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("position", "schedule"), [("learned", "once"), ("slopes", "twice")])
+def test_compiled_layers_compute_added_networks_too(position, schedule):
+    config = config_of(position, schedule, True, "adamw", "float32")
+    model, start = model_of(config), model_of(config)
+    loss, wanted = by_definition(config, model_of(config))
+    stepper = TorchStep(model, replace(config.training, compiled=True), "cpu")
+    assert float(stepper.step(first_batch(), 0.5)) == pytest.approx(loss, rel=1e-5)
+    same_weights(model, wanted, start, loosely=True)
+
+
+def test_supported_by_the_fused_step_is_what_it_says_and_nothing_else(monkeypatch):
+    for config in [*EVERY, *toy_configs()]:
+        assert FusedStep.supports(config) is is_fused(config)
+        assert not FusedStep.supports(config, "cuda")
+    monkeypatch.setattr("lgt.training.fused.step.library", lambda: None)
+    assert not any(FusedStep.supports(config) for config in EVERY)
+
+
+@pytest.mark.parametrize(("position", "schedule"), TOYS)
+def test_the_fused_step_refuses_what_it_does_not_support(position, schedule):
+    config = config_of(position, schedule, True, "muon", "float32")
+    wrong = f"model.position={position}" if position not in ("rope", "nope") else f"model.schedule={schedule}"
+    with pytest.raises(RuntimeError, match=wrong):
+        FusedStep(Decoder(config.model), config.training)
+
+
+def test_what_is_not_supported_is_said_once_for_each_reason(caplog):
+    def one_step(config: RunConfig) -> None:
+        make_stepper(Decoder(config.model), config)
+        make_ensemble_stepper([Decoder(config.model)], config, "cpu")
+
+    with caplog.at_level(logging.WARNING):
+        for position, schedule in [("slopes", "once"), ("slopes", "twice"), ("nope", "twice"), ("nope", "once")] * 2:
+            one_step(config_of(position, schedule, True, "muon", "float32"))
+        one_step(config_of("nope", "once", True, "muon", "bfloat16"))
+    assert [record.message for record in caplog.records] == [
+        "model.position=slopes: no fused training step, training in plain PyTorch, several times slower",
+        "model.position=slopes: cannot be trained as a stack, members take their steps one after another",
+        "model.schedule=twice: no fused training step, training in plain PyTorch, several times slower",
+    ]
+
+
+def test_members_that_cannot_be_stacked_are_the_runs_trained_alone():
+    config = replace(tiny(steps=4), model=replace(tiny().model, position="learned", schedule="twice"))
+    configs, recorders = [replace(config, model_seed=seed) for seed in (0, 1)], [MemoryRecorder(), MemoryRecorder()]
+    models = train_together([Member(one, recorder) for one, recorder in zip(configs, recorders, strict=True)])
+    for one, model, recorder in zip(configs, models, recorders, strict=True):
+        own = MemoryRecorder()
+        alone = train(one, own)
+        assert all(torch.equal(a, b) for a, b in zip(alone.parameters(), model.parameters(), strict=True))
+        assert recorder.checkpoints == own.checkpoints and recorder.maps == own.maps
