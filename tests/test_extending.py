@@ -101,7 +101,7 @@ def rotate_store(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
         "train", "--group", "rotate-copy", "--preset", "demo", "--threads", "1", *settings,
         named=named, store=folder / "store.db",
     )  # fmt: skip
-    assert "rotate-copy 8<-16 with auxiliary, seed 0" in said
+    assert "rotate-copy 8<-16 co-trained, seed 0" in said
     return named, folder / "store.db"
 
 

@@ -1,8 +1,7 @@
-"""The code of docs/EXTENDING-networks.md, run: trained for a few steps, measured, compared."""
+"""The code of docs/EXTENDING.md about networks, run: trained for a few steps, measured, compared."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -14,17 +13,17 @@ from lgt.core.config import RunConfig, with_setting
 from lgt.evaluation.generation import answer
 from lgt.model import positions, schedules
 from lgt.model.checkpoint import from_bytes
-from lgt.recipes.commands import command
+from lgt.recipes.commands import train_command
 from lgt.recipes.labels import run_label
 from lgt.recipes.presets import group_config
 from lgt.tasks.prompts import drawn
 from lgt.training.loop import train
 from lgt.training.recorder import MemoryRecorder
-from tests.conftest import ROOT, tiny
+from tests.conftest import tiny
 from tests.networks import Slopes
+from tests.test_extending import blocks
 
-TEXT = (ROOT / "docs" / "EXTENDING-networks.md").read_text()
-CODE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
+CODE = [*blocks("A positional encoding"), *blocks("A layer schedule")]
 
 
 @pytest.fixture()
@@ -33,7 +32,7 @@ def extended() -> Iterator[None]:
     assert len(CODE) == 2
     try:
         for code in CODE:
-            exec(compile(code, "docs/EXTENDING-networks.md", "exec"), {"__name__": "extension"})
+            exec(compile(code, "docs/EXTENDING.md", "exec"), {"__name__": "extension"})
         yield
     finally:
         for choices, objects in ((POSITIONS, positions._ENCODINGS), (SCHEDULES, schedules._SCHEDULES)):
@@ -68,9 +67,9 @@ def test_the_documents_code_trains_measures_stores_and_answers(setting):
 def test_names_titles_and_commands_know_what_was_added():
     config = group_config("caprev", "demo", position="slopes")
     assert run_label(config) == "caprev 8<-16 with auxiliary, falling with distance, seed 0"
-    assert "--position slopes" in str(command(config))
+    assert "--position slopes" in str(train_command(config))
     looped = replace(config, model=replace(config.model, schedule="twice"))
-    assert "--set model.schedule=twice" in str(command(looped))
+    assert "--set model.schedule=twice" in str(train_command(looped))
     assert POSITIONS.title("slopes") == "falling with distance" and SCHEDULES.title("twice") == "every layer two times"
 
 

@@ -1,8 +1,6 @@
-"""The section "A page" of docs/EXTENDING: its code is a page in the navigation, drawn from the store."""
+"""The section "A page" of docs/EXTENDING.md: its code is a page in the navigation, drawn from the store."""
 
 from __future__ import annotations
-
-import re
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -10,8 +8,7 @@ from streamlit.testing.v1 import AppTest
 from lgt.core import extensions
 from lgt.ui import navigation
 from tests.conftest import ROOT
-
-SECTION = ROOT / "docs/EXTENDING-pages.md"
+from tests.test_extending import blocks
 
 
 @pytest.fixture(autouse=True)
@@ -33,7 +30,7 @@ def opened(store, monkeypatch, extension, page: str = "") -> AppTest:
 
 def test_the_page_of_the_section_stands_last_and_draws_every_pair(shipped, tmp_path, monkeypatch):
     path = tmp_path / "my_page.py"
-    (source,) = re.findall(r"```python\n(.*?)```", SECTION.read_text(), re.DOTALL)
+    (source,) = blocks("A page")
     path.write_text(source)
     app = opened(shipped, monkeypatch, path, "wall")
     assert not app.exception and not app.error and app.title[0].value == "Wall"
@@ -42,7 +39,7 @@ def test_the_page_of_the_section_stands_last_and_draws_every_pair(shipped, tmp_p
 
 def test_a_page_on_an_empty_store_leads_to_the_launch_page(tmp_path, monkeypatch):
     path = tmp_path / "my_page.py"
-    (source,) = re.findall(r"```python\n(.*?)```", SECTION.read_text(), re.DOTALL)
+    (source,) = blocks("A page")
     path.write_text(source)
     app = opened(tmp_path / "empty.db", monkeypatch, path, "wall")
     assert not app.exception and app.button(key="first-pair").label

@@ -1,10 +1,9 @@
-"""The file in docs/EXTENDING-rules.md is judged by the command, on the page Claims and in the report."""
+"""The rule in docs/EXTENDING.md is judged by the command, on the page Claims and in the report."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 
@@ -19,12 +18,13 @@ from lgt.recipes.builders import ALONE_SAME_EXAMPLES, ALONE_SAME_STEPS, CO_TRAIN
 from lgt.store.engine import open_store
 from tests.conftest import ROOT
 from tests.experiments.stores import two_levels
+from tests.test_extending import blocks
 
 
 @pytest.fixture()
 def extension(tmp_path, monkeypatch):
     """The toy rule of the document, loaded; what it registers is taken away again."""
-    (source,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/EXTENDING-rules.md").read_text(), re.S)
+    (source,) = blocks("A rule and its figure")
     path = tmp_path / "reach_rule.py"
     path.write_text(source)
     monkeypatch.setenv("LGT_EXTENSIONS", str(path))
