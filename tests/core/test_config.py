@@ -222,4 +222,6 @@ def test_a_schedule_is_a_setting_of_its_own_wherever_settings_are_read_or_writte
         assert looped.hash() != usual.hash() and looped.result_hash() != usual.result_hash()
         assert changes_from(usual, looped) == ["model.schedule=twice"]
         assert setting_of(looped).changes == ("model.schedule=twice",)
-        assert "--set model.schedule=twice" in str(train_command(looped)) and "schedule" not in str(train_command(usual))
+        assert "--set model.schedule=twice" in str(train_command(looped)) and "schedule" not in str(
+            train_command(usual)
+        )

@@ -142,7 +142,9 @@ def test_a_command_names_what_differs_from_the_preset() -> None:
 def test_what_no_single_command_makes_has_none() -> None:
     config = group_config("caprev", "demo")
     assert train_command(replace(config, data_seed=5)) is None
-    assert train_command(replace(config, preset="gone")) is None and reference_of(replace(config, preset="gone")) is None
+    assert (
+        train_command(replace(config, preset="gone")) is None and reference_of(replace(config, preset="gone")) is None
+    )
     own = custom_config((TaskSpec("reverse", "main", 4), TaskSpec("mqar", "auxiliary", 8)), "demo", "strings")
     assert train_command(baseline(own, "alone-same-steps")) is None, "it does not tell what it stood beside"
     assert reference_of(group_config("caprev", "demo", seed=3, arm="alone-same-steps")) == group_config(

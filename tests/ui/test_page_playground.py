@@ -74,9 +74,7 @@ def test_what_is_no_number_is_one_line_beside_its_field(shipped, monkeypatch, ty
     app = opened(shipped, monkeypatch)
     app.text_input[1].set_value(typed).run()
     assert not app.exception and len(app.error) == 1
-    assert (
-        says in app.error[0].value and app.error[0].value.startswith("Enter ") and "\n" not in app.error[0].value
-    )
+    assert says in app.error[0].value and app.error[0].value.startswith("Enter ") and "\n" not in app.error[0].value
     assert "Where it breaks" in words(app)  # the rest of the page stays
 
 
