@@ -240,6 +240,9 @@ def test_a_lot_is_of_one_experiment_and_differs_in_the_seed_only(engine: Engine)
     assert [(record.id, attempt) for record, attempt in single] == [(others[2], 1)]
     assert "together" not in str(queries.run(engine, others[2]).device)
     assert ensemble_worker.claim_together(engine, experiment="c", most=3) == []
+    leases.cancel_run(engine, others[0])
+    without = ensemble_worker.claim_together(engine, most=3)
+    assert [record.id for record, _ in without] == [others[1]], "a run of no experiment is trained with none of one"
 
 
 def test_a_run_that_another_worker_took_is_left_out_of_the_lot(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
