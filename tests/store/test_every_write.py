@@ -434,14 +434,34 @@ def test_a_run_that_is_given_back_waits_as_if_it_had_no_owner(bench: Bench) -> N
 
 
 def test_later_attribution_is_for_finished_runs_and_both_tables_or_neither(bench: Bench) -> None:
-    for run_id in (bench.running, bench.failed, 999):
-        with pytest.raises(StoreError, match="only be measured of a finished run"):
+    for run_id, standing in ((bench.running, "running"), (bench.failed, "failed"), (999, "gone")):
+        said = f"^run {run_id} is {standing}; heads can only be measured of a finished run$"
+        with pytest.raises(StoreError, match=said):
             writes.record_later_attribution(bench.engine, run_id, 4, SCORES, DIFFERENCES)
     before = contents(bench.engine)
     bad = [replace(DIFFERENCES[0], task_a=None)]  # type: ignore[arg-type]
     with pytest.raises(StoreError):
         writes.record_later_attribution(bench.engine, bench.done, 4, SCORES, bad)
     assert contents(bench.engine) == before
+    writes.record_later_attribution(bench.engine, bench.done, 4, SCORES, DIFFERENCES)
+    assert queries.head_scores(bench.engine, [bench.done], 4).loss_rise.tolist() == [0.25]
+    assert queries.attention_differences(bench.engine, [bench.done], 4).difference.tolist() == [0.75]
+
+
+def test_somebody_is_late_while_a_running_run_has_missed_two_heartbeats(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers wait for such a run: it will be theirs, or its worker's again."""
+    for run_id in (bench.running, bench.expired):
+        leases.heartbeat(bench.engine, run_id, bench.attempt)
+    assert not queue.somebody_is_late(bench.engine)
+    monkeypatch.setattr(leases, "STALE_SECONDS", -60.0)
+    assert queue.somebody_is_late(bench.engine) and not queue.somebody_is_late(bench.engine, "fig3")
+    for run_id in (bench.running, bench.expired):
+        leases.cancel_run(bench.engine, run_id)
+    assert not queue.somebody_is_late(bench.engine), "what waits or has ended is nobody's"
+    mine = writes.create_run(bench.engine, CONFIG, experiment="fig3", state="running")
+    assert mine and queue.somebody_is_late(bench.engine, "fig3") and not queue.somebody_is_late(bench.engine, "fig4")
 
 
 def test_a_state_row_says_what_lies_in_the_file(bench: Bench) -> None:
