@@ -470,3 +470,16 @@ def test_a_state_row_says_what_lies_in_the_file(bench: Bench) -> None:
         row = connection.execute(select(*TrainingState.__table__.columns)).one()
     assert (row.run_id, row.step, row.size, row.code_version) == (bench.running, 7, 5, "abc")
     assert row.file in bench.files()
+
+
+def test_the_log_says_why_a_state_cannot_be_used(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    assert blobs.kept_state(bench.engine, bench.running, "abc") is None and caplog.messages == []
+    leases.keep_state(bench.engine, bench.running, bench.attempt, 7, b"state", "abc")
+    assert blobs.kept_state(bench.engine, bench.running, "xyz") is None
+    (path,) = blobs.folder(bench.engine.url).iterdir()
+    path.write_bytes(b"staty")
+    assert blobs.kept_state(bench.engine, bench.running, "abc") is None
+    assert caplog.messages == [
+        f"run {bench.running} starts over: its state is of code abc, this is xyz",
+        f"run {bench.running} starts over: {path} is damaged: its SHA-256 differs",
+    ]
