@@ -483,3 +483,20 @@ def test_the_log_says_why_a_state_cannot_be_used(bench: Bench, caplog: pytest.Lo
         f"run {bench.running} starts over: its state is of code abc, this is xyz",
         f"run {bench.running} starts over: {path} is damaged: its SHA-256 differs",
     ]
+
+
+def test_many_runs_are_queued_once_with_what_was_said_of_them(bench: Bench) -> None:
+    configs = [replace(CONFIG, model_seed=seed) for seed in (31, 32)]
+    named = {"labels": ["a", "b"], "experiment": "fig3", "token": "click"}
+    ids = writes.create_runs(bench.engine, configs, **named)  # type: ignore[arg-type]
+    assert writes.create_runs(bench.engine, configs, **named) == ids  # type: ignore[arg-type]
+    found = queries.runs(bench.engine, ids=ids)
+    assert found.label.tolist() == ["a", "b"] and found.experiment.tolist() == ["fig3"] * 2
+    assert found.model_seed.tolist() == [31, 32] and set(found.code_version) == {""}
+
+
+def test_a_device_is_named_for_its_own_run_only(bench: Bench) -> None:
+    before = queries.runs(bench.engine).set_index("id").device
+    leases.name_device(bench.engine, bench.running, bench.attempt, "cuda:3")
+    after = queries.runs(bench.engine).set_index("id").device
+    assert after[bench.running] == "cuda:3" and after.drop(bench.running).equals(before.drop(bench.running))
