@@ -27,7 +27,7 @@ from lgt.execution.device import device_name
 from lgt.execution.log_tail import LogTail
 from lgt.execution.run_session import ClaimedRun, StoreRecorder, at_most_every, heartbeats, retry_write
 from lgt.execution.stop_signal import StopSignal
-from lgt.experiments.entries import Experiment
+from lgt.experiments.registry import Experiment
 from lgt.recipes.builders import three_arms
 from lgt.store import checkpoints, leases, queries, writes
 from lgt.store.engine import open_store
