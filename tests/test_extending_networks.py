@@ -66,7 +66,7 @@ def test_the_documents_code_trains_measures_stores_and_answers(setting):
 @pytest.mark.usefixtures("extended")
 def test_names_titles_and_commands_know_what_was_added():
     config = group_config("caprev", "demo", position="slopes")
-    assert run_label(config) == "caprev 8<-16 with auxiliary, falling with distance, seed 0"
+    assert run_label(config) == "caprev 8<-16 co-trained, falling with distance, seed 0"
     assert "--position slopes" in str(train_command(config))
     looped = replace(config, model=replace(config.model, schedule="twice"))
     assert "--set model.schedule=twice" in str(train_command(looped))

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lgt.cli.shared_options import Database, whole_number
+from lgt.core.checks import check_integer
 
 SCRIPT = Path(__file__).parent.parent / "ui" / "entry" / "app.py"
 
@@ -20,6 +21,7 @@ def app(
     database: Database = None,
 ) -> None:
     """Start the dashboard in the browser at http://127.0.0.1:8501; Ctrl-C ends it."""
+    check_integer("--port", port, 1, 65535)
     if database:
         os.environ["LGT_DATABASE_URL"] = database
     os.execv(sys.executable, command(port, address))

@@ -20,6 +20,9 @@ from lgt.core.checks import ConfigError
 
 VARIABLE = "LGT_EXTENSIONS"
 _loaded: dict[str, ModuleType] = {}
+_failed: dict[str, ConfigError] = {}
+"""What was wrong with an extension. It is not imported again in this process, because it may have registered a part of
+what it adds: the second try would then complain about that part and not about the mistake."""
 
 
 def names() -> tuple[str, ...]:
@@ -33,14 +36,18 @@ def load() -> tuple[ModuleType, ...]:
     Raises ConfigError naming an extension that does not exist or whose import fails, with the error in one line.
     """
     for name in names():
+        if name in _failed:
+            raise _failed[name]
         if name not in _loaded:
             try:
                 _loaded[name] = _imported(name)
-            except ConfigError:
+            except ConfigError as error:
+                _failed[name] = error
                 raise
             except Exception as error:
                 reason = " ".join(f"{type(error).__name__}: {error}".split())
-                raise ConfigError(VARIABLE, name, f"a file or module that can be imported ({reason})") from error
+                _failed[name] = ConfigError(VARIABLE, name, f"a file or module that can be imported ({reason})")
+                raise _failed[name] from error
     return tuple(_loaded[name] for name in names())
 
 

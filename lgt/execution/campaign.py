@@ -14,8 +14,6 @@ from lgt.store import queries, queue, writes
 from lgt.store.engine import full_url
 from lgt.store.schema import RunState
 
-NOT_MISSING = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
-
 
 def queue_missing(engine: Engine, experiment: Experiment, seeds: Sequence[int]) -> list[int]:
     """Queue every run of ``experiment`` that is not queued, running or done; returns the new ids."""
@@ -25,7 +23,7 @@ def queue_missing(engine: Engine, experiment: Experiment, seeds: Sequence[int]) 
             engine, config, label=run_label(config), experiment=experiment.name, code_version=code_version()
         )
         for config in experiment.runs(seeds)
-        if queries.existing_with_hash(engine, config.hash(), NOT_MISSING) is None
+        if queries.existing_with_hash(engine, config.hash(), queries.NOT_MISSING) is None
     ]
 
 

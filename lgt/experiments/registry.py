@@ -13,6 +13,7 @@ from lgt.core.checks import ConfigError
 from lgt.experiments.claims import CLAIMS
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.paper_figures import PAPER_FIGURES
+from lgt.recipes.builders import CO_TRAINED
 
 EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in PAPER_FIGURES}
 
@@ -20,8 +21,8 @@ EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment
 def register(experiment: Experiment) -> None:
     """Add an experiment of an extension. It is judged with the others, on the Claims page and by ``lgt claims``.
 
-    Raises ConfigError for a name that is taken or cannot stand in an address, a claim that nobody registered, and an
-    entry without a series.
+    Raises ConfigError for a name that is taken or cannot stand in an address, a claim that nobody registered, an entry
+    without a series, a rule without its texts or without the series it looks at, and an unknown ``replaced_by``.
     """
     if experiment.name in EXPERIMENTS or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", experiment.name):
         raise ConfigError("experiment", experiment.name, "a free name of small letters, digits and hyphens")
@@ -29,7 +30,25 @@ def register(experiment: Experiment) -> None:
         raise ConfigError("claim", experiment.claim, "one of " + ", ".join(map(str, CLAIMS)) + ", or register_claim")
     if not experiment.series:
         raise ConfigError("series", "nothing", "at least one series of runs")
+    if experiment.replaced_by and experiment.replaced_by not in EXPERIMENTS:
+        raise ConfigError("replaced_by", experiment.replaced_by, "an experiment that is registered already")
+    _check_rule(experiment)
     EXPERIMENTS[experiment.name] = experiment
+
+
+def _check_rule(experiment: Experiment) -> None:
+    """Raise ConfigError for what would otherwise fail on the first page that shows the verdict."""
+    rule = experiment.rule
+    if rule is None:
+        return
+    for name in ("name", "quantity", "words"):
+        if not getattr(rule, name, ""):
+            raise ConfigError(f"{type(rule).__name__}.{name}", getattr(rule, name, None), "a text")
+    if (rule.about_gain or rule.over_training) and CO_TRAINED not in experiment.series:
+        labels = ", ".join(map(str, experiment.series))
+        raise ConfigError(
+            "series", labels, f"series with {CO_TRAINED} among them, which {type(rule).__name__} looks at"
+        )
 
 
 def experiment_named(name: str) -> Experiment:

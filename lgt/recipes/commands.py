@@ -35,7 +35,7 @@ def train_command(config: RunConfig, co_trained: RunConfig | None = None) -> str
     ``co_trained``: a co-trained run that ``config`` is a baseline of, where it is known. A baseline of free tasks has
     no command without it.
     """
-    together = config if config.auxiliaries else co_trained or _co_trained_reference(config)
+    together = config if config.auxiliaries else co_trained or co_trained_reference(config)
     if together is None:
         return None
     together = replace(together, model_seed=config.model_seed)
@@ -71,12 +71,7 @@ def experiment_command(name: str, seeds: str = "") -> str:
     return f"{PROGRAM} experiment {name}" + f" --seeds {seeds}" * bool(seeds)
 
 
-def into_own_store(commands: Sequence[str]) -> str:
-    """Commands, one a line, that write to a store of the reader's own."""
-    return "\n".join(f"{command} {OWN_STORE}" for command in commands)
-
-
-def _co_trained_reference(config: RunConfig) -> RunConfig | None:
+def co_trained_reference(config: RunConfig) -> RunConfig | None:
     """The co-trained run of a baseline's group as its preset has it; ``None`` for free tasks."""
     if config.group not in GROUPS or config.preset not in PRESETS:
         return None

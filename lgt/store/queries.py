@@ -37,6 +37,8 @@ from lgt.store.tags import not_deleted
 
 Steps = Literal["final", "all"] | int
 """Which evaluated steps to read: the last one of each run, all of them, or the one with this number."""
+NOT_MISSING = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
+"""A run in one of these states need not be made again."""
 Choice = str | Sequence[str] | None
 """A filter: one accepted value, several, or ``None`` for no filter."""
 Measured = type[Accuracy] | type[HeadScore] | type[AttentionDifference]

@@ -39,9 +39,9 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Muon with Nesterov momentum and decoupled weight decay for matrices [..., rows, columns] of any shapes.
 
-    The numbers are those of ``torch.optim.Muon`` and of ``lgt/fused/step.cpp``. All matrices of one shape are updated
-    by the same few operations. Newton-Schulz runs in bfloat16 on a GPU and in float32 on the CPU, as in the fused step.
-    Every parameter must have a gradient at every step.
+    The numbers are those of ``torch.optim.Muon`` and of :mod:`lgt.training.fused`. All matrices of one shape are
+    updated by the same few operations. Newton-Schulz runs in bfloat16 on a GPU and in float32 on the CPU, as in the
+    fused step. Every parameter must have a gradient at every step.
     """
 
     def __init__(

@@ -53,7 +53,7 @@ def make_stepper(model: Decoder, config: RunConfig, *, device: str = "cpu", fuse
     if fused and FusedStep.supports(config, device):
         return FusedStep(model, config.training)
     reason = unsupported_network(config.model)
-    if fused and reason:
+    if fused and reason and device == "cpu":
         warn_once(logger, f"{reason}: no fused training step, training in plain PyTorch, several times slower")
     return TorchStep(model, config.training, device)
 

@@ -15,7 +15,6 @@ from lgt.recipes.limits import read_only
 from lgt.store import leases, queries, queue, tags, writes
 from lgt.store.engine import database_url, open_store
 from lgt.store.errors import StoreError
-from lgt.store.schema import RunState
 from lgt.ui import data
 
 READY_SECONDS = worker_processes.IDLE_SECONDS - 30.0
@@ -23,19 +22,18 @@ READY_SECONDS = worker_processes.IDLE_SECONDS - 30.0
 MOST_SEEDS = 1000
 REFUSAL = "refusal"
 """Where the session keeps why the last action was refused, until the page shows it."""
-LIVE = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
 
 
 def known_runs(configs: Sequence[RunConfig]) -> list[int | None]:
     """For each config the newest run of it that is waiting, running or done, if any."""
     engine = open_store(database_url(), read_only=True)
-    return [queries.existing_with_hash(engine, config.hash(), LIVE) for config in configs]
+    return [queries.existing_with_hash(engine, config.hash(), queries.NOT_MISSING) for config in configs]
 
 
 def unused_seed(runs_of: Callable[[int], Sequence[RunConfig]]) -> int:
     """The first model seed for which the store lacks a run; 0 when the runs cannot be made or all seeds are taken."""
     runs = data.read_runs()
-    known = set() if runs.empty else set(runs[runs.state.isin(LIVE)].config_hash)
+    known = set() if runs.empty else set(runs[runs.state.isin(queries.NOT_MISSING)].config_hash)
     seeds = (seed for seed in range(MOST_SEEDS) if not known.issuperset(config.hash() for config in runs_of(seed)))
     try:
         return next(seeds, 0)

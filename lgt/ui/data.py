@@ -134,7 +134,7 @@ def read_training_log(run_ids: list[int]) -> pd.DataFrame:
 
 
 def read_checkpoints() -> pd.DataFrame:
-    """Which runs have stored weights (see :func:`lgt.store.queries.checkpoints`); none without a store."""
+    """Which runs have stored weights (see :func:`lgt.store.checkpoints.list_checkpoints`); none without a store."""
     return _current(_checkpoints) if exists() else pd.DataFrame(columns=["run_id", "step", "size", "sha256"])
 
 

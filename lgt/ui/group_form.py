@@ -12,7 +12,7 @@ from lgt.core.checks import ConfigError
 from lgt.core.choices import POSITIONS
 from lgt.core.config import MAXIMUM_LENGTH, Arm, Position, RunConfig, TaskSpec, check_transfers
 from lgt.core.glossary import definition
-from lgt.recipes.commands import train_command
+from lgt.recipes.commands import co_trained_reference, train_command
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.labels import task_title
 from lgt.recipes.presets import PRESETS, baseline, custom_config, group_config
@@ -21,7 +21,6 @@ from lgt.tasks import TASKS, check_run
 from lgt.ui import address
 from lgt.ui.numbers import counted
 
-USUAL_SIDES: tuple[Arm, ...] = ("co-trained", "alone-same-steps")
 USUAL_ARMS: tuple[Arm, ...] = ("co-trained", "alone-same-steps")
 OWN = "own"
 """Means in the address: tasks of the viewer's choice."""
@@ -119,7 +118,7 @@ def fork_sentence(config: RunConfig, co_trained: RunConfig | None) -> str | None
 
     ``co_trained``: a co-trained run of its comparison, because a baseline does not know its auxiliary tasks.
     """
-    together = config if config.auxiliaries else co_trained or group_run(config)
+    together = config if config.auxiliaries else co_trained or co_trained_reference(config)
     if together is None:
         return None
     together = replace(together, model_seed=config.model_seed)
@@ -135,13 +134,6 @@ def fork_sentence(config: RunConfig, co_trained: RunConfig | None) -> str | None
     text += f": the same tasks, lengths and seed, but not its {count} (`{changes[0]}`{' …' * (len(changes) > 1)})"
     command = train_command(config, co_trained)
     return text + ("; the command above sets them." if command else "; the form cannot set them.")
-
-
-def group_run(config: RunConfig) -> RunConfig | None:
-    """The co-trained run of a baseline's task group as its preset has it; ``None`` for free tasks."""
-    if config.group not in GROUPS or config.preset not in PRESETS:
-        return None
-    return group_config(config.group, config.preset, position=config.model.position)
 
 
 def address_of(together: RunConfig, arm: Arm) -> str | None:

@@ -27,9 +27,10 @@ def test_the_command_becomes_streamlit_with_the_chosen_port_address_and_store(mo
     assert words[5:] == ["--server.port", "8600", "--server.address", "0.0.0.0"]
 
 
-def test_a_port_that_is_no_number_is_one_line(capsys):
+@pytest.mark.parametrize("port", ["http", "0", "65536"])
+def test_a_port_that_does_not_exist_is_one_line(port, capsys):
     with pytest.raises(SystemExit) as ended:
-        main(["app", "--port", "http"])
+        main(["app", "--port", port])
     assert ended.value.code == 2 and "whole number" in capsys.readouterr().err
 
 

@@ -11,6 +11,7 @@ from lgt.core.checks import ConfigError
 @pytest.fixture(autouse=True)
 def none_loaded(monkeypatch):
     monkeypatch.setattr(extensions, "_loaded", {})
+    monkeypatch.setattr(extensions, "_failed", {})
 
 
 def test_without_the_variable_nothing_is_loaded_and_the_digest_is_empty():
@@ -47,3 +48,13 @@ def test_what_cannot_be_imported_is_one_line_that_names_it(tmp_path, monkeypatch
     with pytest.raises(ConfigError, match=message) as error:
         extensions.load()
     assert "\n" not in str(error.value) and "LGT_EXTENSIONS" in str(error.value) and extensions._loaded == {}
+
+
+def test_a_second_try_repeats_the_mistake_and_imports_nothing_again(tmp_path, monkeypatch):
+    path = tmp_path / "mine.py"
+    path.write_text(f"open({str(tmp_path / 'tries')!r}, 'a').write('x')\nvalue = 1 / 0\n")
+    monkeypatch.setenv("LGT_EXTENSIONS", str(path))
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="ZeroDivisionError"):
+            extensions.load()
+    assert (tmp_path / "tries").read_text() == "x"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 
@@ -12,8 +12,10 @@ from lgt.experiments import register, register_claim
 from lgt.experiments import registry as entries
 from lgt.experiments.claims import CLAIMS
 from lgt.experiments.registry import EXPERIMENTS, experiment_named, made_by
+from lgt.experiments.rules.base import Rule
 from lgt.experiments.seeds import parse_seeds, seeds_text
 from lgt.experiments.words import lengths_here, lengths_in_paper, scale_sentence
+from lgt.recipes.builders import ALONE_SAME_STEPS
 from lgt.store import queries
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
@@ -75,6 +77,17 @@ def test_seeds_are_written_as_they_are_read():
         parse_seeds("3-1")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Nameless(Rule):
+    """A rule without ``words``."""
+
+    name = "nameless"
+    quantity = "nothing"
+
+    def measure(self, runs):
+        raise NotImplementedError
+
+
 @pytest.fixture()
 def own_entries(monkeypatch):
     monkeypatch.setattr(entries, "EXPERIMENTS", dict(EXPERIMENTS))
@@ -94,6 +107,12 @@ def test_an_extension_registers_an_experiment_and_a_claim(own_entries):
         ({"name": "two words"}, "free name"),
         ({"name": "toy-2", "claim": 77}, "claim"),
         ({"name": "toy-3", "series": {}}, "at least one series"),
+        ({"name": "toy-4", "replaced_by": "fig3"}, "replaced_by: 'fig3'"),
+        ({"name": "toy-5", "rule": Nameless()}, r"Nameless\.words: None is not accepted; accepted: a text"),
+        (
+            {"name": "toy-6", "series": {ALONE_SAME_STEPS: GAIN.series[ALONE_SAME_STEPS]}},
+            "series with together among them",
+        ),
     ],
 )
 def test_what_cannot_be_registered_is_refused_in_one_line(own_entries, changes, message):
