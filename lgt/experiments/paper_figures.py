@@ -31,9 +31,9 @@ from lgt.recipes.builders import (
     grid,
     of_group,
     one_auxiliary,
-    only,
     positions,
     three_arms,
+    with_one_auxiliary,
 )
 
 Runs = Mapping[Series, Maker]
@@ -71,10 +71,11 @@ def _positions(name: str, preset: str, statement: str, series: Runs, replaced_by
 def _more(name: str, group: str, preset: str, statement: str, better: Maker | str, worse: str) -> Experiment:
     """A figure of claim 3. ``better``: runs with both auxiliaries, or the one auxiliary beside which more is expected;
     ``worse``: the one with which less is."""
-    first = only(better) if isinstance(better, str) else BOTH
+    first = with_one_auxiliary(better) if isinstance(better, str) else BOTH
+    second = with_one_auxiliary(worse)
     make = one_auxiliary(group, preset, better) if isinstance(better, str) else better
-    series = {first: make, only(worse): one_auxiliary(group, preset, worse)}
-    return Experiment(name, 3, "14", preset, statement, series, More(better=first, worse=only(worse)), seeds=3)
+    series = {first: make, second: one_auxiliary(group, preset, worse)}
+    return Experiment(name, 3, "14", preset, statement, series, More(better=first, worse=second), seeds=3)
 
 
 def _circuits(

@@ -23,14 +23,14 @@ from lgt.recipes.builders import (
     cell,
     of_position,
     one_auxiliary,
-    only,
     three_arms,
+    with_one_auxiliary,
 )
 from tests.experiments.stores import SEEDS, fill, fill_grid, finished_run, follow, two_levels
 
 GAIN = Experiment("trial", 1, "0", "demo", "?", three_arms("caprev", "demo"), Gain(), seeds=3)
 CONTROL = replace(GAIN, series=three_arms("control-copy", "demo"), rule=NoGain())
-REVERSE, CAPITALIZE = only("reverse"), only("capitalize")
+REVERSE, CAPITALIZE = with_one_auxiliary("reverse"), with_one_auxiliary("capitalize")
 MORE = replace(
     GAIN,
     series={
