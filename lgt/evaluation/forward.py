@@ -1,6 +1,6 @@
 """A faster forward pass of the decoder for measuring. It leaves out positions of the last layer that are not scored.
 
-:func:`supports` tells which networks it can compute. :mod:`lgt.evaluation.definition` measures all others. The tests
+:func:`supports` tells which networks it can compute. :mod:`lgt.evaluation.reference` measures all others. The tests
 compare both modules.
 
 Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, H heads, dh = W / H, V
@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lgt.evaluation.definition import log_slow_evaluation
 from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import Pass
+from lgt.evaluation.reference import log_slow_evaluation
 from lgt.model.decoder import NORM_EPSILON, Attention, Decoder, Layer
 from lgt.model.network import Network, has_edits
 from lgt.model.positions.rope import rotary_angles

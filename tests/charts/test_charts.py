@@ -12,8 +12,18 @@ import pandas as pd
 import pytest
 
 from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph, sharing_summary, training_curves
-from lgt.charts.bridge import ONLY_MAIN, ONLY_OTHER, RADIUS, SHARED, UNUSED, head_nodes, kind_rows, slices, task_nodes
-from lgt.charts.palette import DARK, LIGHT, SPARE_COLOURS, Theme, task_colour
+from lgt.charts.sharing_layout import (
+    ONLY_MAIN,
+    ONLY_OTHER,
+    RADIUS,
+    SHARED,
+    UNUSED,
+    head_nodes,
+    kind_rows,
+    slices,
+    task_nodes,
+)
+from lgt.charts.theme import DARK, LIGHT, SPARE_COLOURS, Theme, task_colour
 from lgt.charts.training import PANEL, smoothed
 from lgt.recipes.groups import GROUPS
 from lgt.tasks import TASKS

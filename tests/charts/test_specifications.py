@@ -16,10 +16,11 @@ import pandas as pd
 import pytest
 
 from lgt import charts
-from lgt.charts import guess, palette, pattern
+from lgt.charts import guess, pattern
+from lgt.charts import theme as palette
 from lgt.charts.accuracy import length_accuracy
-from lgt.charts.palette import LIGHT, task_colour
 from lgt.charts.panels import TALL, WIDE
+from lgt.charts.theme import LIGHT, task_colour
 from lgt.charts.training import PANEL
 from lgt.metrics.intervals import wilson_interval
 from tests.lopsided import LONGER, MAIN, OTHER, SEEDS, TRAINED, TRANSFER, accuracy, mean, share

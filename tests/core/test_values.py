@@ -61,9 +61,12 @@ def test_streams_are_those_of_stored_runs() -> None:
     assert generator(0, "train", 7).integers(10**9, size=3).tolist() == [946744428, 154349640, 653615863]
 
 
+MAKE_NUMBERS = {"core", "tasks", "recipes", "metrics", "model", "evaluation", "training"}
+
+
 def test_the_version_names_every_package_that_makes_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real, copy = version.PACKAGE, tmp_path / "lgt"
-    for package in (*version.RESULT_PACKAGES, "charts"):
+    for package in (*MAKE_NUMBERS, "charts"):
         shutil.copytree(real / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(version, "PACKAGE", copy)
 
@@ -73,7 +76,7 @@ def test_the_version_names_every_package_that_makes_numbers(tmp_path: Path, monk
 
     try:
         before = now()
-        for package in version.RESULT_PACKAGES:
+        for package in sorted(MAKE_NUMBERS):
             path = next(path for path in sorted((copy / package).rglob("*.py")) if path.read_text())
             text = path.read_text()
             path.write_text(text + "\n# edited\n")

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from lgt.charts import DARK, LIGHT, circuit_chart, gap_by_ratio, gap_grid, seed_strip, stability_chart
-from lgt.experiments.entries import EXPERIMENTS
 from lgt.experiments.judging import judge
+from lgt.experiments.registry import EXPERIMENTS
 from lgt.experiments.rules.base import ChartRequest
 from lgt.experiments.rules.gain import Gain
 from lgt.experiments.rules.ratio import paper_grid
