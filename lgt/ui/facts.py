@@ -1,4 +1,5 @@
-"""Reads the numbers for the sentences of :mod:`lgt.ui.overview_sentences`, and finds the figure of the paper that they belong to."""
+"""Reads the numbers for the sentences of :mod:`lgt.ui.overview_sentences`, and finds the figure of the paper that they
+belong to."""
 
 from __future__ import annotations
 
