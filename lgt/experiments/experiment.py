@@ -15,10 +15,11 @@ class Experiment:
     """A figure. ``series`` are its runs, ``rule`` decides the verdict, ``seeds`` is the number of seeds it needs.
 
     The rule has its own thresholds; without a rule the runs have no verdict. ``claim`` is a key of
-    :data:`lgt.experiments.claims.CLAIMS`, ``figures`` the paper's figures, ``statement`` what they show in our words.
+    :data:`lgt.experiments.claims.CLAIMS`. ``figures`` are the paper's figures, and ``statement`` says in our words what
+    they show.
 
-    ``replaced_by``: the entry that judges the same figure now, with another recipe. What was tried before stays, with
-    its verdict, and does not count.
+    ``replaced_by``: the experiment that judges the same figure now, with another recipe. The replaced experiment and
+    its verdict stay visible but do not count.
     """
 
     name: str

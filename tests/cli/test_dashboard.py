@@ -27,14 +27,14 @@ def test_the_command_becomes_streamlit_with_the_chosen_port_address_and_store(mo
     assert words[5:] == ["--server.port", "8600", "--server.address", "0.0.0.0"]
 
 
-def test_a_port_that_is_no_number_is_one_line(capsys):
+def test_a_port_that_is_not_a_number_gives_one_line(capsys):
     with pytest.raises(SystemExit) as ended:
         main(["app", "--port", "http"])
     assert ended.value.code == 2 and "whole number" in capsys.readouterr().err
 
 
 @pytest.mark.slow
-def test_it_serves_from_a_folder_that_is_no_checkout(tmp_path):
+def test_the_dashboard_starts_in_a_folder_that_is_not_a_checkout(tmp_path):
     port = free_port()
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "lgt", "app", "--port", str(port)]

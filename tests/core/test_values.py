@@ -94,7 +94,7 @@ def test_the_version_names_every_package_that_makes_numbers(tmp_path: Path, monk
         version._package_digest.cache_clear()
 
 
-def test_caches_lie_where_the_user_wants_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert paths.cache_directory() == tmp_path / ".cache" / "length-transfer-lab"
@@ -104,7 +104,7 @@ def test_caches_lie_where_the_user_wants_them(tmp_path: Path, monkeypatch: pytes
     assert paths.cache_directory() == tmp_path / "own"
 
 
-def test_a_private_folder_is_nobody_elses(tmp_path: Path) -> None:
+def test_a_private_folder_is_not_writable_by_others(tmp_path: Path) -> None:
     made = paths.private_folder(tmp_path / "a" / "b")
     assert made.is_dir() and made.stat().st_mode & 0o777 == 0o700 and paths.private_folder(made) == made
     for mode in (0o720, 0o702):

@@ -108,7 +108,7 @@ def test_supported_are_decoders_with_known_encodings_and_each_layer_once_without
     assert supports(model)
 
 
-def test_a_pass_that_is_taken_by_mistake_raises_and_never_computes_another_encoding():
+def test_a_fast_pass_with_an_unsupported_encoding_raises():
     model = network(position="slopes")
     with pytest.raises(ValueError, match=r"model\.position=slopes is not computed here"):
         rotated_qk(model.blocks()[0].attention, torch.zeros(1, 4, 24), 0)
@@ -211,7 +211,7 @@ def test_the_playground_writes_for_any_network_with_and_without_heads(name):
     assert changed.steps[0].probability != found.steps[0].probability and not has_edits(model)
 
 
-def test_a_networks_kind_is_said_once_and_edits_are_not_a_kind(caplog):
+def test_a_slow_kind_of_network_is_logged_once_and_edits_are_not_logged(caplog):
     config, batch = tiny(), test_set(tiny(), "reverse", 3, 8)
     with caplog.at_level(logging.WARNING):
         for model in (network(position="slopes"), network(position="slopes"), Averager(VOCABULARY_SIZE)):
