@@ -1,4 +1,4 @@
-"""Whatever is wrong with a store is said in one line that names it; no file is changed, none silently begins anew."""
+"""Every problem of a store gives one line that names the store. No file is changed or silently replaced."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.store.test_store import ACCURACY, CONFIG, finished_run
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sound store with two finished runs, to be copied."""
+    """An undamaged store with two finished runs. Tests copy it."""
     path = tmp_path_factory.mktemp("whole") / "results.db"
     store = open_store(str(path))
     finished_run(store)

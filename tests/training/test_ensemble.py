@@ -1,4 +1,4 @@
-"""Runs trained together are the runs trained alone: their weights, measurements, failures and ends."""
+"""Runs trained together equal runs trained alone, in their weights, measurements, failures and final states."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def spoil_seed_one(monkeypatch) -> None:
 
 
 def assert_same_run(config: RunConfig, model: Decoder, recorder: MemoryRecorder) -> None:
-    """``model`` and ``sink`` are what training ``config`` alone gives."""
+    """Check that ``model`` and ``sink`` equal the results of training ``config`` alone."""
     alone_sink = MemoryRecorder()
     alone = train(config, alone_sink)
     for (name, a), b in zip(alone.named_parameters(), model.parameters(), strict=True):

@@ -1,4 +1,4 @@
-"""A run that stopped and went on ends with the same bits as one that never stopped."""
+"""A run that was stopped and resumed ends with the same bits as an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def json_of(state: bytes) -> dict[str, object]:
 
 
 def reported(recorder: MemoryRecorder) -> tuple[object, ...]:
-    """All that a run reports but how fast it was."""
+    """Everything that a run reports, except its speed."""
     log = {row.step: (row.loss, row.learning_rate) for row in recorder.logs}
     return log, recorder.accuracies, recorder.maps, recorder.differences, recorder.checkpoints
 
