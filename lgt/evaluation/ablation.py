@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import HeadScoreRow
-from lgt.evaluation import reference as definition
+from lgt.evaluation import reference
 from lgt.evaluation.forward import attended, fed_forward, for_each, heads_of, logits_after, supports
 from lgt.evaluation.head_replacement import each_head_replaced, position_means
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
@@ -33,7 +33,7 @@ def ablation_map(network: Network, batch: Batch) -> AblationMap:
     """The map of one task at one length, over all examples of ``batch``. Raises RuntimeError if a hook point of
     ``network`` has edits."""
     ensure_no_edits(network)
-    return fast_map(network, batch) if supports(network) else definition.ablation_map(network, batch)
+    return fast_map(network, batch) if supports(network) else reference.ablation_map(network, batch)
 
 
 def fast_map(model: Decoder, batch: Batch) -> AblationMap:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AttentionDifferenceRow
-from lgt.evaluation import reference as definition
+from lgt.evaluation import reference
 from lgt.evaluation.forward import attended, fed_forward, for_each, mixed, normed, patterns_of, supports
 from lgt.evaluation.passes import evaluating, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
@@ -21,7 +21,7 @@ def mean_patterns(network: Network, batch: Batch) -> Tensor:
     """Attention patterns averaged over the batch, [layers, H, T, T], without the last token, which predicts nothing.
     For a layer that is applied several times, the mean over its uses. Raises RuntimeError if a hook point has edits."""
     ensure_no_edits(network)
-    return fast_patterns(network, batch) if supports(network) else definition.mean_patterns(network, batch)
+    return fast_patterns(network, batch) if supports(network) else reference.mean_patterns(network, batch)
 
 
 def fast_patterns(model: Decoder, batch: Batch) -> Tensor:

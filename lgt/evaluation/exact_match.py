@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow
-from lgt.evaluation import reference as definition
+from lgt.evaluation import reference
 from lgt.evaluation.forward import for_each, logits_of, supports
 from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
@@ -28,7 +28,7 @@ def answer_scores(network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
     Edits at hook points of ``network`` stay active.
     """
     if not supports(network):
-        return definition.answer_scores(network, batch)
+        return reference.answer_scores(network, batch)
     model, device = network, batch.tokens.device
     matches, losses = torch.ones(len(batch), dtype=torch.bool, device=device), torch.zeros(len(batch), device=device)
 

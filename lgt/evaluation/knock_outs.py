@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import Head
-from lgt.evaluation import reference as definition
+from lgt.evaluation import reference
 from lgt.evaluation.ablation import clean_pass
 from lgt.evaluation.forward import attended, fed_forward, for_each, heads_of, supports
 from lgt.evaluation.head_replacement import with_means
@@ -76,7 +76,7 @@ def correct_without(network: Network, batch: Batch, choices: Sequence[Collection
             raise ValueError(f"head {head} is not accepted; accepted: {accepted}")
     if supports(network):
         return fast_counts(network, batch, choices)
-    return definition.correct_without(network, batch, choices)
+    return reference.correct_without(network, batch, choices)
 
 
 def fast_counts(model: Decoder, batch: Batch, choices: Sequence[Collection[Head]]) -> list[int]:

@@ -47,7 +47,7 @@ def log_slow_evaluation(network: Network) -> None:
     kind = f"networks of type {type(network).__name__}"
     if isinstance(network, Decoder):
         kind = f"networks with model.position={network.config.position}, model.schedule={network.config.schedule}"
-    warn_once(logger, f"{kind}: no fast evaluation, measured hook by hook, many times slower")
+    warn_once(logger, f"{kind}: no fast evaluation, the slow reference evaluation takes many times as long")
 
 
 def answer_scores(

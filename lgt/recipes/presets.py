@@ -193,7 +193,9 @@ def _check_group(group: TaskGroup) -> None:
         raise ConfigError(f"{group.key}.title", group.title, "a text")
     names = (group.main, *group.auxiliaries)
     if not group.auxiliaries or len(set(names)) != len(names):
-        raise ConfigError(f"{group.key}.auxiliaries", group.auxiliaries, "one or more tasks beside the main task")
+        raise ConfigError(
+            f"{group.key}.auxiliaries", group.auxiliaries, "one or more different tasks, not the main task"
+        )
     for name in names:
         if task_named(name).family != group.family:
             raise ConfigError(f"{group.key}.family", group.family, f"{task_named(name).family}, the family of {name}")

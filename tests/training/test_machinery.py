@@ -15,7 +15,7 @@ from torch import Tensor
 from lgt.core.choices import POSITIONS, SCHEDULES
 from lgt.core.config import Optimizer, Precision, RunConfig
 from lgt.core.notices import warn_once
-from lgt.evaluation import reference as definition
+from lgt.evaluation import reference
 from lgt.evaluation.ablation import ablation_map
 from lgt.evaluation.exact_match import answer_scores
 from lgt.evaluation.test_sets import test_set
@@ -143,9 +143,9 @@ def check_measuring(config: RunConfig) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(1.5)
-    (matches, losses), (wanted, nats) = answer_scores(model, batch), definition.answer_scores(model, batch)
+    (matches, losses), (wanted, nats) = answer_scores(model, batch), reference.answer_scores(model, batch)
     assert torch.equal(matches, wanted) and torch.allclose(losses, nats, atol=1e-5)
-    found, slow = ablation_map(model, batch), definition.ablation_map(model, batch)
+    found, slow = ablation_map(model, batch), reference.ablation_map(model, batch)
     assert torch.allclose(found.loss_rise, slow.loss_rise, atol=1e-5) and slow.loss_rise.abs().max() > 1e-3
     assert torch.allclose(found.accuracy_drop, slow.accuracy_drop, atol=1e-6)
 

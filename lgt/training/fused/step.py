@@ -70,7 +70,7 @@ class FusedStep:
         weakref.finalize(self, loaded.lgt_destroy, self.handle)
         self.parameters = flattened(model)
         if loaded.lgt_parameters(self.handle) != len(self.parameters):
-            raise RuntimeError("lgt/fused/decoder.hpp and lgt/model/decoder.py disagree about the decoder's parameters")
+            raise RuntimeError("fused/decoder.hpp and lgt/model/decoder.py have different numbers of parameters")
         self.gradient = torch.zeros_like(self.parameters)
         self.momentum, self.variance = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
 
