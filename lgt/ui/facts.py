@@ -1,5 +1,4 @@
-"""Reads the numbers for the sentences of :mod:`lgt.ui.overview_sentences`, and finds the figure of the paper that they
-belong to."""
+"""Reads the numbers for the sentences of :mod:`lgt.ui.overview_sentences`, and finds the figure of the paper that they belong to."""
 
 from __future__ import annotations
 
