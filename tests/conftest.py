@@ -21,7 +21,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes of tests share the 
 
 
 def tiny(group: str = "caprev", arm: str = "co-trained", steps: int = 150, **changes: object) -> RunConfig:
-    """A run of seconds: lengths 3 <- 6, one small evaluation."""
+    """The config of a run that takes seconds: lengths 3 <- 6, one small evaluation."""
     config = group_config(group, "demo", arm=arm)  # type: ignore[arg-type]
     tasks = tuple(replace(spec, training_length=3 if spec.role == "main" else 6) for spec in config.tasks)
     evaluation = EvaluationConfig(
@@ -52,7 +52,7 @@ def shared_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture()
 def shipped(shared_store: Path) -> Iterator[Path]:
-    """The shipped store, to read only. All tests share one copy, so what a page has cached serves the next test too."""
+    """The shipped store, to read only. All tests share one copy, so later tests can use what a page has cached."""
     before = shared_store.stat()
     yield shared_store
     after = shared_store.stat()
@@ -69,14 +69,14 @@ def own_shipped(tmp_path: Path) -> Path:
 
 @pytest.fixture(autouse=True)
 def own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test sees the limits or files of whoever runs it."""
+    """Remove the user's limits and file settings from the environment of the tests."""
     for name in [name for name in os.environ if name.startswith("LGT_") and name != "LGT_FAULTS"]:
         monkeypatch.delenv(name)
 
 
 @pytest.fixture(autouse=True)
 def no_worker_in_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Drawing the Launch page in this process starts no worker that outlives the test."""
+    """Prevent the Launch page in this process from starting a worker that outlives the test."""
     monkeypatch.setattr("lgt.ui.actions.keep_worker_ready", lambda: None)
 
 

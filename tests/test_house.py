@@ -1,4 +1,4 @@
-"""The structure: a module imports only from its own or lower packages, and the web process does not import torch."""
+"""The structure of the code: modules import only from their own or lower packages; the web process has no torch."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_module_imports_only_from_its_own_package_or_lower_ones(path):
             assert own in LIBRARIES[parts[0]], f"{path} imports {name}"
 
 
-def test_streamlit_sql_and_torch_never_meet():
+def test_no_module_imports_streamlit_together_with_torch_or_sql():
     for path in [*modules(), ROOT / "app.py", *(ROOT / "pages").glob("*.py")]:
         heavy = {name.split(".")[0] for name in imports(path)} & {"streamlit", "torch"}
         assert len(heavy) < 2, path
@@ -121,7 +121,7 @@ def test_functions_stay_short():
     assert statistics.median(lines) <= 7 and statistics.quantiles(lines, n=10)[8] <= 19
 
 
-def test_the_package_can_be_taken_in_at_a_glance():
+def test_the_package_has_few_entries_and_short_import_chains():
     entries = [path for path in (ROOT / "lgt").iterdir() if path.name != "__pycache__"]
     assert len(entries) < 20
     assert max(depth().values()) < 10

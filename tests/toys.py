@@ -15,7 +15,7 @@ COLOUR = ("#3E7C4F", "#7FC48F")
 
 
 def rotate(letters):
-    """The first letter moved to the end. Rows are left-aligned; PAD stays behind."""
+    """The letters with the first one moved to the end. Rows stay padded on the right."""
     return pack(np.pad(letters, ((0, 0), (0, 1)))[:, 1:], letters[:, :1])
 
 

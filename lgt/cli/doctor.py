@@ -56,7 +56,7 @@ def package_findings() -> list[Finding]:
 
 
 def compiler_finding() -> Finding:
-    """Whether the fused training step can be compiled. Without it runs are slower but not wrong."""
+    """Whether the fused training step can be compiled. Without it runs are slower, but their results are right."""
     loaded, text = attempt()
     if loaded is None:
         return Finding("fused training step", True, f"{text}; runs train in plain PyTorch; install g++ for speed")
@@ -74,7 +74,7 @@ def limits_finding() -> Finding:
 
 
 def store_findings(database: str | None) -> list[Finding]:
-    """The store's address, whether it opens, its number of runs by state, and its damages."""
+    """Findings about the store: its address, whether it opens, its number of runs by state, and any damage."""
     try:
         url = database_url(database)
         engine = open_store(url, create=False, read_only=True)

@@ -17,10 +17,10 @@ def experiment(
     name: str,
     seeds: Annotated[str, typer.Option(help="Such as 0-4 or 0,2,5.")] = "0-4",
     workers: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Single-thread worker processes.")] = 2,
-    status: Annotated[bool, typer.Option("--status", help="Only say what is done and what is missing.")] = False,
+    status: Annotated[bool, typer.Option("--status", help="Only print which runs are done or missing.")] = False,
     database: Database = None,
 ) -> None:
-    """Make the runs of experiment NAME that the store does not have yet. Interrupt and repeat as you like."""
+    """Make the runs of experiment NAME that the store does not have yet. You can interrupt and repeat the command."""
     from lgt.experiments.registry import experiment_named
     from lgt.experiments.seeds import parse_seeds
 
@@ -73,12 +73,12 @@ def claims(
 
 
 def counted(verdicts: Mapping[str, int]) -> str:
-    """Such as ``2 reproduced, 1 not run yet``."""
+    """The counts as text, such as ``2 reproduced, 1 not run yet``."""
     return ", ".join(f"{number} {outcome}" for outcome, number in verdicts.items())
 
 
 def report(path: str, database: Database = None) -> None:
-    """Write all figures, verdicts and where they come from to the HTML file PATH, which opens without a server."""
+    """Write all figures and verdicts with their sources to the HTML file PATH, which opens without a server."""
     from lgt.report.html import write_report
 
     print(write_report(open_database(database, read_only=True), Path(path)))

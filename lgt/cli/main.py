@@ -1,4 +1,4 @@
-"""The command line ``lgt``. A user's mistake is one line on standard error and exit code 2.
+"""The command line ``lgt``. A user error gives one line on standard error and exit code 2.
 
 Each command is a function in a module of this package: it reads its options, calls a lower package and prints. The
 modules import torch and training inside the commands that need them, so that ``lgt tasks`` starts quickly.
@@ -38,7 +38,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
 for command in COMMANDS:
     app.command()(command)
 
-INTERRUPTED = 130  # a shell's exit code for Ctrl-C; Typer returns it after an interrupt
+INTERRUPTED = 130  # the exit code of shells after Ctrl-C; Typer returns it too
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
@@ -48,7 +48,7 @@ def fail(message: str, code: int = 2) -> NoReturn:
 
 
 def main(arguments: list[str] | None = None, command: Callable[..., Any] = app) -> None:
-    """Run the command line. A user's mistake is one line on standard error and exit code 2, an interrupt 130."""
+    """Run the command line. A user error gives one line on standard error and exit code 2, an interrupt code 130."""
     try:
         extensions.load()
         code = command(arguments, standalone_mode=False)

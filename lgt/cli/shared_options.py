@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def whole_number(text: str) -> int:
-    """Parse an option as a whole number. Raises BadParameter with the text that is none."""
+    """Parse an option as a whole number. Raises BadParameter, which has the text, if it is not a whole number."""
     try:
         return int(text)
     except ValueError as error:

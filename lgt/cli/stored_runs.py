@@ -52,7 +52,7 @@ def retry(run: str, database: Database = None) -> None:
 
 
 def attribute(run: str, database: Database = None) -> None:
-    """Measure again what each task of a finished run loses without each head; store and print it."""
+    """Measure the ablation maps of a finished run again, store them and print them."""
     number = whole_number(run)
     engine = open_database(database, create=False)
     from lgt.execution.reattribute import attribute

@@ -57,7 +57,7 @@ def restore(path: str, database: Database = None) -> None:
 
 
 def doctor(database: Database = None) -> None:
-    """Check versions, machine and store, and say what to repair. Exit code 1 when something is wrong."""
+    """Check versions, machine and store, and print what to repair. Exit code 1 if something is wrong."""
     from lgt.cli.doctor import examine
 
     findings = examine(database)

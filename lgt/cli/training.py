@@ -100,7 +100,7 @@ def chosen_config(
         raise ConfigError("--group", group, "either --group KEY or --main TASK:LEN")
     if group is not None:
         if aux:
-            raise ConfigError("--aux", aux[0], "only together with --main; a group brings its auxiliaries")
+            raise ConfigError("--aux", aux[0], "only together with --main; a group has its own auxiliaries")
         config = group_config(group, preset, position=position, seed=seed)
     else:
         assert main_task is not None

@@ -1,9 +1,9 @@
-"""Fields that a config class got after runs had been stored with it.
+"""Fields that were added to a config class after runs with that config class had been stored.
 
 A run is found by the hash of its config. A field that did not exist when a run was made must not change that run's
-hash. :func:`added` declares such a field with the value that means "as before the field existed". While a config has
-that value, :func:`stored` leaves the field out, so text and hash are those of the release without the field. A config
-that was stored without the field is read with that value, because it is also the field's default.
+hash. :func:`added` declares such a field. Its default is the value that describes all runs from before the field
+existed. :func:`stored` leaves the field out while it has its default, so text and hash equal those of the release
+without the field. A config that was stored without the field is read with the default.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 BEFORE = "before"
-"""The key in a dataclass field's metadata that holds the value which means "as before the field existed"."""
+"""The key, in a dataclass field's metadata, of the default that :func:`added` sets."""
 
 
 def added(before: T) -> T:
-    """A dataclass field that an earlier release did not have; ``before`` is its default and may never change."""
+    """A dataclass field that an earlier release did not have. ``before`` is its default, which must never change."""
     found: T = field(default=before, metadata={BEFORE: before})
     return found
 
 
 def stored(config: Any) -> dict[str, Any]:
-    """Plain values of a dataclass and of those inside it, without added fields that are as before.
+    """Plain values of a dataclass and of the dataclasses inside it, without added fields that have their default.
 
     >>> from dataclasses import dataclass
     >>> @dataclass

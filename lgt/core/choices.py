@@ -1,7 +1,8 @@
 """Named choices of a network that can be extended: positional encodings and layer schedules.
 
-Here are the names and their titles, without torch, so that configs, pages and commands know them. What a name computes
-stands in :mod:`lgt.model.positions` and :mod:`lgt.model.schedules`, whose ``register`` adds a name here as well.
+This module has the names and their titles only. It does not import torch, so that configs, pages and commands can use
+it. :mod:`lgt.model.positions` and :mod:`lgt.model.schedules` define what each name computes. Their functions
+``register`` also add the name here.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from lgt.core.checks import ConfigError, check_choice
 
 @dataclass(frozen=True)
 class Choice:
-    """One value of a field. ``title``: its name in tables and forms. ``note``: what a run's title says of it, empty for
-    the usual value; None: the title."""
+    """One value of a field. ``title``: its name in tables and forms. ``note``: the text for it in the title of a run,
+    empty for the usual value. If ``note`` is None, the text is ``title``."""
 
     name: str
     title: str
@@ -38,11 +39,11 @@ class Choices:
         return tuple(self._choices)
 
     def title(self, name: str) -> str:
-        """The title of a value; of an unknown one, such as an older store may have, the value itself."""
+        """The title of a value. For an unknown value, which an older store may have, the value itself."""
         return self._choices[name].title if name in self._choices else name
 
     def note(self, name: str) -> str:
-        """What a run's title says of a value; empty for the usual one."""
+        """The text for a value in the title of a run; empty for the usual value."""
         choice = self._choices.get(name, Choice(name, name))
         return choice.title if choice.note is None else choice.note
 
@@ -51,11 +52,11 @@ class Choices:
         return {choice.title: name for name, choice in self._choices.items()}
 
     def check(self, value: object, where: str = "") -> None:
-        """Raise ConfigError naming the field (or ``where`` the value stood) unless ``value`` is accepted."""
+        """Raise ConfigError unless ``value`` is accepted. The error names ``where`` or, if empty, the config field."""
         check_choice(where or self.path, value, self.names)
 
     def add(self, choice: Choice) -> None:
-        """Accept one more value. Raises ConfigError for a name or title that is taken or empty."""
+        """Accept one more value. Raises ConfigError for a name or title that is empty or already used."""
         if not choice.name or choice.name in self._choices:
             raise ConfigError(self.path, choice.name, "a new name; taken are " + ", ".join(self.names))
         if not choice.title or choice.title in self.by_title():
@@ -65,7 +66,7 @@ class Choices:
         self._choices[choice.name] = choice
 
     def remove(self, name: str) -> None:
-        """Accept ``name`` no longer (tests take back what they added). Raises KeyError for an unknown name."""
+        """Stop accepting ``name``; tests use this to undo :meth:`add`. Raises KeyError for an unknown name."""
         del self._choices[name]
 
 

@@ -108,13 +108,13 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Optimisation of one run. The schedule is linear warm-up, constant, cosine decay to zero.
+    """Optimisation of one run. The learning rate warms up linearly, stays constant and decays to zero along a cosine.
 
-    ``learning_rate`` belongs to the weight matrices (Muon or AdamW), ``embedding_learning_rate`` to embeddings,
+    ``learning_rate`` is for the weight matrices (Muon or AdamW), ``embedding_learning_rate`` for embeddings,
     unembedding and gains (always AdamW). With ``pool`` above 1, that many batches are sorted together by length and cut
-    into batches of similar lengths, which need less padding. With 1 every batch mixes all lengths; training then needs
-    fewer steps, and the fused step does not pad. Float32 training on a CPU takes the fused step
-    (``lgt.training.fused``) where it supports the network and a C++ compiler is present. ``compiled`` matters for
+    into batches of similar lengths, which need less padding. With ``pool`` 1 every batch mixes all lengths. Training
+    then needs fewer steps, and the fused step needs no padding. Float32 training on a CPU uses the fused step
+    (``lgt.training.fused``) if the step supports the network and a C++ compiler is present. ``compiled`` affects
     PyTorch's step only: ``torch.compile`` compiles each layer.
     """
 
@@ -151,12 +151,14 @@ class TrainingConfig:
 
 @dataclass(frozen=True)
 class EvaluationConfig:
-    """What is measured. ``examples`` per (task, length) at the last step, ``progress_examples`` at earlier ones.
+    """What is measured. ``examples``: test prompts per (task, length) at the last step, ``progress_examples`` at
+    earlier evaluated steps.
 
     ``maximum_length``: lengths 1..maximum_length are evaluated. ``snapshots``: number of equally spaced steps at which
-    the model is evaluated, the last step included. ``attribution_snapshots``: number of these, counted from the end, at
-    which ablation maps are made: at ``attribution_lengths`` lengths per zone of the main task, from
-    ``attribution_examples`` examples each. ``seed`` fixes the test sets; all runs of this project use the same one.
+    the model is evaluated, the last step included. ``attribution_snapshots``: the number of these steps, counted from
+    the last, at which ablation maps are made. Each time there are maps at ``attribution_lengths`` lengths per zone of
+    the main task, each from ``attribution_examples`` examples. ``seed`` fixes the test sets; all runs of this project
+    use the same one.
     """
 
     examples: int = 1024
@@ -184,8 +186,8 @@ class RunConfig:
     """Everything that decides a run's numbers.
 
     ``transfer_length`` is La, the longest training length of an auxiliary task. A run without auxiliary task has the La
-    of the co-trained run it is compared with, so that both have the same zones. It is ``None`` where there is no such
-    comparison, and where no auxiliary task is longer than the main task, because there is no transfer region then.
+    of the co-trained run it is compared with, so that both have the same zones. It is ``None`` if there is no such
+    comparison, or if no auxiliary task is longer than the main task: then there is no transfer region.
     ``group`` names the task group (or ``custom``); ``arm`` says which of the matched runs this is.
     """
 
@@ -235,28 +237,28 @@ class RunConfig:
 
     def canonical_json(self) -> str:
         """The text in which this config is stored: JSON with sorted keys and without spaces. Equal configs give equal
-        texts. Added fields that are as before they existed are left out."""
+        texts. Added fields that have their default are left out (:mod:`lgt.core.added_fields`)."""
         return _canonical(stored(self))
 
     def hash(self) -> str:
         """First 16 hexadecimal digits of the SHA-256 of everything that decides the numbers.
 
         The labels (``group``, ``arm``, ``preset``) are left out, so that two groups with the same main task share their
-        main-alone runs: a baseline is found by its settings. Added fields that are as before they existed are left out
-        too (:mod:`lgt.core.added_fields`).
+        main-alone runs: a baseline is found by its settings. Added fields that have their default are left out too
+        (:mod:`lgt.core.added_fields`).
         """
         return _digest({name: value for name, value in stored(self).items() if name not in LABELS})
 
     def result_hash(self) -> str:
-        """As :meth:`hash`, without :data:`MEASURING`: runs that are equal here end with the same accuracies."""
+        """As :meth:`hash`, also without :data:`MEASURING`. Runs with equal result hashes end with equal accuracies."""
         plain = {name: value for name, value in stored(self).items() if name not in LABELS}
         plain["evaluation"] = {name: value for name, value in plain["evaluation"].items() if name not in MEASURING}
         return _digest(plain)
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> RunConfig:
-        """Inverse of :meth:`as_dict`; a field that is left out has its default. Raises ConfigError for an
-        unknown field, a required one that is missing and a refused value."""
+        """Inverse of :meth:`as_dict`. A missing field gets its default. Raises ConfigError for an unknown field, a
+        missing required field or a value that is not accepted."""
         values = dict(plain)
         sections: dict[str, Any] = {
             "options": TaskOptions, "model": ModelConfig, "training": TrainingConfig, "evaluation": EvaluationConfig,
@@ -273,7 +275,7 @@ class RunConfig:
 
     @classmethod
     def from_json(cls, text: str) -> RunConfig:
-        """Inverse of :meth:`canonical_json`. Raises ConfigError when the text is no JSON object."""
+        """Inverse of :meth:`canonical_json`. Raises ConfigError when the text is not a JSON object."""
         try:
             plain = json.loads(text)
         except ValueError as error:
@@ -284,7 +286,7 @@ class RunConfig:
 
 
 def check_transfers(config: RunConfig) -> None:
-    """Raise ConfigError where an auxiliary is not longer than the main task: such a run cannot show transfer."""
+    """Raise ConfigError if an auxiliary task is not longer than the main task: such a run cannot show transfer."""
     for spec in config.auxiliaries:
         if spec.training_length <= config.main.training_length:
             raise ConfigError(
@@ -319,9 +321,9 @@ SETTABLE = ("options", "model", "training", "evaluation")
 
 
 def with_setting(config: RunConfig, path: str, text: str) -> RunConfig:
-    """``config`` with the field at ``path`` (such as ``training.steps``) set from ``text``.
+    """``config`` with the field at ``path`` (such as ``training.steps``) set to the value that ``text`` contains.
 
-    Raises ConfigError naming the path when it is unknown or the text does not parse to the field's type.
+    Raises ConfigError, which names the path, if the path is unknown or ``text`` is not a value of the field's type.
     """
     section_name, _, name = path.partition(".")
     paths = [f"{s}.{f.name}" for s in SETTABLE for f in fields(getattr(config, s))]

@@ -2,8 +2,8 @@
 
 ``LGT_EXTENSIONS`` names them, separated by commas: files (``my_task.py``) or importable modules (``my_package.lab``).
 Each is imported once, when a command or the dashboard starts, and registers what it adds (docs/EXTENDING.md). Worker
-processes inherit the variable. An extension is code that runs with the user's rights: only the user's own environment
-names one, never a store, an address or a page.
+processes inherit the variable. An extension is code that runs with the user's rights. Therefore only the user's
+environment can name an extension; a store, a web address or a page cannot.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ what it adds: the second try would then complain about that part and not about t
 
 
 def names() -> tuple[str, ...]:
-    """What ``LGT_EXTENSIONS`` names, in order."""
+    """The extensions that ``LGT_EXTENSIONS`` names, in order."""
     return tuple(part.strip() for part in os.environ.get(VARIABLE, "").split(",") if part.strip())
 
 
 def load() -> tuple[ModuleType, ...]:
     """Import every extension that is not imported yet; returns all of them, in order.
 
-    Raises ConfigError naming an extension that does not exist or whose import fails, with the error in one line.
+    Raises ConfigError if an extension does not exist or its import fails. The message names it and gives the error.
     """
     for name in names():
         if name in _failed:
@@ -52,7 +52,8 @@ def load() -> tuple[ModuleType, ...]:
 
 
 def digest() -> str:
-    """Eight hexadecimal digits of the sources of the named extensions; empty without any. Part of the code version."""
+    """A hash of the extensions' sources, eight hexadecimal digits; empty without extensions. Part of the code
+    version."""
     sources = [Path(str(module.__file__)).read_bytes() for module in load() if module.__file__]
     return hashlib.sha256(b"\0".join(sources)).hexdigest()[:8] if sources else ""
 

@@ -1,4 +1,4 @@
-"""Log lines that are written once in a process, however often their reason comes up."""
+"""Warnings that a process logs only once."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from functools import cache
 
 @cache
 def warn_once(logger: logging.Logger, message: str) -> None:
-    """Log ``message`` as a warning, the first time only. ``warn_once.cache_clear()`` forgets what was logged."""
+    """Log ``message`` as a warning, the first time only. After ``warn_once.cache_clear()`` it is logged again."""
     logger.warning("%s", message)

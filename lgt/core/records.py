@@ -1,6 +1,6 @@
-"""The rows that a run reports while it trains, and that the store keeps.
+"""The rows that a run reports while it trains. The store keeps them.
 
-They contain counts, never ratios. NaN is stored as a missing value.
+Accuracy rows contain counts, not ratios. NaN is stored as a missing value.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class HeadScoreRow:
 
 @dataclass(frozen=True, slots=True)
 class AttentionDifferenceRow:
-    """Sum over entries of abs(P_a - P_b) for one head, P the batch-mean attention of a task at ``length``."""
+    """For one head, the sum over entries of abs(P_a - P_b). P is a task's attention at ``length``, the batch mean."""
 
     task_a: str
     task_b: str

@@ -8,7 +8,7 @@ import numpy as np
 
 
 def stream_seed(seed: int, *names: str | int) -> int:
-    """A 64-bit integer that depends on ``seed`` and every name, in order; streams of different names are unrelated."""
+    """A 64-bit integer that depends on ``seed`` and on all names in order. Different names give independent streams."""
     text = "\x1f".join([str(seed), *(f"{type(name).__name__}:{name}" for name in names)])
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 

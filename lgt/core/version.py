@@ -11,14 +11,15 @@ from lgt.core import extensions
 
 PACKAGE = Path(__file__).parent.parent
 RESULT_PACKAGES = ("core", "tasks", "recipes", "metrics", "model", "evaluation", "training")
-"""The packages between a config and its measurements. Code of pages or of the store does not change a result."""
+"""The packages that turn a config into measurements. Code of pages or of the store does not change a result."""
 
 
 def code_version() -> str:
-    """Such as ``0.2.0+src.3f9a1c2b7d04``: equal digests mean equal source of tasks, model, training and measuring.
+    """The code version, such as ``0.2.0+src.3f9a1c2b7d04``.
 
-    With extensions ``.ext.`` and a digest of their sources, in their order, follow. It needs no version control, so an
-    installed copy names its code as a checkout does.
+    Equal digests mean equal source code of tasks, model, training and measuring. With extensions, ``.ext.`` and a
+    digest of their sources in their order follow. The version does not depend on version control, so an installed copy
+    and a checkout of the same code have the same version.
     """
     added = extensions.digest()
     return f"{__version__}+src.{_package_digest()}" + (f".ext.{added}" if added else "")

@@ -1,9 +1,9 @@
-"""Mean-ablation maps: how much worse does a task get when one head puts out its average instead of its own output?
+"""Mean-ablation maps: how much worse a task gets when the output of one head is replaced by its average.
 
 Definition (after the paper's circuit analysis): for each head, replace its output before the output projection by its
 mean over the evaluation batch at the same position, at every position. All examples of a batch have the same task
-length, so their positions correspond. Where answers have different lengths (mazes), the mean at a position is taken
-over the examples that have a token there.
+length, so their positions correspond. If answers have different lengths (mazes), the mean at a position is over the
+examples that have a token at this position.
 
 Shapes as in :mod:`lgt.evaluation.forward`.
 """
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import HeadScoreRow
-from lgt.evaluation import reference as definition
+from lgt.evaluation import reference
 from lgt.evaluation.forward import attended, fed_forward, for_each, heads_of, logits_after, supports
 from lgt.evaluation.head_replacement import each_head_replaced, position_means
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
@@ -30,10 +30,10 @@ from lgt.model.network import Network, ensure_no_edits
 
 
 def ablation_map(network: Network, batch: Batch) -> AblationMap:
-    """The map of one task at one length, over all examples of ``batch``. Raises RuntimeError while a hook point of
-    ``network`` is edited."""
+    """The map of one task at one length, over all examples of ``batch``. Raises RuntimeError if a hook point of
+    ``network`` has edits."""
     ensure_no_edits(network)
-    return fast_map(network, batch) if supports(network) else definition.ablation_map(network, batch)
+    return fast_map(network, batch) if supports(network) else reference.ablation_map(network, batch)
 
 
 def fast_map(model: Decoder, batch: Batch) -> AblationMap:
@@ -58,9 +58,9 @@ def fast_map(model: Decoder, batch: Batch) -> AblationMap:
 def clean_pass(
     model: Decoder, parts: list[Pass], present: Tensor
 ) -> Iterator[tuple[list[Tensor], list[Tensor], Tensor]]:
-    """The unablated model, layer by layer: for each part the residual stream [R, T, W] that comes into the layer and
-    its heads' outputs [R, T', W]; and the means [T', W] of the outputs. T' is T; in the last layer it is the number of
-    positions from the first scored prediction on."""
+    """The activations of the unablated model, layer by layer. Yields for each layer the residual streams [R, T, W] at
+    its input and the outputs [R, T', W] of its heads, both as a list with one entry per part, and the means [T', W] of
+    the outputs. T' is T, but in the last layer it is the number of positions from the first scored prediction on."""
     *before, last = model.blocks()
     residuals = [F.embedding(part.tokens, model.embedding.weight) for part in parts]
     for layer in (*before, last):
@@ -74,10 +74,10 @@ def clean_pass(
 
 
 def ablated_logits(model: Decoder, number: int, part: Pass, residual: Tensor, heads: Tensor, means: Tensor) -> Tensor:
-    """Logits [H, N, V] of a pass, for each head of layer ``number`` replaced by its mean.
+    """Logits [H, N, V] of a pass. In entry h, head h of layer ``number`` is replaced by its mean.
 
-    ``residual`` [R, T, W] comes into that layer, ``heads`` [R, T', W] are its heads' outputs and ``means`` [T' or more,
-    W] their means, both at the last T' positions.
+    ``residual`` [R, T, W] is the input of that layer, ``heads`` [R, T', W] are the outputs of its heads and ``means``
+    [T' or more, W] their means, both at the last T' positions.
     """
     layer, last = model.blocks()[number], number == len(model.layers) - 1
     means = means[: heads.shape[1]].expand_as(heads)
@@ -89,20 +89,20 @@ def ablated_logits(model: Decoder, number: int, part: Pass, residual: Tensor, he
 
 
 def _parts(model: Decoder, batch: Batch) -> list[Pass]:
-    """All rows. Tokens after the last scored prediction of the batch are left out: no scored prediction sees them."""
+    """Passes of all rows. Tokens after the last scored prediction are left out: no scored prediction uses them."""
     ends = batch.present.sum(1).clamp(max=scored_ends(batch).max())
     return passes(batch, ends, max(1, tokens_per_pass(batch.tokens.device) // model.config.heads))
 
 
 def _scores(parts: list[Pass], logits: Iterable[Tensor]) -> tuple[Tensor, Tensor]:
-    """Exact match (0 or 1) and mean cross-entropy, [..., B] each, rows in the order of ``parts``."""
+    """Exact match (0 or 1) and mean cross-entropy (nats), [..., B] each, with rows in the order of ``parts``."""
     pairs = [(part.matches(values).float(), part.losses(values)) for part, values in zip(parts, logits, strict=True)]
     matches, losses = zip(*pairs, strict=True)
     return torch.cat(matches, -1), torch.cat(losses, -1)
 
 
 def head_score_rows(network: Network, config: RunConfig, lengths: list[int]) -> list[HeadScoreRow]:
-    """Maps of every task of the run at every one of ``lengths``, as rows (layers and heads counted from 0)."""
+    """The maps of every task of the run at each of ``lengths``, as rows (layers and heads counted from 0)."""
     device, count = network.device, config.evaluation.attribution_examples
     sets = {(s.task, length): test_set(config, s.task, length, count) for s in config.tasks for length in lengths}
     sets = {cell: batch for cell, batch in sets.items() if len(batch)}

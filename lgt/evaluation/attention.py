@@ -1,4 +1,4 @@
-"""Attention-matrix difference of two tasks, for tasks whose sequences line up position by position."""
+"""Attention-matrix difference of two tasks whose prompts and answers occupy the same positions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AttentionDifferenceRow
-from lgt.evaluation import reference as definition
+from lgt.evaluation import reference
 from lgt.evaluation.forward import attended, fed_forward, for_each, mixed, normed, patterns_of, supports
 from lgt.evaluation.passes import evaluating, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
@@ -18,10 +18,10 @@ from lgt.model.network import Network, ensure_no_edits
 
 
 def mean_patterns(network: Network, batch: Batch) -> Tensor:
-    """Attention patterns averaged over the batch, [layers, H, T, T] (without the last token: it predicts nothing); of a
-    layer that is applied several times their mean over its uses. Raises RuntimeError while a hook point is edited."""
+    """Attention patterns averaged over the batch, [layers, H, T, T], without the last token, which predicts nothing.
+    For a layer that is applied several times, the mean over its uses. Raises RuntimeError if a hook point has edits."""
     ensure_no_edits(network)
-    return fast_patterns(network, batch) if supports(network) else definition.mean_patterns(network, batch)
+    return fast_patterns(network, batch) if supports(network) else reference.mean_patterns(network, batch)
 
 
 def fast_patterns(model: Decoder, batch: Batch) -> Tensor:
@@ -68,7 +68,7 @@ def comparable(a: Batch, b: Batch) -> bool:
 def attention_difference_rows(
     network: Network, config: RunConfig, lengths: list[int]
 ) -> list[AttentionDifferenceRow]:  # fmt: skip
-    """Main task against every other task of the run at every length; pairs that are not comparable give no row."""
+    """Differences of the main task and each other task at each length. Pairs that are not comparable give no row."""
     device, count, main = network.device, config.evaluation.attribution_examples, config.main.task
     sets = {(s.task, length): test_set(config, s.task, length, count) for s in config.tasks for length in lengths}
     pairs = [(s.task, n) for s in config.auxiliaries for n in lengths if comparable(sets[main, n], sets[s.task, n])]
@@ -85,5 +85,5 @@ def attention_difference_rows(
 
 
 def pattern_difference(a: Tensor, b: Tensor) -> Tensor:
-    """Per head the sum over entries of |P_a - P_b|, [layers, H], of patterns [layers, H, T, T]."""
+    """For each head, the sum over entries of |P_a - P_b|, [layers, H]. The patterns a and b are [layers, H, T, T]."""
     return (a - b).abs().sum(dim=(-2, -1))

@@ -1,8 +1,8 @@
-"""Exact match per (task, length), decided by one teacher-forced pass.
+"""Exact match per (task, length), computed with one teacher-forced pass.
 
-The greedy answer equals the reference exactly when the argmax is right at every scored position given the reference
-prefix. If it is, greedy decoding writes the reference token by token; if not, greedy decoding differs from the
-reference at the first wrong position. A test compares this with greedy decoding.
+The greedy answer equals the reference if and only if the argmax is right at every scored position, given the reference
+prefix. If it is right everywhere, greedy decoding writes the reference token by token. Otherwise greedy decoding
+differs from the reference at the first wrong position. A test compares this with greedy decoding.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow
-from lgt.evaluation import reference as definition
+from lgt.evaluation import reference
 from lgt.evaluation.forward import for_each, logits_of, supports
 from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
@@ -25,10 +25,10 @@ from lgt.tasks import evaluation_lengths, task_named
 def answer_scores(network: Network, batch: Batch) -> tuple[Tensor, Tensor]:
     """Per example of ``batch``: exact match [B] (bool) and mean cross-entropy over its scored tokens [B] (nats).
 
-    Edits at hook points of ``network`` are in effect.
+    Edits at hook points of ``network`` stay active.
     """
     if not supports(network):
-        return definition.answer_scores(network, batch)
+        return reference.answer_scores(network, batch)
     model, device = network, batch.tokens.device
     matches, losses = torch.ones(len(batch), dtype=torch.bool, device=device), torch.zeros(len(batch), device=device)
 
@@ -46,7 +46,7 @@ def accuracy_rows(network: Network, config: RunConfig, examples: int) -> list[Ac
     device = network.device
     cells = [(s.task, length) for s in config.tasks for length in evaluation_lengths(task_named(s.task), config)]
     drawn = [(cell, test_set(config, *cell, examples)) for cell in cells]
-    filled = [(cell, batch) for cell, batch in drawn if len(batch)]  # a tiny task may have no test prompt of a length
+    filled = [(cell, batch) for cell, batch in drawn if len(batch)]  # a task may have no test prompt of a short length
     batches = [batch for _, batch in filled]
 
     def correct(batch: Batch) -> int:

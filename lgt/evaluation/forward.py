@@ -1,10 +1,10 @@
-"""A faster forward pass of the decoder for measuring: the last layer is computed only where something is scored.
+"""A faster forward pass of the decoder for measuring. It leaves out positions of the last layer that are not scored.
 
-:func:`supports` says for which networks it holds; all others are measured by :mod:`lgt.evaluation.reference`, with
-which the tests compare this module.
+:func:`supports` tells which networks it can compute. :mod:`lgt.evaluation.reference` measures all others. The tests
+compare both modules.
 
 Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, H heads, dh = W / H, V
-vocabulary; ``...`` in front are copies of the pass that differ in their activations (ablated heads).
+vocabulary. Leading dimensions ``...`` are copies of the pass that differ in their activations (ablated heads).
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import Pass
-from lgt.evaluation.reference import say_slow
+from lgt.evaluation.reference import log_slow_evaluation
 from lgt.model.decoder import NORM_EPSILON, Attention, Decoder, Layer
 from lgt.model.network import Network, has_edits
 from lgt.model.positions.rope import rotary_angles
@@ -32,19 +32,19 @@ ENCODINGS = ("rope", "nope")
 
 
 def supports(network: Network) -> TypeGuard[Decoder]:
-    """Whether these passes compute ``network``: a decoder with one of :data:`ENCODINGS` that applies each layer once,
-    without edits at its hook points. A network of another kind is named in the log, once."""
+    """Whether these passes compute ``network``: a decoder with one of :data:`ENCODINGS` that applies each layer once
+    and has no edits at its hook points. Networks of another kind are logged once."""
     known = isinstance(network, Decoder) and network.config.position in ENCODINGS and each_layer_once(network.config)
     if not known:
-        say_slow(network)
+        log_slow_evaluation(network)
     return known and not has_edits(network)
 
 
 def for_each(network: Network, function: Callable[[X], Y], items: Sequence[X]) -> list[Y]:
-    """``function``, which measures ``network``, of each item, in order.
+    """The results of ``function``, which measures ``network``, for all items, in order.
 
-    Several items at once where these passes compute the network. The definition takes one after another, because it
-    reads and edits hook points, which all threads share.
+    If these passes compute the network, several threads process the items. The definition processes one item after
+    another, because it reads and edits hook points, which all threads share.
     """
     return parallel_map(function, items, network.device) if supports(network) else list(map(function, items))
 
@@ -55,7 +55,7 @@ def logits_of(model: Decoder, part: Pass) -> Tensor:
 
 
 def logits_after(model: Decoder, residual: Tensor, number: int, part: Pass) -> Tensor:
-    """Logits [..., N, V] of a pass from the residual stream [..., R, T, W] that comes into layer ``number``."""
+    """Logits [..., N, V] of a pass, from the residual stream [..., R, T, W] at the input of layer ``number``."""
     *whole, last = model.blocks()[number:]
     for layer in whole:
         residual = fed_forward(layer, attended(layer, residual, heads_of(layer, residual)))
@@ -64,9 +64,9 @@ def logits_after(model: Decoder, residual: Tensor, number: int, part: Pass) -> T
 
 
 def attended(layer: Layer, residual: Tensor, heads: Tensor) -> Tensor:
-    """The residual stream [..., T', W] after the attention of ``layer`` whose heads put out ``heads`` [..., T', W].
+    """The residual stream [..., T', W] after the attention of ``layer``, for the head outputs ``heads`` [..., T', W].
 
-    ``residual`` [..., T, W] is what came into the layer; the last T' positions of it are used.
+    ``residual`` [..., T, W] is the input of the layer, of which the last T' positions are used.
     """
     written: Tensor = layer.attention.output(heads)
     return written.add_(residual[..., residual.shape[-2] - heads.shape[-2] :, :])
@@ -80,16 +80,16 @@ def fed_forward(layer: Layer, residual: Tensor) -> Tensor:
 
 
 def normed(x: Tensor, gain: Tensor | None = None) -> Tensor:
-    """RMS norm over the last dimension, as ``F.rms_norm`` in half its time on a CPU."""
+    """RMS norm over the last dimension. Equals ``F.rms_norm`` and takes half the time on a CPU."""
     size = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
     scaled: Tensor = x * size.square_().div_(x.shape[-1]).add_(NORM_EPSILON).rsqrt_()
     return scaled if gain is None else scaled.mul_(gain)
 
 
 def heads_of(layer: Layer, residual: Tensor, start: int = 0) -> Tensor:
-    """What the heads of ``layer`` put out at positions from ``start`` on, side by side [..., T - start, W].
+    """The concatenated outputs [..., T - start, W] of the heads of ``layer`` at positions from ``start`` on.
 
-    ``residual`` [..., T, W] is what comes into the layer. With all positions, a GPU does not store the patterns, as in
+    ``residual`` [..., T, W] is the input of the layer. If ``start`` is 0, a GPU does not store the patterns, as in
     :class:`lgt.model.decoder.Attention`.
     """
     attention, x = layer.attention, normed(residual, layer.attention_norm.gain)
@@ -101,7 +101,7 @@ def heads_of(layer: Layer, residual: Tensor, start: int = 0) -> Tensor:
 
 
 def patterns_of(attention: Attention, x: Tensor, start: int = 0) -> Tensor:
-    """Attention patterns [M, H, T - start, T] of positions from ``start`` on in x [..., T, W], M rows in all."""
+    """Attention patterns [M, H, T - start, T] at positions from ``start`` on, for x [..., T, W] of M rows."""
     count = x.shape[-2]
     mask = torch.full((count, count), float("-inf"), device=x.device).triu(1)[start:]
     q, k = (by_head(attention, y).flatten(0, 1) for y in rotated_qk(attention, x, start))
@@ -110,22 +110,23 @@ def patterns_of(attention: Attention, x: Tensor, start: int = 0) -> Tensor:
 
 
 def mixed(attention: Attention, patterns: Tensor, x: Tensor) -> Tensor:
-    """Head outputs side by side [..., T', W]: the values of x [..., T, W] under ``patterns`` [M, H, T', T]."""
+    """Concatenated head outputs [..., T', W]: the values of x [..., T, W] weighted by ``patterns`` [M, H, T', T]."""
     heads = patterns @ by_head(attention, attention.value(x))
     return heads.transpose(1, 2).reshape(*x.shape[:-2], patterns.shape[-2], x.shape[-1])
 
 
 def by_head(attention: Attention, x: Tensor) -> Tensor:
-    """x [..., T, W] head by head, [M, H, T, dh] with M rows in all."""
+    """x [..., T, W] split into heads, [M, H, T, dh] with M rows in total."""
     return x.reshape(-1, x.shape[-2], attention.config.heads, attention.config.head_width).transpose(1, 2)
 
 
 def rotated_qk(attention: Attention, x: Tensor, start: int) -> tuple[Tensor, Tensor]:
-    """Queries [..., T - start, W] from ``start`` on and keys [..., T, W] of x [..., T, W], whose products are scores.
+    """Queries [..., T - start, W] from ``start`` on and keys [..., T, W] of x [..., T, W]; their products are the
+    scores.
 
-    Norms and rotations are computed before the heads are split: on whole rows they take a fraction of the time. Gains
-    and 1 / sqrt(dh) are multiplied into the queries. Channels i and i + dh/2, which rotate together, are neighbours
-    here, so that a rotation is one product of complex numbers; the order of channels does not change a score.
+    Norms and rotations are computed before the heads are split, because they are much faster on whole rows. The queries
+    include the gains and the factor 1 / sqrt(dh). Channels i and i + dh/2, which rotate together, are reordered to be
+    neighbours, so that a rotation is one product of complex numbers. The order of channels does not change a score.
     """
     config = attention.config
     order = torch.arange(config.width, device=x.device).view(config.heads, 2, -1).transpose(1, 2).flatten()
@@ -147,6 +148,6 @@ def rotated_qk(attention: Attention, x: Tensor, start: int) -> tuple[Tensor, Ten
 
 
 def _product(x: Tensor, turns: Tensor) -> Tensor:
-    """x [..., T, H, dh], pairs of neighbours read as complex numbers, times turns [T, H, dh / 2]; [..., T, W]."""
+    """x [..., T, H, dh] times turns [T, H, dh / 2] (complex), [..., T, W]. Two neighbours are one complex number."""
     pairs = torch.view_as_complex(x.reshape(*x.shape[:-2], -1, 2))  # [..., T, W / 2]
     return torch.view_as_real(pairs * turns.flatten(1)).flatten(-2)

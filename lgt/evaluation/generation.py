@@ -1,8 +1,8 @@
-"""One model answering one prompt: greedily, token by token, with probabilities, attention, and heads switched off.
+"""The greedy answer of a model to one prompt, with probabilities and attention; heads can be knocked out.
 
-Each token is chosen given the tokens that the model itself has written before, so one early mistake can lead to
-others. A head that is switched off puts out its mean over a fixed set of test prompts at the same position, the
-definition of :mod:`lgt.evaluation.ablation`.
+Each token is chosen given the tokens that the model has written before, so one early mistake can cause others. The
+output of a knocked-out head is its mean over a fixed set of test prompts at the same position, as in
+:mod:`lgt.evaluation.ablation`.
 
 Shapes: T tokens of the sequence, S tokens of the answer, H heads, dh channels per head.
 """
@@ -27,7 +27,7 @@ from lgt.model.network import Network
 from lgt.tasks.prompts import Prompt
 from lgt.tasks.vocabulary import EOS
 
-LIKELY = 3
+LIKELY = 3  # number of most probable tokens that are kept for each step
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Step:
     """One token of an answer. ``probability``: the model's probability of it. ``likely``: the most probable tokens with
     their probabilities, best first.
 
-    ``given``: the token belongs to the task's question (the queries of ``mqar``) and was not the model's choice.
+    ``given``: the token is part of the task's question (the queries of ``mqar``), so the model did not choose it.
     """
 
     token: int
@@ -46,8 +46,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a model wrote. ``patterns`` float32 [layers, H, S, T]: while writing token s, the attention over the tokens
-    read so far, zero after them; of a layer that is applied several times the mean over its uses."""
+    """The answer of a model. ``patterns`` float32 [layers, H, S, T]: the attention over the tokens read so far while
+    the model writes token s; zero for later tokens. For a layer that is applied several times, the mean over its
+    uses."""
 
     steps: tuple[Step, ...]
     patterns: NDArray[np.float32]
@@ -59,7 +60,7 @@ class Answer:
 
 
 def answer(network: Network, prompt: Prompt, off: Mapping[Head, Tensor] | None = None) -> Answer:
-    """The greedy answer, until the end token or as many tokens as the true answer has.
+    """The greedy answer. It stops after the end token, or when it has as many tokens as the true answer.
 
     ``off`` maps heads to their replacement [uses, T or more, dh], see :func:`head_means`.
     """
@@ -84,12 +85,12 @@ def _row(network: Network, tokens: list[int]) -> Tensor:
 
 
 def _logits(network: Network, tokens: list[int]) -> Tensor:
-    """Logits [T, V] after each of ``tokens``, on the CPU."""
+    """Logits [T, V] of the next token after each of ``tokens``, on the CPU."""
     return network.logits(network.residual(_row(network, tokens)))[0].cpu()
 
 
 def _steps(probabilities: Tensor, tokens: list[int], asked: tuple[bool, ...]) -> tuple[Step, ...]:
-    """The answer's tokens with their ``probabilities`` [S, V]."""
+    """The steps of the answer ``tokens``, from ``probabilities`` [S, V]."""
     best = probabilities.topk(LIKELY)
     return tuple(
         Step(token, not scored, float(row[token]), tuple(zip(ids, values, strict=True)))
@@ -100,11 +101,11 @@ def _steps(probabilities: Tensor, tokens: list[int], asked: tuple[bool, ...]) ->
 
 
 def head_means(network: Network, batch: Batch, heads: Collection[Head], width: int) -> dict[Head, Tensor]:
-    """What each of ``heads`` puts out on average over ``batch``, [uses, width, dh]: for each use of its layer, at each
+    """The mean output of each of ``heads`` over ``batch``, [uses, width, dh], for each use of its layer and each
     position.
 
-    At positions that no prompt of the batch reaches it is the mean over all reached positions: a decision of ours, for
-    answers that are longer than every one of the batch.
+    At positions that no prompt of the batch reaches, it is the mean over all reached positions [D]. This is needed for
+    answers that are longer than all answers of the batch.
     """
     size = max(1, tokens_per_pass(batch.tokens.device) // batch.tokens.shape[1])
     tokens, present = torch.split(batch.tokens, size), torch.split(batch.present, size)
@@ -116,7 +117,7 @@ def head_means(network: Network, batch: Batch, heads: Collection[Head], width: i
 
 @contextmanager
 def one_core() -> Iterator[None]:
-    """PyTorch uses one core inside the block: for operations this small a second core costs more than it saves."""
+    """Inside the block PyTorch uses one core. The operations are so small that several cores are slower."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -1,6 +1,6 @@
-"""What a knocked-out head puts out: its mean output at each position, in place of its own output.
+"""The replacement of the output of a knocked-out head: its mean output at each position.
 
-Mean-ablation maps, knock-outs, the slow reference measurements and the playground all take their replacement from here.
+Mean-ablation maps, knock-outs, the slow reference measurements and the playground all use this module.
 
 Shapes: R rows, T positions, W width, H heads, dh = W / H channels of a head.
 """
@@ -22,9 +22,9 @@ from lgt.model.network import Network
 def means_of(
     network: Network, parts: Sequence[Tensor], present: Sequence[Tensor], heads: Collection[Head]
 ) -> dict[Head, Tensor]:
-    """Mean outputs [uses, T, dh] of ``heads`` over examples in several parts, the longest first.
+    """Mean outputs [uses, T, dh] of ``heads`` over examples in several parts, with the longest part first.
 
-    ``parts``: tokens [R, T] of each part. ``present``: [R, T] (bool), which of them are tokens of the example.
+    ``parts``: tokens [R, T] of each part. ``present``: for each part [R, T] (bool), whether a token is not padding.
     """
     layers = sorted({layer for layer, _ in heads})
     found: dict[int, list[list[Tensor]]] = {layer: [] for layer in layers}  # [part][use]: [R, H, T, dh]
@@ -43,7 +43,7 @@ def means_of(
 
 
 def position_means(values: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:
-    """Mean [T, W] at each position over the rows that have a token there, of rows in several parts, the longest first.
+    """Mean [T, W] at each position over the rows that have a token there. The first part must be the longest.
 
     ``values``: for each part [R, T, W]. ``present``: for each part [R, T] (bool).
     """
@@ -57,8 +57,8 @@ def position_means(values: Sequence[Tensor], present: Sequence[Tensor]) -> Tenso
 
 @contextmanager
 def replaced(network: Network, means: Mapping[Head, Tensor]) -> Iterator[None]:
-    """Inside the block each head of ``means`` puts out its replacement [uses, T or more, dh], that of the first use of
-    its layer at the first use, and so on; every pass starts again with the first."""
+    """Inside the block, the output of each head of ``means`` is replaced by its value [uses, T or more, dh]: entry u at
+    the u-th use of the layer in a pass. Every pass starts with the first use."""
     with ExitStack() as stack:
         for (layer, head), values in means.items():
             stack.enter_context(edited(network.head_hook(layer), _replacing(head, values)))
@@ -66,7 +66,7 @@ def replaced(network: Network, means: Mapping[Head, Tensor]) -> Iterator[None]:
 
 
 def _replacing(head: int, means: Tensor) -> Edit:
-    """An edit of head outputs [B, H, T, dh]: ``head`` puts out ``means`` [uses, T or more, dh] in every row."""
+    """An edit of head outputs [B, H, T, dh] that sets ``head`` to ``means`` [uses, T or more, dh] in every row."""
     uses = cycle(means)
 
     def edit(value: Tensor) -> Tensor:
@@ -78,7 +78,7 @@ def _replacing(head: int, means: Tensor) -> Edit:
 
 
 def each_head_replaced(heads: Tensor, means: Tensor, count: int) -> Tensor:
-    """Head outputs side by side [..., W] in ``count`` = H variants [H, ..., W]: in variant h head h has ``means``'s."""
+    """Concatenated head outputs [..., W] in ``count`` = H variants [H, ..., W]. In variant h, head h has its mean."""
     variants = heads.expand(count, *heads.shape).clone()
     for head, mean in enumerate(means.chunk(count, dim=-1)):
         variants[head].chunk(count, dim=-1)[head].copy_(mean)
@@ -86,7 +86,7 @@ def each_head_replaced(heads: Tensor, means: Tensor, count: int) -> Tensor:
 
 
 def with_means(heads: Tensor, means: Tensor, chosen: Collection[int], count: int) -> Tensor:
-    """Outputs of ``count`` heads side by side [R, T, W], those of the ``chosen`` replaced by ``means`` [T, W]."""
+    """Concatenated outputs [R, T, W] of ``count`` heads, with those of ``chosen`` replaced by ``means`` [T, W]."""
     pieces = list(heads.chunk(count, -1))
     for head, mean in enumerate(means.chunk(count, -1)):
         if head in chosen:
@@ -95,9 +95,9 @@ def with_means(heads: Tensor, means: Tensor, chosen: Collection[int], count: int
 
 
 def continued(means: Tensor, width: int) -> Tensor:
-    """``means`` [uses, reached, dh] cut to [uses, width, dh], or extended to it with their mean over positions.
+    """``means`` [uses, reached, dh], cut to [uses, width, dh] or extended to it with the mean over positions.
 
-    A head needs a replacement also at positions that no prompt of its batch reaches [D].
+    The extension is needed for positions that no prompt of the batch reaches [D].
     """
     beyond = means.mean(1, keepdim=True).expand(-1, max(0, width - means.shape[1]), -1)
     return torch.cat((means[:, :width], beyond), 1)

@@ -1,9 +1,9 @@
-"""Knock-outs: how much worse does a task get when several heads put out their averages?
+"""Knock-outs: how much worse a task gets when the outputs of several heads are replaced by their averages.
 
 A knocked-out head is mean-ablated as in :mod:`lgt.evaluation.ablation`: its output before the output projection is
-its mean over the batch at the same position, at every position. With several heads each has the mean that it has in the
-unablated model [D], so that a head's replacement does not depend on which others are knocked out. For a single head the
-drop in exact match is the ablation map's entry for the same batch (tested).
+its mean over the batch at the same position, at every position. With several heads, each head gets its mean in the
+unablated model [D], so that it does not depend on which other heads are knocked out. For a single head the drop in
+exact match equals the entry of the ablation map for the same batch (tested).
 
 Shapes as in :mod:`lgt.evaluation.forward`.
 """
@@ -20,7 +20,7 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import Head
-from lgt.evaluation import reference as definition
+from lgt.evaluation import reference
 from lgt.evaluation.ablation import clean_pass
 from lgt.evaluation.forward import attended, fed_forward, for_each, heads_of, supports
 from lgt.evaluation.head_replacement import with_means
@@ -37,7 +37,7 @@ Clean = list[tuple[list[Tensor], list[Tensor], Tensor]]
 
 @dataclass(frozen=True)
 class KnockOut:
-    """Exact-match counts of a task at a length without ``heads`` (none: the model as it is)."""
+    """Exact-match counts of a task at a length without ``heads``. Without any heads, those of the unchanged model."""
 
     task: str
     length: int
@@ -49,10 +49,11 @@ class KnockOut:
 def knock_outs(
     network: Network, config: RunConfig, cells: Sequence[tuple[str, int]], choices: Sequence[Heads], prompts: int
 ) -> list[KnockOut]:
-    """For every (task, length) of ``cells`` and every choice of heads: the counts on the first ``prompts`` prompts of
-    its test set (fewer where fewer exist; cells without one give no row).
+    """The counts for every (task, length) of ``cells`` and every choice of heads, on the first ``prompts`` prompts of
+    the test set, or on all if there are fewer. A cell without test prompts gives no row.
 
-    Raises ValueError for a head that the network does not have, RuntimeError while a hook point of it is edited.
+    Raises ValueError for a head that the network does not have, and RuntimeError if one of its hook points has
+    edits.
     """
     device = network.device
     sets = [(cell, test_set(config, *cell, prompts)) for cell in cells]
@@ -75,12 +76,12 @@ def correct_without(network: Network, batch: Batch, choices: Sequence[Collection
             raise ValueError(f"head {head} is not accepted; accepted: {accepted}")
     if supports(network):
         return fast_counts(network, batch, choices)
-    return definition.correct_without(network, batch, choices)
+    return reference.correct_without(network, batch, choices)
 
 
 def fast_counts(model: Decoder, batch: Batch, choices: Sequence[Collection[Head]]) -> list[int]:
     """:func:`correct_without` of a supported decoder."""
-    ends = batch.present.sum(1).clamp(max=scored_ends(batch).max())  # tokens behind are seen by no scored prediction
+    ends = batch.present.sum(1).clamp(max=scored_ends(batch).max())  # no scored prediction depends on later tokens
     parts = passes(batch, ends, tokens_per_pass(batch.tokens.device))
     with evaluating(model):
         clean = list(clean_pass(model, parts, batch.present))
@@ -91,9 +92,9 @@ def fast_counts(model: Decoder, batch: Batch, choices: Sequence[Collection[Head]
 
 
 def logits_without(model: Decoder, number: int, part: Pass, clean: Clean, choice: Collection[Head]) -> Tensor:
-    """Logits [N, V] of the scored predictions of pass ``number`` while the heads of ``choice`` put out their means.
+    """Logits [N, V] of the scored predictions of pass ``number`` with the heads of ``choice`` replaced by their means.
 
-    The layers before the first such head are not computed again: ``clean`` has their results.
+    The layers before the first such head are not computed again, because ``clean`` has their results.
     """
     first = min((layer for layer, _ in choice), default=len(clean) - 1)
     residual = clean[first][0][number]
@@ -110,10 +111,10 @@ def logits_without(model: Decoder, number: int, part: Pass, clean: Clean, choice
 
 
 def matched_choices(chosen: Collection[Head], heads: int, most: int, rng: np.random.Generator) -> list[Heads]:
-    """Other choices with as many heads in each layer as ``chosen``; a layer has ``heads`` heads. No choice twice.
+    """Different other choices with as many heads in each layer as ``chosen``; a layer has ``heads`` heads.
 
-    All such choices when there are at most ``most`` of them, otherwise ``most`` of them, drawn at random. The layers
-    are matched because ablating heads of the first layer makes every task worse.
+    All such choices if there are at most ``most`` of them, else ``most`` random ones. Each layer keeps its number of
+    heads, because ablating heads of the first layer makes every task worse.
 
     >>> matched_choices([(0, 1)], 3, 10, np.random.default_rng(0))
     [((0, 0),), ((0, 2),)]

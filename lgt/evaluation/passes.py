@@ -1,7 +1,7 @@
 """Passes: the rows of a batch that go through the network together, and their scored predictions.
 
-Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, V vocabulary; ``...`` in front
-are copies of the pass that differ in their activations (ablated heads).
+Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, V vocabulary; Leading
+dimensions ``...`` are copies of the pass that differ in their activations (ablated heads).
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ GPU_TOKENS_PER_PASS = 32_768
 
 @contextmanager
 def evaluating(network: Network) -> Iterator[None]:
-    """Float32 activations and no gradients inside the block."""
+    """Inside the block, activations are float32 and no gradients are computed."""
     with network.float32(), torch.inference_mode():
         yield
 
 
 def tokens_per_pass(device: torch.device) -> int:
-    """Number of tokens that go through the network at once."""
+    """The largest number of tokens that go through the network at once."""
     return CPU_TOKENS_PER_PASS if device.type == "cpu" else GPU_TOKENS_PER_PASS
 
 
@@ -37,8 +37,9 @@ def tokens_per_pass(device: torch.device) -> int:
 class Pass:
     """Some rows of a batch that go through the network together.
 
-    ``rows`` [R]: their numbers in the batch. ``tokens`` [R, T]: the tokens that the network reads. ``row`` [N],
-    ``position`` [N]: where each scored token is predicted. ``targets`` [N]: the scored tokens.
+    ``rows`` [R]: their indices in the batch. ``tokens`` [R, T]: the tokens that the network reads. ``row`` [N] and
+    ``position`` [N]: the row of the pass and the position at which each scored token is predicted. ``targets`` [N]: the
+    scored tokens.
     """
 
     rows: Tensor
@@ -48,21 +49,21 @@ class Pass:
     targets: Tensor
 
     def first(self) -> int:
-        """The first position at which some row predicts a scored token; T when there is none."""
+        """The first position at which any row predicts a scored token; T if there is none."""
         return int(self.position.min()) if len(self.position) else self.tokens.shape[1]
 
     def at_scored(self, values: Tensor) -> Tensor:
-        """The vectors [..., N, W] at scored predictions of ``values`` [..., R, T', W], which hold the last T'."""
+        """The vectors [..., N, W] at the scored predictions. ``values`` [..., R, T', W] has the last T' positions."""
         kept = values.shape[-2]
         where = self.row * kept + self.position - (self.tokens.shape[1] - kept)
         return values.flatten(-3, -2).index_select(-2, where)
 
     def matches(self, logits: Tensor) -> Tensor:
-        """Per row whether every scored token has the largest of its logits [..., N, V]; [..., R] (bool)."""
+        """For each row, whether every scored token has the largest logit; [..., R] (bool). ``logits``: [..., N, V]."""
         return self._sums((logits.max(-1).indices != self.targets).float()) == 0
 
     def losses(self, logits: Tensor) -> Tensor:
-        """Per row the mean cross-entropy of its scored tokens under logits [..., N, V]; [..., R] (nats)."""
+        """For each row, the mean cross-entropy of its scored tokens; [..., R] (nats). ``logits``: [..., N, V]."""
         targets = self.targets.expand(logits.shape[:-1])
         nats = F.cross_entropy(logits.flatten(0, -2), targets.flatten(), reduction="none").view(targets.shape)
         return self._sums(nats) / self._sums(torch.ones_like(nats)).clamp(min=1)
@@ -73,14 +74,15 @@ class Pass:
 
 
 def scored_ends(batch: Batch) -> Tensor:
-    """Per row the number of tokens that must be read to predict its last scored token, [B]."""
+    """For each row, the number of tokens that must be read to predict its last scored token, [B]."""
     return (batch.scored * torch.arange(batch.scored.shape[1], device=batch.scored.device)).amax(dim=1)
 
 
 def passes(batch: Batch, ends: Tensor, tokens: int) -> list[Pass]:
-    """All rows of ``batch``, at most ``tokens`` tokens at once (or one row); of row i the first ``ends[i]`` are read.
+    """Passes of all rows of ``batch`` with at most ``tokens`` tokens each, or one row. Of row i, ``ends[i]`` tokens are
+    read.
 
-    Rows of like length go together, long ones first.
+    Rows of similar length share a pass; the longest rows come first.
     """
     order, found = ends.argsort(descending=True, stable=True), []
     while len(order):
@@ -92,8 +94,8 @@ def passes(batch: Batch, ends: Tensor, tokens: int) -> list[Pass]:
     return found
 
 
-def whole(batch: Batch, tokens: int) -> list[Pass]:
-    """All rows of ``batch`` in their order, at most ``tokens`` tokens at once (or one row); all but the last token of
-    each row, which predicts nothing, are read."""
+def passes_in_order(batch: Batch, tokens: int) -> list[Pass]:
+    """Passes of all rows of ``batch`` in their order, with at most ``tokens`` tokens each, or one row. Of each row, all
+    tokens but the last, which predicts nothing, are read."""
     width = batch.tokens.shape[1] - 1
     return passes(batch, torch.full((len(batch),), width, device=batch.tokens.device), tokens)

@@ -1,11 +1,11 @@
-"""Every measurement by its definition, for any network: one hook point, one head, one choice at a time.
+"""All measurements by their definition, for any network: one hook point, head or choice of heads at a time.
 
-Slow and straightforward. :mod:`lgt.evaluation.forward` is faster and gives the same numbers for the networks that it
-supports (tested); all others are measured here. Only :class:`lgt.model.network.Network` is used.
+This code is simple and slow. :mod:`lgt.evaluation.forward` is faster and gives the same numbers for the networks that
+it supports (tested). This module measures all other networks. It uses only :class:`lgt.model.network.Network`.
 
 A layer may be applied several times in a pass. Its head is then replaced at each use by the head's mean at that use,
 and the attention pattern of a head is its mean over the uses [D]. So every result has one entry per (layer, head).
-A network is measured by one thread at a time: its hook points belong to all threads.
+Only one thread at a time may measure a network, because all threads share its hook points.
 
 Shapes: B examples, R examples of a pass, T positions, W width, H heads, dh channels per head.
 """
@@ -23,7 +23,7 @@ from torch import Tensor
 from lgt.core.notices import warn_once
 from lgt.core.records import Head
 from lgt.evaluation.head_replacement import means_of, replaced
-from lgt.evaluation.passes import Pass, evaluating, tokens_per_pass, whole
+from lgt.evaluation.passes import Pass, evaluating, passes_in_order, tokens_per_pass
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
 from lgt.model.hooks import recorded
@@ -42,12 +42,12 @@ class AblationMap:
     examples: int
 
 
-def say_slow(network: Network) -> None:
-    """Log, once for each kind of network, that its measurements take the slow way."""
+def log_slow_evaluation(network: Network) -> None:
+    """Log, once for each kind of network, that it has no fast evaluation."""
     kind = f"networks of type {type(network).__name__}"
     if isinstance(network, Decoder):
         kind = f"networks with model.position={network.config.position}, model.schedule={network.config.schedule}"
-    warn_once(logger, f"{kind}: no fast evaluation, measured hook by hook, many times slower")
+    warn_once(logger, f"{kind}: no fast evaluation, the slow reference evaluation takes many times as long")
 
 
 def answer_scores(
@@ -55,12 +55,12 @@ def answer_scores(
 ) -> tuple[Tensor, Tensor]:  # fmt: skip
     """Per example of ``batch``: exact match [B] (bool) and mean cross-entropy over its scored tokens [B] (nats).
 
-    ``off``: heads with what they put out instead, see :func:`replaced`. While a hook point is edited by somebody else,
-    all rows go through in one pass: such an edit may be meant for all of them, in order.
+    ``off``: heads with their replacement outputs, see :func:`replaced`. If the caller has edited a hook point, all rows
+    go through the network in one pass, because the edit may expect all rows in order.
     """
     size = batch.tokens.numel() if has_edits(network) else tokens_per_pass(batch.tokens.device)
     with evaluating(network), replaced(network, off or {}):
-        scores = [_scores(network, part) for part in whole(batch, size)]
+        scores = [_scores(network, part) for part in passes_in_order(batch, size)]
     matches, losses = zip(*scores, strict=True)
     return torch.cat(matches), torch.cat(losses)
 
@@ -71,7 +71,7 @@ def _scores(network: Network, part: Pass) -> tuple[Tensor, Tensor]:
 
 
 def ablation_map(network: Network, batch: Batch) -> AblationMap:
-    """The map of one task at one length, over all examples of ``batch``: each head replaced in turn."""
+    """The map of one task at one length, over all examples of ``batch``. One head after another is replaced."""
     match, loss = answer_scores(network, batch)
     drop = torch.zeros(network.layer_count, network.head_count)
     rise = torch.zeros_like(drop)
@@ -90,7 +90,7 @@ def correct_without(network: Network, batch: Batch, choices: Sequence[Collection
 
 def mean_patterns(network: Network, batch: Batch) -> Tensor:
     """Attention patterns averaged over the batch, [layers, H, T, T], without the last token, which predicts nothing."""
-    parts = whole(batch, tokens_per_pass(batch.tokens.device))
+    parts = passes_in_order(batch, tokens_per_pass(batch.tokens.device))
     totals = []
     with evaluating(network):
         for part in parts:
@@ -100,8 +100,8 @@ def mean_patterns(network: Network, batch: Batch) -> Tensor:
 
 
 def with_patterns(network: Network, tokens: Tensor) -> tuple[Tensor, list[list[Tensor]]]:
-    """Final residual stream [R, T, W] of tokens [R, T], and for each layer its attention patterns [R, H, T, T], one for
-    each use of the layer."""
+    """Final residual stream [R, T, W] for tokens [R, T], and for each layer a list of attention patterns [R, H, T, T],
+    one for each use of the layer."""
     with ExitStack() as stack:
         hooks = [network.pattern_hook(layer) for layer in range(network.layer_count)]
         found = [stack.enter_context(recorded(hook)) for hook in hooks]
@@ -109,9 +109,9 @@ def with_patterns(network: Network, tokens: Tensor) -> tuple[Tensor, list[list[T
 
 
 def mean_outputs(network: Network, batch: Batch) -> dict[Head, Tensor]:
-    """What each head puts out on average over ``batch``, [uses, T, dh]: for every use of its layer and every position
-    the mean over the examples that have a token there."""
-    parts = whole(batch, tokens_per_pass(batch.tokens.device))
+    """The mean output of each head over ``batch``, [uses, T, dh], for each use of its layer. The mean at a position is
+    over the examples that have a token at this position."""
+    parts = passes_in_order(batch, tokens_per_pass(batch.tokens.device))
     heads = [(layer, head) for layer in range(network.layer_count) for head in range(network.head_count)]
     present = [batch.present[part.rows, : part.tokens.shape[1]] for part in parts]
     with evaluating(network):

@@ -12,8 +12,8 @@ from lgt.tasks.sampling import test_examples
 
 @lru_cache(maxsize=512)
 def test_set(config: RunConfig, task: str, length: int, count: int) -> Batch:
-    """At most ``count`` distinct test prompts of this length (fewer where fewer exist), the same for every run."""
+    """At most ``count`` different test prompts of this length, or all if there are fewer; the same for every run."""
     return as_batch(test_examples(task_named(task), length, count, config.evaluation.seed, config.options))
 
 
-test_set.__test__ = False  # type: ignore[attr-defined]  # its name is the field's word, not a test's
+test_set.__test__ = False  # type: ignore[attr-defined]  # so that pytest does not collect it because of its name

@@ -1,4 +1,4 @@
-"""A campaign: all runs of an experiment. Queue the missing ones, start workers, report the progress."""
+"""A campaign makes all runs of an experiment: it queues the missing runs, starts workers and reports progress."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def run_campaign(engine: Engine, experiment: Experiment, seeds: Sequence[int], *
 
 
 def campaign_status(engine: Engine, experiment: Experiment, seeds: Sequence[int]) -> tuple[list[str], bool]:
-    """Lines for people: the state of each run of the experiment, then the number done. And whether all are done."""
+    """Text lines with the state of each run of the experiment and the number done; and whether all runs are done."""
     lines, done = [], 0
     configs = experiment.runs(seeds)
     for config in configs:

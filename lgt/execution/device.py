@@ -1,4 +1,4 @@
-"""The device that trains a run: whether it exists, and its name in the store."""
+"""The device that trains a run: checks, preparation, and its name in the store."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def prepare_device(device: str) -> None:
 
 
 def device_name(device: str, config: RunConfig, together: int = 1) -> str:
-    """What trains ``config``, such as ``cpu Intel(R) Xeon(R) Processor, 1 thread, fused step, torch 2.9.0``.
+    """The name of the device for ``config``: ``cpu Intel(R) Xeon(R) Processor, 1 thread, fused step, torch 2.9.0``.
 
     ``together``: how many runs are trained as one ensemble, which never uses the fused step.
     """
@@ -41,7 +41,7 @@ def device_name(device: str, config: RunConfig, together: int = 1) -> str:
 
 
 def processor_name() -> str:
-    """The processor's model name where the system gives one, else its architecture."""
+    """The processor's model name if the system provides it, else its architecture."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

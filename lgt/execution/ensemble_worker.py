@@ -1,4 +1,4 @@
-"""Claim and train several runs together that differ only in their model seed. Each run has its own end."""
+"""Claim and train several runs together that differ only in their model seed. Each run ends separately."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ def execute_together(
     stop_requested: Callable[[], bool] = lambda: False,
     report: Callable[[RunRecord, str], None] = lambda record, state: None,
 ) -> None:  # fmt: skip
-    """Train started runs together and store the end of each as soon as it is over; ``report`` is called for each.
+    """Train started runs together. When a run ends, store its final state and call ``report``.
 
     Failures and cancellations are stored with their run and not raised. When ``stop_requested`` returns True, all runs
     go back to the queue; they will start over, because an ensemble stores no training states. An interrupt ends all
-    runs as cancelled and is raised. Raises StoreError when the store stays unwritable through all tries.
+    runs as cancelled and is raised. Raises StoreError if no retry can write to the store.
     """
     log = LogTail([engine.url.password])
     unfinished = {record.id: (record, ClaimedRun(engine, record.id, attempt, log)) for record, attempt in claimed}
@@ -96,7 +96,7 @@ def execute_together(
             run.record_device(device_name(device, record.config, len(claimed)))
             if run.attempt > 1:
                 run.reset()
-        except Exception as error:  # only this run ends; the others are trained
+        except Exception as error:  # only this run ends; the others continue
             end(run.run_id, error)
 
     def end(run_id: int, error: Exception | None) -> None:

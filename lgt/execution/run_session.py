@@ -1,4 +1,4 @@
-"""A run that this process trains: its writes to the store, its heartbeats and its end."""
+"""A run that this process trains: how it writes to the store, sends heartbeats and ends."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class ClaimedRun:
         return leases.lease_lost(self.engine, self.run_id, self.attempt)
 
     def state(self) -> bytes | None:
-        """The training state to resume from. Without a usable state, None; earlier measurements are then deleted."""
+        """The training state to resume from. Without a usable state, deletes earlier measurements; returns None."""
         if self.attempt == 1:
             return None
         state = blobs.newest_state(self.engine, self.run_id, code_version())
@@ -101,8 +101,8 @@ class ClaimedRun:
     def finish(self, error: Exception | None) -> RunState:
         """End the run as done, or as failed because of ``error``; returns the run's state.
 
-        After Stopped the run goes back to the queue. After LeaseLost nothing is written. Raises StoreError when the
-        store stays unwritable through all tries.
+        After Stopped the run goes back to the queue. After LeaseLost nothing is written. Raises StoreError if no retry
+        can write to the store.
         """
         if error is None:
             return self._end(RunState.DONE)
@@ -156,7 +156,7 @@ class ClaimedRun:
 
 @contextmanager
 def heartbeats(runs: Sequence[ClaimedRun]) -> Iterator[None]:
-    """During the block a thread writes heartbeats for ``runs``, also during a long step or measurement."""
+    """Inside the block a thread writes heartbeats for ``runs``, also during a long step or measurement."""
     over = threading.Event()
 
     def write_heartbeats() -> None:

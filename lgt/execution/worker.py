@@ -1,4 +1,4 @@
-"""Train one run and store its end, and the loop of a worker that does this for the runs in the queue."""
+"""The training of one run until its final state is stored, and the loop in which a worker does this."""
 
 from __future__ import annotations
 
@@ -36,10 +36,11 @@ def execute(
     recorder: Recorder | None = None, stop_requested: Callable[[], bool] = never,
     on_stop: Callable[[ClaimedRun], RunState] = lambda run: run.finish(Stopped()),
 ) -> RunState:  # fmt: skip
-    """Train a started run and store its end; returns its last state.
+    """Train a started run and store its final state, which is returned.
 
-    A run with a training state from an earlier attempt resumes there. A failure of the run (loss not finite, out of
-    memory, refused config, any other error) is stored with its reason and not raised; neither is a cancellation. When
+    A run with a training state from an earlier attempt resumes from it. A failure of the run (loss not finite, out of
+    memory, refused config, any other error) is stored with its reason and not raised. A cancellation is not raised
+    either. When
     ``stop_requested`` returns True, the training state is stored and ``on_stop`` is called; by default the run goes
     back to the queue. A second interrupt ends the run as cancelled and is raised.
     """

@@ -1,4 +1,4 @@
-"""The claims of the paper that have experiments here, and how many figures of each have which verdict."""
+"""The claims of the paper that have experiments here, and the number of figures of a claim by verdict."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ CLAIMS = {
     8: "Over checkpoints the gap follows the difference of the ablation maps; attention patterns follow it for "
     "arithmetic and not for strings; for controls neither does.",
 }
-"""The statements by number, in our words."""
+"""The claims by number, in our words."""
 
 
 def register_claim(number: int, statement: str) -> None:
-    """Add a claim for the experiments of an extension. Raises ConfigError for a number that another claim has."""
+    """Add a claim for the experiments of an extension. Raises ConfigError if another claim has this number."""
     if CLAIMS.setdefault(number, statement) != statement:
         raise ConfigError("claim", number, f"a number that is free, such as {max(CLAIMS) + 1}")
 
 
 def counting(judgements: Sequence[Judgement]) -> list[Judgement]:
-    """The judgements that count: those of entries that no other recipe has replaced."""
+    """The judgements that count: those of experiments that have not been replaced."""
     return [one for one in judgements if not one.experiment.replaced_by]
 
 
 def verdict_counts(judgements: Sequence[Judgement], claim: int) -> dict[str, int]:
-    """How many figures of a claim have which verdict, most frequent first; replaced entries are left out."""
+    """The number of figures of a claim by verdict, most frequent first. Replaced experiments do not count."""
     counts = Counter(one.verdict for one in counting(judgements) if one.experiment.claim == claim)
     return dict(counts.most_common())

@@ -1,6 +1,6 @@
-"""What a store has measured, read once: the runs that judge all figures of one call.
+"""The measurements of a store that rules use, read once for all figures that one call judges.
 
-Several figures look at the same runs. :class:`Evidence` reads each run once and keeps its curves and its trajectory.
+Several figures use the same runs. :class:`Evidence` reads each run once and keeps its curves and its trajectory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NO_HEADS = pd.DataFrame(columns=["step", "task", "length", "layer", "head", "acc
 
 
 class Evidence:
-    """The finished runs of a store as they stand at the first look; one object serves one call."""
+    """The finished runs of a store at the time of the first read. Make a new object for each call."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -66,7 +66,7 @@ class Evidence:
         return {run_id: self._trajectories[run_id] for run_id in run_ids}
 
     def of(self, experiment: Experiment) -> FigureRuns:
-        """The runs of ``experiment``: a seed counts where all series of it have finished."""
+        """The runs of ``experiment``. A seed counts if its runs of all series have finished."""
         ids: dict[int, dict[Series, int]] = {}
         left_out: dict[int, str] = {}
         for seed in self.seeds:
@@ -78,9 +78,10 @@ class Evidence:
         return FigureRuns(self, experiment, ids, left_out)
 
     def _missing(self, hashes: dict[Series, str]) -> str:
-        """Why a seed does not count, such as ``together: run 12 failed``; empty when none of its runs was given up.
+        """The reason why a seed does not count, such as ``together: run 12 failed``; empty if none of its runs was
+        given up.
 
-        A seed without a run of some series, none of which was given up, is one that only another figure needed.
+        If a seed lacks a run that was not given up, the seed was made for another figure only. It then needs no reason.
         """
         absent = {series: self.given_up.get(hash_) for series, hash_ in hashes.items() if hash_ not in self.finished}
         return ", ".join(f"{series}: {why}" for series, why in absent.items() if why)
@@ -88,9 +89,9 @@ class Evidence:
 
 @dataclass(frozen=True)
 class FigureRuns:
-    """What a rule looks at: the run ids of a figure by seed and series, and the numbers of these runs.
+    """The input of a rule: the run ids of a figure by seed and series, and the numbers of these runs.
 
-    ``left_out``: the seeds that do not count because a run of theirs was given up, with the reason.
+    ``left_out``: the seeds that do not count because one of their runs was given up, with the reason.
     """
 
     evidence: Evidence
@@ -122,9 +123,10 @@ class FigureRuns:
         return {series: {seed: _given(run.gap) for seed, run in of.items()} for series, of in self.curves.items()}
 
     def learned(self) -> dict[str, float]:
-        """Accuracy of every task where it was trained: mean over the seeds of a series, the smallest over series.
+        """Accuracy of every task at trained lengths: the mean over the seeds of a series, then the smallest over
+        series.
 
-        The baseline that :attr:`lgt.recipes.builders.Series.may_stay_unlearned` is left out.
+        Series that may stay unlearned (:attr:`lgt.recipes.builders.Series.may_stay_unlearned`) are left out.
         """
         least: dict[str, float] = {}
         for series, of in self.curves.items():
@@ -133,7 +135,7 @@ class FigureRuns:
         return least
 
     def learned_by_series(self) -> dict[Series, float]:
-        """The same by series, the smallest over tasks."""
+        """As :meth:`learned`, but by series: the smallest accuracy over tasks. No series is left out."""
         return {
             series: min((share for _, share in _mean_learned(of.values())), default=0.0)
             for series, of in self.curves.items()

@@ -1,4 +1,4 @@
-"""An experiment: one figure's runs, the rule that judges them, and how many seeds a verdict needs."""
+"""An experiment: the runs of one figure, the rule that judges them, and the number of seeds that a verdict needs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from lgt.recipes.builders import Lengths, Maker, Series
 
 @dataclass(frozen=True)
 class Experiment:
-    """A figure: ``series`` are its runs, ``rule`` decides the verdict, which needs ``seeds`` seeds.
+    """A figure. ``series`` are its runs, ``rule`` decides the verdict, ``seeds`` is the number of seeds it needs.
 
-    The rule carries its own thresholds; without a rule the runs have no verdict. ``claim`` is a key of
-    :data:`lgt.experiments.claims.CLAIMS`, ``figures`` the paper's figures, ``statement`` what they show in our words.
+    The rule has its own thresholds; without a rule the runs have no verdict. ``claim`` is a key of
+    :data:`lgt.experiments.claims.CLAIMS`. ``figures`` are the paper's figures, and ``statement`` says in our words what
+    they show.
 
-    ``replaced_by``: the entry that judges the same figure now, with another recipe. What was tried before stays, with
-    its verdict, and does not count.
+    ``replaced_by``: the experiment that judges the same figure now, with another recipe. The replaced experiment and
+    its verdict stay visible but do not count.
     """
 
     name: str
@@ -38,12 +39,12 @@ class Experiment:
 
     @property
     def about_gain(self) -> bool:
-        """Whether the figure asks what a pair gains over its baselines."""
+        """Whether the figure is about the gain of a co-trained run over its baselines."""
         return self.rule is not None and self.rule.about_gain
 
     @property
     def grid_lengths(self) -> list[Lengths]:
-        """The training lengths of its cells, when the figure is a grid of training lengths; else nothing."""
+        """The training lengths of the cells if the figure is a grid of training lengths; else empty."""
         return [series.lengths for series in self.series if series.lengths is not None]
 
     def example(self) -> RunConfig:
@@ -51,10 +52,10 @@ class Experiment:
         return next(iter(self.series.values()))(0)
 
     def runs(self, seeds: Sequence[int]) -> list[RunConfig]:
-        """Every run it needs, seeds outermost so that each finished seed completes a comparison.
+        """All runs of the experiment, seed by seed, so that each finished seed completes a comparison.
 
-        Configs that are the same run under another name (the main-alone runs of two groups with one main task) are
-        listed once.
+        Configs of the same run are listed once, such as the main-alone runs of two groups with the same main
+        task.
         """
         configs = [make(seed) for seed in seeds for make in self.series.values()]
         return list({config.hash(): config for config in reversed(configs)}.values())[::-1]

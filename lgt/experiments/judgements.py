@@ -1,4 +1,4 @@
-"""A judgement: the verdict on one figure, the numbers behind it by seed, and both in words."""
+"""A judgement: the verdict on one figure, its numbers by seed, and texts of both."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lgt.recipes.builders import Series
 
 @dataclass(frozen=True)
 class Judgement:
-    """One figure, judged by its rule. A seed counts where every series of it has finished.
+    """One figure, judged by its rule. A seed counts if its runs of all series have finished.
 
     ``measured``: what the rule measured. ``ids``: the run ids by seed and series. ``trained``: the main task's accuracy
-    at trained lengths by series and seed. ``left_out``: the seeds that do not count because a run of theirs was given
-    up, with the reason. ``trajectory``: for a rule about training the trajectories of the co-trained runs, one under
-    the other with a ``seed`` column; else without rows.
+    at trained lengths by series and seed. ``left_out``: the seeds that do not count because one of their runs was given
+    up, with the reason. ``trajectory``: for a rule about training, the trajectories of the co-trained runs in one frame
+    with a column ``seed``; else a frame without rows.
     """
 
     experiment: Experiment
@@ -43,7 +43,7 @@ class Judgement:
 
     @property
     def runs(self) -> list[int]:
-        """The ids of all runs behind it, in order; a run that serves two series is listed once."""
+        """The ids of all its runs, in order. A run that belongs to two series is listed once."""
         return sorted({run_id for of in self.ids.values() for run_id in of.values()})
 
     @property
@@ -58,16 +58,16 @@ class Judgement:
 
     @cached_property
     def interval(self) -> Interval | None:
-        """Mean of the numbers with its 95% t interval; ``None`` without a number."""
+        """Mean of the numbers with its 95% t interval; ``None`` if there are no numbers."""
         return t_interval(self.numbers) if self.numbers else None
 
     @property
     def verdict(self) -> str:
-        """The outcome, or that there is nothing to judge yet."""
+        """The outcome, or ``not run yet`` if no seed counts."""
         return self.outcome if self.seeds else "not run yet"
 
     def charts(self, accuracy: pd.DataFrame) -> Iterator[ChartRequest]:
-        """The charts that show what the verdict is about, by name. ``accuracy``: the final counts of :attr:`runs`."""
+        """The charts of the figure, by name. ``accuracy``: the final counts of :attr:`runs`."""
         return self.rule.charts(self, accuracy)
 
     def as_dict(self) -> dict[str, Any]:
@@ -88,7 +88,7 @@ class Judgement:
         }  # fmt: skip
 
     def headline(self) -> str:
-        """The number that decides, with its interval and n; for a heading."""
+        """A heading: the mean that decides the verdict, with its interval and n."""
         if self.interval is None:
             return ""
         low, high = self.interval.low, self.interval.high
@@ -96,7 +96,7 @@ class Judgement:
         return f"{signed(self.interval.mean)}{reach}, n = {self.interval.n}"
 
     def sentence(self) -> str:
-        """The numbers behind the outcome, with n and interval."""
+        """A sentence with the numbers that decide the outcome, n and the interval."""
         if not self.seeds:
             return "; ".join(part for part in ("No finished seed yet", self._left_out_text()) if part)
         n = len(self.numbers)
@@ -112,7 +112,7 @@ class Judgement:
         return text[:1].upper() + text[1:]
 
     def short_sentence(self) -> str:
-        """The same for a cell of a table: values, interval and what was not learned; empty without a seed."""
+        """A shorter :meth:`sentence` for a table cell: values, interval, what was not learned; empty without a seed."""
         if not self.seeds:
             return ""
         rule, measured = self.rule, self.measured
@@ -140,8 +140,8 @@ class Judgement:
         return f"{failed} of {len(values)} runs count though they did not learn the main task where it was trained"
 
     def seeds_frame(self) -> pd.DataFrame:
-        """One row per series and seed: ``transfer`` and ``trained`` accuracy of the main task, and whether it
-        ``learned`` the task where it was trained."""
+        """One row per series and seed: ``transfer`` and ``trained`` accuracy of the main task, and ``learned``:
+        whether the main task was learned at trained lengths."""
         rows = [
             (str(series), seed, value, self.trained[series][seed], self.trained[series][seed] >= self.rule.learned)
             for series, of in self.measured.values.items()
@@ -151,5 +151,5 @@ class Judgement:
 
 
 def _labelled(by_key: Any) -> dict[str, Any]:
-    """Keys as text, for JSON: a task's name or the label of a series."""
+    """``by_key`` with text keys, for JSON: the name of a task or the label of a series."""
     return {str(key): value for key, value in by_key.items()}

@@ -1,4 +1,4 @@
-"""Judging: apply the rule of an experiment to the finished runs of a store."""
+"""Application of the rules of experiments to the finished runs of a store."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lgt.experiments.registry import EXPERIMENTS
 
 
 def judge_all(engine: Engine) -> list[Judgement]:
-    """Every experiment that has a rule, in the order of the claims, of each claim the replaced ones last."""
+    """The judgements of all experiments that have a rule, by claim. Within a claim, replaced experiments are last."""
     evidence = Evidence(engine)
     chosen = [experiment for experiment in EXPERIMENTS.values() if experiment.rule is not None]
     found = [evidence.of(one) for one in sorted(chosen, key=lambda one: (one.claim, bool(one.replaced_by)))]
@@ -21,7 +21,7 @@ def judge_all(engine: Engine) -> list[Judgement]:
 
 
 def judge(engine: Engine, experiment: Experiment) -> Judgement:
-    """What the finished runs of ``experiment`` in the store say. Raises ValueError for one without a rule."""
+    """The judgement of ``experiment`` from the finished runs of the store. Raises ValueError if it has no rule."""
     return _judgement(Evidence(engine).of(experiment))
 
 
@@ -46,6 +46,6 @@ NO_TRAJECTORY = pd.DataFrame(columns=["seed"])
 
 
 def _trajectory(runs: FigureRuns) -> pd.DataFrame:
-    """The trajectories one under the other, with a ``seed`` column."""
+    """The trajectories in one frame, with a column ``seed``."""
     parts = [steps.assign(seed=seed) for seed, steps in runs.trajectories().items()]
     return pd.concat(parts, ignore_index=True) if parts else NO_TRAJECTORY

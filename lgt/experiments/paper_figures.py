@@ -1,7 +1,7 @@
-"""One experiment per figure of the paper, with the runs that answer it and the rule that judges them.
+"""The experiments for the figures of the paper, with their runs and the rule that judges them.
 
-Figures are those of Cai et al. (arXiv 2506.09251); what they state is in our words. docs/CLAIMS.md has the rules in
-words and says which of them came before their runs.
+Figures are those of Cai et al. (arXiv 2506.09251); the statements are in our words. docs/CLAIMS.md explains the rules
+and lists which of them were written before their runs.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from lgt.recipes.builders import (
     grid,
     of_group,
     one_auxiliary,
-    only,
     positions,
     three_arms,
+    with_one_auxiliary,
 )
 
 Runs = Mapping[Series, Maker]
@@ -47,7 +47,7 @@ def _first_results() -> dict[Series, Maker]:
 
 
 def _beside_subtraction(preset: str, *settings: str) -> dict[Series, Maker]:
-    """Addition beside subtraction and its baselines; the co-trained runs are densely measured, for figure 17."""
+    """Addition with subtraction, and the baselines. For figure 17 the co-trained runs have more measurements."""
     arms = changed(three_arms("add-subtract", preset), *settings)
     return arms | changed({CO_TRAINED: densely_measured("add-subtract", preset)}, *settings)
 
@@ -69,19 +69,20 @@ def _positions(name: str, preset: str, statement: str, series: Runs, replaced_by
 
 
 def _more(name: str, group: str, preset: str, statement: str, better: Maker | str, worse: str) -> Experiment:
-    """A figure of claim 3. ``better``: runs with both auxiliaries, or the one auxiliary beside which more is expected;
-    ``worse``: the one with which less is."""
-    first = only(better) if isinstance(better, str) else BOTH
+    """A figure of claim 3. ``better``: the runs with both auxiliaries, or the single auxiliary that is expected to give
+    more transfer. ``worse``: the single auxiliary that is expected to give less."""
+    first = with_one_auxiliary(better) if isinstance(better, str) else BOTH
+    second = with_one_auxiliary(worse)
     make = one_auxiliary(group, preset, better) if isinstance(better, str) else better
-    series = {first: make, only(worse): one_auxiliary(group, preset, worse)}
-    return Experiment(name, 3, "14", preset, statement, series, More(better=first, worse=only(worse)), seeds=3)
+    series = {first: make, second: one_auxiliary(group, preset, worse)}
+    return Experiment(name, 3, "14", preset, statement, series, More(better=first, worse=second), seeds=3)
 
 
 def _circuits(
     name: str, group: str, preset: str, figures: str, pair: str, maps: type[Tracks] = Tracks,
     attention: type[Tracks] = Tracks, settings: Sequence[str] = (), replaced_by: str = "",
 ) -> list[Experiment]:  # fmt: skip
-    """The two figures of a pair for claim 8: whether the gap follows the ablation maps, and the attention patterns."""
+    """The two experiments of a pair for claim 8: does the gap follow the ablation maps, and the attention patterns?"""
     series = changed({CO_TRAINED: densely_measured(group, preset)}, *settings)
 
     def entry(ending: str, what: str, rule: Rule) -> Experiment:

@@ -1,4 +1,4 @@
-"""The experiments by name: the paper's figures, and what extensions register.
+"""The experiments by name: those of the paper's figures and those that extensions register.
 
 ``lgt experiment NAME`` makes the runs that a store does not have yet; :mod:`lgt.experiments.judging` applies the rule.
 """
@@ -19,10 +19,11 @@ EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment
 
 
 def register(experiment: Experiment) -> None:
-    """Add an experiment of an extension. It is judged with the others, on the Claims page and by ``lgt claims``.
+    """Add an experiment of an extension. The Claims page and ``lgt claims`` judge it with the others.
 
-    Raises ConfigError for a name that is taken or cannot stand in an address, a claim that nobody registered, an entry
-    without a series, a rule without its texts or without the series it looks at, and an unknown ``replaced_by``.
+    Raises ConfigError for a name that is already used or not allowed in a web address, for a claim that is not
+    registered, for an experiment without series, for a rule without its texts or without the series that it needs, and
+    for an unknown ``replaced_by``.
     """
     if experiment.name in EXPERIMENTS or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", experiment.name):
         raise ConfigError("experiment", experiment.name, "a free name of small letters, digits and hyphens")
@@ -52,17 +53,17 @@ def _check_rule(experiment: Experiment) -> None:
 
 
 def experiment_named(name: str) -> Experiment:
-    """The experiment with this name. Raises ConfigError naming the known ones."""
+    """The experiment with this name. Raises ConfigError, which lists the known names, for an unknown name."""
     if name not in EXPERIMENTS:
         raise ConfigError("experiment", name, "one of " + ", ".join(EXPERIMENTS))
     return EXPERIMENTS[name]
 
 
 def made_by(hashes: Collection[str], seeds: Collection[int]) -> Experiment | None:
-    """The experiment that makes the runs with these config hashes for these seeds, and not many others.
+    """The experiment whose runs for these seeds include those with these config hashes, and not many others.
 
-    It is found by its runs and not by a stored name, because entries may be renamed. ``None`` when none makes all of
-    them, or only one that makes more than three times as many.
+    It is found by its runs and not by a stored name, because experiments may be renamed. ``None`` if no experiment
+    makes all of these runs, or if each that does makes more than three times as many.
     """
     made = {name: set().union(*(_hashes(name, seed) for seed in seeds)) for name in EXPERIMENTS}
     sizes = {name: len(of) for name, of in made.items() if set(hashes) <= of and len(of) <= 3 * len(set(hashes))}

@@ -1,4 +1,4 @@
-"""Judgements as tables: for Markdown, for the overview charts, and the correlations of one figure."""
+"""Judgements as tables: a Markdown table, frames for the overview charts, and the correlations of one figure."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ TABLE_COLUMNS = (
 
 
 def markdown_table(judgements: Sequence[Judgement], seconds: Mapping[int, float]) -> list[str]:
-    """The lines of a Markdown table, a row per figure: command, preset, measured, verdict, what its runs cost.
+    """The lines of a Markdown table with one row per figure: experiment, preset, values, verdict, time of its runs.
 
-    ``seconds``: what each run took on one core, by id. A run that several figures share counts for each of them.
+    ``seconds``: the time of each run on one core, by id. A run that several figures share counts for each of them.
     """
     lines = [f"| {' | '.join(TABLE_COLUMNS)} |", "|---" * len(TABLE_COLUMNS) + "|"]
     return lines + [f"| {' | '.join(_cells(one, seconds))} |" for one in judgements]
@@ -43,8 +43,8 @@ def _preset_cell(experiment: Experiment) -> str:
 
 
 def correlation_frame(judgement: Judgement) -> pd.DataFrame:
-    """One row per seed of a judgement about tracking, in words: rho, its bootstrap interval, permutation p, number of
-    checkpoints, and the correlations that are not judged. Without rows for other rules."""
+    """One row of texts per seed of a judgement about tracking: rho, its bootstrap interval, permutation p, number of
+    checkpoints, and the correlations that do not decide the verdict. For other rules the frame has no rows."""
     correlations, rows = judgement.measured.correlations, []
     for seed, found in correlations.judged.items():
         p = "–" if found.p is None else "< 0.001" if found.p < 0.001 else f"{found.p:.3f}"
@@ -58,8 +58,8 @@ def correlation_frame(judgement: Judgement) -> pd.DataFrame:
 
 
 def numbers_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
-    """One row per seed of every judgement, for :func:`lgt.charts.verdict_chart`: ``difference`` is the rule's number,
-    ``mean``, ``low`` and ``high`` its mean over seeds with the interval."""
+    """One row per seed of every judgement, for :func:`lgt.charts.verdict_chart`: ``difference`` is the rule's number;
+    ``mean``, ``low`` and ``high`` are its mean over seeds and the interval."""
     rows = [
         {
             "figure": one.experiment.name, "statement": f"{one.experiment.figures} · {one.experiment.statement}",
@@ -74,7 +74,7 @@ def numbers_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
 
 
 def overview_charts(judgements: Sequence[Judgement]) -> list[ChartRequest]:
-    """All verdicts: one chart for each scale and threshold that their rules have, in the order of the judgements."""
+    """The charts of all verdicts, one for each scale and threshold of the rules, in the order of the judgements."""
     groups: dict[tuple[Scale, float], list[Judgement]] = {}
     for one in judgements:
         if one.interval is not None:

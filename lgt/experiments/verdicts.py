@@ -1,7 +1,7 @@
-"""When a claim counts as reproduced. Applied by code, the same for every figure [D].
+"""The criteria for a reproduced claim. Code applies the same criteria to every figure [D].
 
-The unit is the seed: ``values`` are one number per seed, differences of transfer accuracy in [-1, 1]. The interval is
-Student's t for the mean over seeds. ``docs/CLAIMS.md`` has the rules in words.
+The functions take one number per seed, such as a difference of transfer accuracy in [-1, 1]. The interval is Student's
+t interval of the mean over seeds. ``docs/CLAIMS.md`` explains the rules.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from lgt.metrics.intervals import t_interval
 Outcome = Literal["reproduced", "not reproduced", "too few seeds", "premise not met"]
 
 SMALLEST_EFFECT = 0.10
-"""Ten points of transfer accuracy. Less is not what the paper's figures show, whatever its sign."""
+"""Ten percentage points of transfer accuracy. The effects in the paper's figures are larger than this."""
 SMALLEST_CORRELATION = 0.30
-"""Spearman's rho below which two quantities are not said to follow each other."""
+"""The smallest Spearman's rho at which two quantities count as following each other."""
 
 
 def effect(differences: Mapping[int, float], needed: int, smallest: float = SMALLEST_EFFECT) -> Outcome:
-    """Whether a difference is there: its mean at least ``smallest`` and its interval above zero.
+    """``reproduced`` if the mean difference is at least ``smallest`` and the whole interval is above zero.
 
-    Not there when the whole interval is below ``smallest``. Between the two, and with fewer seeds than
-    ``needed``, there are too few.
+    ``not reproduced`` if the whole interval is below ``smallest``. Otherwise, and with fewer seeds than ``needed``,
+    ``too few seeds``.
 
     >>> effect({0: 0.6, 1: 0.7, 2: 0.5}, needed=3)
     'reproduced'
@@ -43,7 +43,7 @@ def effect(differences: Mapping[int, float], needed: int, smallest: float = SMAL
 
 
 def absence(differences: Mapping[int, float], needed: int, smallest: float = SMALLEST_EFFECT) -> Outcome:
-    """Whether a difference is *not* there, as a claim about a control says: the reverse of :func:`effect`.
+    """The reverse of :func:`effect`, for the claim that controls make *no* difference.
 
     >>> absence({0: 0.0, 1: 0.01, 2: 0.0}, needed=3)
     'reproduced'
@@ -54,10 +54,10 @@ def absence(differences: Mapping[int, float], needed: int, smallest: float = SMA
 
 
 def unrelated(correlations: Mapping[int, float], needed: int, smallest: float = SMALLEST_CORRELATION) -> Outcome:
-    """Whether two quantities do *not* follow each other in either direction, as the claim about controls says.
+    """For the claim that two quantities do *not* follow each other, in either direction.
 
-    So when the whole interval lies within ``smallest`` of zero; not so when the mean is at least ``smallest`` away and
-    the interval does not hold zero.
+    ``reproduced`` if the whole interval is less than ``smallest`` away from zero. ``not reproduced`` if the mean is at
+    least ``smallest`` away from zero and the interval does not contain zero. Otherwise ``too few seeds``.
 
     >>> unrelated({0: 0.1, 1: -0.1, 2: 0.0}, needed=3)
     'reproduced'

@@ -1,4 +1,4 @@
-"""An experiment in words: at which scale it is judged, and whether another entry has replaced it."""
+"""Texts about an experiment: the scale at which it is judged, and whether another experiment has replaced it."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ OPTIMIZERS = {"muon": "Muon", "adamw": "AdamW"}
 
 
 def replaced_sentence(experiment: Experiment) -> str:
-    """Which entry judges the figure now; empty for one that does."""
+    """A sentence that names the experiment that judges the figure now; empty if the experiment is not replaced."""
     if not experiment.replaced_by:
         return ""
     return f"An earlier recipe, which does not count; {experiment.replaced_by} judges this figure now"
 
 
 def preset_changes(experiment: Experiment) -> tuple[str, ...]:
-    """What a figure changes in its preset, such as ``("model.layers=3",)``."""
+    """The changes of a figure to its preset, such as ``("model.layers=3",)``."""
     return setting_of(experiment.example()).changes if experiment.preset in PRESETS else ()
 
 
 def paper_group(experiment: Experiment) -> TaskGroup | None:
-    """The paper's task group of a figure, of a free pair that of its main task; ``None`` when the paper has none."""
+    """The paper's task group of a figure. For freely chosen tasks, a group with the same main task. Else ``None``."""
     ours = experiment.example()
     return GROUPS.get(ours.group) or next((of for of in GROUPS.values() if of.main == ours.main.task), None)
 
@@ -47,7 +47,7 @@ def lengths_in_paper(experiment: Experiment) -> str:
 
 
 def scale_sentence(experiment: Experiment) -> str:
-    """At which lengths and with which network a figure is judged here, and which the paper has."""
+    """A sentence with the lengths and the network with which a figure is judged here, and those of the paper."""
     ours, group = experiment.example(), paper_group(experiment)
     normed = ", normed queries and keys" if ours.model.qk_norm else ""
     optimizer = OPTIMIZERS.get(ours.training.optimizer, ours.training.optimizer)

@@ -9,7 +9,7 @@ Floats = NDArray[np.float64]
 
 
 def finite(name: str, values: ArrayLike, dimensions: int) -> Floats:
-    """``values`` as a float array of that many non-empty dimensions; ValueError naming ``name`` otherwise."""
+    """``values`` as a finite float array with that many non-empty dimensions. Raises ValueError, which has ``name``."""
     array = np.asarray(values, dtype=float)
     if array.ndim != dimensions or array.size == 0:
         raise ValueError(f"{name}: shape {array.shape} is not accepted; accepted: {dimensions} non-empty dimensions")

@@ -1,4 +1,4 @@
-"""One number per seed from stored counts: transfer accuracy, accuracy at trained lengths, gap and gain."""
+"""Numbers by seed from stored counts: transfer accuracy, accuracy at trained lengths, gap and gain."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from lgt.metrics.run_curves import RunCurves, run_curves
 from lgt.metrics.transfer import transfer_gain
 
 LEARNED = 0.95
-"""Accuracy at trained lengths from which a task counts as learned there."""
+"""The smallest accuracy at trained lengths at which a task counts as learned."""
 
 
 @dataclass(frozen=True)
 class SeedSummary:
-    """A quantity over seeds: every seed's value, their mean, smallest and largest."""
+    """A quantity by seed: every seed's value, the mean, and a text with the range."""
 
     values: dict[int, float]
 
@@ -31,13 +31,13 @@ class SeedSummary:
         return sum(self.values.values()) / self.n
 
     def text(self) -> str:
-        """Such as ``0.96 (0.93–1.00 over 5 seeds)``; a single seed is named as such and has no range."""
+        """Mean and range as text: ``0.96 (0.93–1.00 over 5 seeds)``. For one seed: ``0.96 (1 seed)``."""
         if self.n == 1:
             return f"{self.mean:.2f} (1 seed)"
         return f"{self.mean:.2f} ({min(self.values.values()):.2f}–{max(self.values.values()):.2f} over {self.n} seeds)"
 
     def middle_seed(self) -> int:
-        """The seed whose value is the (lower) median: a typical run, not the best one."""
+        """The seed with the median value (the lower one of two): a typical run, not the best run."""
         ranked = sorted(self.values, key=lambda seed: (self.values[seed], seed))
         return ranked[(self.n - 1) // 2]
 
@@ -45,8 +45,9 @@ class SeedSummary:
 def transfer_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
     """Transfer accuracy of every seed of one series; ``None`` when no run has a transfer region.
 
-    ``accuracy`` is a frame of :func:`lgt.store.queries.accuracy` with one run a seed and one step a run. The definition
-    is :attr:`lgt.metrics.run_curves.RunCurves.transfer`; the functions below take theirs from the same class.
+    ``accuracy`` is a frame of :func:`lgt.store.queries.accuracy` with one run per seed and one step per run. The
+    definition is :attr:`lgt.metrics.run_curves.RunCurves.transfer`. The class also defines the quantities of the
+    functions below.
     """
     return _summary(accuracy, lambda run: run.transfer)
 
@@ -57,7 +58,7 @@ def trained_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
 
 
 def auxiliaries_by_seed(accuracy: pd.DataFrame) -> SeedSummary | None:
-    """Exact match of the auxiliaries, mean over them and over the main task's transfer region; ``None`` without."""
+    """Mean exact match of the auxiliaries over the main task's transfer region by seed; ``None`` without both."""
     return _summary(accuracy, lambda run: run.auxiliary_transfer)
 
 
@@ -82,8 +83,8 @@ def paired_gain(together: SeedSummary | None, alone: SeedSummary | None) -> Seed
 
 
 def gain_row(config: RunConfig, together: pd.DataFrame, alone: pd.DataFrame) -> dict[str, object] | None:
-    """A cell of the transfer matrix: main task, auxiliaries, whether these are a ``control``, mean gain over seeds with
-    its t interval and n.
+    """A cell of the transfer matrix: main task, auxiliaries, whether an auxiliary is a ``control``, and the mean gain
+    over seeds with its t interval and n.
 
     ``None`` when no seed has both a co-trained run and a baseline.
     """

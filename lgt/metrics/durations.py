@@ -1,4 +1,4 @@
-"""How long a run will take, from similar finished runs."""
+"""An estimate of how long a run will take, from similar finished runs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from lgt.core.config import RunConfig
 
 
 def expected_seconds(runs: pd.DataFrame, config: RunConfig) -> float | None:
-    """Seconds that a run of ``config`` would take on one core: the median time per step of similar finished runs.
+    """The expected seconds of a run of ``config`` on one core, from the median time per step of similar finished runs.
 
-    ``runs``: a frame of :func:`lgt.store.queries.runs`. Similar are runs of the same group, preset and arm; when there
-    are none, of the same group and preset; then of the same group; then of the same preset. Else ``None``.
+    ``runs``: a frame of :func:`lgt.store.queries.runs`. Similar runs have the same group, preset and arm. If there are
+    none, they have the same group and preset, else the same group, else the same preset. ``None`` if no such run
+    exists.
     """
     if runs.empty:
         return None

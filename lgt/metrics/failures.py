@@ -17,7 +17,7 @@ class Failure:
 
 
 def first_failure(accuracy: pd.DataFrame, task: str) -> Failure | None:
-    """Where one run first fails on more than half of the prompts of ``task``; ``None`` when it never does.
+    """The first length at which a run fails on more than half of the prompts of ``task``; ``None`` if there is none.
 
     ``accuracy``: rows of one run at one step, as :func:`lgt.store.queries.accuracy` gives them.
     """

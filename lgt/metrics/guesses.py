@@ -25,7 +25,8 @@ def asked_lengths(config: RunConfig, measured: Iterable[int]) -> list[int]:
 @dataclass(frozen=True)
 class GuessError:
     """How far a guessed curve is from the measured one. ``points``: mean absolute difference in percentage points over
-    the ``n`` guessed lengths; ``worst`` is the length with the largest, where ``guessed`` and ``measured`` are shares.
+    the ``n`` guessed lengths. ``worst``: the length with the largest difference; ``guessed`` and ``measured`` are the
+    shares there.
     """
 
     points: float
@@ -38,7 +39,7 @@ class GuessError:
 def guess_error(guess: Mapping[int, float], measured: Mapping[int, float]) -> GuessError:
     """Compare ``guess`` (share by length) with ``measured`` at the guessed lengths; nothing is interpolated.
 
-    Raises ValueError for an empty guess or naming a length that was not measured.
+    Raises ValueError for an empty guess and for a length that was not measured.
     """
     missing = sorted(set(guess) - set(measured))
     if missing or not guess:

@@ -1,6 +1,8 @@
-"""Do two tasks use the same heads? Overlap, correlation and difference of two ablation maps, each beside chance.
+"""Whether two tasks use the same heads: overlap, correlation and difference of two ablation maps, each with the value
+that chance would give.
 
-Maps are arrays ``[layers, heads]`` of the same lengths (see :mod:`lgt.evaluation.ablation`). No torch here.
+Maps are arrays ``[layers, heads]``, measured at the same lengths (see :mod:`lgt.evaluation.ablation`). This module
+does not import torch.
 """
 
 from __future__ import annotations
@@ -43,10 +45,11 @@ def map_difference(map_a: ArrayLike, map_b: ArrayLike) -> float:
 
 @dataclass(frozen=True)
 class HeadSharing:
-    """How far two tasks use the same heads, each measure beside its permutation baseline (see :func:`head_sharing`).
+    """How much two tasks share heads: each measure with its permutation baseline (see :func:`head_sharing`).
 
-    ``*_baseline`` is the mean over permutations, ``*_p`` the share of permutations (the real one counted) that reach
-    the observed value: one-sided, "more shared than chance". ``rho*`` are None when a map is constant.
+    ``*_baseline``: the mean over permutations. ``*_p``: the share of permutations, the real order included, that reach
+    the observed value. It is a one-sided p-value for more sharing than chance gives. ``rho*`` are None if a map is
+    constant.
     """
 
     k: int
@@ -76,11 +79,11 @@ def head_sharing(
 ) -> HeadSharing:
     """Top-k overlap and rank correlation of two maps ``[layers, heads]``, against shuffled heads of the second map.
 
-    The default shuffles heads *within each layer* [D]: whole layers differ in importance (ablating the first one hurts
-    every task), so a baseline over all heads would call that coincidence of layers "sharing". ``within_layers=False``
-    gives that weaker baseline. A layer-matched baseline says nothing with one head per layer (p is 1). A head is
-    ``shared`` when its drop exceeds ``threshold`` for both tasks. Without ``correlation`` the rank correlation is
-    left out (None). Raises ValueError for unequal shapes or a bad k.
+    The default shuffles heads *within each layer* [D]. The reason: layers differ in importance (ablating the first one
+    makes every task worse), and a baseline over all heads would count this common difference as sharing.
+    ``within_layers=False`` gives that weaker baseline. With one head per layer the default baseline gives no
+    information (p is 1). A head is ``shared`` if its drop is above ``threshold`` for both tasks. Without
+    ``correlation`` the rank correlation is not computed (None). Raises ValueError for unequal shapes or a wrong k.
     """
     a, b = _pair(map_a, map_b)
     if permutations < 1:
@@ -111,7 +114,7 @@ def _rho_against(a: Floats, b: Floats, order: NDArray[np.int64]) -> tuple[float,
 
 
 def _shuffled(values: NDArray[Any], order: NDArray[np.int64]) -> NDArray[Any]:
-    """``values`` under each permutation of ``order [permutations, rows, columns]``, flat: ``[permutations, heads]``."""
+    """``values`` in each order of ``order [permutations, rows, columns]``; shape ``[permutations, heads]``."""
     rows = values.reshape(1, *order.shape[1:])
     return np.take_along_axis(rows, order, axis=-1).reshape(len(order), -1)
 

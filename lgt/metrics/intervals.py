@@ -1,7 +1,7 @@
 """Intervals and bands: the uncertainty of a mean over seeds and of one run's accuracy.
 
-Randomness is an argument (``rng``). SciPy is imported by the functions that need it, because importing it takes a
-second, a quarter of the time until the dashboard shows its first chart.
+The caller passes the random generator ``rng``. The functions that need SciPy import it, because the import takes one
+second. That is a quarter of the time until the dashboard shows its first chart.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def wilson_interval(correct: int, total: int, confidence: float = 0.95) -> tuple
 
 @dataclass(frozen=True)
 class Band:
-    """A mean curve and its named band. ``low`` and ``high`` are None for n < 2: never a mean of one with a band."""
+    """A mean curve and its named band. ``low`` and ``high`` are None for n < 2, because one seed has no band."""
 
     mean: Floats
     low: Floats | None
@@ -45,12 +45,12 @@ class Band:
 
     @property
     def name(self) -> str:
-        """What the band is, with its n: text for a subtitle or a legend."""
+        """A text that names the band and its n, for a subtitle or a legend."""
         return band_name(self.kind, self.n)
 
 
 def band_name(kind: BandKind, n: int) -> str:
-    """The band in words, such as ``min–max over 5 seeds``; ``1 seed`` when there is no band."""
+    """A text that names the band, such as ``min–max over 5 seeds``; ``1 seed`` if there is no band."""
     if n < 2:
         return f"{n} seed" if n == 1 else f"{n} seeds"
     return f"{'min–max' if kind == 'min-max' else 'nominal 95% bootstrap interval'} over {n} seeds"
@@ -59,8 +59,9 @@ def band_name(kind: BandKind, n: int) -> str:
 def band(values_by_length: ArrayLike, kind: BandKind = "min-max", rng: np.random.Generator | None = None) -> Band:
     """Mean over seeds at each length, with its band. ``values_by_length`` has shape ``[seeds, lengths]``.
 
-    ``min-max`` spans all seeds; ``bootstrap`` is the 95% percentile bootstrap of the mean, length by length, and
-    needs ``rng``. Raises ValueError for another shape, a value that is not finite, an unknown kind or a missing rng.
+    ``min-max`` is the range over all seeds. ``bootstrap`` is the 95% percentile bootstrap of the mean at each length
+    and needs ``rng``. Raises ValueError for another shape, a value that is not finite, an unknown kind or a missing
+    rng.
     """
     if kind not in ("min-max", "bootstrap"):
         raise ValueError(f"band: {kind!r} is not accepted; accepted: min-max, bootstrap")
@@ -89,7 +90,7 @@ def _bootstrap_of_means(
 
 @dataclass(frozen=True)
 class Interval:
-    """Mean over ``n`` seeds with its 95% t interval; ``low`` and ``high`` are None below two seeds."""
+    """Mean over ``n`` seeds with its 95% t interval; ``low`` and ``high`` are None for fewer than two seeds."""
 
     mean: float
     low: float | None
@@ -98,7 +99,7 @@ class Interval:
 
 
 def t_interval(values: Mapping[int, float], confidence: float = 0.95) -> Interval:
-    """The interval of the mean of ``values`` (by seed). Raises ValueError without a value.
+    """The mean of ``values`` (by seed) with its interval. Raises ValueError if ``values`` is empty.
 
     >>> t_interval({0: 0.5})
     Interval(mean=0.5, low=None, high=None, n=1)

@@ -1,4 +1,4 @@
-"""The permutation test of a knock-out: chosen heads against other heads of the same layers."""
+"""The permutation test of a knock-out: the chosen heads are compared with other heads of the same layers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pandas as pd
 
 @dataclass(frozen=True)
 class KnockOutTest:
-    """A task's exact match, mean over lengths: of the whole model, without some heads, and without other choices of as
-    many heads in the same layers."""
+    """Mean exact match of a task over lengths: of the whole model (``intact``), without the ``chosen`` heads, and
+    without each of the ``others``, which are other choices of as many heads in the same layers."""
 
     intact: float
     chosen: float
@@ -18,19 +18,19 @@ class KnockOutTest:
 
     @property
     def as_bad(self) -> int:
-        """How many of the other choices leave an exact match as low as the chosen heads do, or lower."""
+        """The number of other choices without which exact match is as low as without the chosen heads, or lower."""
         return sum(other <= self.chosen + 1e-12 for other in self.others)
 
     @property
     def p(self) -> float:
-        """The share of all choices, the chosen one counted, that hurt at least as much: a permutation p-value."""
+        """Permutation p-value: the share of all choices, the chosen one included, that are at least as harmful."""
         return (1 + self.as_bad) / (1 + len(self.others))
 
 
 def knock_out_test(counts: pd.DataFrame, chosen: str) -> KnockOutTest:
     """The test from one task's counts: columns ``heads`` (empty: the whole model), ``length``, ``correct``, ``total``.
 
-    Every length has the same weight, as in transfer accuracy. Raises KeyError without rows of ``chosen``.
+    Every length has the same weight, as in transfer accuracy. Raises KeyError if ``counts`` has no rows of ``chosen``.
     """
     means = (counts.correct / counts.total).groupby(counts.heads).mean()
     others = [float(value) for name, value in means.items() if name not in ("", chosen)]

@@ -9,7 +9,7 @@ from lgt.metrics.zones import zone_lengths
 
 
 def mean_map(head_scores: pd.DataFrame, config: RunConfig, zone_name: str) -> pd.DataFrame:
-    """One run's maps averaged over the mapped lengths of a zone of the *main* task, the same lengths for every task.
+    """The maps of one run, averaged over the mapped lengths of one zone of the *main* task, for all tasks.
 
     Columns ``task``, ``role``, ``layer``, ``head``, ``accuracy_drop``, ``loss_rise`` and ``examples`` (prompts per
     task, over these lengths); the lengths themselves are in ``attrs["lengths"]``.
@@ -26,8 +26,9 @@ def mean_map(head_scores: pd.DataFrame, config: RunConfig, zone_name: str) -> pd
 
 
 def strongest_head(head_scores: pd.DataFrame, task: str) -> tuple[int, int] | None:
-    """The head whose ablation costs ``task`` most, by mean drop of exact match over the mapped lengths, then by rise
-    of the loss; (layer, head) from 0. ``None`` without a map. ``head_scores``: rows of one run."""
+    """The head, (layer, head) from 0, with the largest mean drop of the exact match of ``task`` over the mapped
+    lengths; of equal drops the one with the larger rise of the loss. ``None`` without a map. ``head_scores``: rows of
+    one run."""
     rows = head_scores[head_scores.task == task]
     if rows.empty:
         return None

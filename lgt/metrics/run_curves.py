@@ -1,7 +1,7 @@
 """The numbers of one run: accuracy at trained lengths, transfer accuracy and generalization gap.
 
-Every page, table and rule takes these numbers from here (the store's ``final_accuracy`` computes two of them in SQL
-for the table of runs; a test compares them). :mod:`lgt.metrics.by_seed` collects them over seeds.
+Every page, table and rule takes these numbers from here. Only the table of runs uses the store's ``final_accuracy``,
+which computes two of them in SQL; a test compares both. :mod:`lgt.metrics.by_seed` collects the numbers over seeds.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Curve = dict[int, float]
 
 @dataclass(frozen=True)
 class TaskCurve:
-    """Exact match of one task by length, with the length that the task was trained to."""
+    """Exact match of one task by length, with the training length of the task."""
 
     task: str
     training_length: int
@@ -59,14 +59,14 @@ class RunCurves:
 
     @property
     def auxiliary_transfer(self) -> float | None:
-        """The auxiliaries' mean exact match over the main task's transfer region; ``None`` without one of both."""
+        """Mean exact match of the auxiliaries over the main task's transfer region; ``None`` if there are none."""
         region = range(self.main.training_length + 1, (self.transfer_length or 0) + 1)
         shares = [share for of in self.auxiliaries for length, share in of.accuracy.items() if length in region]
         return float(np.mean(shares)) if shares else None
 
     @property
     def learned(self) -> dict[str, float]:
-        """How well each task does where it was trained, by task, in the order of names.
+        """The accuracy of each task at lengths that it was trained on, by task, in the order of names.
 
         The main task: :attr:`trained`. An auxiliary: its exact match at the longest trained length that was measured.
         """
@@ -78,12 +78,12 @@ class RunCurves:
 
 
 def curve(rows: pd.DataFrame) -> Curve:
-    """Exact match by length, of one task of one run."""
+    """Exact match by length, from the rows of one task of one run."""
     return dict(zip(rows.length.astype(int).tolist(), (rows.correct / rows.total).tolist(), strict=True))
 
 
 def run_curves(accuracy: pd.DataFrame, by: str = "run_id") -> dict[int, RunCurves]:
-    """The curves of every run in a frame of :func:`lgt.store.queries.accuracy` that has one step a run.
+    """The curves of every run in a frame of :func:`lgt.store.queries.accuracy` that has one step per run.
 
     The keys are the values of the column ``by``, in ascending order: ``run_id``, or ``model_seed`` for the runs of one
     series. A run without rows of a main task is left out.

@@ -1,4 +1,4 @@
-"""How much transfer accuracy varies over seeds and over training steps (figure 11)."""
+"""Measures of how much transfer accuracy varies over seeds and over training steps (figure 11)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pandas as pd
 
 
 def largest_fall(values: Sequence[float]) -> float:
-    """The largest drop from a value to a later one; 0 for values that never fall.
+    """The largest drop from a value to a later value; 0 if no later value is smaller.
 
     >>> largest_fall([0.1, 0.9, 0.5, 0.7, 0.6])
     0.4
@@ -28,16 +28,19 @@ def falls(steps: pd.DataFrame) -> float:
 
 
 def scatter_over_seeds(transfer: Mapping[int, float], trained: Mapping[int, float]) -> dict[int, float]:
-    """For every seed the distance of its transfer accuracy from the other seeds' mean, minus the same distance of its
-    accuracy at trained lengths, in [-1, 1]. Empty below two seeds.
+    """For every seed, the distance of its transfer accuracy from the mean of the other seeds, minus the same distance
+    for accuracy at trained lengths; in [-1, 1]. Empty for fewer than two seeds.
 
     >>> scatter_over_seeds({0: 0.9, 1: 0.1}, {0: 1.0, 1: 1.0})
     {0: 0.8, 1: 0.8}
     """
     if len(transfer) < 2:
         return {}
-    return {seed: round(_away(transfer, seed) - _away(trained, seed), 12) for seed in transfer}
+    return {
+        seed: round(_distance_from_others(transfer, seed) - _distance_from_others(trained, seed), 12)
+        for seed in transfer
+    }
 
 
-def _away(values: Mapping[int, float], seed: int) -> float:
+def _distance_from_others(values: Mapping[int, float], seed: int) -> float:
     return abs(values[seed] - float(np.mean([value for other, value in values.items() if other != seed])))

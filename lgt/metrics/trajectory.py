@@ -1,6 +1,6 @@
-"""What changes between the checkpoints of a run (figures 11, 17 to 19).
+"""The measurements of a run over its checkpoints, and their correlations (figures 11, 17 to 19).
 
-Pure functions of the frames that :mod:`lgt.store.queries` returns.
+The functions depend only on the frames that :mod:`lgt.store.queries` returns.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ def trajectory(
     """One row per evaluated ``step`` of one co-trained run of ``config``; a missing measurement is NaN.
 
     ``trained`` and ``transfer``: the main task's mean exact match at trained lengths and in the transfer region.
-    ``gap``: the generalization gap. ``map_difference`` and ``map_difference_beyond``: mean over auxiliaries of the
-    ablation-map difference (drop of exact match), maps averaged over the mapped lengths of the trained zone and of the
-    transfer region; ``attention_difference``: mean over heads and auxiliaries of the attention-matrix difference at
-    the trained lengths.
+    ``gap``: the generalization gap. ``map_difference``: mean over auxiliaries of the ablation-map difference (drop of
+    exact match), with maps averaged over the mapped trained lengths. ``map_difference_beyond``: the same for the mapped
+    lengths of the transfer region. ``attention_difference``: mean over heads and auxiliaries of the attention-matrix
+    difference at the trained lengths.
 
-    Rules use the trained lengths [D]: where a main task fails completely, switching a head off cannot make it worse, so
-    that its map is empty and the distance to the auxiliary's map would repeat the gap by construction.
+    Rules use the trained lengths [D]. At lengths where the main task fails completely, knocking out a head cannot make
+    it worse, so its map is zero. The distance to the auxiliary's map would then follow the gap by construction.
     """
     runs = _curves_by_step(accuracy, config)
     rows = [(run.trained, run.transfer, run.gap) for run in runs.values()]
@@ -67,8 +67,9 @@ def _map_differences(head_scores: pd.DataFrame, config: RunConfig, zone: str) ->
 def tracking(steps: pd.DataFrame, measure: str) -> Correlation:
     """Spearman's rank correlation of gap and ``measure`` over the rows of :func:`trajectory`, with interval and p.
 
-    The permutation p assumes that checkpoints are exchangeable. Neighbouring ones are similar, so p is too small. Two
-    quantities that both drift during training also correlate when they are unrelated: see :func:`tracking_of_changes`.
+    The permutation p assumes that checkpoints are exchangeable. Neighbouring checkpoints are similar, so p is too
+    small. Two quantities that both drift during training correlate even if they are unrelated; see
+    :func:`tracking_of_changes`.
     """
     pairs = _pairs(steps, measure)
     if not len(pairs):
@@ -77,19 +78,20 @@ def tracking(steps: pd.DataFrame, measure: str) -> Correlation:
 
 
 def tracking_of_changes(steps: pd.DataFrame, measure: str) -> float | None:
-    """The rho of :func:`tracking` for the changes between neighbouring checkpoints, free of a common drift."""
+    """The rho of :func:`tracking` for changes between neighbouring checkpoints; a common drift does not affect it."""
     return _rho(np.diff(_pairs(steps, measure), axis=0))
 
 
 def rank_correlation(steps: pd.DataFrame, measure: str) -> float | None:
-    """The rho of :func:`tracking` alone; ``None`` where it is not defined."""
+    """The rho of :func:`tracking` alone; ``None`` if it is not defined."""
     return _rho(_pairs(steps, measure))
 
 
 def learned_steps(steps: pd.DataFrame) -> pd.DataFrame:
-    """The checkpoints at which the main task is learned where it was trained (:data:`lgt.metrics.by_seed.LEARNED`).
+    """The checkpoints at which the main task is learned at its trained lengths (:data:`lgt.metrics.by_seed.LEARNED`).
 
-    Before that every task fails, so that the gap is small and no head can cost anything: both then rise together.
+    At earlier checkpoints every task fails. The gap and the drops of the ablation maps are then small, and both grow
+    together as the tasks are learned.
     """
     return steps[steps.trained >= LEARNED]
 

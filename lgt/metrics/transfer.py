@@ -1,7 +1,7 @@
-"""The definitions: generalization gap, accuracy at trained lengths, transfer accuracy and transfer gain.
+"""The definitions of generalization gap, accuracy at trained lengths, transfer accuracy and transfer gain.
 
-Accuracies are shares in [0, 1], looked up by length *value*. Definitions marked [P] are stated in the paper
-(arXiv 2506.09251), [D] are decisions of this project.
+Accuracies are shares in [0, 1] by length: the key is the length, not an index. Definitions marked [P] are in the paper
+(arXiv 2506.09251); those marked [D] are decisions of this project.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ def generalization_gap(
 ) -> float:
     """Mean over lengths 1..max(Lm, La) of |A_aux - A_main|, averaged over the auxiliaries; in [0, 1], 0 = same curve.
 
-    [P in words, normalisation D.] Lengths below the shortest that *both* tasks of a pair were evaluated at (a task's
-    minimum, such as two nodes of a maze) are left out; from there on every length is needed. The gap is also 0 when
-    both fail: show it beside :func:`transfer_accuracy`. Raises ValueError without an auxiliary, naming missing
-    lengths, or for an accuracy outside [0, 1].
+    [P] describes it in words; the normalisation is [D]. Lengths start at the shortest length at which *both* tasks of a
+    pair were evaluated (a task has a minimum, such as two nodes of a maze); from there every length is needed. The gap
+    is also 0 if both tasks fail, so show it together with :func:`transfer_accuracy`. Raises ValueError without an
+    auxiliary, for missing lengths (the message lists them), and for an accuracy outside [0, 1].
     """
     if not auxiliary_accuracies:
         raise ValueError("the generalization gap needs at least one auxiliary")
@@ -40,7 +40,7 @@ def generalization_gap(
 
 
 def trained_accuracy(accuracy: Mapping[int, float], training_length: int) -> float:
-    """Mean accuracy over the measured lengths that a task was trained on, in [0, 1]; NaN when none was measured.
+    """Mean accuracy over the measured lengths that a task was trained on, in [0, 1]; NaN if none was measured.
 
     Short lengths may be missing: a maze has at least two nodes.
 
@@ -54,7 +54,8 @@ def trained_accuracy(accuracy: Mapping[int, float], training_length: int) -> flo
 def transfer_accuracy(accuracy: Mapping[int, float], main_length: int, transfer_length: int) -> float:
     """Mean main-task accuracy over the transfer region Lm < l <= La, in [0, 1].
 
-    Raises ValueError when the region is empty, naming missing lengths, or for an accuracy outside [0, 1].
+    Raises ValueError for an empty region, for missing lengths (the message lists them), and for an accuracy outside
+    [0, 1].
     """
     return float(_at(accuracy, range(main_length + 1, transfer_length + 1), "main").mean())
 

@@ -15,8 +15,9 @@ ZONES: Final[tuple[Zone, Zone, Zone]] = (IN_DISTRIBUTION, TRANSFER_REGION, OUT_O
 def zone(length: int, training_length: int, transfer_length: int | None) -> Zone:
     """The zone of ``length`` for one task of one run.
 
-    ``training_length`` is the task's own (Lm of a main task, La of an auxiliary), ``transfer_length`` is La for a main
-    task and ``None`` for an auxiliary or a run without comparison: then there is no transfer region.
+    ``training_length`` is the training length of the task: Lm for a main task, La for an auxiliary. ``transfer_length``
+    is La for a main task. It is ``None`` for an auxiliary and for a run without comparison, which have no transfer
+    region.
 
     >>> [zone(length, 8, 16) for length in (8, 9, 17)]
     ['in-distribution', 'transfer region', 'out-of-distribution']
@@ -31,7 +32,7 @@ def zone(length: int, training_length: int, transfer_length: int | None) -> Zone
 
 
 def zone_lengths(lengths: Iterable[int], training_length: int, transfer_length: int | None) -> dict[Zone, list[int]]:
-    """``lengths`` sorted into their zones, in the order of :data:`ZONES`; a zone without a length is left out.
+    """``lengths`` by zone, in the order of :data:`ZONES`; a zone without a length is left out.
 
     >>> zone_lengths(range(1, 6), 2, 4)
     {'in-distribution': [1, 2], 'transfer region': [3, 4], 'out-of-distribution': [5]}

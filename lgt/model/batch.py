@@ -1,4 +1,4 @@
-"""A batch of token sequences as tensors: what a network reads."""
+"""A batch of token sequences as tensors, the input of a network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Batch:
 
 
 def as_batch(examples: Examples) -> Batch:
-    """Tensors of ``examples``, cut to the longest sequence among them."""
+    """Tensors of ``examples``, padded to the longest sequence among them."""
     width = int(examples.total_length.max(initial=0))
     positions = np.arange(width)
     return Batch(

@@ -1,8 +1,8 @@
-"""Weights as safetensors bytes, and back. Nothing here ever unpickles.
+"""Conversion of weights to safetensors bytes and back. No pickle is used, so reading bytes runs no code.
 
-A checkpoint whose network has tokens behind version 1 of the vocabulary names them in its header. Their rows are found
-by name, because such a token can have another id in the process that reads the checkpoint. All other checkpoints have
-no such entry: their rows are the tokens of version 1, in every release.
+If a network has appended tokens, which follow version 1 of the vocabulary, the header of its checkpoint lists their
+names. Their rows are found by name, because such a token can have another id in the process that reads the checkpoint.
+All other checkpoints have no such list: in every release their rows are the tokens of version 1.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ ROWS = ("embedding.weight", "unembedding.weight")
 
 
 class CheckpointError(ValueError):
-    """Bytes that are no checkpoint of the given model shape; ``str()`` is one line."""
+    """Bytes that are not a checkpoint of the given model shape; ``str()`` is one line."""
 
 
 class KnownTokens(Linear):
-    """An unembedding that never chooses one of the tokens ``unknown``, of which the checkpoint has no row."""
+    """An unembedding that never chooses one of the tokens ``unknown``, for which the checkpoint has no rows."""
 
     def __init__(self, width: int, vocabulary: int, unknown: list[int]) -> None:
         super().__init__(width, vocabulary)
@@ -42,8 +42,8 @@ class KnownTokens(Linear):
 def stored_weights(model: Decoder) -> dict[str, Tensor]:
     """The state of ``model`` as it is stored: every matrix rounded to bfloat16, gains in float32.
 
-    Everything measured is measured on these weights, so that a stored number belongs to the stored checkpoint.
-    Rounding halves ``results.db``; training in bfloat16 rounds the same matrices in every forward pass anyway.
+    All measurements use these weights, so that the stored numbers can be measured again from the stored checkpoint.
+    Rounding halves the size of ``results.db``. Training in bfloat16 rounds the same matrices in every forward pass.
     """
     return {
         name: value.detach().to("cpu", torch.bfloat16 if value.ndim == 2 else torch.float32, copy=True)
@@ -52,14 +52,14 @@ def stored_weights(model: Decoder) -> dict[str, Tensor]:
 
 
 def measured_copy(model: Decoder) -> Decoder:
-    """A float32 copy of ``model`` that carries its :func:`stored_weights`."""
+    """A float32 copy of ``model`` with its :func:`stored_weights`."""
     copy = Decoder(model.config, vocabulary=model.embedding.num_embeddings)
     copy.load_state_dict(stored_weights(model))
     return copy.to(next(model.parameters()).device)
 
 
 def to_bytes(model: Decoder) -> bytes:
-    """Safetensors bytes of :func:`stored_weights`, with the names of the tokens behind version 1."""
+    """Safetensors bytes of :func:`stored_weights`, with the names of the appended tokens."""
     weights, about = stored_weights(model), {"format": FORMAT}
     unembedding = model.unembedding
     unknown = unembedding.unknown.tolist() if isinstance(unembedding, KnownTokens) else []
@@ -74,7 +74,7 @@ def to_bytes(model: Decoder) -> bytes:
 def from_bytes(data: bytes, config: ModelConfig) -> Decoder:
     """The decoder whose weights are ``data``, with the token ids of this process.
 
-    Raises CheckpointError when bytes and shape do not belong together, and for a token that this process does not know.
+    Raises CheckpointError if the bytes do not fit ``config``, or have a token that this process does not know.
     """
     try:
         weights = load(data)
@@ -82,7 +82,7 @@ def from_bytes(data: bytes, config: ModelConfig) -> Decoder:
         raise CheckpointError(f"not a safetensors file: {error}") from error
     ids = _token_ids(data)
     learned = config.parameters(len(ids)) + learned_parameters(config)
-    if sum(value.numel() for value in weights.values()) != learned:  # before making a decoder of whatever size
+    if sum(value.numel() for value in weights.values()) != learned:  # first, because a shape may be very large
         raise CheckpointError(f"checkpoint does not fit the model, which has {learned:,} parameters")
     model = Decoder(config, vocabulary=len(ids))
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
@@ -97,7 +97,7 @@ def from_bytes(data: bytes, config: ModelConfig) -> Decoder:
 
 
 def _token_ids(data: bytes) -> list[int]:
-    """The id in this process of the token of each row. Raises CheckpointError for a token without one."""
+    """For each row, the id of its token in this process. Raises CheckpointError for a token that has no id."""
     about = header_texts(data)
     try:
         names = [str(name) for name in json.loads(about.get("tokens", "[]"))]
@@ -118,7 +118,7 @@ def _token_ids(data: bytes) -> list[int]:
 
 
 def _with_rows_at(weights: dict[str, Tensor], ids: list[int], config: ModelConfig) -> Decoder:
-    """A decoder for ``weights``, whose rows are moved to the token ids ``ids``; rows between them are never chosen."""
+    """A decoder for ``weights``, whose rows are moved to the token ids ``ids``. It never chooses another token."""
     count = max(ids) + 1
     for name in ROWS:
         rows = weights[name].new_zeros(count, config.width)
@@ -131,7 +131,7 @@ def _with_rows_at(weights: dict[str, Tensor], ids: list[int], config: ModelConfi
 
 
 def header_texts(data: bytes) -> dict[str, str]:
-    """The texts in the header of sound safetensors bytes, for which the library wants a file."""
+    """The texts in the header of valid safetensors bytes. The library reads them only from files."""
     length = int.from_bytes(data[:8], "little")
     found: dict[str, str] = json.loads(data[8 : 8 + length]).get("__metadata__", {})
     return found

@@ -1,12 +1,12 @@
-"""The decoder in reading order: norm, attention, feed-forward, layer, decoder.
+"""The decoder, from its parts to the whole: norm, attention, feed-forward, layer, decoder.
 
 A small Llama (Touvron et al. 2023): pre-norm RMSNorm, rotary positions, SwiGLU, no biases, untied embeddings. Three
-choices go beyond it: other positional encodings (:mod:`lgt.model.positions`), ``qk_norm`` (RMS norm of queries and keys
+options are added: other positional encodings (:mod:`lgt.model.positions`), ``qk_norm`` (RMS norm of queries and keys
 with a learned gain per head) and other layer schedules (:mod:`lgt.model.schedules`). With rotary positions, no
 ``qk_norm`` and each layer once, logits equal ``transformers.LlamaForCausalLM`` on the same weights (tested).
 
-This module is the definition: it computes every encoding and every schedule. Faster code elsewhere says which of them
-it supports, and the tests compare it with this module.
+This module is the definition: it computes every encoding and every schedule. Other modules compute some of them faster
+and say which ones. The tests compare them with this module.
 
 Shapes: B sequences, T tokens, W width, H heads, dh = W / H, V vocabulary.
 """
@@ -28,8 +28,9 @@ from lgt.model.schedules import order_of
 from lgt.tasks.vocabulary import VOCABULARY_SIZE
 
 NORM_EPSILON = 1e-5
-# With queries and keys of unit RMS the largest attention score is gain * gain * sqrt(dh); 1.68 ** 2 = 2.83 lets a head
-# of 16 channels start out able to prefer one of 40 positions (e^11 against 40) without being stuck on it.
+# With queries and keys of unit RMS the largest attention score is gain * gain * sqrt(dh). For a head of 16 channels
+# this is 1.68 ** 2 * 4 = 11.3 at the start: large enough to prefer one of 40 positions (e^11 is much more than 40), and
+# small enough that training can still change the preference.
 INITIAL_QK_GAIN = 1.68
 
 
@@ -45,7 +46,7 @@ class RMSNorm(nn.Module):
 
 
 class Linear(nn.Linear):
-    """A bias-free linear map whose float32 master weight is cast to the dtype of what it multiplies."""
+    """A linear map without bias. The weight is stored in float32 and cast to the dtype of the input."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__(inputs, outputs, bias=False)
@@ -55,10 +56,10 @@ class Linear(nn.Linear):
 
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention with hook points at the pattern and at the head outputs before the projection.
+    """Causal multi-head self-attention with hook points for the pattern and for the head outputs before the projection.
 
-    On a GPU PyTorch's attention kernel computes the heads without storing the pattern, except while the pattern's hook
-    point has edits. ``kernel`` uses that kernel on the CPU too, where it is slower for short sequences.
+    On a GPU, PyTorch's attention kernel computes the heads without storing the pattern, unless the pattern's hook point
+    has edits. With ``kernel`` the CPU uses that kernel too; it is slower there for short sequences.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -84,7 +85,7 @@ class Attention(nn.Module):
             q, k = self.turn(q, *prepared), self.turn(k, *prepared)
         q, k = (q * self.config.head_width**-0.5).to(x.dtype), k.to(x.dtype)
         if (x.is_cuda or self.kernel) and not self.pattern.edits:
-            plain = mask.ndim == 2  # the causal mask without a bias, which the kernel makes itself
+            plain = mask.ndim == 2  # the causal mask without a bias; the kernel has its own causal mask
             heads = F.scaled_dot_product_attention(
                 q, k, v, attn_mask=None if plain else mask, is_causal=plain, scale=1.0
             )
@@ -144,23 +145,23 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = RMSNorm(config.width)
         self.unembedding = Linear(config.width, vocabulary)
-        with torch.random.fork_rng(devices=[]):  # what an encoding draws belongs to the seed, too
+        with torch.random.fork_rng(devices=[]):  # the seed also decides an encoding's initial weights
             torch.manual_seed(stream_seed(seed, "encoding"))
             self.encoding = encoding_named(config.position)(config)
         initialise(self, seed)
 
     def blocks(self) -> list[Layer]:
-        """The layers in order of their numbers, typed."""
+        """The layers in order of their numbers, with the type :class:`Layer`."""
         return [layer for layer in self.layers if isinstance(layer, Layer)]
 
     def applied(self) -> list[Layer]:
-        """The layers in the order in which they are applied; a layer that is used several times stands there again."""
+        """The layers in the order of their application. A layer that is used several times occurs several times."""
         blocks = self.blocks()
         return [blocks[number] for number in order_of(self.config)]
 
     def residual(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
-        """Final residual stream [B, T, W], before the last norm, of tokens [B, T]; ``positions`` [T] or [B, T] are
-        0..T-1 unless given."""
+        """Final residual stream [B, T, W], before the last norm, for tokens [B, T]. ``positions``: [T] or [B, T],
+        default 0..T-1."""
         length = tokens.shape[1]
         if positions is None:
             positions = torch.arange(length, device=tokens.device)
@@ -189,20 +190,20 @@ class Decoder(nn.Module):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """The device of the weights."""
         return self.embedding.weight.device
 
     def pattern_hook(self, layer: int) -> HookPoint:
-        """Where the attention patterns [B, H, T, T] of a layer pass, once for each use."""
+        """The hook point of a layer's attention patterns [B, H, T, T], which each use of the layer calls once."""
         return self.blocks()[layer].attention.pattern
 
     def head_hook(self, layer: int) -> HookPoint:
-        """Where the head outputs [B, H, T, dh] of a layer pass, once for each use."""
+        """The hook point of a layer's head outputs [B, H, T, dh], which each use of the layer calls once."""
         return self.blocks()[layer].attention.head_outputs
 
     @contextmanager
     def float32(self) -> Iterator[None]:
-        """Activations are float32 inside the block."""
+        """Inside the block, activations are float32."""
         before, self.compute = self.compute, torch.float32
         try:
             yield
@@ -226,16 +227,16 @@ class Decoder(nn.Module):
 def scored_places(scored: Tensor) -> Tensor:
     """Flat indices [N] into the predictions [B, T - 1] of the tokens marked in ``scored`` [B, T].
 
-    Called on the CPU, where the batch is made: N decides shapes, and reading it from a GPU would wait for the GPU.
+    Call it on the CPU, where the batch is made. N decides tensor shapes, and on a GPU reading N would wait for the GPU.
     """
     return scored[:, 1:].flatten().nonzero().squeeze(1)
 
 
 def initialise(model: Decoder, seed: int) -> None:
-    """Draw all matrices from the stream ``(seed, "model")``; gains, and other vectors, keep what they start with.
+    """Draw all matrices from the stream ``(seed, "model")``. Gains and other vectors keep their initial values.
 
-    Matrices: normal with standard deviation 1 / sqrt(fan-in), the two that write to the residual stream scaled down by
-    sqrt(2 * layers) (GPT-2's rule); embeddings: normal, 1 / sqrt(width).
+    Matrices: normal with standard deviation 1 / sqrt(fan-in). For the two matrices of a layer that write to the
+    residual stream, it is divided by sqrt(2 * layers), as in GPT-2. Embeddings: normal with 1 / sqrt(width).
     """
     source = torch.Generator().manual_seed(stream_seed(seed, "model"))
     scale = (2 * len(model.layers)) ** -0.5

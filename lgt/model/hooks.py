@@ -1,7 +1,7 @@
-"""Hook points: named places in a network where values can be read or changed.
+"""Hook points: modules in a network at which values can be read or changed.
 
-A :class:`HookPoint` returns its input. :func:`edited` installs a function that changes what passes; it is removed on
-context exit, also after an exception. The idea of named hook points is TransformerLens's.
+A :class:`HookPoint` returns its input. :func:`edited` installs a function that changes the value. The function is
+removed on context exit, also after an exception. The idea of hook points comes from TransformerLens.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Edit = Callable[[Tensor], Tensor]
 
 
 class HookPoint(nn.Module):
-    """Returns its input unless edits are installed; then the result of all edits, in order of installation."""
+    """Returns its input. If edits are installed, returns the result of all edits, applied in order of installation."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,7 +32,7 @@ class HookPoint(nn.Module):
 
 @contextmanager
 def edited(hook: HookPoint, edit: Edit) -> Iterator[None]:
-    """Apply ``edit`` to everything that passes ``hook`` inside the block."""
+    """Inside the block, apply ``edit`` to every value at ``hook``."""
     hook.edits.append(edit)
     try:
         yield
@@ -42,7 +42,7 @@ def edited(hook: HookPoint, edit: Edit) -> Iterator[None]:
 
 @contextmanager
 def recorded(hook: HookPoint) -> Iterator[list[Tensor]]:
-    """A list that receives, detached, every value that passes ``hook`` inside the block."""
+    """A list to which every value at ``hook`` inside the block is appended, detached."""
     values: list[Tensor] = []
 
     def keep(value: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
-"""What evaluation and the playground may ask of a network, stated in shapes.
+"""The interface of a network that evaluation and the playground use.
 
 Exact match, ablation maps, attention patterns, knock-outs and live answers depend on :class:`Network`.
-:class:`lgt.model.decoder.Decoder` is one; a network of another kind needs these members and nothing else.
+:class:`lgt.model.decoder.Decoder` implements it. A network of another kind needs only these members.
 
 Shapes: B sequences, T tokens, W width, H heads, dh channels per head, V vocabulary.
 """
@@ -31,19 +31,19 @@ class Network(Protocol):
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are and the tokens have to be."""
+        """The device of the weights, on which tokens must be."""
 
     def residual(self, tokens: Tensor) -> Tensor:
-        """Final residual stream [B, T, W] of tokens [B, T]; what stands at a position depends on no later token."""
+        """Final residual stream [B, T, W] for tokens [B, T]. The values at a position do not depend on later tokens."""
 
     def logits(self, residual: Tensor) -> Tensor:
         """Next-token logits [..., V] (float32) of a final residual stream [..., W]."""
 
     def pattern_hook(self, layer: int) -> HookPoint:
-        """Where the attention patterns [B, H, T, T] of a layer pass, once for each use of the layer; rows sum to 1."""
+        """The hook point of a layer's attention patterns [B, H, T, T], called once per use; rows sum to 1."""
 
     def head_hook(self, layer: int) -> HookPoint:
-        """Where the head outputs [B, H, T, dh] of a layer pass, once for each use, before the output projection."""
+        """The hook point of a layer's head outputs [B, H, T, dh] before the projection, called once per use."""
 
     def float32(self) -> AbstractContextManager[None]:
         """Inside the block the network computes in float32."""
@@ -55,7 +55,7 @@ def has_edits(network: Network) -> bool:
 
 
 def ensure_no_edits(network: Network) -> None:
-    """Raise RuntimeError when any hook point of ``network`` has an edit (a bug, never a user's mistake)."""
+    """Raise RuntimeError if a hook point of ``network`` has an edit. That is a bug in the code, not a user error."""
     left = [name for name, hook in _hooks(network) if hook.edits]
     if left:
         raise RuntimeError("hook points still edited: " + ", ".join(left))

@@ -1,8 +1,8 @@
-"""Layer schedules: in which order a decoder applies its layers. ``once`` is built in; :func:`register` adds another.
+"""Layer schedules: the order in which a decoder applies its layers. ``once`` is built in; :func:`register` adds others.
 
 A schedule applies every layer at least once; it may apply a layer several times (a looped or shared layer). The
-decoder in :mod:`lgt.model.decoder` computes every schedule. Faster code is used only where :func:`each_layer_once`
-holds, unless it supports more.
+decoder in :mod:`lgt.model.decoder` computes every schedule. Most of the faster code supports only schedules for which
+:func:`each_layer_once` is true.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lgt.core.config import ModelConfig
 
 @dataclass(frozen=True)
 class Schedule:
-    """``order(L)``: for a decoder of L layers, the numbers (from 0) of the layers to apply, first to last."""
+    """``order(L)``: for a decoder of L layers, the numbers (from 0) of the layers in the order of their application."""
 
     name: str
     title: str
@@ -33,7 +33,7 @@ _SCHEDULES: dict[str, Schedule] = {ONCE.name: ONCE}
 def order_of(config: ModelConfig) -> tuple[int, ...]:
     """The layers that a decoder of this shape applies, in order.
 
-    Raises ConfigError for an unknown schedule, and for one that leaves a layer out or names one that is not there.
+    Raises ConfigError for an unknown schedule, and for one that omits a layer or has the number of a missing layer.
     """
     if config.schedule not in _SCHEDULES:
         raise ConfigError(SCHEDULES.path, config.schedule, "one of " + ", ".join(_SCHEDULES))
@@ -50,7 +50,7 @@ def each_layer_once(config: ModelConfig) -> bool:
 
 
 def register(schedule: Schedule) -> Schedule:
-    """Make ``schedule`` a value of ``model.schedule``. Raises ConfigError for a name or title that is taken."""
+    """Make ``schedule`` a value of ``model.schedule``. Raises ConfigError for a name or title that is already used."""
     SCHEDULES.add(Choice(schedule.name, schedule.title))
     _SCHEDULES[schedule.name] = schedule
     return schedule

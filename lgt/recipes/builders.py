@@ -18,8 +18,9 @@ from lgt.tasks import task_named
 Maker = Callable[[int], RunConfig]
 """The run of one series for a seed."""
 THREE_LAYERS, FAST = "model.layers=3", "training.learning_rate=0.04"
-"""How pairs were trained before the presets gave them something of their own (``benchmarks/RECIPES.md``)."""
-CHECKPOINTS = 20
+"""Settings with which pairs were trained before the presets had settings for single groups
+(``benchmarks/RECIPES.md``)."""
+CHECKPOINTS = 20  # evaluated steps of a run of :func:`densely_measured`
 
 
 class Lengths(NamedTuple):
@@ -31,9 +32,9 @@ class Lengths(NamedTuple):
 
 @dataclass(frozen=True)
 class Series:
-    """Which of a figure's series a run belongs to. Rules compare the fields; ``label`` is only shown to people.
+    """One of the series of a figure. Rules use the other fields; ``label`` is only displayed.
 
-    ``lengths`` is given for the cells of a grid, which differ in nothing else.
+    ``lengths`` is set for the cells of a grid, which differ only in their lengths.
     """
 
     label: str
@@ -46,7 +47,7 @@ class Series:
 
     @property
     def may_stay_unlearned(self) -> bool:
-        """Whether the premise leaves it out: the baseline with the same main-task examples gets fewer steps."""
+        """Whether the premise ignores this series: the baseline with the same examples trains for fewer steps."""
         return self.arm == "alone-same-examples"
 
 
@@ -57,7 +58,7 @@ BOTH = Series("both")
 
 
 def three_arms(group: str, preset: str, position: Position = "rope", prefix: str = "") -> dict[Series, Maker]:
-    """A task group and its two baselines; ``prefix`` stands before their labels."""
+    """The three arms of a task group: co-trained and two baselines. ``prefix`` is put before their labels."""
     return {
         replace(series, label=prefix + series.label): of_group(group, preset, series.arm, position)
         for series in (CO_TRAINED, ALONE_SAME_STEPS, ALONE_SAME_EXAMPLES)
@@ -65,8 +66,8 @@ def three_arms(group: str, preset: str, position: Position = "rope", prefix: str
 
 
 def changed(series: Mapping[Series, Maker], *settings: str) -> dict[Series, Maker]:
-    """The arms of :func:`three_arms`, the co-trained one among them, trained with ``settings`` such as
-    ``training.steps=1000``. The baselines are matched to the changed co-trained run."""
+    """``series`` of :func:`three_arms`, trained with ``settings`` such as ``training.steps=1000``. ``series`` must
+    contain the co-trained arm. The baselines are matched to the changed co-trained run."""
 
     def of(arm: Arm) -> Maker:
         def make(seed: int) -> RunConfig:
@@ -85,13 +86,13 @@ def of_group(group: str, preset: str, arm: Arm = "co-trained", position: Positio
     return lambda seed: group_config(group, preset, arm=arm, position=position, seed=seed)
 
 
-def only(auxiliary: str) -> Series:
-    """The main task with only this one of its group's auxiliaries."""
+def with_one_auxiliary(auxiliary: str) -> Series:
+    """The series of the main task with only one of the auxiliaries of its group."""
     return Series(f"{auxiliary} only")
 
 
 def one_auxiliary(group: str, preset: str, auxiliary: str) -> Maker:
-    """The runs of :func:`only`, for the steps of the whole group."""
+    """The runs of :func:`with_one_auxiliary`, trained for as many steps as the whole group."""
 
     def make(seed: int) -> RunConfig:
         short, long = preset_named(preset).lengths[group]
@@ -102,12 +103,12 @@ def one_auxiliary(group: str, preset: str, auxiliary: str) -> Maker:
 
 
 def of_position(position: Position, arm: Arm = "co-trained") -> Series:
-    """A task group with one positional encoding, or its main task alone with it."""
+    """The series of a task group, or of its main task alone, with one positional encoding."""
     return Series(position + ("" if arm == "co-trained" else ", alone"), arm, position)
 
 
 def positions(group: str, preset: str, *settings: str) -> dict[Series, Maker]:
-    """``group`` with rotary positions and with none, then the main task alone with each, for the same steps."""
+    """``group`` with rotary positions and with none, then its main task alone with each, for the same steps."""
 
     def make(position: Position, arm: Series) -> Maker:
         return changed(three_arms(group, preset, position), *settings)[arm]
@@ -117,7 +118,7 @@ def positions(group: str, preset: str, *settings: str) -> dict[Series, Maker]:
 
 
 def densely_measured(group: str, preset: str) -> Maker:
-    """The runs of ``group``, measured at ``CHECKPOINTS`` steps, each time with maps of two lengths a zone."""
+    """The runs of ``group``, measured at ``CHECKPOINTS`` steps, each time with maps at two lengths per zone."""
 
     def make(seed: int) -> RunConfig:
         config = group_config(group, preset, seed=seed)
@@ -132,16 +133,16 @@ def densely_measured(group: str, preset: str) -> Maker:
 
 GRID_LENGTHS = (2, 4, 8, 16, 32)
 GRID_STEPS = 2000
-"""Steps of every run of the grid: as many as the longest length needs, so that cells differ in nothing but lengths."""
+"""Steps of every run of the grid: enough for the longest length, so that cells differ only in their lengths."""
 
 
 def cell(main_length: int, auxiliary_length: int) -> Series:
-    """A cell of the grid."""
+    """The series of one cell of the grid."""
     return Series(f"{main_length} beside {auxiliary_length}", lengths=Lengths(main_length, auxiliary_length))
 
 
 def grid() -> dict[Series, Maker]:
-    """Flipping case and reversing with their combination as main task, at every pair of lengths."""
+    """The tasks of the group ``caprev`` (flip case and reverse) at every pair of training lengths."""
 
     def make(main_length: int, auxiliary_length: int) -> Maker:
         specs = [TaskSpec(GROUPS["caprev"].main, "main", main_length)]

@@ -1,4 +1,4 @@
-"""Command lines that a page or a document shows: how to make a run, or the runs of an experiment."""
+"""Command lines that pages and documents show: they make one run or the runs of an experiment."""
 
 from __future__ import annotations
 
@@ -14,25 +14,28 @@ from lgt.tasks import TASKS
 
 PROGRAM = ".venv/bin/python -m lgt"
 OWN_STORE = "--database mine.db"
-"""What commands on pages end with, so that a new run does not join the results that the repository ships."""
+"""The option that commands on pages end with. It keeps new runs out of the store that the repository ships."""
 
 
 def reference_of(config: RunConfig) -> RunConfig | None:
-    """The run of this config's group, preset, arm, position and seed as the preset has it; ``None`` without one."""
+    """The run with the group, preset, arm, position and seed of ``config`` and all other settings of the preset.
+
+    ``None`` if the preset or the main task is unknown, or for a baseline of freely chosen tasks.
+    """
     if config.preset not in PRESETS or config.main.task not in TASKS:
         return None
     position, seed = config.model.position, config.model_seed
     if config.group in GROUPS:
         return group_config(config.group, config.preset, arm=config.arm, position=position, seed=seed)
     if not config.auxiliaries:
-        return None  # a baseline of free tasks does not know its auxiliary tasks
+        return None  # the config of such a baseline does not contain its auxiliary tasks
     return custom_config(config.tasks, config.preset, TASKS[config.main.task].family, position=position, seed=seed)
 
 
 def train_command(config: RunConfig, co_trained: RunConfig | None = None) -> str | None:
-    """The command that makes exactly the run ``config``; ``None`` where no single command does.
+    """The command that makes exactly the run ``config``; ``None`` if no single command makes it.
 
-    ``co_trained``: a co-trained run that ``config`` is a baseline of, where it is known. A baseline of free tasks has
+    ``co_trained``: the co-trained run of the baseline ``config``, if it is known. A baseline of freely chosen tasks has
     no command without it.
     """
     together = config if config.auxiliaries else co_trained or co_trained_reference(config)
@@ -58,7 +61,7 @@ def train_command(config: RunConfig, co_trained: RunConfig | None = None) -> str
 
 
 def measured_as_usual(config: RunConfig) -> RunConfig:
-    """``config`` with the measurements of its preset, which change no number at the end of the run."""
+    """``config`` with the measurements of its preset. They do not change the accuracies at the end of the run."""
     reference = reference_of(config)
     if reference is None:
         return config
@@ -72,16 +75,16 @@ def experiment_command(name: str, seeds: str = "") -> str:
 
 
 def co_trained_reference(config: RunConfig) -> RunConfig | None:
-    """The co-trained run of a baseline's group as its preset has it; ``None`` for free tasks."""
+    """The co-trained run of a baseline's group with the settings of its preset; ``None`` for freely chosen tasks."""
     if config.group not in GROUPS or config.preset not in PRESETS:
         return None
     return group_config(config.group, config.preset, position=config.model.position)
 
 
 def _makes(reference: RunConfig, changes: Sequence[str], config: RunConfig) -> bool:
-    """Whether ``train`` makes ``config`` from ``reference``, a co-trained run, with ``changes`` by ``--set``."""
+    """Whether ``train``, with ``changes`` as ``--set`` options, makes ``config`` from the co-trained ``reference``."""
     if reference.group not in GROUPS and has_control(reference):
-        return False  # the role of a free task is auxiliary
+        return False  # `train` gives freely chosen tasks the role auxiliary
     try:
         for change in changes:
             reference = with_setting(reference, *change.split("=", 1))

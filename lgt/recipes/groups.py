@@ -57,7 +57,7 @@ GROUPS: dict[str, TaskGroup] = {
 
 
 def group_named(key: str) -> TaskGroup:
-    """The group with this key. Raises ConfigError naming the known keys."""
+    """The group with this key. Raises ConfigError, which lists the known keys, for an unknown key."""
     if key not in GROUPS:
         raise ConfigError("group", key, "one of " + ", ".join(GROUPS))
     return GROUPS[key]

@@ -1,4 +1,4 @@
-"""Names for readers: of tasks, arms, positional encodings, heads, runs and settings. A name never identifies a run."""
+"""Display names of tasks, arms, positional encodings, heads, runs and settings. They are not used to find a run."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ARM_TITLES: dict[Arm, str] = {
 
 
 def id_ranges(ids: Iterable[int]) -> str:
-    """Numbers in words, neighbours as a range.
+    """Numbers as text; consecutive numbers are written as a range.
 
     >>> id_ranges([3, 1, 2, 7, 9, 10])
     '1–3, 7, 9–10'
@@ -58,19 +58,20 @@ def head_names(heads: Iterable[tuple[int, int]]) -> str:
 
 
 def task_title(task: str) -> str:
-    """The title of a task, or its name when this code does not know the task."""
+    """The title of a task, or its name if this code does not know the task."""
     return TASKS[task].title if task in TASKS else str(task)
 
 
 def auxiliary_titles(config: RunConfig) -> str:
-    """The titles of a run's auxiliary tasks, such as ``Digit sums and Carries``; empty without one."""
+    """The titles of a run's auxiliary tasks, such as ``Digit sums and Carries``; empty without auxiliary tasks."""
     return " and ".join(task_title(spec.task) for spec in config.auxiliaries)
 
 
 def tasks_title(group: str, main: str, auxiliaries: Any, main_length: Any, transfer_length: Any) -> str:
     """The tasks of a run with Lm and La, such as ``Copy beside Reverse (8 ← 16)``.
 
-    ``auxiliaries``: task names joined by ``+``; missing, as ``transfer_length`` may be, where there is none.
+    ``auxiliaries``: task names joined by ``+``. ``auxiliaries`` and ``transfer_length`` are missing values if the run
+    has none.
     """
     lengths = f"{main_length}" if pd.isna(transfer_length) else f"{main_length} ← {transfer_length}"
     return f"{_tasks_name(group, main, auxiliaries)} ({lengths})"
@@ -84,7 +85,7 @@ def _tasks_name(group: str, main: str, auxiliaries: Any) -> str:
 
 
 def position_note(position: str) -> str:
-    """What a name says about the positional encoding: nothing for rotary positions, which nearly all runs have.
+    """The part of a name for the positional encoding; empty for rotary positions, which nearly all runs have.
 
     >>> position_note("rope"), position_note("nope")
     ('', ', no positions')
@@ -116,13 +117,13 @@ def run_label(config: RunConfig) -> str:
 
 
 def row_title(run: Any) -> str:
-    """A row of :func:`lgt.store.queries.runs` in words, such as ``Copy (8), alone, same steps, seed 0``."""
+    """The title of a row of :func:`lgt.store.queries.runs`, such as ``Copy (8), alone, same steps, seed 0``."""
     tasks = tasks_title(run.task_group, run.main_task, run.auxiliaries, run.main_length, run.transfer_length)
     return _run_title(tasks, run.arm, run.position, run.model_seed)
 
 
 def config_title(config: RunConfig) -> str:
-    """The run of ``config`` in the words of :func:`row_title`, for a run that is not in a table of runs."""
+    """The title that :func:`row_title` gives, for a run that is not in a table of runs."""
     auxiliaries = "+".join(spec.task for spec in config.auxiliaries) or None
     main = config.main
     tasks = tasks_title(config.group, main.task, auxiliaries, main.training_length, config.transfer_length)
@@ -134,7 +135,7 @@ def _run_title(tasks: str, arm: Any, position: str, seed: int) -> str:
 
 
 def provenance(runs: pd.DataFrame) -> str:
-    """Which runs, when the newest of them finished, on what device, and from which version of the code."""
+    """A sentence: which runs, when the newest of them finished, on which devices, and with which code version."""
     devices, versions = "; ".join(sorted(set(runs.device.dropna()))), ", ".join(sorted(set(runs.code_version)))
     newest = datetime.fromtimestamp(float(runs.finished_at.max()), UTC).strftime("%d %B %Y")
     return f"Runs {id_ranges(runs.id)}, the newest finished on {newest}, on {devices}; code version {versions}."
@@ -144,7 +145,7 @@ def provenance(runs: pd.DataFrame) -> str:
 
 
 def setting_title(setting: Setting, config: RunConfig) -> str:
-    """A setting in words, with Lm and La. ``config``: one of its co-trained runs."""
+    """The title of a setting, with Lm and La. ``config``: the config of one of its co-trained runs."""
     tasks = _tasks_name(setting.group, config.main.task, "+".join(spec.task for spec in config.auxiliaries))
     lengths = f"{config.main.training_length} ← {config.transfer_length}"
     changes = "".join(f", {change}" for change in setting.changes)
@@ -152,7 +153,7 @@ def setting_title(setting: Setting, config: RunConfig) -> str:
 
 
 def series_title(setting: Setting, config: RunConfig, arm: Arm) -> str:
-    """One arm of a setting in few words, such as ``Addition + Digit sums + Carries · small · co-trained``."""
+    """A short title of one arm of a setting, such as ``Addition + Digit sums + Carries · small · co-trained``."""
     tasks = " + ".join(task_title(spec.task) for spec in config.tasks)
     free = [] if setting.group in GROUPS else [f"{config.main.training_length} ← {config.transfer_length}"]
     position = position_note(setting.position).removeprefix(", ")

@@ -15,8 +15,8 @@ READ_ONLY = "LGT_READ_ONLY"
 
 @dataclass(frozen=True)
 class Limits:
-    """The most ``steps``, ``parameters`` and ``length`` of one run, waiting runs in the ``queue``, and ``workers`` that
-    the dashboard starts."""
+    """The maximum ``steps``, ``parameters`` and ``length`` of one run, the maximum number of runs waiting in the
+    ``queue``, and the maximum number of ``workers`` that the dashboard starts."""
 
     steps: int = 100_000
     parameters: int = 50_000_000
@@ -31,7 +31,7 @@ def variable(name: str) -> str:
 
 
 def limits() -> Limits:
-    """The limits that the environment sets. Raises ConfigError naming a variable that is no whole number above 0."""
+    """The limits that the environment sets. Raises ConfigError if a variable is not a whole number above 0."""
     given = {}
     for field in fields(Limits):
         text = os.environ.get(variable(field.name))
@@ -43,12 +43,12 @@ def limits() -> Limits:
 
 
 def read_only() -> bool:
-    """Whether ``LGT_READ_ONLY`` is set (to anything but 0): then every write is refused."""
+    """Whether ``LGT_READ_ONLY`` is set to anything but 0. Then every write is refused."""
     return os.environ.get(READ_ONLY, "0") not in ("", "0")
 
 
 def check_limits(config: RunConfig) -> None:
-    """Raise ConfigError for a value of ``config`` above its limit, naming the field and the environment variable.
+    """Raise ConfigError, which names the field and the environment variable, for a value of ``config`` above its limit.
 
     Also raises ConfigError for an unknown task, because the number of parameters depends on its tokens.
     """

@@ -1,4 +1,4 @@
-"""Numbers of the paper that ours are compared with (Cai et al., arXiv 2506.09251)."""
+"""Numbers from the paper (Cai et al., arXiv 2506.09251), with which ours are compared."""
 
 from __future__ import annotations
 

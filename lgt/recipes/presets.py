@@ -1,4 +1,4 @@
-"""Presets: the model, the training and the measurements of a task group; and the configs of its runs.
+"""Presets, which decide the model, training and measurements of a task group, and the configs of its runs.
 
 ``paper`` has the paper's sizes and lengths (arXiv 2506.09251, section 3). ``demo`` and ``small`` have shorter lengths
 with the same ratio Lm : La of 1 : 2. They are ours: about the cheapest settings at which a model learns the auxiliary
@@ -33,7 +33,7 @@ from lgt.tasks import isolated as tasks_isolated
 
 GROUP_KEY = re.compile(r"[a-z][a-z0-9-]{0,39}")
 RESERVED_KEYS = ("custom", "own")
-"""Words that stand for a free pair of tasks."""
+"""Keys that mean freely chosen tasks, so no group may have them."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Preset:
     overrides: dict[str, Overrides] = field(default_factory=dict)
 
     def recipe(self, group: TaskGroup) -> Recipe:
-        """The recipe of ``group``: that of its family, with the group's overrides."""
+        """The recipe of ``group``: its family's recipe with the group's overrides."""
         recipe, own = self.recipes[group.family], self.overrides.get(group.key, Overrides())
         model = replace(recipe.model, layers=own.layers or recipe.model.layers)
         training = replace(
@@ -84,7 +84,7 @@ _TWO_LAYERS = ModelConfig(layers=2, heads=4, width=64, hidden=176, rope_theta=10
 _THREE_LAYERS = replace(_TWO_LAYERS, layers=3)
 _PAPER_MODEL = ModelConfig(layers=6, heads=6, width=384, hidden=1024, rope_theta=10000.0, qk_norm=False)
 
-# Two layers learn strings fast; with three, twice the learning rate reaches the auxiliaries' full length sooner.
+# Two layers learn strings fast. With three layers, twice the learning rate learns the auxiliaries' full length sooner.
 _STRINGS = TrainingConfig(steps=1000)
 _THREE_LAYER_TRAINING = TrainingConfig(steps=2000, learning_rate=0.04)
 _PAPER_TRAINING = TrainingConfig(
@@ -99,7 +99,7 @@ _PAPER_MEASURES = EvaluationConfig(examples=1024, progress_examples=256, snapsho
 
 
 def _scaled(longer: int, measures: EvaluationConfig) -> dict[str, Recipe]:
-    """The recipes of a scaled preset, all steps ``longer`` times: strings with two layers, the rest with three."""
+    """The recipes of a scaled preset: two layers for strings, else three. ``longer`` multiplies the steps."""
     models = {"strings": _TWO_LAYERS, "arithmetic": _THREE_LAYERS, "mazes": _THREE_LAYERS}
     recipes = {}
     for family, model in models.items():
@@ -132,7 +132,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "small": Preset(
         "small",
-        "twice the steps of demo, strings half as long again: one to about ten minutes on one CPU core",
+        "twice the steps of demo and 1.5 times its string lengths: one to about ten minutes on one CPU core",
         _SCALED_LENGTHS | {key: (12, 24) for key in ("copy-mqar", "caprev", "control-copy")},
         _scaled(2, _SMALL_MEASURES),
         {
@@ -145,7 +145,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "paper": Preset(
         "paper",
-        "the paper's model and lengths; wants a GPU, not run yet",
+        "the paper's model and lengths; needs a GPU, not run yet",
         {key: (group.main_length, group.auxiliary_length) for key, group in GROUPS.items()},
         {family: _PAPER_RECIPE for family in ("strings", "arithmetic", "mazes")},
     ),
@@ -153,7 +153,7 @@ PRESETS: dict[str, Preset] = {
 
 
 def preset_named(name: str) -> Preset:
-    """The preset with this name. Raises ConfigError naming the known ones."""
+    """The preset with this name. Raises ConfigError, which lists the known presets, for an unknown name."""
     if name not in PRESETS:
         raise ConfigError("preset", name, "one of " + ", ".join(PRESETS))
     return PRESETS[name]
@@ -164,9 +164,10 @@ def register_group(
 ) -> TaskGroup:
     """Add a task group, with (Lm, La) for each preset by its name; returns it.
 
-    ``paper`` may be missing in ``lengths``: then it has the group's own lengths. ``overrides`` maps presets to settings
-    of the group's own. Raises ConfigError, in one line, for a key that is taken or malformed, unknown or repeated
-    tasks, tasks of another family, missing presets, and lengths that a run cannot have. Then nothing is added.
+    ``lengths`` may omit ``paper``, which then gets the lengths in ``group``. ``overrides`` maps preset names to
+    settings that replace those of the preset. Raises ConfigError for a key that is already used or malformed, unknown
+    or repeated tasks, tasks of another family, missing presets, and lengths that a run cannot have. Then nothing is
+    added.
     """
     _check_group(group)
     pairs = {"paper": (group.main_length, group.auxiliary_length)} | dict(lengths)
@@ -192,7 +193,9 @@ def _check_group(group: TaskGroup) -> None:
         raise ConfigError(f"{group.key}.title", group.title, "a text")
     names = (group.main, *group.auxiliaries)
     if not group.auxiliaries or len(set(names)) != len(names):
-        raise ConfigError(f"{group.key}.auxiliaries", group.auxiliaries, "one or more tasks beside the main task")
+        raise ConfigError(
+            f"{group.key}.auxiliaries", group.auxiliaries, "one or more different tasks, not the main task"
+        )
     for name in names:
         if task_named(name).family != group.family:
             raise ConfigError(f"{group.key}.family", group.family, f"{task_named(name).family}, the family of {name}")
@@ -200,7 +203,7 @@ def _check_group(group: TaskGroup) -> None:
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Inside the block groups and tasks can be registered; behind it all registries are as before. For tests."""
+    """Groups and tasks that are registered inside the block are removed when the block ends. For tests."""
     before = _registered()
     try:
         with tasks_isolated():
@@ -220,7 +223,7 @@ def _undone_after_error() -> Iterator[None]:
 
 
 def _registered() -> list[tuple[dict[str, Any], dict[str, Any]]]:
-    """Every table that registering a group changes, with a copy of it."""
+    """Every dictionary that registering a group changes, with a copy of it."""
     tables: list[dict[str, Any]] = [GROUPS]
     for preset in PRESETS.values():
         tables += [preset.lengths, preset.overrides]
@@ -239,8 +242,8 @@ def group_config(
     """The config of one run of a task group with a preset.
 
     ``arm``: ``co-trained`` trains the main task and the auxiliaries together. ``alone-same-steps`` trains the main task
-    alone for the same number of optimizer steps. ``alone-same-examples`` trains it alone for so many steps that it sees
-    the same number of main-task examples. Both baselines are matched to the co-trained run (our decision). ``seed`` is
+    alone for the same number of optimizer steps. ``alone-same-examples`` trains it alone until it has seen the same
+    number of main-task examples. Both baselines are matched to the co-trained run (our decision). ``seed`` is
     the model seed; the order of the data is the same for all seeds, as in the paper. Raises ConfigError for an unknown
     group or preset.
     """
@@ -257,7 +260,7 @@ def group_config(
 def custom_config(
     tasks: Sequence[TaskSpec], preset_name: str, family: str, *, position: Position = "rope", seed: int = 0
 ) -> RunConfig:
-    """A run of freely chosen ``tasks``; the recipe is the one that the preset has for ``family`` (the main task's).
+    """A run of freely chosen ``tasks``, with the preset's recipe for ``family`` (the family of the main task).
 
     An auxiliary may have a shorter training length than the main task: the grid of training lengths has such cells.
     """
@@ -285,7 +288,7 @@ def _config(
 
 
 def baseline(config: RunConfig, arm: Arm) -> RunConfig:
-    """The run of ``arm`` that is matched to the co-trained run ``config``; for ``co-trained`` that run itself."""
+    """The run of ``arm`` that is matched to the co-trained run ``config``; ``config`` itself for ``co-trained``."""
     if arm == "co-trained":
         return config
     steps = config.training.steps

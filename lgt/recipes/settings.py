@@ -1,4 +1,4 @@
-"""Settings: what the runs of one comparison share, and how a config differs from its preset."""
+"""Settings: the values that all runs of one comparison share, and the differences of a config from its preset."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from lgt.tasks import TASKS
 
 @dataclass(frozen=True, order=True)
 class Setting:
-    """What the runs of one comparison share: all but their model seeds.
+    """The values that all runs of one comparison share: everything except their model seeds and arms.
 
     ``group`` is the key of the task group; freely chosen tasks are listed with their training lengths
     (``reverse:4+capitalize:8``). ``changes`` lists the values that differ from the preset, such as
@@ -30,7 +30,8 @@ class Setting:
     def key(self) -> str:
         """A short name for addresses, such as ``caprev.demo`` or ``caprev.demo.nope``.
 
-        Changes appear as the first six digits of their hash: short, and the same whenever they are the same.
+        Changes appear as the first six digits of their hash, so that the name is short and equal changes give equal
+        names.
         """
         parts = [self.group, self.preset] + ([self.position] if self.position != "rope" else [])
         if self.changes:
@@ -56,12 +57,12 @@ def setting_of(config: RunConfig) -> Setting:
 
 
 def changes_from(reference: RunConfig, config: RunConfig) -> list[str]:
-    """``path=value`` of every field of ``config`` that differs from ``reference``, labels and model seed aside."""
+    """``path=value`` of each field of ``config`` that differs from ``reference``, except labels and the model seed."""
     return differences(reference.as_dict(), config.as_dict())
 
 
 def has_control(config: RunConfig) -> bool:
-    """Whether a task that the main task is trained with is unrelated to it on purpose."""
+    """Whether the main task is trained together with a control task, which is unrelated to it on purpose."""
     return any(spec.role == "control" for spec in config.auxiliaries)
 
 
@@ -71,7 +72,7 @@ def _is_about_measuring(change: str) -> bool:
 
 
 def differences(reference: dict[str, Any], plain: dict[str, Any], prefix: str = "") -> list[str]:
-    """``path=value`` of every field of ``plain`` that differs from ``reference``, labels and the model seed aside."""
+    """``path=value`` of each field of ``plain`` that differs from ``reference``, except labels and the model seed."""
     found = []
     for name, value in plain.items():
         if name in (*LABELS, "model_seed"):

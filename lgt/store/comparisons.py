@@ -25,7 +25,7 @@ from lgt.store.tags import not_deleted
 
 @dataclass(frozen=True)
 class Comparison:
-    """Finished runs of one setting: run ids by arm and model seed. ``config`` is that of a co-trained run."""
+    """Finished runs of one setting: run ids by arm and model seed. ``config``: the config of a co-trained run."""
 
     setting: Setting
     config: RunConfig
@@ -39,8 +39,8 @@ class Comparison:
 def comparisons(engine: Engine) -> dict[Setting, Comparison]:
     """All comparisons of the finished runs of the store, by setting and in order of setting. Uses one query.
 
-    Of several runs of one config the newest counts, also when they were measured at different steps. Runs with other
-    hyperparameters belong to another setting, so one curve never mixes two recipes. Pairs without a transfer region (no
+    If a config has several runs, the newest counts, even if they were measured at different steps. Runs with other
+    hyperparameters belong to another setting, so one curve never mixes two recipes. Runs without a transfer region (no
     auxiliary is longer than the main task) are left out.
     """
     statement = (

@@ -15,7 +15,7 @@ NULLABLE_INTEGERS = ("transfer_length", "main_length")
 
 
 def read_dataframe(connection: Connection, statement: Select[*tuple[Any, ...]]) -> pd.DataFrame:
-    """Every row of ``statement``: integers as int64 (Int64 where they may be missing), reals as float64, else str.
+    """All rows of ``statement``: integers as int64 (Int64 if they may be missing), reals as float64, else str.
 
     Raises StoreError when a stored value is not of its column's type; only a damaged store has such values.
     """

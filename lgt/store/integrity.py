@@ -14,9 +14,9 @@ from lgt.store.schema import Checkpoint
 
 
 def integrity(engine: Engine, folder: Path | None = None) -> list[str]:
-    """The damages of the store, one line each; an empty list when there are none. Reads the whole store, so it is slow.
+    """One line for each damage in the store; an empty list if there is none. Slow, because it reads the whole store.
 
-    ``folder``: where to look for the store's large weights instead of its own folder of files.
+    ``folder``: the folder with the store's large weights, if it is not the store's own folder of files.
     """
     problems: list[str] = []
     try:

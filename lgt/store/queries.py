@@ -130,7 +130,8 @@ def runs(
     """The runs that pass every filter given, oldest first.
 
     Columns: all of the table except ``config`` and ``log_tail``; ``main_task``, ``main_length`` (Lm) and
-    ``transfer_length`` (La, may be missing); and ``auxiliaries``, their names joined by ``+`` (missing without any).
+    ``transfer_length`` (La, may be missing); and ``auxiliaries``: the task names joined by ``+``, missing if there are
+    none.
     """
     columns = [getattr(Run, name) for name in column_names(Run) if name not in ("config", "log_tail")]
     main = (
@@ -201,7 +202,7 @@ def finished_by_hash(engine: Engine) -> dict[str, int]:
 
 
 def unsuccessful_by_hash(engine: Engine) -> dict[str, str]:
-    """What happened to the newest failed, cancelled or deleted run of each config, by config hash: ``run 3 failed``."""
+    """The newest failed, cancelled or deleted run of each config, by config hash, as text: ``run 3 failed``."""
     bad = or_(Run.state.in_((RunState.FAILED, RunState.CANCELLED)), not_(not_deleted()))
     statement = select(Run.config_hash, Run.id, Run.state, not_deleted().label("present")).where(bad).order_by(Run.id)
     with read_connection(engine) as connection:
@@ -298,7 +299,7 @@ def _measured(
 def training_log(engine: Engine, run_ids: Iterable[int]) -> pd.DataFrame:
     """The runs' training logs: the columns of the run, ``step``, ``loss``, ``learning_rate``, ``tokens_per_second``.
 
-    ``loss`` is missing (NaN) where it was not a number.
+    ``loss`` is missing (NaN) if it was not a number.
     """
     table = TrainingLog
     columns = (table.step, table.loss, table.learning_rate, table.tokens_per_second)

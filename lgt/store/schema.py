@@ -182,7 +182,7 @@ class AttentionDifference(Base):
 
 
 class TrainingLog(Base):
-    """Loss (missing where it was not a number), learning rate and speed over steps."""
+    """Loss (missing if it was not a number), learning rate and speed over steps."""
 
     __tablename__ = "training_log"
     __table_args__ = WITHOUT_ROWID

@@ -57,7 +57,7 @@ def check_filesystem(path: Path) -> None:
 
 
 def filesystem_of(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
-    """The type of the filesystem of ``path``, or "" where the system does not tell."""
+    """The type of the filesystem of ``path``, or "" if the system does not provide it."""
     try:
         lines = mounts.read_text(errors="replace").splitlines()
     except OSError:
@@ -92,8 +92,8 @@ def check_contents(connection: Connection, path: Path) -> int:
 def create_file(path: Path, fill: Callable[[Path], None]) -> None:
     """Create ``path`` atomically: ``fill`` writes a temporary file in its folder, which is then linked to ``path``.
 
-    When another process creates ``path`` first, its file stays and this one is dropped. Raises StoreError where the
-    file cannot be created.
+    If another process creates ``path`` first, its file stays and this one is deleted. Raises StoreError if the file
+    cannot be created.
     """
     _check_folder(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new")

@@ -16,9 +16,9 @@ from lgt.store.errors import StoreError, store_name, translate_errors
 from lgt.store.schema import AttentionDifference, Checkpoint, HeadScore, Run, RunState, RunTask, TrainingLog
 
 TRANSFERS = 0.5
-"""A run counts as one that transfers from this transfer accuracy on."""
+"""The smallest transfer accuracy of a run that counts as a run with transfer."""
 KEPT_LOSSES = 50
-"""About this many logged losses of a finished run stay: enough for the shape of the curve."""
+"""About this many logged losses of a finished run stay. They are enough to draw the curve."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def thin(engine: Engine) -> ThinReport:
     """Delete most weights and some rows of finished runs, then shrink the file.
 
     The weights of :func:`runs_that_keep_weights` stay. Head rows from before the last step are deleted at lengths that
-    newer runs do not measure (:mod:`lgt.training.snapshots`). About :data:`KEPT_LOSSES` losses a run stay, evenly
+    newer runs do not measure (:mod:`lgt.training.snapshots`). About :data:`KEPT_LOSSES` losses per run stay, evenly
     spaced, the last one included. All other numbers stay, and running a config again produces the same weights.
     Raises StoreError for a store that is not SQLite.
     """
@@ -76,7 +76,7 @@ def runs_that_keep_weights(engine: Engine) -> set[int]:
 
     They are the co-trained run with the median transfer accuracy and the main-alone run with the same seed and steps.
     With rotary positions, if that median run transfers, the co-trained run with the lowest transfer accuracy stays too:
-    it shows a seed that fails where others succeed.
+    it shows a seed that fails although others succeed.
     """
     transfer = queries.final_accuracy(engine).set_index("run_id").transfer.fillna(0.0)
     found = set()

@@ -1,4 +1,4 @@
-"""Create runs, store what they measure, delete runs. Each write is one short transaction.
+"""Create runs, store their measurements, delete runs. Each write is one short transaction.
 
 Only the attempt that owns a run may write its measurements (see :mod:`lgt.store.leases`). Other writes are refused with
 :class:`lgt.store.errors.LeaseLost`. Sending the same measurements twice changes nothing.
@@ -139,7 +139,7 @@ def run_values(config: RunConfig) -> dict[str, Any]:
 
 
 def task_values(config: RunConfig, run_id: int) -> list[dict[str, Any]]:
-    """The rows of ``run_tasks`` for ``config``. Where it names no La, La is the longest auxiliary's, by definition."""
+    """The rows of ``run_tasks`` for ``config``. If ``config`` has no La, it is computed from the auxiliary lengths."""
     length = config.transfer_length
     if length is None:
         length = transfer_length(config.main.training_length, (spec.training_length for spec in config.auxiliaries))
@@ -242,6 +242,6 @@ def record_checkpoint(engine: Engine, run_id: int, attempt: int, step: int, weig
 
 
 def delete_runs(engine: Engine, run_ids: Iterable[int]) -> int:
-    """Delete runs and all their measurements; returns how many existed. A running one's next write is refused."""
+    """Delete runs and their measurements; returns how many existed. The next write of a running run is refused."""
     with write_transaction(engine) as connection:
         return connection.execute(delete(Run).where(Run.id.in_(list(run_ids)))).rowcount

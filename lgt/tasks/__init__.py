@@ -1,6 +1,6 @@
 """Tasks: the examples they draw, the split into training and test prompts, and the registry that names them.
 
-``[D]`` in a docstring marks a decision of this project in a point that the paper leaves open.
+``[D]`` in a docstring marks a decision of this project on a point that the paper does not specify.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = [
 
 
 def check_run(config: RunConfig) -> None:
-    """Raise ConfigError for a run that its tasks cannot have.
+    """Raise ConfigError for a run that its tasks do not allow.
 
-    That is an unknown task, a training length which a task cannot have with the run's options, or a transfer region of
-    the main task that would not be evaluated to its end.
+    The reasons are: a task is unknown; a task cannot have its training length with the run's options; or the main task
+    would not be evaluated at every length of its transfer region.
     """
     for spec in config.tasks:
         task = task_named(spec.task)
@@ -45,6 +45,6 @@ def check_run(config: RunConfig) -> None:
 
 
 def evaluation_lengths(task: Task, config: RunConfig) -> range:
-    """The lengths at which the task is evaluated: from its minimum to the run's maximum, or its own if that is less."""
+    """The lengths at which ``task`` is evaluated: from its minimum to the smaller of its own and the run's maximum."""
     longest = min(config.evaluation.maximum_length, task.maximum_length(config.options))
     return range(task.minimum_length, longest + 1)

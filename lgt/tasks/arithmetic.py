@@ -1,7 +1,7 @@
 """Arithmetic tasks on reversed numbers: digits are written least significant first (paper, section 3).
 
-The functions work on digit arrays [N, n]: column i is the digit of 10**i, columns above a number are zero. A batch may
-therefore mix lengths; an example of length n has the first n + 1 columns as its answer.
+The functions work on digit arrays [N, n]: column i is the digit of 10**i. Columns after a number's last digit are zero,
+so a batch may mix lengths. The answer of an example of length n is the first n + 1 columns.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def reverse_add(a: IntArray, b: IntArray) -> IntArray:
 
 
 def no_carry(a: IntArray, b: IntArray) -> IntArray:
-    """Digit sums mod 10, then a 0: [N, n + 1].
+    """The digit sums modulo 10, with a 0 appended: [N, n + 1].
 
     >>> no_carry(np.array([[4, 7, 2, 1]]), np.array([[8, 3, 9, 0]])).tolist()
     [[2, 0, 1, 1, 0]]
@@ -47,7 +47,7 @@ def carry_only(a: IntArray, b: IntArray) -> IntArray:
 
 
 def copy_first_operand(a: IntArray, b: IntArray) -> IntArray:
-    """The first operand, with a 0 above so that its length is that of the sum: [N, n + 1].
+    """The first operand with a 0 appended, so that it has as many digits as the sum: [N, n + 1].
 
     >>> copy_first_operand(np.array([[4, 7, 2, 1]]), np.array([[8, 3, 9, 0]])).tolist()
     [[4, 7, 2, 1, 0]]
@@ -56,7 +56,7 @@ def copy_first_operand(a: IntArray, b: IntArray) -> IntArray:
 
 
 def reverse_subtract(a: IntArray, b: IntArray) -> tuple[IntArray, IntArray]:
-    """Digits of abs(a - b), [N, n + 1] with a 0 on top, and the sign (1 or -1) of the difference, [N].
+    """Digits of abs(a - b) with a 0 appended, [N, n + 1], and the sign (1 or -1) of the difference, [N].
 
     >>> digits, sign = reverse_subtract(np.array([[8, 3, 9, 0]]), np.array([[4, 7, 2, 1]]))
     >>> digits.tolist(), sign.tolist()
@@ -77,7 +77,7 @@ def partial_products(a: IntArray, b: IntArray) -> IntArray:
 
 
 def product(partials: IntArray) -> IntArray:
-    """Digits of the sum of ``partials`` [N, k, m], number i shifted up by i columns: [N, m + k].
+    """Digits of the sum of ``partials`` [N, k, m], where number i is multiplied by 10**i: [N, m + k].
 
     >>> product(np.array([[[2, 9, 1, 0, 1], [2, 2, 8, 3, 0]]])).tolist()
     [[2, 1, 4, 8, 4, 0, 0]]
@@ -90,11 +90,11 @@ def product(partials: IntArray) -> IntArray:
 
 
 def cot_multiply(a: IntArray, b: IntArray) -> IntArray:
-    """Answer tokens [N, T] of a x b with its chain of thought, for a [N, n] and b [N, k].
+    """Answer tokens [N, T] of a x b, its chain of thought first, for a [N, n] and b [N, k].
 
-    Partial product i is i zeros, then the reversed product of a with digit i of b, without padding (for a zero digit
-    one more zero). ``+`` stands between partial products; ``=`` and the reversed product follow. [D] The exact text is
-    our decision: the paper's tables are not available.
+    Partial product i is written as i zeros, then the reversed product of a and digit i of b without padding (one more
+    zero if the digit is zero). ``+`` separates the partial products; then ``=`` and the reversed product follow. [D]
+    The exact text is our decision: the paper's tables are not available.
 
     >>> from lgt.tasks.vocabulary import decode
     >>> decode(cot_multiply(np.array([[4, 7, 2, 1]]), np.array([[8, 3, 9]]))[0])
@@ -113,10 +113,10 @@ def cot_multiply(a: IntArray, b: IntArray) -> IntArray:
 def draw_operands(rng: np.random.Generator, lengths: IntArray, operands: Operands) -> tuple[IntArray, IntArray]:
     """Two operands as digits [N, max length].
 
-    ``equal``: n digits each. ``ragged``: one of them, at random, has n digits; the other has 1..n digits, uniformly.
-    ``mixed``: half of the examples are ``equal``, half are ``ragged``. With ``ragged`` alone, two numbers of the same
-    length are rare, and two that begin with the same digit are rarer; subtraction has to learn to compare such numbers.
-    [D] All are our decision: the paper's tables are not available.
+    ``equal``: both have n digits. ``ragged``: one of them, chosen at random, has n digits; the other has 1..n digits,
+    uniformly. ``mixed``: half of the examples are ``equal``, half are ``ragged``. With ``ragged`` alone, pairs of
+    numbers with the same length are rare, and pairs that also begin with the same digit are rarer. Subtraction must
+    learn to compare such numbers. [D] All are our decision: the paper's tables are not available.
     """
     first, second = lengths, lengths
     if operands != "equal":
@@ -140,12 +140,13 @@ Answer = Callable[[IntArray, IntArray, IntArray], IntArray]
 
 
 def with_top_digit(digits: Callable[[IntArray, IntArray], IntArray]) -> Answer:
-    """The answer that writes the lowest n + 1 of ``digits`` [N, W + 1] of two operands, n being the length."""
+    """The answer function that writes the n + 1 lowest of the digits [N, W + 1] that ``digits`` gives; n is the
+    length."""
     return lambda a, b, lengths: digit_tokens(digits(a, b), lengths + 1)
 
 
 def difference(a: IntArray, b: IntArray, lengths: IntArray) -> IntArray:
-    """Answer tokens [N, n + 1] of a - b: the digits of abs(a - b), on top a minus sign for negative results, else 0."""
+    """Answer tokens [N, n + 1] of a - b: the digits of abs(a - b), then a minus sign (negative result) or a 0."""
     digits, sign = reverse_subtract(a, b)
     answer = digit_tokens(digits, lengths + 1)
     answer[np.flatnonzero(sign < 0), lengths[sign < 0]] = MINUS
@@ -156,8 +157,9 @@ def difference(a: IntArray, b: IntArray, lengths: IntArray) -> IntArray:
 class OperandTask(Task):
     """A task on two numbers: the body is both operands with an operator between them, then ``=``.
 
-    ``body_format`` is ``a+b``, ``a-b`` or ``a*b``: its middle is the operator. ``answer`` writes the answer. With
-    ``carries`` the playground shows the carry into every column. ``note`` may name the operands as {a} and {b}.
+    ``body_format`` is ``a+b``, ``a-b`` or ``a*b``: its second character is the operator. ``answer`` writes the answer.
+    With ``carries`` the playground shows the carry into every column. ``note`` may refer to the operands as {a} and
+    {b}.
     """
 
     answer: Answer
@@ -173,14 +175,14 @@ class OperandTask(Task):
         return TOKEN_ID[self.body_format[1]]
 
     def second_digits(self, lengths: IntArray, options: TaskOptions) -> IntArray:
-        """The most digits that the second operand has at ``lengths`` [N]."""
+        """The largest number of digits of the second operand at ``lengths`` [N]."""
         return lengths
 
     def draw(self, rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands) -> Bodies:
         return self.bodies(*draw_operands(rng, lengths, operands), lengths)
 
     def bodies(self, a: IntArray, b: IntArray, lengths: IntArray) -> Bodies:
-        """Bodies and answers of operands given as digits [N, W] and [N, V], of task lengths ``lengths`` [N]."""
+        """Bodies and answers for operands given as digits [N, W] and [N, V], with task lengths ``lengths`` [N]."""
         body = pack(digit_tokens(a), self.operator, digit_tokens(b), EQUALS)
         return Bodies(body, self.answer(a, b, lengths))
 
@@ -209,7 +211,7 @@ class OperandTask(Task):
         return rows
 
     def layout(self, body: Sequence[int], options: TaskOptions) -> tuple[int, ...] | None:
-        """How many digits both operands have, unless both are as long as in test prompts."""
+        """The number of digits of each operand; ``None`` if they equal those in test prompts."""
         first, second = self.columns(body)
         length = max(len(first), len(second))
         usual = (length, int(self.second_digits(np.array([length]), options)[0]))
@@ -220,7 +222,7 @@ class OperandTask(Task):
         return self._of_equal_width(a, b)[1]
 
     def _of_equal_width(self, a: IntArray, b: IntArray) -> tuple[int, Bodies]:
-        """Length and bodies of operands of which every one has as many digits as there are columns."""
+        """Task length and bodies of operands [N, W] and [N, V] whose numbers have exactly W and V digits."""
         length = max(a.shape[1], b.shape[1])
         a, b = (np.pad(number, ((0, 0), (0, length - number.shape[1]))) for number in (a, b))
         return length, self.bodies(a, b, np.full(len(a), length))
@@ -243,19 +245,19 @@ class MultiplicationTask(OperandTask):
         return self.bodies(a, b, lengths)
 
     def typed(self, texts: Sequence[str], longest: int, seed: int, options: TaskOptions) -> tuple[int, Bodies]:
-        """As for other operands; the second number has no more digits than the first."""
+        """As for other operand tasks, but the second number may not have more digits than the first."""
         first, second = (field.lower() for field in self.fields)
         a = typed_digits(first, texts[0], longest)
         b = typed_digits(second, texts[1], min(options.multiplier_digits, a.shape[1]))
         return self._of_equal_width(a, b)
 
     def working(self, body: Sequence[int], answer: Sequence[int]) -> Working:
-        """None: an answer token is not made from one column of the operands."""
+        """No rows: an answer token is not computed from one column of the operands."""
         return []
 
 
 def _cells(text: str, count: int) -> list[str]:
-    """The characters of ``text``, then empty texts, ``count`` in all."""
+    """The first ``count`` characters of ``text``, one per cell; empty texts fill the rest."""
     return [*text, *[""] * count][:count]
 
 
@@ -272,14 +274,14 @@ ARITHMETIC: tuple[Task, ...] = (
         note="Digits are written from last to first, so this is {a} + {b}.",
     ),
     OperandTask(
-        name="no_carry", title="Digit sums", summary="Add two numbers digit by digit and forget every carry.",
+        name="no_carry", title="Digit sums", summary="Add two numbers digit by digit and ignore every carry.",
         colour=("#A98512", "#F0C542"), body_format="a+b", answer=with_top_digit(no_carry),
-        note="Each column's digit sum without its tens, last digit first.",
+        note="The last digit of each column's sum, last column first.",
     ),
     OperandTask(
-        name="carry_only", title="Carries", summary="Say where adding two numbers carries, without adding them.",
+        name="carry_only", title="Carries", summary="Write the carry into each column of the sum of two numbers.",
         colour=("#AD215F", "#E0527F"), body_format="a+b", answer=with_top_digit(carry_only),
-        note="For each column, whether a 1 is carried into it, last digit first.",
+        note="For each column, whether a 1 is carried into it, last column first.",
     ),
     OperandTask(
         name="reverse_subtract", title="Subtraction",
@@ -295,7 +297,7 @@ ARITHMETIC: tuple[Task, ...] = (
     ),
     OperandTask(
         name="copy_first_operand", title="Copy the first operand",
-        summary="See an addition and repeat its first operand: a control with addition's form and none of its work.",
+        summary="Repeat the first operand of an addition: a control task whose prompts equal those of addition.",
         colour=("#565B63", "#CDD1D9"), body_format="a+b", answer=with_top_digit(copy_first_operand),
         note="The first number again, with a 0 so that the answer is as long as a sum.",
     ),

@@ -2,7 +2,7 @@
 
 A sequence is ``<bos> <tag> body answer <eos>``. The tag token tells the model which task it solves, because several
 tasks have the same body (our decision: the paper's tables are not available). The end token is scored like the answer,
-except where a task says itself which answer tokens are scored.
+except in tasks that mark the scored answer tokens themselves.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ BODY_START = 2  # the position of the first body token, after <bos> and the tag
 
 @dataclass(frozen=True)
 class Bodies:
-    """What a task draws: ``body`` [N, Tb] and ``answer`` [N, Ta], left-aligned token ids, PAD behind.
+    """What a task draws: ``body`` [N, Tb] and ``answer`` [N, Ta], token ids padded on the right with PAD.
 
-    ``scored`` [N, Ta] marks the scored answer tokens; then the end token is not scored. ``None``: all, and the end.
+    ``scored`` [N, Ta] marks the scored answer tokens; the end token is then not scored. ``None``: all answer tokens and
+    the end token are scored.
     """
 
     body: IntArray
@@ -42,7 +43,7 @@ class Bodies:
 class Examples:
     """A padded batch of N token sequences of at most T tokens.
 
-    ``tokens`` int64 [N, T]: ``<bos> <tag> body answer <eos>``, PAD behind. ``prompt_length`` int64 [N]: tokens before
+    ``tokens`` int64 [N, T]: ``<bos> <tag> body answer <eos>``, then PAD. ``prompt_length`` int64 [N]: tokens before
     the answer. ``total_length`` int64 [N]: tokens up to and including ``<eos>``. ``scored`` bool [N, T]: whether
     ``tokens[i, j]`` is a scored answer token. ``length`` int64 [N]: the task length n.
     """
@@ -57,7 +58,7 @@ class Examples:
         return len(self.tokens)
 
     def take(self, index: NDArray[np.integer] | slice) -> Examples:
-        """The examples at ``index`` (an index array or slice), in that order, cut to the longest of them."""
+        """The examples at ``index`` (an index array or slice), in that order, padded to the longest of them."""
         total = self.total_length[index]
         width = int(total.max(initial=0))
         return Examples(
@@ -85,11 +86,12 @@ class Task:
     ``title`` labels charts; ``summary`` is one sentence for readers. ``unit`` is what a length counts, in the plural.
     ``colour`` has two shades, for the light and the dark theme. Tasks with the same ``body_format`` draw the same
     bodies from the same random stream, so they have the same test inputs. ``minimum_length`` is the shortest length
-    that is trained and evaluated. ``tokens`` are the body and answer tokens that no vocabulary version has yet.
+    that is trained and evaluated. ``tokens`` are the body and answer tokens that version 1 of the vocabulary does
+    not have.
 
-    ``fields`` labels the text fields in which a person types a prompt, at most two; without fields, prompts are only
-    drawn. ``reading`` stands before the body on the playground; ``drawn_text`` stands where the fields would be.
-    ``note`` tells in one sentence how to read an example; it is empty where the example needs no explanation.
+    ``fields`` labels the text fields in which a person types a prompt, at most two; without fields, prompts can only
+    be drawn. The playground shows ``reading`` before the body, and ``drawn_text`` if there are no fields. ``note``
+    explains in one sentence how to read an example; it is empty if the example needs no explanation.
     """
 
     name: str
@@ -111,31 +113,32 @@ class Task:
         raise NotImplementedError
 
     def maximum_length(self, options: TaskOptions) -> int:
-        """The longest length that can be drawn: 512, or less where letters or maze nodes run out."""
+        """The longest length that can be drawn: 512, or less if the task has too few letters or maze nodes."""
         return MAXIMUM_LENGTH
 
     def typed(self, texts: Sequence[str], longest: int, seed: int, options: TaskOptions) -> tuple[int, Bodies]:
         """The length and the body with its answer, of one prompt that a person typed into ``fields``.
 
-        ``longest`` is the longest accepted length. ``seed`` decides what the person does not type. Raises ConfigError
-        that names the field with the mistake, in lower case.
+        ``longest`` is the longest accepted length. ``seed`` decides the parts of the prompt that a person does not
+        type. Raises ConfigError, which names the wrong field in lower case.
         """
         raise ConfigError("task", self.name, "a task whose prompts can be typed")
 
     def texts(self, body: Sequence[int]) -> tuple[str, ...]:
-        """What a person types into ``fields`` for this body; the inverse of :meth:`typed`."""
+        """The texts that a person types into ``fields`` to get this body; the inverse of :meth:`typed`."""
         return ()
 
     def working(self, body: Sequence[int], answer: Sequence[int]) -> Working:
-        """What each answer token is made from, as rows (name, one text per answer token); empty without such rows."""
+        """The inputs of each answer token, as rows (name, one text per answer token); empty if a task shows none."""
         return []
 
     def layout(self, body: Sequence[int], options: TaskOptions) -> tuple[int, ...] | None:
-        """The sizes of the parts of ``body``; ``None`` where they are those that test prompts of this length have."""
+        """The sizes of the parts of ``body``; ``None`` if they equal those of test prompts of this length."""
         return None
 
     def draw_layout(self, rng: np.random.Generator, layout: tuple[int, ...], count: int) -> Bodies:
-        """``count`` random bodies with answers whose parts have the sizes ``layout``; see :meth:`layout`."""
+        """``count`` random bodies with answers. The parts of each body have the sizes ``layout``, see
+        :meth:`layout`."""
         raise NotImplementedError
 
     def example_note(self, prompt: str) -> str:
@@ -144,10 +147,10 @@ class Task:
 
 
 def pack(*pieces: IntArray | int) -> IntArray:
-    """Join ``pieces`` row by row and move every token left over the PADs between them; [N, longest row].
+    """Join ``pieces`` row by row and remove the PADs between tokens; [N, longest row].
 
     A piece is an array [N, W] with PAD where a row has no token, or one token id for all rows (at least one piece must
-    be an array). The tokens' order is kept.
+    be an array). The tokens keep their order.
 
     >>> pack(np.array([[5, 0], [5, 6]]), 9, np.array([[7], [0]])).tolist()
     [[5, 9, 7], [5, 6, 9]]
@@ -165,7 +168,7 @@ def pack(*pieces: IntArray | int) -> IntArray:
 def draw_examples(
     task: Task, rng: np.random.Generator, lengths: IntArray, options: TaskOptions, operands: Operands
 ) -> Examples:
-    """One example for each entry of ``lengths`` [N], in that order, from training and test prompts alike.
+    """One example for each entry of ``lengths`` [N], in that order. Its prompt may be a training or a test prompt.
 
     Raises ConfigError for a length below 1 or above what the task can have.
     """
@@ -176,7 +179,7 @@ def draw_examples(
 
 
 def as_examples(task: Task, lengths: IntArray, bodies: Bodies) -> Examples:
-    """``bodies`` of N prompts of ``task`` with task lengths ``lengths`` [N], as token sequences."""
+    """Token sequences of ``bodies``, which are N bodies of ``task`` with task lengths ``lengths`` [N]."""
     tokens = pack(BOS, TAG[task.name], bodies.body, bodies.answer, EOS)
     prompt_length = BODY_START + (bodies.body != PAD).sum(axis=1)
     total_length = (tokens != PAD).sum(axis=1)

@@ -1,4 +1,4 @@
-"""Numbers as digit arrays: column i is the digit of 10**i, columns above a number are zero."""
+"""Numbers as digit arrays. Column i is the digit of 10**i; columns after a number's last digit are zero."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from lgt.tasks.vocabulary import FIRST_DIGIT, PAD
 
 
 def normalised(columns: IntArray) -> tuple[IntArray, IntArray]:
-    """Digits of sum(columns[..., i] * 10**i) and the carry into each column, both with one column more [..., W + 1].
+    """Digits of sum(columns[..., i] * 10**i) and the carry into each column, both [..., W + 1].
 
-    Columns may be any integers, negative ones borrow; the last carry is the last entry of both.
+    Columns may be any integers; negative ones make negative carries. The last entry of both results is the last carry.
 
     >>> digits, carry = normalised(np.array([12, 10, 11, 1]))
     >>> digits.tolist(), carry.tolist()
@@ -29,7 +29,7 @@ def normalised(columns: IntArray) -> tuple[IntArray, IntArray]:
 
 
 def digit_count(digits: IntArray) -> IntArray:
-    """How many digits each number [N, W] has without zeros on top (1 for zero): [N].
+    """How many digits each number [N, W] has without leading zeros (1 for zero): [N].
 
     >>> digit_count(np.array([[8, 3, 9, 0], [0, 0, 0, 0]])).tolist()
     [3, 1]
@@ -39,7 +39,7 @@ def digit_count(digits: IntArray) -> IntArray:
 
 
 def digit_tokens(digits: IntArray, count: IntArray | None = None) -> IntArray:
-    """Tokens of the lowest ``count`` [N] digits of each number [N, W] (default: all but zeros on top), PAD above."""
+    """Tokens of the lowest ``count`` [N] digits of each number [N, W], then PAD. Default: all but leading zeros."""
     if count is None:
         count = digit_count(digits)
     return np.where(np.arange(digits.shape[1]) < count[:, None], digits + FIRST_DIGIT, PAD)
@@ -53,7 +53,7 @@ def draw_number(rng: np.random.Generator, count: IntArray) -> IntArray:
 
 
 def typed_digits(field: str, text: str, most: int) -> IntArray:
-    """The digits [1, n] of a number written the normal way, least significant first. Raises ConfigError."""
+    """The digits [1, n], least significant first, of a number in normal notation. Raises ConfigError."""
     text = "".join(text.split())
     if not (text.isascii() and text.isdecimal()):
         raise ConfigError(field, text, "digits 0-9 only" if text else "a whole number such as 1274")

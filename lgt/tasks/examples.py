@@ -9,14 +9,14 @@ from lgt.tasks import task_named
 from lgt.tasks.base import draw_examples
 from lgt.tasks.vocabulary import decode
 
-SEED = 9  # an addition with carries and a string with both cases; any other would do
+SEED = 9  # gives an addition with carries and a string with letters of both cases
 
 
 def worked_example(name: str, length: int, options: TaskOptions) -> tuple[str, str]:
     """Prompt and answer of task ``name`` at ``length``, as text without the task's tag and the end token.
 
-    Always the same ones, and tasks with the same body format have the same prompt. Raises ConfigError for an unknown
-    task or a length it cannot have.
+    The same arguments always give the same texts, and tasks with the same body format have the same prompt. Raises
+    ConfigError for an unknown task or a length that the task cannot have.
 
     >>> worked_example("capitalize_reverse", 4, TaskOptions())[0] == worked_example("reverse", 4, TaskOptions())[0]
     True
@@ -28,7 +28,7 @@ def worked_example(name: str, length: int, options: TaskOptions) -> tuple[str, s
 
 
 def example_note(name: str, prompt: str) -> str:
-    """How to read the example, in one sentence; empty where the example needs no explanation.
+    """One sentence that explains how to read the example; empty if the example needs no explanation.
 
     >>> example_note("reverse_add", "4721+8390=")
     'Digits are written from last to first, so this is 1274 + 938.'

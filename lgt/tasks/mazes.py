@@ -1,4 +1,4 @@
-"""Maze tasks: the way between two nodes of a random tree on a g x g grid, and the depth-first walk that finds it.
+"""Maze tasks: the path between two nodes of a random tree on a g x g grid, and the depth-first walk that finds it.
 
 Mazes come from Wilson's algorithm (loop-erased random walks), stopped early once n nodes are in the tree (paper,
 section 3). Cells are numbered row by row, 0..g*g-1; cell v is the token ``[v]``. All functions work on N mazes at once.
@@ -21,10 +21,11 @@ ABSENT = -1
 
 @dataclass(frozen=True)
 class Mazes:
-    """N mazes on C = g*g cells. ``order`` [N, W]: each maze's cells in the prompt's order, ABSENT behind the last.
+    """N mazes on C = g*g cells. ``order`` [N, W]: each maze's cells in the prompt's order, padded with ABSENT.
 
-    ``neighbours`` [N, C, 4]: the cells joined to each cell, in the prompt's order, ABSENT behind. ``parent`` [N, C]:
-    the next cell towards the root of the tree the maze is cut from (the root's is itself). ``start``, ``target`` [N].
+    ``neighbours`` [N, C, 4]: the cells connected to each cell, in the prompt's order, padded with ABSENT. ``parent``
+    [N, C]: the next cell towards the root of the spanning tree that contains the maze (the root is its own parent).
+    ``start``, ``target`` [N]: the ends of the path.
     """
 
     order: IntArray
@@ -35,7 +36,7 @@ class Mazes:
 
 
 def grid_neighbours(grid: int) -> tuple[IntArray, IntArray]:
-    """Each cell's neighbours on the grid, [C, 4] with ABSENT behind, and how many there are, [C].
+    """Each cell's neighbours on the grid, [C, 4] padded with ABSENT, and how many there are, [C].
 
     >>> grid_neighbours(2)[0].tolist()
     [[1, 2, -1, -1], [0, 3, -1, -1], [0, 3, -1, -1], [1, 2, -1, -1]]
@@ -52,30 +53,32 @@ def grid_neighbours(grid: int) -> tuple[IntArray, IntArray]:
 
 
 def spanning_trees(rng: np.random.Generator, count: int, grid: int) -> tuple[IntArray, IntArray]:
-    """``count`` uniform spanning trees of the grid: the cells' parents [N, C] (the root is its own) and the roots [N].
+    """N = ``count`` uniform spanning trees of the grid: each cell's parent [N, C] (a root's is itself), the roots [N].
 
-    Wilson's algorithm in its cycle-popping form (Wilson 1996; Propp and Wilson 1998): every cell but the root points at
-    a random neighbour. As long as arrows form cycles, the cells on cycles draw new arrows. The arrows that remain are
-    the tree that loop-erased random walks along the same arrows would find, so the tree is uniform. It is cheap,
-    because all cycles of all mazes are popped at once.
+    Wilson's algorithm in its cycle-popping form (Wilson 1996; Propp and Wilson 1998). Every cell except the root has an
+    arrow to a random neighbour. While there are cycles of arrows, the cells on these cycles draw new arrows. The final
+    arrows form the tree that loop-erased random walks along the same arrows would find, so the tree is uniform. The
+    form is fast, because one operation replaces the arrows on all cycles of all mazes.
     """
     table, degree = grid_neighbours(grid)
     cells = grid * grid
-    # A cell has 1, 2, 3 or 4 neighbours, so one of 12 equal lots decides fairly among them.
-    offset = np.stack([table[np.arange(cells), lot % degree] for lot in range(12)], axis=1) - np.arange(cells)[:, None]
+    # A cell has 1 to 4 neighbours. All of these divide 12, so a random number below 12 gives each the same chance.
+    offset = np.stack([table[np.arange(cells), k % degree] for k in range(12)], axis=1) - np.arange(cells)[:, None]
 
     def random_neighbour(node: IntArray) -> IntArray:
         return node + offset[node % cells, rng.integers(12, size=len(node), dtype=np.uint8)]
 
     roots = rng.integers(cells, size=count)
-    lost = np.arange(count * cells)  # node i * C + c is cell c of maze i; lost: not known to lead to its root
+    lost = np.arange(count * cells)  # node i * C + c is cell c of maze i; no path from a lost node to its root is known
     root = np.repeat(roots + np.arange(count) * cells, cells)
     arrow = np.where(lost == root, root, random_neighbour(lost))
     end = arrow.copy()
     while len(lost):
         end[lost] = arrow[lost]
-        for _ in range(cells.bit_length()):  # each round doubles the steps; after more than C steps a walk is at the
-            end[lost] = end[end[lost]]  # root or on a cycle, and every node of a cycle is the end of some walk
+        # Each round doubles the steps of every walk. After more than C steps a walk is at the root or on a cycle, and
+        # every node of a cycle is the end of some walk.
+        for _ in range(cells.bit_length()):
+            end[lost] = end[end[lost]]
         lost = lost[end[lost] != root[lost]]
         reached = np.zeros(len(arrow), dtype=bool)
         reached[end[lost]] = True
@@ -85,13 +88,13 @@ def spanning_trees(rng: np.random.Generator, count: int, grid: int) -> tuple[Int
 
 
 def entry_order(rng: np.random.Generator, parent: IntArray) -> IntArray:
-    """The cells in the order in which Wilson's algorithm takes them into the tree, the root first: [N, C].
+    """The cells in the order in which Wilson's algorithm adds them to the tree, the root first: [N, C].
 
-    Loop-erased walks start at the cells in random order, and each adds its path to the tree. We add the nodes of a path
-    that are nearest to the tree first, so that the first n nodes are always a tree [D].
+    Loop-erased walks start at the cells in random order, and each adds its path to the tree. Of a path, the nodes
+    nearest to the tree are added first, so that the first n nodes are always a tree [D].
     """
     walk = np.argsort(rng.random(parent.shape), axis=1)  # when the walk from each cell starts
-    entered = walk.ravel().copy()  # a cell enters with the first walk from itself or from below it
+    entered = walk.ravel().copy()  # the first walk from a cell or a descendant adds the cell
     for jump in _jumps(parent):
         np.minimum.at(entered, jump, entered.copy())
     return np.argsort(entered.reshape(parent.shape) * parent.shape[1] + depths(parent), axis=1)
@@ -110,7 +113,7 @@ def depths(parent: IntArray) -> IntArray:
 
 
 def _jumps(parent: IntArray) -> Iterator[IntArray]:
-    """For 1, 2, 4 .. steps: the node [N * C] that many steps nearer to the root (cell c of maze i is i * C + c)."""
+    """For 1, 2, 4, ... steps: the node [N * C] that many steps nearer to the root; cell c of maze i is i * C + c."""
     count, cells = parent.shape
     jump = (parent + np.arange(count)[:, None] * cells).ravel()
     for _ in range(cells.bit_length()):
@@ -119,7 +122,7 @@ def _jumps(parent: IntArray) -> Iterator[IntArray]:
 
 
 def random_mazes(rng: np.random.Generator, sizes: IntArray, grid: int) -> Mazes:
-    """One maze of exactly ``sizes`` [N] nodes each (1..g*g), start and target distinct where there are two nodes."""
+    """N mazes of exactly ``sizes`` [N] nodes (1..g*g). Start and target differ unless a maze has one node."""
     count, width = len(sizes), int(sizes.max(initial=1))
     parent, _ = spanning_trees(rng, count, grid)
     kept_first = entry_order(rng, parent)[:, :width]
@@ -134,13 +137,13 @@ def random_mazes(rng: np.random.Generator, sizes: IntArray, grid: int) -> Mazes:
 
 
 def _joined(rng: np.random.Generator, parent: IntArray, order: IntArray) -> IntArray:
-    """Neighbours [N, C, 4] in random order: the parent of each cell of ``order``, and the cells it is parent of."""
+    """Neighbours [N, C, 4] in random order: the parent of each cell of ``order``, and the cells whose parent it is."""
     count, cells = parent.shape
     row, column = np.nonzero(order != ABSENT)
     child = order[row, column]
     above = parent[row, child]
     row, child, above = (array[child != above] for array in (row, child, above))
-    ends = np.concatenate((child, above)) + np.tile(row, 2) * cells  # the edge, seen from both of its ends
+    ends = np.concatenate((child, above)) + np.tile(row, 2) * cells  # each edge twice, once from each end
     other = np.concatenate((above, child))
     shuffle = rng.permutation(len(ends))
     shuffle = shuffle[np.argsort(ends[shuffle], kind="stable")]
@@ -152,9 +155,10 @@ def _joined(rng: np.random.Generator, parent: IntArray, order: IntArray) -> IntA
 
 
 def shortest_path(parent: IntArray, start: IntArray, target: IntArray) -> IntArray:
-    """Node tokens of the way from ``start`` [N] to ``target`` [N], both included: [N, longest].
+    """Node tokens of the path from ``start`` [N] to ``target`` [N], both included: [N, longest].
 
-    ``parent`` [N, C] leads to the root. The two ends climb, the deeper one first, until they meet.
+    ``parent`` [N, C]: the next cell towards the root. Both ends move towards the root, the deeper one first, until they
+    are the same cell.
 
     >>> from lgt.tasks.vocabulary import decode
     >>> tree = np.array([[0, 0, 1, 0]])  # 2 - 1 - 0 - 3
@@ -176,9 +180,9 @@ def shortest_path(parent: IntArray, start: IntArray, target: IntArray) -> IntArr
 
 
 def dfs_trace(neighbours: IntArray, start: IntArray, target: IntArray) -> IntArray:
-    """Node tokens of the depth-first walk from ``start`` [N] until ``target`` [N], steps back included: [N, longest].
+    """Node tokens of the depth-first walk from ``start`` [N] to ``target`` [N], steps back included: [N, longest].
 
-    ``neighbours`` [N, C, 4]: the joined cells in the order in which they are tried, ABSENT behind.
+    ``neighbours`` [N, C, 4]: the connected cells in the order in which they are tried, padded with ABSENT.
 
     >>> from lgt.tasks.vocabulary import decode
     >>> joined = np.array([[[1, 3, -1, -1], [2, 0, -1, -1], [1, -1, -1, -1], [0, -1, -1, -1]]])
@@ -188,10 +192,11 @@ def dfs_trace(neighbours: IntArray, start: IntArray, target: IntArray) -> IntArr
     rows, cells = neighbours.shape[:2]
     tried = np.zeros((rows, cells), dtype=np.int64)
     came_from = np.full((rows, cells), ABSENT, dtype=np.int64)
-    choices = np.pad(neighbours, ((0, 0), (0, 0), (0, 2)), constant_values=ABSENT)  # room to look behind the last
+    # Two more columns, because a slot after the last neighbour is read.
+    choices = np.pad(neighbours, ((0, 0), (0, 0), (0, 2)), constant_values=ABSENT)
     here = start.copy()
     walk = [here.copy()]
-    row = np.flatnonzero(here != target)  # walks still under way
+    row = np.flatnonzero(here != target)  # the walks that have not reached their target
     while len(row):
         cell = here[row]
         slot = tried[row, cell]
@@ -235,7 +240,7 @@ class Maze:
 
     @property
     def edges(self) -> list[tuple[int, int]]:
-        """Every connection once, smaller node first."""
+        """Every connection once, as a pair with the smaller node first."""
         return sorted({(min(a, b), max(a, b)) for a, near in self.neighbours.items() for b in near})
 
 
@@ -254,7 +259,7 @@ def read_maze(body: Sequence[int]) -> Maze:
 
 @dataclass(frozen=True, kw_only=True)
 class MazeTask(Task):
-    """A task on a random maze. ``answer`` writes the answer tokens of N mazes. Prompts are drawn, never typed."""
+    """A task on a random maze. ``answer`` writes the answer tokens of N mazes. Prompts can be drawn, but not typed."""
 
     answer: Callable[[Mazes], IntArray]
     family: Family = "mazes"
@@ -277,9 +282,9 @@ class MazeTask(Task):
 MAZES: tuple[Task, ...] = (
     MazeTask(
         name="shortest_path", title="Shortest path", colour=("#D0701C", "#FFB36B"),
-        summary="Name the nodes on the way between two nodes of a maze.",
+        summary="Name the nodes on the path between two nodes of a maze.",
         answer=lambda mazes: shortest_path(mazes.parent, mazes.start, mazes.target),
-        note="Each cell with its neighbours, then start and goal; the answer is the way between them.",
+        note="Each cell with its neighbours, then start and goal; the answer is the path between them.",
     ),
     MazeTask(
         name="dfs_trace", title="Depth-first walk", colour=("#0B5F6B", "#2FA8A0"),

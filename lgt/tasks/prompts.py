@@ -1,7 +1,7 @@
-"""One prompt to try: typed or drawn, with its true answer, in the form that training and test sets have.
+"""Single prompts for the playground: typed or drawn, with the true answer, in the form of training and test sets.
 
-Typed values become the same tokens as drawn ones (the tests type drawn prompts again). Drawn prompts are test prompts,
-so no run was trained on them.
+A typed prompt becomes the same tokens as the equal drawn prompt (tested). Drawn prompts are test prompts, so no run was
+trained on them.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from lgt.tasks.mazes import Maze, MazeTask, read_maze
 from lgt.tasks.sampling import is_test_prompt, test_examples
 
 LONGEST = 60
-"""Longer prompts are refused here: an answer is decoded while somebody waits for it."""
-DRAWS = 16
+"""The longest prompt that is accepted. A person waits while the answer is decoded."""
+DRAWS = 16  # the most draws of bodies in a search for test prompts
 
 
 @dataclass(frozen=True)
 class Prompt:
     """A prompt and its true answer: ``<bos> <tag> body answer <eos>``.
 
-    ``tokens`` is the whole sequence, of which the first ``prompt_length`` are given to the model. ``scored`` marks the
-    tokens that the model is asked for. ``held_out``: whether the prompt is a test prompt, on which no run is trained.
+    ``tokens`` is the whole sequence. The model is given the first ``prompt_length`` of them. ``scored`` marks the
+    tokens that the model must predict. ``held_out``: whether the prompt is a test prompt, on which no run is trained.
     """
 
     task: str
@@ -52,30 +52,30 @@ class Prompt:
 
 
 def longest(task: Task, options: TaskOptions) -> int:
-    """The longest prompt of ``task`` that can be tried here."""
+    """The longest accepted length of a prompt of ``task``."""
     return min(LONGEST, task.maximum_length(options))
 
 
 def drawn(task_name: str, length: int, seed: int, options: TaskOptions) -> Prompt:
-    """A random test prompt of this length; the same arguments give the same one.
+    """A random test prompt of this length; the same arguments always give the same prompt.
 
-    Tasks with the same body format get the same body. Raises ConfigError for a length that the task cannot have or at
-    which it has no test prompt.
+    Tasks with the same body format get the same body. Raises ConfigError if the task cannot have this length or has no
+    test prompt of it.
     """
     task = task_named(task_name)
     if not task.minimum_length <= length <= longest(task, options):
         raise ConfigError("length", length, f"a whole number from {task.minimum_length} to {longest(task, options)}")
     examples = test_examples(task, length, 1, seed, options)
     if not len(examples):
-        raise ConfigError("length", length, f"a length at which {task.title} has prompts that no run trains on")
+        raise ConfigError("length", length, f"a length at which {task.title} has test prompts")
     return first_of(task, examples)
 
 
 def typed(task_name: str, texts: Sequence[str], seed: int, options: TaskOptions) -> Prompt:
     """The prompt that a person typed: one text for each of the task's ``fields``.
 
-    ``seed`` decides what nobody types, such as the order of the queries of ``mqar``. Raises ConfigError that names the
-    field with the mistake, in lower case.
+    ``seed`` decides the parts that a person does not type, such as the order of the queries of ``mqar``. Raises
+    ConfigError, which names the wrong field in lower case.
     """
     task = task_named(task_name)
     length, bodies = task.typed(texts, longest(task, options), seed, options)
@@ -83,15 +83,17 @@ def typed(task_name: str, texts: Sequence[str], seed: int, options: TaskOptions)
 
 
 def texts_of(prompt: Prompt) -> tuple[str, ...]:
-    """What a person types to get this prompt, one text for each of the task's ``fields``; inverse of :func:`typed`."""
+    """The texts that a person types to get this prompt, one for each of the task's ``fields``; inverse of
+    :func:`typed`."""
     return task_named(prompt.task).texts(prompt.body)
 
 
 def prompts_of_same_layout(prompt: Prompt, count: int, seed: int, options: TaskOptions) -> Examples:
     """At most ``count`` test prompts in which every position has the same meaning as in ``prompt``.
 
-    They are the fixed test set of its task and length, as ablation maps use. Where the parts of ``prompt`` have other
-    sizes than in that test set (operands of different size), test prompts with the same sizes are drawn.
+    Usually they are the fixed test set of its task and length, which ablation maps use too. If the parts of ``prompt``
+    have other sizes than in that test set (operands of different size), test prompts with the sizes of ``prompt`` are
+    drawn.
     """
     task = task_named(prompt.task)
     layout = task.layout(prompt.body, options)
@@ -109,17 +111,17 @@ def prompts_of_same_layout(prompt: Prompt, count: int, seed: int, options: TaskO
 
 
 def maze_of(prompt: Prompt) -> Maze | None:
-    """The maze that the prompt describes; ``None`` when its task is no maze task."""
+    """The maze that the prompt describes; ``None`` if its task is not a maze task."""
     return read_maze(prompt.body) if isinstance(task_named(prompt.task), MazeTask) else None
 
 
 def working(prompt: Prompt) -> Working:
-    """What each token of the answer is made from, as rows (name, text per answer token); empty without such rows."""
+    """The inputs of each answer token, as rows (name, one text per answer token); empty if the task shows none."""
     return task_named(prompt.task).working(prompt.body, prompt.answer)
 
 
 def first_of(task: Task, examples: Examples) -> Prompt:
-    """The first of ``examples``, which are of ``task``."""
+    """The first of ``examples``, which are examples of ``task``, as a prompt."""
     total = int(examples.total_length[0])
     return Prompt(
         task.name, int(examples.length[0]), tuple(examples.tokens[0, :total].tolist()),

@@ -1,4 +1,4 @@
-"""The registry of tasks: every task of this process by its name, and how one more is added."""
+"""The registry of tasks: all tasks of this process by name, and :func:`register`, which adds a task."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TASKS: dict[str, Task] = {task.name: task for task in (*ARITHMETIC, *STRINGS, *M
 
 
 def task_named(name: str) -> Task:
-    """The task with this name. Raises ConfigError naming the known tasks."""
+    """The task with this name. Raises ConfigError, which lists the known tasks, for an unknown name."""
     if name not in TASKS:
         raise ConfigError("task", name, "one of " + ", ".join(TASKS))
     return TASKS[name]
@@ -32,10 +32,10 @@ def unit(name: str) -> str:
 
 
 def register(task: Task) -> Task:
-    """Add ``task`` to the registry, and its tag and its ``tokens`` behind all tokens of the vocabulary; returns it.
+    """Add ``task`` to the registry and append its tag and its ``tokens`` to the vocabulary; returns ``task``.
 
-    Raises ConfigError, in one line, for a name that is taken or malformed and for a task that lacks something or
-    contradicts itself (see :mod:`lgt.tasks.requirements`). Then nothing is added.
+    Raises ConfigError if the name is already used or malformed, or if the task does not meet the requirements of
+    :mod:`lgt.tasks.requirements`. Then nothing is added.
     """
     check_description(task, TASKS)
     count = len(vocabulary.TOKENS)
@@ -44,7 +44,7 @@ def register(task: Task) -> Task:
         check_draws(task, TASKS)
         _check_both_kinds(task)
     except ConfigError:
-        vocabulary.remove_behind(count)
+        vocabulary.keep_first(count)
         raise
     TASKS[task.name] = task
     return task
@@ -52,7 +52,7 @@ def register(task: Task) -> Task:
 
 def _check_both_kinds(task: Task) -> None:
     """Raise ConfigError unless the shortest length of ``task`` has training prompts and test prompts."""
-    from lgt.tasks.sampling import is_test_prompt  # sampling knows tasks by name, from this module
+    from lgt.tasks.sampling import is_test_prompt  # here, because sampling imports this module
 
     drawn = draw_examples(task, np.random.default_rng(0), np.full(1024, task.minimum_length), OPTIONS, "equal")
     if len(np.unique(is_test_prompt(drawn))) < 2:
@@ -62,14 +62,14 @@ def _check_both_kinds(task: Task) -> None:
 
 @contextmanager
 def isolated() -> Iterator[None]:
-    """Inside the block tasks can be registered; behind it the registry and the vocabulary are as before. For tests."""
+    """Tasks registered inside the block, and their tokens, are removed when the block ends. For tests."""
     tasks, count = dict(TASKS), len(vocabulary.TOKENS)
     try:
         yield
     finally:
         TASKS.clear()
         TASKS.update(tasks)
-        vocabulary.remove_behind(count)
+        vocabulary.keep_first(count)
 
 
 def tokens_of(task: Task) -> tuple[str, ...]:
@@ -78,7 +78,7 @@ def tokens_of(task: Task) -> tuple[str, ...]:
 
 
 def vocabulary_size(config: RunConfig) -> int:
-    """How many tokens the network of a run has: the first ones of the vocabulary, so many that all tokens of its tasks
-    are among them, and at least those of version 1. Raises ConfigError for an unknown task."""
+    """The number of tokens of a run's network: the shortest start of the vocabulary that contains version 1 and all
+    tokens of the run's tasks. Raises ConfigError for an unknown task."""
     used = (vocabulary.TOKEN_ID[token] for spec in config.tasks for token in tokens_of(task_named(spec.task)))
     return max(vocabulary.VOCABULARY_SIZE, 1 + max(used))

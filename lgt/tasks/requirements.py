@@ -1,6 +1,6 @@
-"""What a task must have before it is registered. Each check raises ConfigError with one line that says what is missing.
+"""The requirements of a task that is registered. Each check raises ConfigError, which says in one line what is wrong.
 
-The checks draw a few prompts, so that a mistake is found when the task is registered and not in the middle of a run.
+The checks draw a few prompts, so that an error is found when the task is registered and not during a run.
 """
 
 from __future__ import annotations
@@ -20,11 +20,12 @@ NAME = re.compile(r"[a-z][a-z0-9_]{0,39}")
 SHADE = re.compile(r"#[0-9A-Fa-f]{6}")
 OPTIONS = TaskOptions(grid=4)
 ROWS = 8
-"""Prompts that are drawn of each length; the lengths are the four shortest."""
+"""The number of prompts that are drawn of each of the four shortest lengths."""
 
 
 def check_description(task: Task, known: Mapping[str, Task]) -> None:
-    """Raise ConfigError unless everything but the drawing of ``task`` is there; ``known``: the registered tasks."""
+    """Raise ConfigError unless all fields of ``task`` are valid and it has a ``draw``. ``known``: the registered
+    tasks."""
     if not isinstance(task, Task):
         raise ConfigError("task", task, "an object of a class that derives from lgt.tasks.base.Task")
     if not isinstance(task.name, str) or not NAME.fullmatch(task.name):
@@ -46,7 +47,7 @@ def check_description(task: Task, known: Mapping[str, Task]) -> None:
 def check_draws(task: Task, known: Mapping[str, Task]) -> None:
     """Raise ConfigError unless ``task`` draws prompts that can be trained, tested, typed and shown.
 
-    The tokens of ``task`` are in the vocabulary by now.
+    The tokens of ``task`` must already be in the vocabulary.
     """
     low, high = task.minimum_length, min(task.minimum_length + 3, task.maximum_length(OPTIONS))
     lengths = np.repeat(np.arange(low, high + 1), ROWS)
@@ -91,7 +92,8 @@ def _check_tokens(task: Task, ids: IntArray) -> None:
 
 
 def _check_one(task: Task, examples: Examples, row: int) -> None:
-    """Typing the prompt in ``row`` again gives the same prompt; its working has one text for each answer token."""
+    """Check that typing the prompt in ``row`` gives the same prompt, and that ``working`` has a text per answer
+    token."""
     start, end = int(examples.prompt_length[row]), int(examples.total_length[row])
     body, answer = examples.tokens[row, BODY_START:start].tolist(), examples.tokens[row, start:end].tolist()
     if not examples.scored[row].any():

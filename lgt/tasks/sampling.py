@@ -1,9 +1,9 @@
-"""Training examples, fixed test sets, and samples to look at. Training and test prompts are disjoint by construction.
+"""Training examples, fixed test sets and samples for display. No prompt is both a training and a test prompt.
 
-A hash of the body's tokens, without the tag, makes one prompt body in four a test prompt; all others are training
+A hash of the body's tokens, without the tag, makes one prompt body in four a test prompt. All others are training
 prompts. No run trains on a test prompt, at any length and with any seed. A pair of operands or a string that is a test
 prompt of one task is a test prompt of every task with the same body format. ([D]: the paper does not say how it avoids
-test prompts that were trained on at short lengths.)
+that test prompts of short lengths also occur in training.)
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from lgt.tasks.base import BODY_START, Examples, IntArray, Task, draw_examples
 from lgt.tasks.vocabulary import decode, hash_keys
 
 TEST_SHARE = 4  # one body in four is a test prompt
-CHUNK = 1024  # test bodies are drawn in chunks of this size, whatever the count, so that counts share a prefix
-STALE_CHUNKS = 16  # after so many chunks in a row without a new test body, drawing ends
+CHUNK = 1024  # bodies are drawn in chunks of this size for every count, so that a small test set starts a large one
+STALE_CHUNKS = 16  # drawing ends after this many chunks in a row without a new test body
 TRAINING_ROUNDS = 24
 
 
 def body_hash(examples: Examples) -> NDArray[np.uint64]:
-    """A 64-bit number per example [N]. It depends on the body's tokens and their order, not on tag, padding or ids of
-    tokens that extensions added."""
+    """A 64-bit hash per example [N]. It depends on the body's tokens and their order, but not on the tag, on padding or
+    on the ids of tokens that extensions added."""
     body = hash_keys()[examples.tokens[:, BODY_START : int(examples.prompt_length.max(initial=BODY_START))]]
     position = np.arange(body.shape[1], dtype=np.uint64)
     inside = position + np.uint64(BODY_START) < examples.prompt_length[:, None].astype(np.uint64)
@@ -37,7 +37,7 @@ def body_hash(examples: Examples) -> NDArray[np.uint64]:
 
 
 def _mixed(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """The output function of splitmix64 (Steele, Lea, Flood 2014): every input bit moves every output bit."""
+    """The output function of splitmix64 (Steele, Lea, Flood 2014): every input bit affects every output bit."""
     x = x + np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -53,9 +53,9 @@ def is_test_prompt(examples: Examples) -> NDArray[np.bool_]:
 def training_examples(task: Task, rng: np.random.Generator, lengths: IntArray, options: TaskOptions) -> Examples:
     """One example for each entry of ``lengths`` [N], in that order; none of them is a test prompt.
 
-    Where a test prompt was drawn, new candidates of the same length are drawn and the first training prompt among them
-    is taken. Each round draws twice as many candidates, so few rounds suffice; the distribution is that of redrawing
-    one at a time. Raises RuntimeError when a length seems to have no training prompt.
+    If a test prompt was drawn, new candidates of the same length are drawn, and the first training prompt among them is
+    used. Each round draws twice as many candidates, so few rounds are enough. The distribution is the same as when one
+    candidate at a time is drawn. Raises RuntimeError if no training prompt of a length was found.
     """
     missing, copies = np.arange(len(lengths)), 1
     owners: list[IntArray] = []
@@ -79,8 +79,8 @@ def test_examples(task: Task, length: int, count: int, seed: int, options: TaskO
     """At most ``count`` test prompts of exactly this length with distinct bodies; operands are ``equal``.
 
     The same (task, length, seed, options) always give the same rows. A larger count gives the same rows and then more.
-    Tasks with the same body format get the same bodies. There are fewer than ``count`` rows where the task has fewer
-    test prompts; drawing ends after 16 chunks of 1,024 draws in a row without a new one.
+    Tasks with the same body format get the same bodies. There are fewer than ``count`` rows if the task has fewer test
+    prompts: drawing ends after 16 chunks of 1,024 draws in a row without a new test prompt.
     """
     rng = generator(seed, "test", task.body_format, length)
     seen: set[int] = set()
@@ -94,7 +94,7 @@ def test_examples(task: Task, length: int, count: int, seed: int, options: TaskO
     return Examples.concatenate(parts).take(slice(0, count))
 
 
-test_examples.__test__ = False  # type: ignore[attr-defined]  # its name is the field's word, not a test's
+test_examples.__test__ = False  # type: ignore[attr-defined]  # so that pytest does not collect it because of its name
 
 
 def _new_test_rows(drawn: Examples, seen: set[int]) -> list[int]:
@@ -110,10 +110,11 @@ def _new_test_rows(drawn: Examples, seen: set[int]) -> list[int]:
 
 
 def sample_rows(task_name: str, length: int, count: int, seed: int) -> list[dict[str, Any]]:
-    """``count`` examples to look at, from training and test prompts alike; operands are ``equal``, the grid is 8 x 8.
+    """``count`` examples for display, of training and test prompts; operands are ``equal``, the grid is 8 x 8.
 
-    Each is ``prompt`` (the body's text, without tag), ``answer`` (its text, without the end token) and ``scored``
-    (indices of the scored answer tokens, from 0). The same seed gives the same rows; more rows continue fewer.
+    Each has ``prompt`` (the body's text, without tag), ``answer`` (its text, without the end token) and ``scored``
+    (indices of the scored answer tokens, from 0). The same seed gives the same rows; a larger count adds rows at the
+    end.
     Raises ConfigError for an unknown task and a refused length, count or seed.
     """
     task, options = task_named(task_name), TaskOptions()

@@ -1,4 +1,4 @@
-"""String tasks over 52 letters. The functions work on token ids [N, W], left-aligned, PAD behind, lengths mixed."""
+"""String tasks over 52 letters. The functions work on token ids [N, W], padded on the right, of mixed lengths."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def reverse(letters: IntArray) -> IntArray:
 
 
 def capitalize(letters: IntArray) -> IntArray:
-    """The case of every letter flipped.
+    """The same letters, each with its case flipped.
 
     >>> from lgt.tasks.vocabulary import decode, encode
     >>> decode(capitalize(encode("aBcD")[None])[0])
@@ -49,7 +49,7 @@ def capitalize(letters: IntArray) -> IntArray:
 
 
 def capitalize_reverse(letters: IntArray) -> IntArray:
-    """The letters from last to first, with every case flipped.
+    """The letters from last to first, each with its case flipped.
 
     >>> from lgt.tasks.vocabulary import decode, encode
     >>> decode(capitalize_reverse(encode("aBcD")[None])[0])
@@ -59,9 +59,9 @@ def capitalize_reverse(letters: IntArray) -> IntArray:
 
 
 def mqar(letters: IntArray, queries: IntArray) -> IntArray:
-    """Multi-query associative recall: each query, followed by the letter after it. [N, 2Q] for ``queries`` [N, Q].
+    """Multi-query associative recall, [N, 2Q]: each query [N, Q], then the letter that follows it in the string.
 
-    ``queries`` are column numbers of ``letters``. A query without a letter after it gives PAD.
+    ``queries`` are column numbers of ``letters``. A query that no letter follows gives no tokens.
 
     >>> from lgt.tasks.vocabulary import decode, encode
     >>> decode(mqar(encode("aBcD")[None], np.array([[1, 0, 2]]))[0])
@@ -109,7 +109,8 @@ class StringTask(LettersTask):
     """A task on a string of independent uniform letters [D].
 
     ``answer`` maps letters [N, W] to answer tokens. ``letters_read`` gives the string's letters in the order in which
-    the answer uses them, one for each answer token; the playground shows them. ``None``: there is no such order.
+    the answer uses them, one for each answer token; the playground shows them. It is ``None`` if there is no such
+    order.
     """
 
     answer: Callable[[IntArray], IntArray]
@@ -158,11 +159,11 @@ class RecallTask(LettersTask):
         return LETTERS
 
     def typed(self, texts: Sequence[str], longest: int, seed: int, options: TaskOptions) -> tuple[int, Bodies]:
-        """As for other strings; ``seed`` decides the order of the queries."""
+        """As for other string tasks; ``seed`` decides the order of the queries."""
         letters, text = self.letters(texts[0], longest), texts[0].strip()
         repeated = sorted({character for character in text if text.count(character) > 1})
         if repeated:
-            accepted = f"distinct letters, so that every question has one answer; {repeated[0]!r} comes again"
+            accepted = f"distinct letters, so that every query has one answer; {repeated[0]!r} is repeated"
             raise ConfigError(self.fields[0].lower(), text, accepted)
         width = letters.shape[1]
         return width, self.bodies(letters, generator(seed, "queries", width).permutation(width)[None])

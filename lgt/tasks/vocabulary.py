@@ -2,8 +2,8 @@
 
 One token is one character, one maze node (``[17]``) or one task's tag (``<reverse_add>``); padding, begin and end are
 tokens as well. Version 1 of the list is fixed, and every network has at least its tokens. Registered tasks append new
-tokens behind it (:func:`append`). An id never changes while a process runs, but a token that was appended can have
-another id in another process; whatever is stored therefore keeps the names of appended tokens.
+tokens after it (:func:`append`). An id never changes while a process runs, but an appended token can have another id in
+another process. Stored data therefore contain the names of appended tokens.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ VERSION_1: tuple[str, ...] = (
     *"0123456789", *"abcdefghijklmnopqrstuvwxyz", *"ABCDEFGHIJKLMNOPQRSTUVWXYZ", *SYMBOLS,
     *(f"[{node}]" for node in range(NODES)),
 )  # fmt: skip
-"""The tokens of version 1, in the order of their ids. Stored checkpoints depend on it: it never changes."""
+"""The tokens of version 1, in the order of their ids. It must never change, because stored checkpoints depend on it."""
 VOCABULARY_SIZE = len(VERSION_1)
 """The number of tokens of version 1: the smallest vocabulary of a network."""
 
@@ -48,10 +48,10 @@ _BODY_TOKEN = re.compile(r"\[[a-z0-9_]+\]|[!-~]")
 
 
 def append(tokens: Sequence[str]) -> None:
-    """Add ``tokens`` behind all others; a token that is in the list already stays where it is.
+    """Append ``tokens`` to the list; a token that is already in the list keeps its place.
 
-    Raises ConfigError, and adds none, unless each is a task's tag (``<name>``), one visible ASCII character, or a name
-    of small letters, digits and underscores in square brackets.
+    Every token must be a task's tag (``<name>``), one visible ASCII character, or a name of small letters, digits and
+    underscores in square brackets. Otherwise raises ConfigError and adds no token.
     """
     for token in tokens:
         if (
@@ -68,8 +68,8 @@ def append(tokens: Sequence[str]) -> None:
                 TAG[token[1:-1]] = TOKEN_ID[token]
 
 
-def remove_behind(count: int) -> None:
-    """Keep only the first ``count`` tokens. Tests take back with it what they appended."""
+def keep_first(count: int) -> None:
+    """Keep only the first ``count`` tokens. Undoes :func:`append` after an error and in tests."""
     for token in TOKENS[count:]:
         del TOKEN_ID[token]
         TAG.pop(token[1:-1], None)
@@ -79,7 +79,7 @@ def remove_behind(count: int) -> None:
 def encode(text: str) -> NDArray[np.int64]:
     """Token ids [T] of ``text``; ``[17]`` and ``<reverse>`` are one token each.
 
-    Raises ConfigError naming the first piece that is no token and its position (in characters, from 0).
+    Raises ConfigError for text that is not a token; it names the first such piece and its position, from 0.
 
     >>> [TOKENS[i] for i in encode("4+[17]=")]
     ['4', '+', '[17]', '=']
@@ -98,7 +98,7 @@ def encode(text: str) -> NDArray[np.int64]:
 
 
 def decode(ids: Iterable[int]) -> str:
-    """The text of token ids, special tokens spelled out (``<eos>``). Raises ConfigError for an id out of range.
+    """The text of token ids; special tokens are written as their names (``<eos>``). Raises ConfigError for a wrong id.
 
     >>> decode(encode("aBcD="))
     'aBcD='
@@ -112,9 +112,9 @@ def decode(ids: Iterable[int]) -> str:
 
 
 def hash_keys() -> NDArray[np.uint64]:
-    """A number below 2**32 for every token of this process [tokens], the same in every process.
+    """A number below 2**32 for each token of this process, [tokens]. A token has the same number in every process.
 
-    For tokens of version 1 it is the id. For appended tokens it comes from the token's name, because their ids differ
+    For tokens of version 1 it is the id. For appended tokens it is computed from the name, because their ids may differ
     between processes.
     """
     appended = [

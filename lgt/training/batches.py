@@ -13,16 +13,15 @@ from lgt.tasks import task_named
 from lgt.tasks.base import Examples
 from lgt.tasks.sampling import training_examples
 
-EXAMPLES_PER_DRAW = 8192  # drawing many at once is faster; the number decides which random numbers are drawn
+EXAMPLES_PER_DRAW = 8192  # many at once are drawn faster; a change of the number changes the batches
 
 
 def make_batch(config: RunConfig, step: int) -> Batch:
-    """The training batch of ``step``: a function of ``config`` and ``step`` alone.
+    """The training batch of ``step``. It depends on ``config`` and ``step`` only.
 
-    Each example's task is uniform over the run's tasks, its length uniform over that task's range (paper, sec. 3).
-    With ``training.pool`` above 1, that many batches are sorted together by sequence length and cut into batches with
-    little padding; the order of the cuts is random. Prompts that belong to the test partition never occur (see
-    ``tasks.sampling``).
+    Each example's task is uniform over the run's tasks, and its length is uniform over the lengths of that task (paper,
+    section 3). With ``training.pool`` above 1, that many batches are sorted together by sequence length and cut into
+    batches with little padding; these come in random order. Test prompts never occur (see :mod:`lgt.tasks.sampling`).
     """
     size = config.training.batch_size
     per_draw = batches_per_draw(config)
@@ -31,14 +30,14 @@ def make_batch(config: RunConfig, step: int) -> Batch:
 
 
 def batches_per_draw(config: RunConfig) -> int:
-    """Number of batches drawn at once, in whole pools; that takes a third of the time of drawing each alone."""
+    """Number of batches drawn at once, a multiple of the pool. This takes a third of the time of single draws."""
     pool = config.training.pool
     return pool * max(1, EXAMPLES_PER_DRAW // (pool * config.training.batch_size))
 
 
 @lru_cache(maxsize=4)
 def _draw(config: RunConfig, index: int) -> tuple[Examples, np.ndarray]:
-    """The examples of ``batches_per_draw`` batches, and the order in which batches take them."""
+    """The examples of ``batches_per_draw`` batches, and the order in which the batches use them."""
     rng = generator(config.data_seed, "train", index)
     pool, size = config.training.pool, config.training.batch_size
     pools = batches_per_draw(config) // pool

@@ -1,9 +1,9 @@
-"""Several seeds of one config trained together: parameters stacked, one batch for all, one optimizer step for all.
+"""Training of several seeds of one config together: stacked parameters, one batch and one optimizer step for all.
 
-With a small model most of a GPU is idle, and most of a step is the time to start its operations, so k models of the
-same shape take little more time than one. The data order does not depend on the model seed, so every member gets the
-batches that it would get alone. No member affects another: its numbers are those of :func:`lgt.training.loop.train` up
-to rounding.
+With a small model most of a GPU is idle, and starting the operations takes most of a step's time. Therefore k models of
+the same shape take little more time than one. The data order does not depend on the model seed, so every member gets
+the batches that it would get alone. Members do not affect each other: the numbers of each equal those of
+:func:`lgt.training.loop.train` up to rounding.
 """
 
 from __future__ import annotations
@@ -36,10 +36,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Member:
-    """One run of an ensemble. ``should_stop`` is asked before every step.
+    """One run of an ensemble. ``should_stop`` is called before every step.
 
-    ``ended`` is called once, as soon as the run is over, while the others may continue: with None when it was trained
-    to its end, else with the error that ended it (Stopped, TrainingFailed, an error of its recorder, ...).
+    ``ended`` is called once, as soon as this run is over; the others may continue. Its argument is None if the run was
+    trained to its last step, else the error that ended it (Stopped, TrainingFailed, an error of its recorder, ...).
     """
 
     config: RunConfig
@@ -49,12 +49,12 @@ class Member:
 
 
 def differ_only_in_seed(first: RunConfig, other: RunConfig) -> bool:
-    """Whether two runs differ at most in their model seed, and in labels: then they can be trained together."""
+    """Whether two runs differ only in their model seed and labels, so that they can be trained together."""
     return replace(first, model_seed=0).hash() == replace(other, model_seed=0).hash()
 
 
 def common_config(configs: Sequence[RunConfig]) -> RunConfig:
-    """The first of ``configs``. Raises ConfigError when there is none, or when they differ in more than the seed."""
+    """The first of ``configs``. Raises ConfigError if there is none, or if they differ in more than the model seed."""
     if not configs:
         raise ConfigError("runs", [], "at least one run")
     for other in configs[1:]:
@@ -68,53 +68,53 @@ def common_config(configs: Sequence[RunConfig]) -> RunConfig:
 def train_together(members: Sequence[Member], *, device: str = "cpu") -> list[Decoder]:
     """Train all ``members`` in one process; returns their decoders after the last step.
 
-    An error of one member is passed to its ``ended`` and ends that member only. An error in the step, the batch or
-    ``ended`` itself is raised, and ends all members whose ``ended`` was not called yet. Raises ConfigError for configs
-    that differ in more than the model seed or that no task accepts.
+    An error of one member is passed to its ``ended`` and ends only that member. An error in the step, in the batch or
+    in ``ended`` itself is raised, and training stops for all members. Raises ConfigError for configs that differ in
+    more than the model seed, or that their tasks do not allow.
     """
     config = common_config([member.config for member in members])
     check_run(config)
     training, measured_steps = config.training, set(snapshot_steps(config))
     models = [Decoder(config.model, member.config.model_seed, vocabulary_size(config)) for member in members]
     stepper = make_ensemble_stepper(models, config, device)
-    seats = [Seat(number, member, len(members)) for number, member in enumerate(members)]
+    slots = [MemberSlot(number, member, len(members)) for number, member in enumerate(members)]
     with batch_source(config, device) as batch_of:
         for step in range(training.steps + 1):
             if step in measured_steps:
-                measure_in_turn(stepper, seats, step)
-            for seat in running(seats):
-                seat.stop_if_over(step)
-            if not running(seats):
+                measure_in_turn(stepper, slots, step)
+            for slot in running(slots):
+                slot.stop_if_over(step)
+            if not running(slots):
                 break
             batch = batch_of(step)
             factor = learning_rate_factor(training, step)
             losses = stepper.step(batch, factor).unbind()
             rate, tokens = training.learning_rate * factor, int(batch.present.sum())
-            for seat in running(seats):
-                seat.attempt(seat.report.step, step + 1, losses[seat.number], rate, tokens)
+            for slot in running(slots):
+                slot.attempt(slot.report.step, step + 1, losses[slot.number], rate, tokens)
     return [stepper.decoder(number) for number in range(len(members))]
 
 
-def measure_in_turn(stepper: EnsembleStepper, seats: list[Seat], step: int) -> None:
-    """Measure every running member after ``step`` steps; before each, all of them report that they are alive."""
-    for seat in running(seats):
-        for waiting in running(seats):
+def measure_in_turn(stepper: EnsembleStepper, slots: list[MemberSlot], step: int) -> None:
+    """Measure every running member after ``step`` steps. Before each measurement, all members send due progress."""
+    for slot in running(slots):
+        for waiting in running(slots):
             waiting.attempt(waiting.report.send_when_due, step)
-        if seat.running:
-            seat.attempt(seat.measure, stepper, step)
+        if slot.running:
+            slot.attempt(slot.measure, stepper, step)
 
 
-class Seat:
-    """A member's place in the stack, and whether it is still being trained."""
+class MemberSlot:
+    """The place of a member in the stack, and whether the member is still being trained."""
 
     def __init__(self, number: int, member: Member, count: int) -> None:
         self.number, self.member, self.running = number, member, True
-        # With many members the store would get too many writes a second. Ten seconds are short compared with the time
-        # after which a silent run counts as lost.
+        # Many members together would write to the store too often. Ten seconds are short compared with the time after
+        # which a run without a heartbeat counts as lost.
         self.report = Reporter(member.recorder, member.config.training.steps, min(REPORT_SECONDS * count, 10.0))
 
     def attempt(self, action: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | None:
-        """What ``action`` returns; None after an error, which ends this member."""
+        """The result of ``action``. An error ends this member, and the result is None."""
         try:
             return action(*arguments, **named)
         except Exception as error:
@@ -122,7 +122,7 @@ class Seat:
             return None
 
     def leave(self, error: Exception | None) -> None:
-        """End this member. Its place in the stack is still computed; that does not affect the others."""
+        """End this member. Its place in the stack is still computed, which does not affect the others."""
         self.running = False
         self.member.ended(error)
 
@@ -132,7 +132,7 @@ class Seat:
         measure(stepper.decoder(self.number), self.member.config, step, self.member.recorder)
 
     def stop_if_over(self, step: int) -> None:
-        """End this member after its last step, or with Stopped when it is to stop before."""
+        """End this member after its last step, or with Stopped if its ``should_stop`` returns True."""
         last = self.member.config.training.steps
         if step == last or self.attempt(self.member.should_stop):
             self.attempt(self.report.send, step)
@@ -140,13 +140,13 @@ class Seat:
                 self.leave(None if step == last else Stopped(f"stopped after {step} of {last} steps"))
 
 
-def running(seats: list[Seat]) -> list[Seat]:
-    """The seats whose member is still being trained."""
-    return [seat for seat in seats if seat.running]
+def running(slots: list[MemberSlot]) -> list[MemberSlot]:
+    """The slots whose member is still being trained."""
+    return [slot for slot in slots if slot.running]
 
 
 class MemberLoss(nn.Module):
-    """The loss of one decoder as a module's forward, which is what ``torch.func.functional_call`` calls."""
+    """A module whose forward is the loss of one decoder; ``torch.func.functional_call`` calls a module's forward."""
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
@@ -157,7 +157,7 @@ class MemberLoss(nn.Module):
 
 
 ENCODINGS = ("rope", "nope")
-"""The positional encodings whose decoders :class:`EnsembleStep` stacks."""
+"""The positional encodings that :class:`EnsembleStep` supports."""
 
 
 class EnsembleStepper(Protocol):
@@ -167,11 +167,11 @@ class EnsembleStepper(Protocol):
         """One step of every member on ``batch``; the losses before it [members] (nats), on the device."""
 
     def decoder(self, number: int) -> Decoder:
-        """Member ``number`` with its weights of now, to be read before the next step."""
+        """Member ``number`` with its current weights. Use it before the next step."""
 
 
 def make_ensemble_stepper(models: list[Decoder], config: RunConfig, device: str) -> EnsembleStepper:
-    """The stacked step where it supports the run; else PyTorch's step of each model in turn, and a line in the log."""
+    """The stacked step if it supports the run. Else PyTorch's step of one model after another, which is logged once."""
     if EnsembleStep.supports(config):
         return EnsembleStep(models, config.training, device)
     reason = f"model.position={config.model.position}"
@@ -180,7 +180,7 @@ def make_ensemble_stepper(models: list[Decoder], config: RunConfig, device: str)
 
 
 class StepsInTurn:
-    """The training step of ``models`` in PyTorch, one model after another: each as if it were trained alone."""
+    """The training step of ``models`` in PyTorch. One model after another takes its step, as if trained alone."""
 
     def __init__(self, models: list[Decoder], training: TrainingConfig, device: str) -> None:
         self.steppers = [TorchStep(model, training, device) for model in models]
@@ -195,16 +195,16 @@ class StepsInTurn:
 
 
 class EnsembleStep:
-    """The training step of ``models`` as a stack: the first dimension of every parameter is the member.
+    """The training step of ``models`` as a stack. The first dimension of every parameter is the member.
 
-    The gradient of the sum of the members' losses is each member's own gradient, because no loss depends on another
-    member's parameters. The gradient is computed outside ``vmap``, so only the forward pass needs operations that
-    ``vmap`` can batch.
+    The gradient of the sum of all losses is, for each member, the gradient of its own loss, because no loss depends on
+    another member's parameters. The gradient is computed outside ``vmap``. Therefore only the forward pass must consist
+    of operations that ``vmap`` can batch.
     """
 
     @staticmethod
     def supports(config: RunConfig) -> bool:
-        """Whether decoders of this run can be stacked: their encoding is one of :data:`ENCODINGS`, any schedule."""
+        """Whether decoders of this run can be stacked: their encoding is in :data:`ENCODINGS`, with any schedule."""
         return config.model.position in ENCODINGS
 
     def __init__(self, models: list[Decoder], training: TrainingConfig, device: str) -> None:
@@ -236,7 +236,7 @@ class EnsembleStep:
         return losses
 
     def decoder(self, number: int) -> Decoder:
-        """Member ``number`` as a decoder with its weights of now, in memory of its own."""
+        """Member ``number`` as a decoder with a copy of its current weights."""
         model = self.models[number]
         model.load_state_dict({name: value[number].detach() for name, value in self.parameters.items()})
         return model

@@ -1,4 +1,4 @@
-"""The training loop: measure, stop?, step, report. One function, read top to bottom."""
+"""The training loop. :func:`train` measures, checks for a stop, takes a step and reports, in this order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lgt.training.steps import make_stepper
 
 REPORT_SECONDS = 1.0
 LOG_ROWS = 200
-KEEP_SECONDS = 30.0  # a small run's state is two megabytes; a lost worker loses at most half a minute of work
+KEEP_SECONDS = 30.0  # between two stored states; a lost worker loses this much work. A small run's state has 2 MB.
 
 
 class TrainingFailed(RuntimeError):
@@ -29,11 +29,11 @@ class TrainingFailed(RuntimeError):
 
 
 class Stopped(RuntimeError):
-    """Training was asked to stop and did, before its last step; its recorder has received its state."""
+    """Training stopped before its last step, because it was asked to. Its recorder has received the training state."""
 
 
 def learning_rate_factor(training: TrainingConfig, step: int) -> float:
-    """Warm-up, constant, cosine decay to zero: the factor in [0, 1] applied to every learning rate at ``step``."""
+    """The factor in [0, 1] of every learning rate at ``step``: linear warm-up, constant, cosine decay to zero."""
     warmup = round(training.warmup_fraction * training.steps)
     decay = round(training.decay_fraction * training.steps)
     if step < warmup:
@@ -47,13 +47,13 @@ def train(
     config: RunConfig, recorder: Recorder, *, device: str = "cpu", should_stop: Callable[[], bool] = lambda: False,
     state: bytes | None = None,
 ) -> Decoder:  # fmt: skip
-    """Train the run described by ``config``, sending measurements to ``recorder``; returns the trained decoder.
+    """Train the run that ``config`` describes and send its measurements to ``recorder``; returns the trained decoder.
 
-    Every ``KEEP_SECONDS`` the recorder gets a training state. With such a ``state`` training continues from there, and
-    on a CPU ends with the same bits as without interruption. ``should_stop`` is called before every step; when it
-    returns True the recorder gets the state of that step and Stopped is raised. Raises ConfigError for a config that no
-    task accepts, TrainingFailed when the loss is not finite and CheckpointError for a state that is not of this run or
-    machinery.
+    Every ``KEEP_SECONDS`` the recorder gets a training state. With such a ``state``, training continues from its step.
+    On a CPU the final weights are then bit by bit those of an uninterrupted run. ``should_stop`` is called before every
+    step. If it returns True, the recorder gets the state of that step, and Stopped is raised. Raises ConfigError for a
+    config that its tasks do not allow, TrainingFailed if the loss is not finite, and CheckpointError for a state of
+    another run or machinery.
     """
     check_run(config)
     training = config.training
@@ -72,7 +72,7 @@ def train(
                 break
             stop = should_stop()
             if stop or time.monotonic() - kept >= KEEP_SECONDS:
-                report.send(step)  # before the state: a run that resumes from it does not report these rows again
+                report.send(step)  # first, because a run that resumes from the state does not report these rows again
                 recorder.training_state(step, state_to_bytes(step, stepper, report))
                 kept = time.monotonic()
             if stop:
@@ -86,9 +86,9 @@ def train(
 
 
 class Reporter:
-    """Turns losses into log rows at fixed steps and sends them about once a second, so that the store has few writes.
+    """Makes log rows from losses at fixed steps. It sends them about once a second, so that the store has few writes.
 
-    ``seconds`` between two sends is larger where many runs report at once.
+    ``seconds`` is the time between two sends. It is longer if many runs report at once.
     """
 
     def __init__(self, recorder: Recorder, steps: int, seconds: float = REPORT_SECONDS) -> None:
@@ -100,7 +100,7 @@ class Reporter:
         self.rows: list[LogRow] = []
 
     def step(self, step: int, loss: float | Tensor, rate: float, tokens: int) -> None:
-        """Note that ``step`` optimizer steps are done, the last over ``tokens`` real (unpadded) tokens."""
+        """Record that ``step`` optimizer steps are done. The last had ``tokens`` tokens without padding."""
         self.losses.append(loss)
         self.tokens += tokens
         if step % self.every == 0:
@@ -108,9 +108,9 @@ class Reporter:
         self.send_when_due(step)
 
     def log(self, step: int, rate: float) -> None:
-        """Add the row of ``step``: mean loss since the last row (nats), learning rate, tokens per second."""
+        """Add the log row of ``step``: mean loss since the last row (nats), learning rate, tokens per second."""
         loss = sum(map(float, self.losses)) / len(self.losses)
-        now = time.perf_counter()  # after reading the losses, which waits until a GPU has done these steps
+        now = time.perf_counter()  # after the losses are read, because that waits for a GPU
         if not math.isfinite(loss):
             raise TrainingFailed(f"the loss is not finite at step {step}; try a lower training.learning_rate")
         speed = (self.tokens - self.tokens_logged) / max(now - self.logged, 1e-9)
@@ -118,7 +118,7 @@ class Reporter:
         self.logged, self.tokens_logged, self.losses = now, self.tokens, []
 
     def state(self) -> dict[str, Any]:
-        """What a resumed run needs to report as if it had not stopped; plain values for JSON."""
+        """The values that a resumed run needs, so that its reports continue as without interruption; ready for JSON."""
         return {
             "tokens": self.tokens,
             "seconds": time.perf_counter() - self.started,
@@ -132,13 +132,13 @@ class Reporter:
         self.losses = [float(loss) for loss in state["losses"]]
 
     def send_when_due(self, step: int) -> None:
-        """Send if ``seconds`` have passed since the last time; this also shows that the run is alive while other
-        members of an ensemble are measured."""
+        """Send if ``seconds`` have passed since the last send. While other members of an ensemble are measured, this
+        shows that the run is alive."""
         if time.perf_counter() - self.sent >= self.seconds:
             self.send(step)
 
     def send(self, step: int) -> None:
-        """Send progress and the rows collected since the last time."""
+        """Send the progress and the rows collected since the last send."""
         self.sent = time.perf_counter()
         self.recorder.progress(step, self.tokens, self.sent - self.started, self.rows)
         self.rows = []

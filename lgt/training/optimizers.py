@@ -1,7 +1,7 @@
-"""Optimizers of a run: Muon for all matrices of one shape at once, AdamW for the rest, and clipping per member.
+"""Optimizers of a run: Muon for all matrices of one shape at once, AdamW for the rest; and gradient clipping.
 
-Parameters may have a first dimension of members that are trained together (``lgt.training.ensemble``); each member
-gets the update that it would get alone.
+The first dimension of parameters may be the members of an ensemble (:mod:`lgt.training.ensemble`). Each member gets the
+update that it would get alone.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ SMALLEST_NORM = 1e-7
 
 
 def orthogonalised(matrices: Tensor) -> Tensor:
-    """Each of ``matrices`` [..., rows, columns] with its singular values moved towards one, in the same dtype.
+    """``matrices`` [..., rows, columns] with singular values moved towards one; same shape and dtype.
 
-    Five Newton-Schulz steps of Muon (Jordan et al. 2024), as batched products: singular value s of the matrix divided
-    by its norm becomes p(p(p(p(p(s))))), p(s) = 3.4445 s - 4.7750 s^3 + 2.0315 s^5.
+    These are the five Newton-Schulz steps of Muon (Jordan et al. 2024), as batched products. The matrix is divided by
+    its norm; then a singular value s becomes p(p(p(p(p(s))))), with p(s) = 3.4445 s - 4.7750 s^3 + 2.0315 s^5.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = (matrices.mT if tall else matrices).reshape(-1, *sorted(matrices.shape[-2:]))  # at least as wide as tall
@@ -39,9 +39,9 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Muon with Nesterov momentum and decoupled weight decay for matrices [..., rows, columns] of any shapes.
 
-    The numbers are those of ``torch.optim.Muon`` and of :mod:`lgt.training.fused`. All matrices of one shape are
-    updated by the same few operations. Newton-Schulz runs in bfloat16 on a GPU and in float32 on the CPU, as in the
-    fused step. Every parameter must have a gradient at every step.
+    The updates equal those of ``torch.optim.Muon`` and of ``lgt/training/fused/step.cpp``. The same few operations
+    update all matrices of one shape. Newton-Schulz runs in bfloat16 on a GPU and in float32 on the CPU, as in the fused
+    step. Every parameter must have a gradient at every step.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """One update of every matrix. ``closure`` is PyTorch's interface and not supported (ValueError)."""
+        """Update every matrix once. ``closure`` belongs to PyTorch's interface; it is not supported (ValueError)."""
         if closure is not None:
             raise ValueError("Muon takes no closure")
         for group in self.param_groups:
@@ -64,7 +64,7 @@ class Muon(torch.optim.Optimizer):
     def _update(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
         rate, decay, momentum = group["lr"], group["weight_decay"], group["momentum"]
         gradients = torch.stack([parameter.grad for parameter in parameters if parameter.grad is not None])
-        state = self.state[parameters[0]]  # one memory [matrices, ..., rows, columns] for all of this shape
+        state = self.state[parameters[0]]  # one state [matrices, ..., rows, columns] for all of this shape
         average = state.setdefault("momentum", torch.zeros_like(gradients)).lerp_(gradients, 1 - momentum)
         direction = gradients.lerp(average, momentum)
         rows, columns = direction.shape[-2:]
@@ -79,8 +79,8 @@ def make_optimizers(
     """The optimizers for ``training.optimizer``; each parameter group has its base learning rate under ``base``.
 
     ``adamw``: AdamW for everything. ``muon``: :class:`Muon` for the matrices of the layers, AdamW for embedding,
-    unembedding and gains. Weight decay applies to matrices of the layers only. ``parameters``, by name, replace those
-    of the model: those of several members, stacked.
+    unembedding and gains. Weight decay applies only to matrices of the layers. ``parameters``, by name, are used
+    instead of the model's parameters; they are the stacked parameters of several members.
     """
     layered = {name for name, p in model.named_parameters() if name.startswith("layers.") and p.ndim == 2}
     chosen = dict(model.named_parameters()) if parameters is None else parameters
@@ -102,7 +102,7 @@ def make_optimizers(
 
 
 def take_step(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """One step of every optimizer at ``factor`` times its base rates; then the gradients are removed."""
+    """Take one step of every optimizer at ``factor`` times its base rates, then remove the gradients."""
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["lr"] = group["base"] * factor
@@ -112,9 +112,9 @@ def take_step(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> Non
 
 @torch.no_grad()
 def clip_each_member(parameters: Iterable[Tensor], limit: float) -> None:
-    """Scale each member's gradients down to the norm ``limit``, as ``clip_grad_norm_`` does for one model.
+    """Scale down the gradients of each member whose norm is above ``limit``, as ``clip_grad_norm_`` does for one model.
 
-    ``parameters`` [members, ...]; a member's norm is over all of its parameters and no other member's.
+    ``parameters``: [members, ...]. The norm of a member is over all of its own parameters.
     """
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norms = torch.stack([torch.linalg.vector_norm(gradient.flatten(1), dim=1) for gradient in gradients])

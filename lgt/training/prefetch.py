@@ -1,6 +1,6 @@
-"""The training batches of a run, one after another; for a GPU they are made in advance, so that it need not wait.
+"""The training batches of a run, in order. For a GPU they are made in advance, so that it does not wait for them.
 
-A batch is a function of (config, step): making it in advance, on another thread, does not change it.
+A batch depends on (config, step) only, so making it in advance on another thread does not change it.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from lgt.model.batch import Batch
 from lgt.training.batches import batches_per_draw, make_batch
 
 BatchOf = Callable[[int], Batch]
-MOST_AHEAD = 64
+MOST_AHEAD = 64  # the most batches that are made in advance
 
 
 @contextmanager
 def batch_source(config: RunConfig, device: str) -> Iterator[BatchOf]:
     """A function from a step to its batch (on the CPU), valid inside the block.
 
-    With a GPU the processor is idle during a step and makes batches in advance; on the CPU training needs every core.
+    With a GPU the CPU is idle during a step, so it makes batches in advance. On a CPU, training needs every core.
     """
     if device.startswith("cuda"):
         with batches_ahead(config) as batch_of:
@@ -33,11 +33,11 @@ def batch_source(config: RunConfig, device: str) -> Iterator[BatchOf]:
 
 @contextmanager
 def batches_ahead(config: RunConfig) -> Iterator[BatchOf]:
-    """:func:`batch_source` with a thread that makes the batches after the one asked for, up to the run's last.
+    """As :func:`batch_source`, with a thread that makes the batches after the requested one, up to the last of the run.
 
-    An error in making a batch is raised where that batch is asked for. The thread ends on context exit.
+    An error in making a batch is raised when that batch is requested. The thread ends on context exit.
     """
-    ahead = min(MOST_AHEAD, batches_per_draw(config))  # one draw: enough to cover the time of the next draw
+    ahead = min(MOST_AHEAD, batches_per_draw(config))  # the batches of one draw last until the next draw is ready
     coming: dict[int, Future[Batch]] = {}
     maker = ThreadPoolExecutor(1, thread_name_prefix="batches")
 

@@ -1,4 +1,4 @@
-"""Where a run's measurements go. The training loop knows only this interface."""
+"""The interface to which the training loop sends its measurements, and an implementation in memory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, 
 class Recorder(Protocol):
     """Receives what a run reports, in order of steps. Rows of a step replace earlier rows of the same step.
 
-    A resumed run reports again what it had reported after the step at which it resumes.
+    A resumed run reports again everything after the step at which it resumes.
     """
 
     def progress(self, step: int, tokens: int, seconds: float, log: list[LogRow]) -> None:
-        """The loop has finished ``step`` optimizer steps over ``tokens`` tokens in ``seconds``."""
+        """The progress: ``step`` optimizer steps with ``tokens`` tokens took ``seconds``. ``log``: new log rows."""
 
     def accuracy(self, step: int, rows: list[AccuracyRow]) -> None:
         """Exact-match counts after ``step`` steps."""
@@ -30,13 +30,13 @@ class Recorder(Protocol):
         """The measured weights after ``step`` steps, as safetensors bytes."""
 
     def training_state(self, step: int, state: bytes) -> None:
-        """A state from which training can continue after ``step`` steps, see :mod:`lgt.training.state`; it replaces the
-        one before."""
+        """A state from which training can continue after ``step`` steps, see :mod:`lgt.training.state`. It replaces the
+        previous state."""
 
 
 @dataclass
 class MemoryRecorder:
-    """Keeps everything in memory, for tests and for looking at a run without a store."""
+    """A recorder that keeps everything in memory, for tests and for runs without a store."""
 
     logs: list[LogRow] = field(default_factory=list)
     accuracies: dict[int, list[AccuracyRow]] = field(default_factory=dict)

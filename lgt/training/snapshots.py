@@ -1,4 +1,4 @@
-"""What is measured at a snapshot of training, and at which steps and lengths."""
+"""The measurements at a snapshot of training, and the steps and lengths of these measurements."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from lgt.training.recorder import Recorder
 
 
 def snapshot_steps(config: RunConfig) -> list[int]:
-    """The evaluated steps: ``evaluation.snapshots`` equally spaced ones, the last step always among them."""
+    """The evaluated steps: ``evaluation.snapshots`` equally spaced steps, always including the last step."""
     count, steps = config.evaluation.snapshots, config.training.steps
     return sorted({round(steps * i / count) for i in range(1, count + 1)} - {0} | {steps})
 
 
 BEFORE_THE_END: tuple[Zone, ...] = (IN_DISTRIBUTION, TRANSFER_REGION)
-"""The zones whose lengths get ablation maps before the last step; at the last step all zones do."""
+"""The zones whose lengths get ablation maps before the last step. At the last step all zones get them."""
 
 
 def attribution_lengths(config: RunConfig, among: Collection[Zone] = ZONES) -> list[int]:
-    """Lengths at which maps are made: up to ``attribution_lengths`` evenly spread in each zone of the main task.
+    """The lengths at which maps are made: up to ``attribution_lengths`` evenly spaced ones per zone of the main task.
 
     All tasks of the run are mapped at the same lengths, so that their maps can be compared. Lengths that one of the
     tasks does not have are left out.
@@ -42,7 +42,7 @@ def attribution_lengths(config: RunConfig, among: Collection[Zone] = ZONES) -> l
 
 
 def measure(model: Decoder, config: RunConfig, step: int, recorder: Recorder) -> None:
-    """Measure ``model`` after ``step`` steps and send the rows to ``recorder``, at the last step the checkpoint too."""
+    """Measure ``model`` after ``step`` steps and send rows to ``recorder``; at the last step also the checkpoint."""
     measured = measured_copy(model)
     last = step == config.training.steps
     examples = config.evaluation.examples if last else config.evaluation.progress_examples

@@ -1,7 +1,7 @@
-"""The state of a run in training as bytes, and back: tensors as safetensors, the rest as JSON in their header.
+"""The conversion of a training state to bytes and back: tensors as safetensors, the rest as JSON in the header.
 
-A batch is a function of (config, step). So a state consists of the weights, the optimizers' memory, the step and the
-losses that are not yet logged.
+A batch depends on (config, step) only. Therefore a state needs no data: it has the weights, the state of the
+optimizers, the step and the losses that are not logged yet.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def state_to_bytes(step: int, stepper: Stepper, report: Resumable) -> bytes:
 def restore_state(data: bytes, stepper: Stepper, report: Resumable) -> int:
     """Restore a state; returns its number of steps. Raises CheckpointError when it is not of this run and machinery."""
     try:
-        tensors = load(data)  # before the metadata is read: it checks the header
+        tensors = load(data)  # before the metadata are read, because it checks the header
         scalars = json.loads(header_texts(data)["scalars"])
         if scalars["machinery"] != stepper.machinery:
             raise CheckpointError(

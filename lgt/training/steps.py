@@ -1,4 +1,4 @@
-"""One training step: in fused C++ where that supports the run, else in PyTorch (compiled or eager)."""
+"""One training step: in fused C++ if it supports the run, else in PyTorch (compiled or eager)."""
 
 from __future__ import annotations
 
@@ -25,30 +25,31 @@ logger = logging.getLogger(__name__)
 class Stepper(Protocol):
     """Takes optimizer steps for one model.
 
-    ``machinery`` names the code that computes them; a state can be restored by the same machinery only.
+    ``machinery`` names the code that computes the steps. Only the same machinery can restore a state.
     """
 
     machinery: str
 
     def step(self, batch: Batch, factor: float) -> float | Tensor:
-        """One optimizer step on ``batch`` at ``factor`` times the base learning rates; the loss before it (nats)."""
+        """Take one optimizer step on ``batch`` at ``factor`` times the base learning rates; returns the loss before it
+        (nats)."""
 
     def state(self) -> dict[str, Tensor]:
-        """Everything that later steps depend on, by name: weights and the optimizers' memory. Not copied."""
+        """All tensors that later steps depend on, by name: weights and optimizer state. They are not copied."""
 
     def restore(self, tensors: Mapping[str, Tensor], step: int) -> None:
-        """Continue after ``step`` steps from ``tensors``, which :meth:`state` gave.
+        """Continue after ``step`` steps from ``tensors``, which :meth:`state` returned.
 
-        Raises KeyError or RuntimeError when they are of another model or machinery.
+        Raises KeyError or RuntimeError if they belong to another model or machinery.
         """
 
 
 def make_stepper(model: Decoder, config: RunConfig, *, device: str = "cpu", fused: bool = True) -> Stepper:
-    """The stepper for ``model``, which it may move and rearrange in memory.
+    """The stepper for ``model``. It may move the model's parameters in memory or to another device.
 
-    The fused step where it supports the run (:meth:`FusedStep.supports`) and ``fused`` is not off, else PyTorch's. Both
-    compute the same step up to rounding. A network that the fused step does not support is named in the log, once.
-    GPUs and bfloat16 have no fused path.
+    It is the fused step if ``fused`` is set and the step supports the run (:meth:`FusedStep.supports`), else PyTorch's
+    step. Both compute the same step up to rounding. A network that the fused step does not support is logged once. The
+    fused step does not support GPUs and bfloat16.
     """
     if fused and FusedStep.supports(config, device):
         return FusedStep(model, config.training)
@@ -71,7 +72,7 @@ class TorchStep:
         self.optimizers = make_optimizers(model, training)
 
     def step(self, batch: Batch, factor: float) -> Tensor:
-        """See :class:`Stepper`. The loss stays on the device: reading it would wait for the GPU."""
+        """See :class:`Stepper`. The loss stays on the device, because reading it would wait for the GPU."""
         with faster_products(self.device):
             loss = self.model.loss_at(*on_device(batch, self.device))
             loss.backward()  # type: ignore[no-untyped-call]
@@ -95,7 +96,7 @@ class TorchStep:
                 remembered[parameter] = {short: tensors[name].to(parameter.device) for name, short in names.items()}
 
     def _memories(self) -> Iterator[tuple[str, Tensor, dict[Tensor, Any]]]:
-        """Every parameter with a name in the state and its optimizer's memory."""
+        """For every parameter: its name in the state, the parameter, and the state of its optimizer."""
         for number, optimizer in enumerate(self.optimizers):
             parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
             for place, parameter in enumerate(parameters):
@@ -103,8 +104,8 @@ class TorchStep:
 
 
 def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Tokens [B, T] of ``batch`` and its :func:`lgt.model.decoder.scored_places` [N] on ``device``; does not wait for
-    a GPU."""
+    """Tokens [B, T] of ``batch`` and its :func:`lgt.model.decoder.scored_places` [N] on ``device``. The copy does not
+    wait for the GPU."""
     tokens, places = batch.tokens, scored_places(batch.scored)
     if device.type == "cuda":  # a copy from memory that is not pinned would wait for the GPU's queued work
         tokens, places = tokens.pin_memory(), places.pin_memory()
@@ -113,7 +114,7 @@ def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
 
 @contextmanager
 def faster_products(device: torch.device) -> Iterator[None]:
-    """Inside the block a GPU may round the factors of float32 products to TF32; used for training, never for
+    """Inside the block a GPU may round the factors of float32 products to TF32. It is used for training, not for
     measuring."""
     before = torch.get_float32_matmul_precision()
     if device.type == "cuda":
@@ -126,11 +127,11 @@ def faster_products(device: torch.device) -> Iterator[None]:
 
 
 def compile_layers(model: Decoder) -> None:
-    """Compile each layer in place, for batches of any length; all layers share one compilation, cached on disk.
+    """Compile each layer in place, for batches of any length. All layers use one compilation, which is cached on disk.
 
-    ``torch.compile`` compiles the layer's definition itself, with whatever encoding it has, so every network is
-    supported. Without a C++ compiler the model is left as it is and one line of the log says so; the run is slower and
-    its result the same up to rounding.
+    ``torch.compile`` compiles the layer's definition with its encoding, so every network is supported. Without a C++
+    compiler the model is not changed, and this is logged once. The run is then slower, and its result is the same up to
+    rounding.
     """
     if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
         warn_once(logger, "no C++ compiler (g++ or clang++) found: training without torch.compile")

@@ -94,7 +94,7 @@ def test_a_users_mistake_is_one_line_and_exit_code_2(capsys, tmp_path, monkeypat
     assert not (tmp_path / "none.db").exists(), "a refused command leaves no store behind"
 
 
-def test_a_store_that_is_none_is_one_line_everywhere(capsys, tmp_path):
+def test_a_file_that_is_not_a_store_gives_one_line_in_every_command(capsys, tmp_path):
     text, empty, folder = tmp_path / "notes.txt", tmp_path / "empty.db", tmp_path / "folder"
     text.write_text("hello " * 100)
     empty.touch()

@@ -35,7 +35,7 @@ def test_a_port_that_does_not_exist_is_one_line(port, capsys):
 
 
 @pytest.mark.slow
-def test_it_serves_from_a_folder_that_is_no_checkout(tmp_path):
+def test_the_dashboard_starts_in_a_folder_that_is_not_a_checkout(tmp_path):
     port = free_port()
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "lgt", "app", "--port", str(port)]

@@ -1,4 +1,4 @@
-"""A run is its config: round trips, hashes, refusals that name the field."""
+"""Configs: round trips, hashes, and errors that name the field."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_baselines_are_matched():
         assert alone.tasks == (together.main,)
 
 
-def test_hash_forgets_labels_and_nothing_else():
+def test_the_hash_ignores_labels_and_nothing_else():
     config = group_config("add-carry", "small", arm="alone-same-steps")
     other = group_config("control-add", "small", arm="alone-same-steps")
     assert config != other and config.hash() == other.hash()
@@ -115,8 +115,9 @@ def test_tasks_must_fit_together():
         check_run(RunConfig(tasks=(TaskSpec("mqar", "main", 53),)))
 
 
-def test_random_damage_of_a_config_is_refused_by_name_and_never_otherwise():
-    """Every value of a valid config replaced by something odd: refused by name, or a config that round-trips."""
+def test_a_randomly_changed_config_is_refused_by_field_or_valid():
+    """Each value of a valid config is replaced. The result is an error that names the field, or a config that
+    round-trips."""
     rng = random.Random(0)
     odd = [None, "", "x" * 500, -1, 0, 1e9, float("inf"), float("nan"), True, [], {}, "🦑", "'; DROP TABLE runs;--"]
     refused = 0
@@ -140,7 +141,7 @@ def test_random_damage_of_a_config_is_refused_by_name_and_never_otherwise():
     assert refused > 1000
 
 
-def test_streams_of_different_names_differ_and_names_do_not_run_together():
+def test_streams_of_different_names_differ_and_names_are_separated():
     seeds = {stream_seed(0, *names) for names in [("a", "b"), ("ab",), ("a", 1), ("a", "1"), ("b", "a"), ()]}
     assert len(seeds) == 6
     assert generator(1, "x").integers(1 << 60) == generator(1, "x").integers(1 << 60)
@@ -198,12 +199,12 @@ class After:
     parts: tuple[Before, ...] = ()
 
 
-def test_an_added_field_is_stored_only_where_it_differs_from_before():
+def test_an_added_field_is_stored_only_if_it_differs_from_its_default():
     assert stored(After()) == {"layers": 3, "parts": []} and stored(Before()) == {"layers": 3}
     assert stored(After(loops=2, parts=(Before(4),))) == {"layers": 3, "loops": 2, "parts": [{"layers": 4}]}
 
 
-def test_an_added_fields_default_is_the_value_that_means_as_before():
+def test_the_default_of_an_added_field_describes_earlier_runs():
     sections = [RunConfig, *(type(getattr(group_config("caprev", "demo"), name)) for name in ("options", "model"))]
     found = [field for section in sections for field in fields(section) if BEFORE in field.metadata]
     assert [field.name for field in found] == ["schedule"]

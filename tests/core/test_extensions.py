@@ -1,4 +1,4 @@
-"""Extensions: what LGT_EXTENSIONS names is imported once; what cannot be imported is one line."""
+"""Extensions: those in LGT_EXTENSIONS are imported once; one that cannot be imported gives one line."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def test_the_digest_follows_the_source(tmp_path, monkeypatch):
     ("source", "message"),
     [(None, "a file that exists"), ("value = 1 / 0", "ZeroDivisionError"), ("import no_such_module", "no_such_module")],
 )
-def test_what_cannot_be_imported_is_one_line_that_names_it(tmp_path, monkeypatch, source, message):
+def test_an_extension_that_cannot_be_imported_is_named_in_one_line(tmp_path, monkeypatch, source, message):
     path = tmp_path / "mine.py"
     if source is not None:
         path.write_text(source + "\n")

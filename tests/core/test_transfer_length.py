@@ -1,4 +1,4 @@
-"""La is derived in one place, and every recipe and stored run agrees with it."""
+"""La is computed by one function, and every recipe and stored run agrees with it."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from lgt.core.seeding import generator, stream_seed
 
 
 def refusal(check: object, *arguments: object) -> str:
-    """What a check says against its value; empty when it accepts it."""
+    """The error text of a check; empty if the check accepts the value."""
     try:
         check(*arguments)  # type: ignore[operator]
     except ConfigError as error:
@@ -46,7 +46,7 @@ def test_a_choice_and_a_flag_say_what_is_accepted() -> None:
         assert refusal(check_flag, "f", value) == f"f: {value!r} is not accepted; accepted: true or false"
 
 
-def test_a_refusal_carries_its_parts_and_shortens_long_values() -> None:
+def test_a_config_error_has_its_parts_and_shortens_long_values() -> None:
     error = ConfigError("field", "x" * 500, "less")
     assert (error.field_name, error.value, error.accepted) == ("field", "x" * 500, "less")
     assert str(error) == "field: '" + "x" * 76 + "... is not accepted; accepted: less"
@@ -55,7 +55,7 @@ def test_a_refusal_carries_its_parts_and_shortens_long_values() -> None:
 
 
 def test_streams_are_those_of_stored_runs() -> None:
-    """Other numbers here would train other weights under equal hashes."""
+    """With other numbers here, runs with equal hashes would get other weights."""
     assert stream_seed(0, "train", 7) == 18046312690619709510
     assert stream_seed(3, "a", "b") == 7310874773857683124
     assert generator(0, "train", 7).integers(10**9, size=3).tolist() == [946744428, 154349640, 653615863]
@@ -64,7 +64,9 @@ def test_streams_are_those_of_stored_runs() -> None:
 MAKE_NUMBERS = {"core", "tasks", "recipes", "metrics", "model", "evaluation", "training"}
 
 
-def test_the_version_names_every_package_that_makes_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_version_depends_on_every_package_that_computes_results(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     real, copy = version.PACKAGE, tmp_path / "lgt"
     for package in (*MAKE_NUMBERS, "charts"):
         shutil.copytree(real / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
@@ -94,7 +96,7 @@ def test_the_version_names_every_package_that_makes_numbers(tmp_path: Path, monk
         version._package_digest.cache_clear()
 
 
-def test_caches_lie_where_the_user_wants_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     assert paths.cache_directory() == tmp_path / ".cache" / "length-transfer-lab"
@@ -104,7 +106,7 @@ def test_caches_lie_where_the_user_wants_them(tmp_path: Path, monkeypatch: pytes
     assert paths.cache_directory() == tmp_path / "own"
 
 
-def test_a_private_folder_is_nobody_elses(tmp_path: Path) -> None:
+def test_a_private_folder_is_not_writable_by_others(tmp_path: Path) -> None:
     made = paths.private_folder(tmp_path / "a" / "b")
     assert made.is_dir() and made.stat().st_mode & 0o777 == 0o700 and paths.private_folder(made) == made
     for mode in (0o720, 0o702):

@@ -173,7 +173,7 @@ def test_the_attention_kernel_gives_the_same_map(shape):
 
 
 @pytest.mark.usefixtures("tokens_at_once")
-def test_maps_and_scores_of_a_trained_model_are_those_of_the_plain_way(trained):
+def test_maps_and_scores_of_a_trained_model_equal_the_slow_computation(trained):
     config, model, _ = trained
     drops = []
     for task in ("capitalize_reverse", "capitalize", "reverse"):
@@ -187,7 +187,7 @@ def test_maps_and_scores_of_a_trained_model_are_those_of_the_plain_way(trained):
     assert min(drops) < 0 < max(drops) or max(drops) > 0.2, "the check needs heads that matter"
 
 
-def test_scores_honour_edits_and_maps_refuse_them(trained):
+def test_scores_include_edits_and_maps_refuse_them(trained):
     config, model, _ = trained
     batch = test_set(config, "reverse", 3, 16)
     _, losses = answer_scores(model, batch)
@@ -238,7 +238,7 @@ def test_numbers_do_not_depend_on_how_many_threads_measure(trained, threads):
         ("shortest_path", "dfs_trace", False),
     ],
 )
-def test_attention_is_compared_only_where_layouts_line_up(a, b, same):
+def test_attention_is_compared_only_for_equal_layouts(a, b, same):
     config = group_config("add-carry", "demo")
     pair = [test_set(config, task, 5, 24) for task in (a, b)]
     assert comparable(*pair) is same
@@ -255,7 +255,7 @@ def test_attention_difference_of_one_task_with_itself_is_zero_and_is_a_sum_over_
 
 @pytest.mark.usefixtures("tokens_at_once")
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_mean_patterns_are_those_that_pass_the_taps(shape):
+def test_mean_patterns_equal_the_means_recorded_at_hook_points(shape):
     model, batch = some_model(**shape), test_set(tiny(), "reverse", 4, 16)
     with evaluating(model), ExitStack() as stack:
         records = [stack.enter_context(recorded(layer.attention.pattern)) for layer in model.blocks()]

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lgt.core.config import ModelConfig
 from lgt.core.notices import warn_once
-from lgt.evaluation import reference as definition
+from lgt.evaluation import reference
 from lgt.evaluation.ablation import ablation_map, fast_map, head_score_rows
 from lgt.evaluation.attention import attention_difference_rows, fast_patterns, mean_patterns
 from lgt.evaluation.exact_match import accuracy_rows, answer_scores
@@ -60,7 +60,7 @@ def network(**changes: object) -> Decoder:
     return model
 
 
-def same_map(found: definition.AblationMap, wanted: definition.AblationMap) -> bool:
+def same_map(found: reference.AblationMap, wanted: reference.AblationMap) -> bool:
     assert wanted.loss_rise.abs().min() > 1e-4, "every head matters"
     return (
         torch.allclose(found.loss_rise, wanted.loss_rise, atol=1e-5, rtol=0)
@@ -74,23 +74,23 @@ def same_map(found: definition.AblationMap, wanted: definition.AblationMap) -> b
 def test_the_fast_passes_give_what_the_definition_gives(position, qk_norm, group, task, length):
     model, batch = network(position=position, qk_norm=qk_norm), test_set(tiny(group), task, length, 12)
     assert supports(model)
-    assert same_map(fast_map(model, batch), definition.ablation_map(model, batch))
-    (matches, losses), (wanted, nats) = answer_scores(model, batch), definition.answer_scores(model, batch)
+    assert same_map(fast_map(model, batch), reference.ablation_map(model, batch))
+    (matches, losses), (wanted, nats) = answer_scores(model, batch), reference.answer_scores(model, batch)
     assert torch.equal(matches, wanted) and torch.allclose(losses, nats, atol=1e-5)
-    assert torch.allclose(fast_patterns(model, batch), definition.mean_patterns(model, batch), atol=1e-6)
-    assert fast_counts(model, batch, CHOICES) == definition.correct_without(model, batch, CHOICES)
+    assert torch.allclose(fast_patterns(model, batch), reference.mean_patterns(model, batch), atol=1e-6)
+    assert fast_counts(model, batch, CHOICES) == reference.correct_without(model, batch, CHOICES)
 
 
 def test_counts_of_a_trained_model_are_those_of_the_definition(trained):
     config, model, _ = trained
     batch = test_set(config, "capitalize_reverse", 2, 40)
     choices = [(), ((0, 1),), ((1, 0), (0, 2))]
-    counts = definition.correct_without(model, batch, choices)
+    counts = reference.correct_without(model, batch, choices)
     assert fast_counts(model, batch, choices) == counts and len(set(counts)) > 1
-    assert same_numbers(fast_map(model, batch), definition.ablation_map(model, batch))
+    assert same_numbers(fast_map(model, batch), reference.ablation_map(model, batch))
 
 
-def same_numbers(found: definition.AblationMap, wanted: definition.AblationMap) -> bool:
+def same_numbers(found: reference.AblationMap, wanted: reference.AblationMap) -> bool:
     assert wanted.accuracy_drop.abs().max() > 0.1, "some head matters"
     return torch.allclose(found.accuracy_drop, wanted.accuracy_drop, atol=1e-6) and torch.allclose(
         found.loss_rise, wanted.loss_rise, atol=1e-5
@@ -108,7 +108,7 @@ def test_supported_are_decoders_with_known_encodings_and_each_layer_once_without
     assert supports(model)
 
 
-def test_a_pass_that_is_taken_by_mistake_raises_and_never_computes_another_encoding():
+def test_a_fast_pass_with_an_unsupported_encoding_raises():
     model = network(position="slopes")
     with pytest.raises(ValueError, match=r"model\.position=slopes is not computed here"):
         rotated_qk(model.blocks()[0].attention, torch.zeros(1, 4, 24), 0)
@@ -211,7 +211,7 @@ def test_the_playground_writes_for_any_network_with_and_without_heads(name):
     assert changed.steps[0].probability != found.steps[0].probability and not has_edits(model)
 
 
-def test_a_networks_kind_is_said_once_and_edits_are_not_a_kind(caplog):
+def test_a_slow_kind_of_network_is_logged_once_and_edits_are_not_logged(caplog):
     config, batch = tiny(), test_set(tiny(), "reverse", 3, 8)
     with caplog.at_level(logging.WARNING):
         for model in (network(position="slopes"), network(position="slopes"), Averager(VOCABULARY_SIZE)):
@@ -221,7 +221,7 @@ def test_a_networks_kind_is_said_once_and_edits_are_not_a_kind(caplog):
         with edited(plain.head_hook(0), lambda value: value):
             answer_scores(plain, batch)
     assert [record.message for record in caplog.records] == [
-        f"networks {kind}: no fast evaluation, measured hook by hook, many times slower"
+        f"networks {kind}: no fast evaluation, the slow reference evaluation takes many times as long"
         for kind in ("with model.position=slopes, model.schedule=once", "of type Averager")
     ]
 
@@ -236,7 +236,7 @@ def test_the_rows_that_a_run_stores_have_one_entry_for_each_layer_and_head_of_a_
     finally:
         torch.set_num_threads(before)
     batch = test_set(config, "reverse", 3, config.evaluation.attribution_examples)
-    wanted = definition.ablation_map(model, batch).loss_rise
+    wanted = reference.ablation_map(model, batch).loss_rise
     assert [row.loss_rise for row in rows if (row.task, row.length) == ("reverse", 3)] == wanted.flatten().tolist()
     assert len({(row.task, row.layer, row.head) for row in rows}) == len(rows) / 2 == 3 * 2 * config.model.heads
     differences = attention_difference_rows(model, config, [3])

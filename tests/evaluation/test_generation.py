@@ -82,7 +82,7 @@ def test_probabilities_and_attention_are_those_of_the_full_pass(trained):
 
 
 @pytest.mark.parametrize(("task", "length"), [("capitalize_reverse", 2), ("capitalize", 2), ("capitalize", 3)])
-def test_one_head_off_costs_what_its_entry_in_the_ablation_map_says(trained, task, length):
+def test_an_answer_without_one_head_agrees_with_the_ablation_map(trained, task, length):
     config, model, _ = trained
     parallel_map, batch = prompts(config, task, length, 24)
     wanted = ablation_map(model, batch)
@@ -97,7 +97,7 @@ def test_one_head_off_costs_what_its_entry_in_the_ablation_map_says(trained, tas
     ensure_no_edits(model)
 
 
-def test_several_heads_are_off_together(trained):
+def test_several_heads_can_be_knocked_out_together(trained):
     config, model, _ = trained
     prompt = drawn(config.main.task, 5, 2, config.options)
     batch = test_set(config, config.main.task, 5, 30)
@@ -115,7 +115,7 @@ def test_several_heads_are_off_together(trained):
     assert found.steps[-1].probability == pytest.approx(float(row[found.steps[-1].token]), rel=1e-4)
 
 
-def test_beyond_the_longest_prompt_alike_the_mean_goes_on():
+def test_positions_after_the_longest_prompt_get_the_mean_over_positions():
     model = untrained()
     batch = as_batch(test_examples(task_named("reverse_add"), 3, 16, 0, task_options()))
     reached = batch.tokens.shape[1]

@@ -19,7 +19,7 @@ EVERY = [(layer, head) for layer in range(2) for head in range(4)]
 
 
 @pytest.mark.parametrize(("task", "length"), [("capitalize_reverse", 2), ("capitalize", 5), ("reverse", 2)])
-def test_one_head_costs_what_the_ablation_map_says(trained, task, length):
+def test_knocking_out_one_head_gives_the_drop_of_the_ablation_map(trained, task, length):
     config, model, _ = trained
     batch = test_set(config, task, length, 40)
     found = ablation_map(model, batch)
@@ -30,7 +30,7 @@ def test_one_head_costs_what_the_ablation_map_says(trained, task, length):
 
 
 @pytest.mark.parametrize("choice", [(), ((0, 1), (0, 3)), ((1, 0), (1, 1)), ((0, 0), (0, 2), (1, 3)), tuple(EVERY)])
-def test_several_heads_go_together_with_the_unablated_models_means(trained, choice):
+def test_several_heads_are_replaced_by_their_means_in_the_unablated_model(trained, choice):
     config, model, _ = trained
     for task, length in [("capitalize_reverse", 2), ("reverse", 2), ("capitalize", 5)]:
         batch = test_set(config, task, length, 40)
@@ -43,7 +43,7 @@ def test_several_heads_go_together_with_the_unablated_models_means(trained, choi
         assert correct_without(model, batch, [choice]) == [expected]
 
 
-def test_choices_do_not_touch_each_other(trained):
+def test_the_counts_of_a_choice_do_not_depend_on_other_choices(trained):
     config, model, _ = trained
     batch = test_set(config, "reverse", 2, 40)
     choices = [((0, 1),), (), ((1, 2), (0, 1)), ((0, 1),)]
@@ -63,7 +63,7 @@ def test_counts_come_with_their_cell_and_only_existing_prompts(trained):
 
 
 @pytest.mark.parametrize("head", [(2, 0), (0, 4), (-1, 0), (0, -1)])
-def test_a_head_that_is_not_there_is_refused(trained, head):
+def test_a_missing_head_is_refused(trained, head):
     config, model, _ = trained
     with pytest.raises(ValueError, match="layers 0 to 1, heads 0 to 3"):
         correct_without(model, test_set(config, "reverse", 3, 10), [(head,)])
@@ -78,7 +78,7 @@ def test_an_edited_model_is_refused(trained):
         correct_without(model, test_set(config, "reverse", 3, 10), [()])
 
 
-def test_few_matched_choices_are_all_there_are():
+def test_all_matched_choices_are_given_if_they_are_few():
     found = matched_choices([(0, 1), (1, 0), (1, 2)], 4, 50, np.random.default_rng(0))
     assert len(found) == 4 * 6 - 1 == len(set(found)) and ((0, 1), (1, 0), (1, 2)) not in found
     assert all([sum(layer == at for layer, _ in choice) for at in (0, 1)] == [1, 2] for choice in found)

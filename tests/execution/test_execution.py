@@ -1,4 +1,4 @@
-"""Workers and campaigns: from a queued run to its rows, with a failure and a cancellation on the way."""
+"""Workers and campaigns: from a queued run to its rows; failures and cancellations."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_an_unforeseen_error_ends_its_run_only_and_is_logged(engine, monkeypatch
     assert "no\ncompiler" in caplog.text
 
 
-def test_large_weights_lie_beside_the_store_and_go_where_the_run_goes(engine, monkeypatch, tmp_path):
+def test_large_weights_are_files_that_backups_and_merges_copy(engine, monkeypatch, tmp_path):
     monkeypatch.setattr(writes, "MAXIMUM_ROW_BYTES", 1000)
     run_id = writes.create_run(engine, quick())
     worker.work(engine, report=lambda line: None)
@@ -171,7 +171,7 @@ def test_a_queued_run_that_this_code_cannot_read_fails_and_the_next_one_goes_on(
     assert state == "failed" and "cannot read its stored config" in error and "colour" in error
 
 
-def test_what_computed_a_run_is_named_as_it_was(engine):
+def test_the_stored_device_is_the_one_that_trained_the_run(engine):
     fused, plain = quick(), quick(model_seed=1)
     plain = replace(plain, training=replace(plain.training, precision="bfloat16"))
     ids = [writes.create_run(engine, config) for config in (fused, plain)]

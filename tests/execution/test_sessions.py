@@ -44,7 +44,7 @@ def engine(tmp_path: Path) -> Engine:
 
 @pytest.fixture()
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The pauses that were taken; none takes time."""
+    """A list of the pauses between retries, which take no time here."""
     taken: list[float] = []
     monkeypatch.setattr(run_session.time, "sleep", taken.append)
     return taken
@@ -76,7 +76,7 @@ def test_a_busy_store_is_tried_again_after_longer_and_longer_pauses(naps: list[f
     assert retry_write(write, StoreBusy) == "written" and naps == [1.0, 2.0, 4.0, 8.0][:busy]
 
 
-def test_patience_ends_before_a_lease_does_and_then_the_refusal_is_raised(naps: list[float]) -> None:
+def test_retries_end_before_a_lease_does_and_then_the_error_is_raised(naps: list[float]) -> None:
     tries = []
 
     def write() -> None:
@@ -89,7 +89,7 @@ def test_patience_ends_before_a_lease_does_and_then_the_refusal_is_raised(naps: 
 
 
 @pytest.mark.parametrize("refusal", [LeaseLost("gone"), StoreError("full")])
-def test_what_waiting_cannot_mend_is_raised_at_once(naps: list[float], refusal: StoreError) -> None:
+def test_an_error_that_a_retry_cannot_solve_is_raised_at_once(naps: list[float], refusal: StoreError) -> None:
     def write() -> None:
         raise refusal
 
@@ -98,7 +98,7 @@ def test_what_waiting_cannot_mend_is_raised_at_once(naps: list[float], refusal: 
     assert naps == []
 
 
-def test_a_sink_writes_under_its_own_attempt(engine: Engine) -> None:
+def test_a_recorder_writes_with_its_own_attempt(engine: Engine) -> None:
     run = session(engine)
     sink = StoreRecorder(engine, run.run_id, run.attempt)
     sink.progress(3, 30, 0.3, [LogRow(3, 0.5, 0.01, 9.0)])
@@ -139,7 +139,9 @@ ENDS = [
 
 
 @pytest.mark.parametrize(("error", "state", "reason"), ENDS, ids=[str(error)[:30] for error, _, _ in ENDS])
-def test_a_run_ends_as_its_error_says(engine: Engine, error: Exception | None, state: RunState, reason: str) -> None:
+def test_the_error_decides_the_final_state_of_a_run(
+    engine: Engine, error: Exception | None, state: RunState, reason: str
+) -> None:
     run = session(engine)
     with run.log:
         logging.getLogger("lgt").warning("a line of the log")
@@ -151,7 +153,7 @@ def test_a_run_ends_as_its_error_says(engine: Engine, error: Exception | None, s
 
 
 @pytest.mark.parametrize("error", [None, Stopped(), LeaseLost("gone"), MemoryError()])
-def test_a_run_that_was_lost_stays_as_others_left_it(engine: Engine, error: Exception | None) -> None:
+def test_a_run_with_a_lost_lease_is_not_changed(engine: Engine, error: Exception | None) -> None:
     cancelled, deleted, taken = session(engine), session(engine), session(engine)
     leases.cancel_run(engine, cancelled.run_id)
     writes.delete_runs(engine, [deleted.run_id])
@@ -182,7 +184,9 @@ def test_a_first_attempt_has_no_state_and_a_later_one_without_it_starts_over(eng
     assert second.state() is None and queries.accuracy(engine, [first.run_id], "all").empty
 
 
-def test_a_beat_says_whether_the_run_is_still_ones_own(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_heartbeat_returns_whether_the_process_still_owns_the_run(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = session(engine)
     assert run.heartbeat() and not run.cancelled()
     with monkeypatch.context() as patch:
@@ -192,9 +196,7 @@ def test_a_beat_says_whether_the_run_is_still_ones_own(engine: Engine, monkeypat
     assert not run.heartbeat() and run.cancelled()
 
 
-def test_runs_that_are_lost_are_not_beaten_for_and_the_others_are(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_heartbeats_stop_for_lost_runs_and_continue_for_others(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     lost, held = session(engine), session(engine)
     leases.cancel_run(engine, lost.run_id)
     beats: list[int] = []
@@ -210,7 +212,7 @@ def test_runs_that_are_lost_are_not_beaten_for_and_the_others_are(
     assert beats.count(lost.run_id) == 1 and beats.count(held.run_id) >= 3 and len(beats) == after
 
 
-def test_a_question_is_asked_at_most_once_in_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_condition_is_checked_at_most_once_per_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     now, asked = [100.0], []
     monkeypatch.setattr(run_session.time, "monotonic", lambda: now[0])
     ask = at_most_every(2.0, lambda: bool(asked.append(now[0]) or True))
@@ -224,7 +226,7 @@ def test_a_question_is_asked_at_most_once_in_its_time(monkeypatch: pytest.Monkey
 # --- workers
 
 
-def test_a_lot_is_of_one_experiment_and_differs_in_the_seed_only(engine: Engine) -> None:
+def test_runs_claimed_together_are_of_one_experiment_and_differ_in_the_seed_only(engine: Engine) -> None:
     def queued(experiment: str | None = "a", **changes: object) -> int:
         return writes.create_run(engine, config(**changes), experiment=experiment)
 
@@ -249,7 +251,9 @@ def test_an_ensemble_is_named_with_its_size_and_never_with_the_fused_step() -> N
     assert "fused step" not in device_name("cpu", config(), 3) and "together" not in device_name("cpu", config())
 
 
-def test_a_run_that_another_worker_took_is_left_out_of_the_lot(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_another_worker_claimed_is_not_claimed_together(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ids = [writes.create_run(engine, config(model_seed=seed)) for seed in range(3)]
     real = leases.start_run
 
@@ -265,16 +269,14 @@ def test_a_run_that_another_worker_took_is_left_out_of_the_lot(engine: Engine, m
 
 @pytest.fixture()
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Seeds of the runs that a worker would have trained; it takes no time."""
+    """A list of the seeds of the runs that a worker trains. Training is replaced and takes no time."""
     seeds: list[int] = []
     monkeypatch.setattr(worker, "train", lambda config, recorder, **options: seeds.append(config.model_seed))
     monkeypatch.setattr(worker, "prepare_device", lambda device: None)
     return seeds
 
 
-def test_a_worker_goes_on_until_its_queue_is_empty_or_once_or_until_it_is_asked_to_leave(
-    engine: Engine, trained: list[int]
-) -> None:
+def test_a_worker_ends_with_an_empty_queue_after_once_or_on_request(engine: Engine, trained: list[int]) -> None:
     for seed in (0, 1, 2, 3):
         writes.create_run(engine, config(model_seed=seed), experiment="a" if seed else "b")
     said: list[str] = []
@@ -301,7 +303,7 @@ def test_an_idle_worker_waits_as_long_as_it_is_told(
     assert now[0] == 7.0, "three seconds before the run came and four after it"
 
 
-def test_a_worker_sweeps_and_returns_expired_runs_to_the_queue(
+def test_a_worker_removes_orphans_and_requeues_expired_runs(
     engine: Engine, trained: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     swept = []
@@ -316,7 +318,7 @@ def test_a_worker_sweeps_and_returns_expired_runs_to_the_queue(
 # --- campaigns, slots, signals, logs
 
 
-def test_a_campaign_says_of_every_run_how_far_it_is(engine: Engine) -> None:
+def test_a_campaign_reports_the_state_of_every_run(engine: Engine) -> None:
     experiment = Experiment("trial", 1, "0", "demo", "?", three_arms("caprev", "demo"))
     assert campaign_status(engine, experiment, [0])[0][-1] == "0 of 3 runs done"
     done, failed, waiting = queue_missing(engine, experiment, [0])
@@ -332,7 +334,7 @@ def test_a_campaign_says_of_every_run_how_far_it_is(engine: Engine) -> None:
     assert campaign_status(engine, experiment, [0])[1]
 
 
-def test_there_are_as_many_slots_as_workers_are_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_slots_is_the_limit_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LGT_CACHE", str(tmp_path))
     monkeypatch.setenv("LGT_MAX_WORKERS", "2")
     started: list[list[str]] = []
@@ -349,7 +351,7 @@ def test_there_are_as_many_slots_as_workers_are_allowed(tmp_path: Path, monkeypa
         worker_processes.ensure_workers("url", 1)
 
 
-def test_the_worst_exit_code_of_workers_counts() -> None:
+def test_the_highest_exit_code_of_workers_is_returned() -> None:
     class Ended:
         def __init__(self, code: int) -> None:
             self.returncode = code
@@ -384,7 +386,7 @@ def test_a_log_is_kept_without_passwords_inside_its_block_only() -> None:
 
 
 @pytest.mark.parametrize("leaving", [True, False])
-def test_who_leaves_gives_its_run_back_and_who_was_cancelled_does_not(
+def test_a_stopped_worker_requeues_its_run_unless_it_was_cancelled(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, leaving: bool
 ) -> None:
     def stop(config: RunConfig, recorder: object, *, should_stop: Callable[[], bool], **options: object) -> None:

@@ -48,7 +48,7 @@ def test_an_entry_that_replaces_another_judges_the_same_figure_with_other_runs()
         assert old.series.keys() == by.series.keys() and old.runs([0])[0].hash() != by.runs([0])[0].hash()
 
 
-def test_scales_are_said_of_pairs_and_of_the_grid():
+def test_the_scale_sentence_has_the_lengths_of_pairs_and_of_the_grid():
     assert (lengths_here(EXPERIMENTS["fig3a"]), lengths_in_paper(EXPERIMENTS["fig3a"])) == ("6 ← 12", "16 ← 32")
     assert (lengths_here(EXPERIMENTS["fig10"]), lengths_in_paper(EXPERIMENTS["fig10"])) == ("2 to 32", "4 to 256")
     said = scale_sentence(EXPERIMENTS["fig6-shallow"])

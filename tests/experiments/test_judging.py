@@ -66,7 +66,7 @@ def test_an_experiment_without_a_rule_is_not_judged(store):
         judge(store, EXPERIMENTS["first-results"])
 
 
-def test_what_another_recipe_replaced_is_judged_and_does_not_count(store):
+def test_a_replaced_experiment_is_judged_and_does_not_count(store):
     fill(store, EXPERIMENTS["fig8-copy-short"], arms(0.0, 0.0, 0.0), seeds=range(5))
     found = judge_all(store)
     assert "reproduced" in [one.verdict for one in found] and "reproduced" not in verdict_counts(found, 2)
@@ -74,7 +74,7 @@ def test_what_another_recipe_replaced_is_judged_and_does_not_count(store):
     assert order == sorted(order), "after those that count"
 
 
-def test_judging_all_says_what_judging_each_says(store):
+def test_judging_all_gives_the_judgements_of_judging_each(store):
     fill(store, EXPERIMENTS["fig8-copy"], arms(0.3, 0.0, 0.1), seeds=(0, 3))
     follow(store, EXPERIMENTS["fig18-maps"], lambda k: 1 - k / 11)
     for one in judge_all(store):

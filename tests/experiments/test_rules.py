@@ -23,14 +23,14 @@ from lgt.recipes.builders import (
     cell,
     of_position,
     one_auxiliary,
-    only,
     three_arms,
+    with_one_auxiliary,
 )
 from tests.experiments.stores import SEEDS, fill, fill_grid, finished_run, follow, two_levels
 
 GAIN = Experiment("trial", 1, "0", "demo", "?", three_arms("caprev", "demo"), Gain(), seeds=3)
 CONTROL = replace(GAIN, series=three_arms("control-copy", "demo"), rule=NoGain())
-REVERSE, CAPITALIZE = only("reverse"), only("capitalize")
+REVERSE, CAPITALIZE = with_one_auxiliary("reverse"), with_one_auxiliary("capitalize")
 MORE = replace(
     GAIN,
     series={
@@ -60,7 +60,7 @@ def test_a_gain_is_over_the_better_baseline_seed_by_seed(store):
     assert found.sentence().endswith("n = 3 seeds")
 
 
-def test_a_baseline_that_does_as_well_takes_the_gain_away(store):
+def test_a_baseline_with_equal_accuracy_makes_the_gain_zero(store):
     fill(store, GAIN, arms(0.8, 0.1, 0.78))
     assert judge(store, GAIN).outcome == "not reproduced"
 
@@ -83,7 +83,7 @@ def test_a_control_without_gain_reproduces_its_claim_and_with_one_does_not(store
     assert judge(store, CONTROL).outcome == "not reproduced"
 
 
-def test_a_control_is_judged_by_the_baseline_that_makes_it_harder(store):
+def test_a_control_is_judged_by_its_worse_baseline(store):
     fill(store, CONTROL, arms(0.4, 0.0, 0.35))
     assert judge(store, CONTROL).numbers == everywhere(0.4)
     fill(store, CONTROL, arms(0.4, 0.35, 0.1))
@@ -107,7 +107,7 @@ def test_positions_are_compared_by_what_each_gains(store):
     assert found.outcome == "not reproduced" and "difference of gains −0.45" in found.sentence()
 
 
-def test_a_task_that_was_not_learned_leaves_nothing_to_judge(store):
+def test_a_task_that_was_not_learned_means_premise_not_met(store):
     fill(store, GAIN, arms(0.0, 0.0, 0.0), right={CO_TRAINED: 0.5, ALONE_SAME_STEPS: 0.9, ALONE_SAME_EXAMPLES: 1.0})
     found = judge(store, GAIN)
     assert found.outcome == "premise not met" and "not learned where trained: " in found.sentence()
@@ -123,7 +123,7 @@ def test_the_baseline_with_fewer_examples_may_stay_untrained(store):
     assert judge(store, GAIN).outcome == "premise not met"
 
 
-def test_the_premise_is_asked_of_every_series_for_itself(store):
+def test_the_premise_is_checked_for_every_series(store):
     fill(store, MORE, {REVERSE: 0.5, CAPITALIZE: 0.5}, right={REVERSE: 1.0, CAPITALIZE: 0.91})
     found = judge(store, MORE)
     assert found.measured.learned["capitalize_reverse"] == pytest.approx(0.91) and found.outcome == "premise not met"
@@ -178,7 +178,7 @@ def test_the_grid_is_judged_by_its_ratios_and_leaves_out_what_was_not_learned(st
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
-def test_gaps_that_arithmetic_alone_makes_reproduce_nothing(store, share):
+def test_gaps_without_any_transfer_are_not_reproduced(store, share):
     fill_grid(store, GRID, lambda main, auxiliary: share * max(0.0, 1 - main / auxiliary))
     assert judge(store, GRID).outcome == "not reproduced"
 

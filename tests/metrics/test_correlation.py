@@ -13,7 +13,7 @@ def generator(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def test_spearman_agrees_with_scipy_and_bounds_itself():
+def test_spearman_agrees_with_scipy_and_lies_within_its_interval():
     rng = generator(5)
     x = rng.normal(size=30)
     y = x + rng.normal(size=30)

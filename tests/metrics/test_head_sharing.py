@@ -54,7 +54,7 @@ def test_identical_maps_share_beyond_chance():
     assert found.jaccard_baseline < 0.5 and abs(found.rho_baseline) < 0.5
 
 
-def test_layer_matched_baseline_does_not_call_layer_importance_sharing():
+def test_the_layer_matched_baseline_does_not_count_layer_importance_as_sharing():
     """Only the layers agree: over all heads that looks like sharing, within layers it does not."""
     rng = np.random.default_rng(8)
     layers = np.array([[1.0], [0.0], [0.0]])
@@ -73,7 +73,7 @@ def test_sharing_p_values_are_valid_under_the_null(within_layers):
     assert np.mean([one.jaccard_p <= 0.05 for one in found]) <= 0.09
 
 
-def test_sharing_with_one_head_per_layer_says_nothing():
+def test_sharing_with_one_head_per_layer_has_p_of_1():
     found = head_sharing([[0.9], [0.1]], [[0.9], [0.1]], 1, 0.5, np.random.default_rng(0))
     assert found.jaccard == found.jaccard_baseline == found.jaccard_p == 1
 

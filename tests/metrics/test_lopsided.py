@@ -33,7 +33,7 @@ REGION, INSIDE = range(TRAINED + 1, TRANSFER + 1), range(1, TRAINED + 1)
 # --- by seed
 
 
-def test_a_mean_over_seeds_is_no_median() -> None:
+def test_the_mean_over_seeds_is_not_the_median() -> None:
     summary = by_seed.SeedSummary({0: 0.1, 1: 0.2, 5: 0.9})
     assert summary.mean == pytest.approx(0.4) and summary.n == 3
     assert summary.text() == "0.40 (0.10–0.90 over 3 seeds)"
@@ -75,7 +75,7 @@ def test_what_is_missing_is_none_and_not_zero() -> None:
     assert list(by_seed.gap_by_seed(some).values) == [5], "a seed without an auxiliary is left out, the others stay"
 
 
-def test_the_gap_goes_to_the_longest_auxiliary() -> None:
+def test_the_gap_covers_lengths_up_to_the_longest_auxiliary() -> None:
     frame = accuracy(seeds=(0,))
     frame["training_length"] = frame.training_length.mask(frame.task == OTHER, 5)
     expected = mean([mean([abs(share(task, 0, n) - share(MAIN, 0, n)) for n in range(1, 7)])
@@ -101,7 +101,7 @@ def test_a_cell_of_the_matrix_by_hand() -> None:
     assert by_seed.gain_row(group_config("control-copy", "demo"), accuracy(), alone)["control"] is True
 
 
-def test_a_gain_is_with_minus_without() -> None:
+def test_a_gain_is_co_trained_minus_alone() -> None:
     with_, without = by_seed.SeedSummary({1: 0.2, 2: 0.9}), by_seed.SeedSummary({2: 0.3, 1: 0.6, 3: 1.0})
     assert by_seed.paired_gain(with_, without).values == pytest.approx({1: -0.4, 2: 0.6})
     assert by_seed.paired_gain(None, without) is None
@@ -158,7 +158,7 @@ def test_an_interval_of_counts_has_the_confidence_asked_for() -> None:
     assert wilson_interval(0, 1)[0] == 0 and wilson_interval(1, 1)[1] == 1
 
 
-def test_a_band_has_a_mean_that_is_no_median_and_names_itself() -> None:
+def test_a_band_has_the_mean_and_not_the_median_and_has_a_name() -> None:
     values = [[0.0, 0.9], [0.1, 0.8], [0.8, 0.1]]
     found = band(values)
     assert found.mean == pytest.approx([0.3, 0.6]) and found.n == 3
@@ -243,7 +243,7 @@ def runs(*rows: tuple[str, str, str, str, float, int]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["state", "task_group", "preset", "arm", "seconds", "total_steps"])
 
 
-def test_a_duration_is_the_median_pace_of_the_runs_most_alike() -> None:
+def test_a_duration_is_the_median_time_per_step_of_the_most_similar_runs() -> None:
     config = group_config("caprev", "demo")  # co-trained
     steps = config.training.steps
     like = [("done", "caprev", "demo", "co-trained", seconds, 100) for seconds in (10.0, 20.0, 90.0)]

@@ -74,7 +74,7 @@ def test_the_checkpoint_names_its_tokens_and_measures_as_the_run_did(parity_run)
 @pytest.mark.parametrize(
     ("before", "unknown"), [((), 0), (("<north>", "~", "[odd]"), 2), (("[odd]", "[even]"), 0)], ids=str
 )
-def test_with_other_ids_it_answers_as_before(parity_run, before, unknown):
+def test_with_other_token_ids_the_model_answers_as_before(parity_run, before, unknown):
     config, recorder, _, wanted = parity_run
     with isolated():
         vocabulary.append(before)
@@ -90,7 +90,7 @@ def test_with_other_ids_it_answers_as_before(parity_run, before, unknown):
         assert new == pytest.approx(old, rel=1e-5)
 
 
-def test_a_token_without_a_row_has_no_probability(parity_run):
+def test_a_token_without_a_row_in_the_checkpoint_has_probability_zero(parity_run):
     config, recorder, _, _ = parity_run
     with isolated():
         register(ROTATE)
@@ -111,7 +111,7 @@ def test_an_ensemble_has_rows_for_the_tokens_of_its_tasks():
     assert model.embedding.num_embeddings == VOCABULARY_SIZE + 3
 
 
-def test_without_the_extension_one_line_names_the_token(parity_run):
+def test_without_the_extension_the_error_names_the_unknown_token(parity_run):
     config, recorder, _, _ = parity_run
     with pytest.raises(CheckpointError, match="unknown token '<parity>': load the extension that") as caught:
         from_bytes(recorder.checkpoints[20], config.model)

@@ -35,7 +35,7 @@ def tokens(rows: int = 4, length: int = 9) -> torch.Tensor:
     return torch.randint(0, 60, (rows, length), generator=torch.Generator().manual_seed(1))
 
 
-def test_a_name_is_a_choice_and_an_object_in_both_places():
+def test_a_registered_name_is_a_choice_and_has_an_implementation():
     for name in POSITIONS:
         encoding = positions.encoding_named(name)
         assert (encoding.name, encoding.title) == (name, POSITIONS.title(name))
@@ -48,7 +48,7 @@ def test_a_name_is_a_choice_and_an_object_in_both_places():
     assert POSITIONS.by_title()["rotary"] == "rope" and POSITIONS.title("gone") == "gone"
 
 
-def test_what_was_registered_for_a_test_is_gone_after_it_also_after_an_error():
+def test_registrations_in_a_test_are_removed_also_after_an_error():
     class Other(Slopes):
         name, title = "other", "another"
 
@@ -62,7 +62,7 @@ def test_what_was_registered_for_a_test_is_gone_after_it_also_after_an_error():
 
 
 @pytest.mark.parametrize(("name", "title"), [("rope", "new"), ("new", "rotary"), ("", "new"), ("new", "")])
-def test_a_name_or_title_that_is_taken_is_refused_and_changes_nothing(name, title):
+def test_a_used_name_or_title_is_refused_and_changes_nothing(name, title):
     taken = type("Taken", (Slopes,), {"name": name, "title": title})
     before = POSITIONS.names, positions.encoding_named("rope")
     with pytest.raises(ConfigError, match=r"model\.position"):
@@ -71,13 +71,13 @@ def test_a_name_or_title_that_is_taken_is_refused_and_changes_nothing(name, titl
 
 
 @pytest.mark.parametrize("order", [(), (0, 1), (0, 1, 2, 3), (1, 2, 0, -1)])
-def test_a_schedule_that_leaves_a_layer_out_or_invents_one_is_refused(order):
+def test_a_schedule_that_omits_a_layer_or_has_an_unknown_one_is_refused(order):
     odd = Schedule("odd", "odd", lambda layers: order)
     with schedules.registered(odd), pytest.raises(ConfigError, match=r"applies each of the layers 0 to 2"):
         Decoder(replace(SHAPE, schedule="odd"))(tokens())
 
 
-def test_matrices_do_not_depend_on_the_encoding_and_an_encodings_numbers_belong_to_the_seed():
+def test_initial_matrices_do_not_depend_on_the_encoding_whose_weights_depend_on_the_seed():
     plain = Decoder(SHAPE, seed=4).state_dict()
     torch.manual_seed(1)
     first = Decoder(replace(SHAPE, position="learned"), seed=4).state_dict()
@@ -114,7 +114,7 @@ def by_hand(model: Decoder, given: torch.Tensor) -> torch.Tensor:
 
 
 @pytest.mark.parametrize("schedule", ["once", "twice", "back"])
-def test_a_bias_and_a_schedule_are_what_a_computation_by_hand_gives(schedule):
+def test_a_bias_and_a_schedule_equal_a_computation_by_hand(schedule):
     model = Decoder(replace(SHAPE, position="slopes", schedule=schedule), seed=2)
     with torch.no_grad():
         wanted = torch.stack([by_hand(model, row) for row in tokens()])
@@ -144,7 +144,7 @@ def test_each_sequence_may_have_its_own_positions(position):
         assert not torch.allclose(found, model(tokens()), atol=1e-3)
 
 
-def test_a_layer_that_is_used_twice_passes_its_hook_points_twice_and_shares_its_weights():
+def test_a_layer_that_is_used_twice_calls_its_hook_points_twice_and_shares_its_weights():
     once, twice = (Decoder(replace(SHAPE, schedule=name)) for name in ("once", "twice"))
     assert [name for name, _ in once.named_parameters()] == [name for name, _ in twice.named_parameters()]
     with recorded(twice.head_hook(1)) as heads, recorded(twice.pattern_hook(1)) as patterns:

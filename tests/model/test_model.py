@@ -71,7 +71,7 @@ def test_logits_equal_transformers_llama_on_random_weights():
 
 
 @pytest.mark.parametrize("qk_norm", [False, True])
-def test_rope_sees_only_relative_positions_and_nope_sees_none(qk_norm):
+def test_rope_depends_on_relative_positions_only_and_nope_on_none(qk_norm):
     rope = Decoder(replace(SMALL, qk_norm=qk_norm))
     nope = Decoder(replace(SMALL, qk_norm=qk_norm, position="nope"))
     for model in (rope, nope):
@@ -85,7 +85,7 @@ def test_rope_sees_only_relative_positions_and_nope_sees_none(qk_norm):
         assert torch.equal(nope(tokens(), positions), nope(tokens(), scattered))
 
 
-def test_no_token_sees_the_future():
+def test_logits_do_not_depend_on_later_tokens():
     model = Decoder(SMALL)
     randomise(model)
     changed = tokens()
@@ -137,7 +137,7 @@ def test_seed_decides_the_weights():
     assert not torch.equal(first.unembedding.weight, other.unembedding.weight)
 
 
-def test_angles_stay_exact_where_bfloat16_would_merge_positions():
+def test_angles_differ_for_positions_that_bfloat16_rounds_to_one_number():
     cosines, _ = rotary_angles(torch.arange(300), 16, 1000.0)
     exact = torch.cos(torch.arange(300, dtype=torch.float64))
     assert cosines.dtype == torch.float32
@@ -194,7 +194,7 @@ def test_the_attention_kernel_keeps_bfloat16_near_float32():
     assert (exact - rounded).norm() / exact.norm() < 0.05
 
 
-def test_a_pattern_that_somebody_reads_or_edits_is_computed(monkeypatch):
+def test_a_pattern_with_edits_or_records_is_computed(monkeypatch):
     model, plain = with_kernel(Decoder(SMALL)), Decoder(SMALL)
     used = []
     kernel = torch.nn.functional.scaled_dot_product_attention

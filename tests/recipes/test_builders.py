@@ -25,7 +25,7 @@ from lgt.store.engine import open_store
 from tests.experiments.stores import finished_run, two_levels
 
 
-def test_a_changed_figure_has_baselines_of_its_own_change():
+def test_the_baselines_of_a_changed_figure_have_the_same_change():
     plain, deep = three_arms("add-multiply", "demo"), changed(three_arms("add-multiply", "demo"), "model.layers=5")
     assert deep.keys() == plain.keys()
     for series, make in deep.items():
@@ -54,7 +54,7 @@ def test_a_shorter_auxiliary_is_a_run_without_a_transfer_region_and_no_compariso
     assert queries.accuracy(store, [run_id]).transfer_length.isna().all() and comparisons(store) == {}
 
 
-def test_a_run_measured_on_its_way_is_the_same_seed_of_the_same_comparison(tmp_path):
+def test_a_densely_measured_run_belongs_to_the_same_comparison(tmp_path):
     store = open_store(str(tmp_path / "a.db"))
     plain, often = group_config("caprev", "demo"), densely_measured("caprev", "demo")(0)
     assert plain.hash() != often.hash() and plain.result_hash() == often.result_hash()

@@ -58,7 +58,7 @@ old recipe would no longer count. Change a line only when a recipe is changed on
 
 
 @pytest.mark.parametrize("preset", HASHES)
-def test_a_name_stands_for_the_run_that_it_always_stood_for(preset: str) -> None:
+def test_the_hash_of_every_named_run_is_unchanged(preset: str) -> None:
     assert {group: group_config(group, preset).hash()[:12] for group in HASHES[preset]} == HASHES[preset]
 
 
@@ -84,7 +84,7 @@ def test_a_baseline_has_the_same_steps_or_the_same_examples(group: str, share: i
     assert baseline(one_step, "alone-same-examples").training.steps == 1
 
 
-def test_a_pair_of_ones_own_has_the_recipe_of_its_family() -> None:
+def test_freely_chosen_tasks_have_the_recipe_of_their_family() -> None:
     specs = (TaskSpec("reverse", "main", 5), TaskSpec("mqar", "auxiliary", 9))
     config = custom_config(specs, "demo", "strings", position="nope", seed=3)
     assert (config.tasks, config.group, config.arm, config.preset) == (specs, "custom", "co-trained", "demo")
@@ -99,7 +99,7 @@ def test_a_pair_of_ones_own_has_the_recipe_of_its_family() -> None:
     assert longest.evaluation.maximum_length == MAXIMUM_LENGTH
 
 
-def test_a_control_is_called_one() -> None:
+def test_the_auxiliary_of_a_control_group_has_the_role_control() -> None:
     assert [spec.role for spec in group_config("control-add", "demo").tasks] == ["main", "control"]
     assert [spec.role for spec in group_config("caprev", "demo").tasks] == ["main", "auxiliary", "auxiliary"]
 
@@ -107,7 +107,7 @@ def test_a_control_is_called_one() -> None:
 # --- settings and commands
 
 
-def test_a_setting_is_all_but_the_seed_and_how_closely_a_run_is_looked_at() -> None:
+def test_a_setting_has_everything_but_the_seed_and_the_measuring() -> None:
     config = group_config("caprev", "demo", seed=8)
     assert setting_of(config) == Setting("caprev", "demo", "rope")
     changed = with_setting(with_setting(config, "training.steps", "60"), "evaluation.snapshots", "9")
@@ -139,7 +139,7 @@ def test_a_command_names_what_differs_from_the_preset() -> None:
     assert train_command(own) == LGT + "--main reverse:4 --aux mqar:8 --preset demo --seed 2"
 
 
-def test_what_no_single_command_makes_has_none() -> None:
+def test_a_run_that_no_single_command_makes_has_no_command() -> None:
     config = group_config("caprev", "demo")
     assert train_command(replace(config, data_seed=5)) is None
     assert (
@@ -155,7 +155,7 @@ def test_what_no_single_command_makes_has_none() -> None:
 # --- labels
 
 
-def test_numbers_are_joined_where_they_are_neighbours() -> None:
+def test_consecutive_numbers_are_joined_to_a_range() -> None:
     assert labels.id_ranges([]) == "" and labels.id_ranges([5]) == "5"
     assert labels.id_ranges([9, 1, 3, 2, 2, 11, 10, 7]) == "1–3, 7, 9–11"
 

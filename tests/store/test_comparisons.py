@@ -71,7 +71,7 @@ def test_a_repeated_run_counts_once_and_another_recipe_is_another_comparison(eng
     assert theirs.runs["co-trained"] == {1: other} and theirs.runs["alone-same-steps"] == {1: alone}
 
 
-def test_free_pairs_are_told_apart_by_their_tasks(engine):
+def test_freely_chosen_tasks_are_compared_by_their_names(engine):
     for name in ("capitalize", "string_copy"):
         tasks = (TaskSpec("reverse", "main", 4), TaskSpec(name, "auxiliary", 8))
         add(engine, custom_config(tasks, "demo", "strings"))

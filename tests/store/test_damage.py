@@ -1,4 +1,4 @@
-"""Whatever is wrong with a store is said in one line that names it; no file is changed, none silently begins anew."""
+"""Every problem of a store gives one line that names the store. No file is changed or silently replaced."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.store.test_store import ACCURACY, CONFIG, finished_run
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A sound store with two finished runs, to be copied."""
+    """An undamaged store with two finished runs. Tests copy it."""
     path = tmp_path_factory.mktemp("whole") / "results.db"
     store = open_store(str(path))
     finished_run(store)
@@ -83,7 +83,7 @@ def unclear_version(path: Path) -> None:
         (unclear_version, "schema number is unclear"),
     ],
 )
-def test_what_is_no_store_is_named_and_left_alone(
+def test_a_file_that_is_not_a_store_is_named_and_not_changed(
     tmp_path: Path, make: Callable[[Path], None], says: str, read_only: bool
 ) -> None:
     path = tmp_path / "results.db"
@@ -155,7 +155,7 @@ def test_a_missing_file_or_folder(tmp_path: Path) -> None:
     assert not os.listdir(tmp_path)
 
 
-def test_a_journal_without_its_store_is_not_played_into_a_new_one(tmp_path: Path) -> None:
+def test_a_journal_without_its_store_is_not_applied_to_a_new_store(tmp_path: Path) -> None:
     (tmp_path / "results.db-journal").write_bytes(b"\xd9\xd5\x05\xf9 \xa1c\xd7" * 100)
     with pytest.raises(StoreError, match=r"results\.db-journal is there"):
         open_store(str(tmp_path / "results.db"))
@@ -207,7 +207,7 @@ def test_a_read_only_engine_writes_nothing(whole: Path, tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_full_disk_fails_one_write_and_leaves_the_store_whole(whole: Path, tmp_path: Path) -> None:
+def test_a_full_disk_fails_one_write_and_does_not_damage_the_store(whole: Path, tmp_path: Path) -> None:
     store = open_store(str(copied(whole, tmp_path)))
     run_id = writes.create_run(store, CONFIG)
     attempt = leases.start_run(store, run_id, "w", "cpu")
@@ -234,7 +234,7 @@ def test_a_locked_store_says_so(whole: Path, tmp_path: Path, monkeypatch: pytest
     writes.create_run(waiter, CONFIG)
 
 
-def test_damage_met_while_working_is_explained(whole: Path, tmp_path: Path) -> None:
+def test_damage_found_during_a_query_is_explained(whole: Path, tmp_path: Path) -> None:
     path = copied(whole, tmp_path)
     store = open_store(str(path))
     path.write_bytes(path.read_bytes()[:8192] + b"\xff" * (path.stat().st_size - 8192))

@@ -1,4 +1,4 @@
-"""What holds for every public write of the store: revision, read-only, fencing, limits.
+"""Properties of every public write of the store: revision, read-only, fencing, limits.
 
 The writes are found in the source of ``lgt.store``; one without an entry in ``WRITES`` fails the first test.
 """
@@ -34,7 +34,7 @@ SCORES = [HeadScoreRow("no_carry", 3, 0, 1, 0.5, 0.25, 9)]
 DIFFERENCES = [AttentionDifferenceRow("reverse_add", "no_carry", 3, 0, 1, 0.75)]
 LOG = [LogRow(4, 0.5, 0.01, 900.0)]
 SOURCE = Path(os.environ.get("UNCHANGED_SOURCE") or Path(lgt.store.__file__).parents[1])
-"""Of the package; a mutation run imports other code and names here what it was made from."""
+"""The sources of the package. A mutation run imports other code and sets this to the original sources."""
 LARGE = bytes(writes.MAXIMUM_ROW_BYTES) + b"!"
 
 
@@ -106,7 +106,7 @@ WRITES: dict[str, Write] = {
     ),
 }  # fmt: skip
 NO_CHANGE = {"backup.backup", "engine.open_store", "engine.write_transaction"}
-"""These reach the writing machinery and change nothing of a current store by themselves."""
+"""Functions that can write but do not change a store that has the current schema."""
 EVERY_WRITE = pytest.mark.parametrize("name", sorted(WRITES))
 
 
@@ -215,10 +215,10 @@ def test_every_write_is_refused_and_changes_nothing_under_read_only(
 FENCED = sorted(name for name, node in functions().items()
                 if name in WRITES and "attempt" in [argument.arg for argument in node.args.args])  # fmt: skip
 BY_PEOPLE = {"cancel_run", "record_attribution", "retry", "start_run"}
-"""Writes of one run that anybody may make: they name no attempt."""
+"""Writes of one run that a user may make. They need no attempt number."""
 
 
-def test_every_write_of_one_run_names_its_attempt_or_is_peoples() -> None:
+def test_every_write_of_a_run_needs_its_attempt_unless_a_user_may_make_it() -> None:
     of_one = {name for name, node in functions().items()
               if name in WRITES and "run_id" in [argument.arg for argument in node.args.args]}  # fmt: skip
     assert {name.split(".")[1] for name in of_one - set(FENCED)} == BY_PEOPLE
@@ -226,7 +226,7 @@ def test_every_write_of_one_run_names_its_attempt_or_is_peoples() -> None:
 
 @pytest.mark.parametrize("name", FENCED)
 @pytest.mark.parametrize("lost", ["taken over", "cancelled", "deleted", "older", "newer"])
-def test_every_write_of_an_attempt_that_lost_its_run_is_refused_and_leaves_no_trace(
+def test_every_write_of_an_attempt_that_lost_its_run_is_refused_and_changes_nothing(
     bench: Bench, name: str, lost: str
 ) -> None:
     if lost == "taken over":
@@ -247,10 +247,10 @@ def test_every_write_of_an_attempt_that_lost_its_run_is_refused_and_leaves_no_tr
 
 
 @EVERY_WRITE
-def test_what_makes_runs_wait_respects_the_length_of_the_queue(
+def test_every_write_that_queues_runs_respects_the_limit_of_the_queue(
     bench: Bench, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One run is waiting. What was running comes back to the queue in any case: its place cannot be refused."""
+    """One run is waiting. A running run always comes back to the queue, even if the queue is full."""
 
     def waiting() -> int:
         return len(queries.runs(bench.engine, states="queued"))
@@ -271,7 +271,7 @@ def test_what_makes_runs_wait_respects_the_length_of_the_queue(
 
 
 @pytest.mark.parametrize("limit", ["STEPS", "PARAMETERS", "LENGTH"])
-def test_no_run_beyond_the_limits_is_made(bench: Bench, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_run_above_the_limits_is_created(bench: Bench, limit: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"LGT_MAX_{limit}", "3")
     before = contents(bench.engine)
     for call in (
@@ -284,7 +284,7 @@ def test_no_run_beyond_the_limits_is_made(bench: Bench, limit: str, monkeypatch:
     assert contents(bench.engine) == before
 
 
-def test_a_run_that_the_caller_starts_itself_needs_no_place_in_the_queue(
+def test_a_run_that_the_caller_starts_does_not_count_in_the_queue(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LGT_MAX_QUEUE", "1")
@@ -296,7 +296,7 @@ def test_a_run_that_the_caller_starts_itself_needs_no_place_in_the_queue(
 # --- single rules that examples had missed
 
 
-def test_retrying_forgives_the_workers_that_were_lost(bench: Bench) -> None:
+def test_retrying_resets_the_number_of_lost_workers(bench: Bench) -> None:
     with write_transaction(bench.engine) as connection:
         lost = {"lost_workers": 2, "log_tail": "tail", "owner": "w"}
         connection.execute(update(Run).where(Run.id == bench.failed).values(lost))
@@ -307,7 +307,7 @@ def test_retrying_forgives_the_workers_that_were_lost(bench: Bench) -> None:
     assert len(queries.accuracy(bench.engine, [bench.failed], "all")) == 1, "it goes on from where it was"
 
 
-def test_a_run_fails_with_the_worker_that_makes_the_number_full(bench: Bench) -> None:
+def test_a_run_fails_when_it_has_lost_the_maximum_number_of_workers(bench: Bench) -> None:
     for lost, state in ((0, RunState.QUEUED), (1, RunState.QUEUED), (2, RunState.FAILED)):
         with write_transaction(bench.engine) as connection:
             values = {"state": "running", "lease_until": 1.0, "lost_workers": lost, "owner": "gone"}
@@ -324,7 +324,7 @@ def test_expired_runs_are_moved_and_no_others(bench: Bench) -> None:
     assert states[bench.running] == "running" and states[bench.done] == "done"
 
 
-def test_keeping_a_state_twice_at_one_step_keeps_the_file_just_written(bench: Bench) -> None:
+def test_saving_two_states_of_one_step_keeps_the_new_file(bench: Bench) -> None:
     leases.save_state(bench.engine, bench.running, bench.attempt, 7, b"first", "abc")
     leases.save_state(bench.engine, bench.running, bench.attempt, 7, b"second", "abc")
     assert list(bench.files().values()) == [b"second"]
@@ -336,13 +336,13 @@ def test_keeping_a_state_twice_at_one_step_keeps_the_file_just_written(bench: Be
 
 
 @pytest.mark.parametrize(("end", "stays"), [("done", False), ("failed", True), ("cancelled", True)])
-def test_only_a_run_that_is_done_needs_its_state_no_more(bench: Bench, end: str, stays: bool) -> None:
+def test_only_a_run_that_is_done_loses_its_training_state(bench: Bench, end: str, stays: bool) -> None:
     leases.save_state(bench.engine, bench.running, bench.attempt, 7, b"state", "abc")
     leases.finish_run(bench.engine, bench.running, bench.attempt, end)
     assert bool(bench.files()) == stays == (blobs.newest_state(bench.engine, bench.running, "abc") is not None)
 
 
-def test_starting_over_leaves_nothing_of_the_run_and_all_of_the_others(bench: Bench) -> None:
+def test_starting_over_deletes_the_rows_of_this_run_only(bench: Bench) -> None:
     leases.save_state(bench.engine, bench.running, bench.attempt, 7, b"state", "abc")
     before = contents(bench.engine)
     leases.reset_run(bench.engine, bench.running, bench.attempt)
@@ -354,7 +354,7 @@ def test_starting_over_leaves_nothing_of_the_run_and_all_of_the_others(bench: Be
     assert (record.step, record.tokens, record.seconds, record.state) == (0, 0, 0.0, RunState.RUNNING)
 
 
-def test_sweeping_takes_what_is_old_ours_and_named_by_no_row(bench: Bench) -> None:
+def test_removing_orphans_removes_only_old_files_of_ours_that_no_row_names(bench: Bench) -> None:
     leases.save_state(bench.engine, bench.running, bench.attempt, 7, b"state", "abc")
     writes.record_checkpoint(bench.engine, bench.running, bench.attempt, 4, LARGE)
     wanted = set(bench.files())
@@ -378,7 +378,7 @@ def test_a_checkpoint_too_large_for_a_row_is_a_file_named_by_it(bench: Bench) ->
     assert checkpoints.read_checkpoint(bench.engine, bench.running).weights == LARGE
 
 
-def test_retagging_returns_and_changes_what_it_changed_only(bench: Bench) -> None:
+def test_changing_tags_returns_the_changed_runs_and_changes_no_others(bench: Bench) -> None:
     tags.change_tags(bench.engine, [bench.done], add=["star", "b"])
     assert tags.change_tags(bench.engine, [bench.done, bench.failed], add=["star"], remove=["c"]) == [bench.failed]
     assert tags.change_tags(bench.engine, [bench.done], remove=["b", "star"], add=["b"]) == [bench.done]
@@ -388,13 +388,13 @@ def test_retagging_returns_and_changes_what_it_changed_only(bench: Bench) -> Non
     assert queries.run(bench.engine, bench.queued).tags == ()
 
 
-def test_a_note_is_that_of_the_runs_named(bench: Bench) -> None:
+def test_a_note_is_set_for_the_given_runs_only(bench: Bench) -> None:
     tags.set_note(bench.engine, [bench.done, bench.failed], "look here")
     notes = queries.runs(bench.engine).set_index("id").notes
     assert notes[notes == "look here"].index.tolist() == sorted([bench.done, bench.failed])
 
 
-def test_a_start_clears_what_the_last_end_left_and_names_who_trains(bench: Bench) -> None:
+def test_starting_a_run_clears_its_last_end_and_stores_the_owner(bench: Bench) -> None:
     assert queue.retry(bench.engine, bench.failed)
     before = time.time()
     attempt = leases.start_run(bench.engine, bench.failed, "next", "cuda:1", 12.0, code_version="new")
@@ -411,7 +411,7 @@ def test_a_start_clears_what_the_last_end_left_and_names_who_trains(bench: Bench
     assert record.lease_until == pytest.approx(record.heartbeat_at + 12)
 
 
-def test_a_worker_without_a_version_leaves_the_one_that_was_queued(bench: Bench) -> None:
+def test_a_worker_without_a_version_keeps_the_version_of_the_queued_run(bench: Bench) -> None:
     run_id = writes.create_run(bench.engine, CONFIG, code_version="queued with")
     leases.start_run(bench.engine, run_id, "w", "cpu")
     assert queries.run(bench.engine, run_id).code_version == "queued with"
@@ -425,14 +425,14 @@ def test_a_heartbeat_extends_the_lease_of_its_own_run_only(bench: Bench) -> None
     assert after.drop(bench.running).equals(before.drop(bench.running))
 
 
-def test_a_run_that_is_given_back_waits_as_if_it_had_no_owner(bench: Bench) -> None:
+def test_a_released_run_is_queued_without_an_owner(bench: Bench) -> None:
     leases.release_run(bench.engine, bench.running, bench.attempt)
     record = queries.run(bench.engine, bench.running)
     assert (record.state, record.owner, record.lease_until, record.heartbeat_at) == (RunState.QUEUED, None, None, None)
     assert record.attempt == bench.attempt and record.step == 2, "its rows and its number stay"
 
 
-def test_later_attribution_is_for_finished_runs_and_both_tables_or_neither(bench: Bench) -> None:
+def test_later_attribution_needs_a_finished_run_and_writes_both_tables_or_neither(bench: Bench) -> None:
     for run_id, standing in ((bench.running, "running"), (bench.failed, "failed"), (999, "gone")):
         said = f"^run {run_id} is {standing}; only the heads of a finished run can be measured$"
         with pytest.raises(StoreError, match=said):
@@ -447,10 +447,8 @@ def test_later_attribution_is_for_finished_runs_and_both_tables_or_neither(bench
     assert queries.attention_differences(bench.engine, [bench.done], 4).difference.tolist() == [0.75]
 
 
-def test_somebody_is_late_while_a_running_run_has_missed_two_heartbeats(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Workers wait for such a run: it will be theirs, or its worker's again."""
+def test_a_stale_run_is_found_after_two_missed_heartbeats(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Workers wait for such a run, because it may come back to the queue."""
     for run_id in (bench.running, bench.expired):
         leases.heartbeat(bench.engine, run_id, bench.attempt)
     assert not queue.somebody_is_late(bench.engine)
@@ -463,7 +461,7 @@ def test_somebody_is_late_while_a_running_run_has_missed_two_heartbeats(
     assert mine and queue.somebody_is_late(bench.engine, "fig3") and not queue.somebody_is_late(bench.engine, "fig4")
 
 
-def test_a_state_row_says_what_lies_in_the_file(bench: Bench) -> None:
+def test_a_state_row_has_name_size_and_hash_of_its_file(bench: Bench) -> None:
     leases.save_state(bench.engine, bench.running, bench.attempt, 7, b"state", "abc")
     with read_connection(bench.engine) as connection:
         row = connection.execute(select(*TrainingState.__table__.columns)).one()
@@ -484,7 +482,7 @@ def test_the_log_says_why_a_state_cannot_be_used(bench: Bench, caplog: pytest.Lo
     ]
 
 
-def test_many_runs_are_queued_once_with_what_was_said_of_them(bench: Bench) -> None:
+def test_runs_of_one_token_are_queued_once_with_their_labels(bench: Bench) -> None:
     configs = [replace(CONFIG, model_seed=seed) for seed in (31, 32)]
     named = {"labels": ["a", "b"], "experiment": "fig3", "token": "click"}
     ids = writes.create_runs(bench.engine, configs, **named)  # type: ignore[arg-type]
@@ -494,7 +492,7 @@ def test_many_runs_are_queued_once_with_what_was_said_of_them(bench: Bench) -> N
     assert found.model_seed.tolist() == [31, 32] and set(found.code_version) == {""}
 
 
-def test_a_device_is_named_for_its_own_run_only(bench: Bench) -> None:
+def test_a_device_is_stored_for_its_own_run_only(bench: Bench) -> None:
     before = queries.runs(bench.engine).set_index("id").device
     leases.name_device(bench.engine, bench.running, bench.attempt, "cuda:3")
     after = queries.runs(bench.engine).set_index("id").device

@@ -1,4 +1,4 @@
-"""Runs that wait or run, and how long they take still."""
+"""Queued and running runs, and their remaining time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def engine(tmp_path: Path) -> Engine:
 
 
 def started(engine: Engine, steps: int = STEPS, **changes: object) -> tuple[int, int]:
-    """A running run of so many steps: its id and attempt."""
+    """Start a run with this number of steps; returns its id and attempt."""
     config = replace(CONFIG, training=replace(CONFIG.training, steps=steps))
     run_id = writes.create_run(engine, config, **changes)  # type: ignore[arg-type]
     return run_id, leases.start_run(engine, run_id, "me", "cpu")
@@ -41,7 +41,7 @@ def test_the_time_left_counts_the_steps_that_remain(engine: Engine) -> None:
     assert (run.id, run.label, run.owner, run.attempt, run.stale) == (run_id, "a run", "me", attempt, False)
 
 
-def test_before_the_first_step_nobody_knows_the_time_left(engine: Engine) -> None:
+def test_before_the_first_step_the_time_left_is_unknown(engine: Engine) -> None:
     started(engine)
     (run,) = live_runs(engine)
     assert run.seconds_left is None and run.loss is None and run.tokens_per_second is None

@@ -232,7 +232,7 @@ def test_thinning_out_leaves_fifty_losses_and_the_last(store: Engine) -> None:
     assert thinning.thin(store) == thinning.ThinReport(0, 0)
 
 
-def test_thinning_out_leaves_of_maps_on_the_way_what_is_followed(store: Engine) -> None:
+def test_thinning_out_keeps_earlier_maps_up_to_the_transfer_region(store: Engine) -> None:
     run_id = writes.create_run(store, replace(CONFIG, training=replace(CONFIG.training, steps=20)))
     attempt = leases.start_run(store, run_id, "worker", "cpu")
     for step in (10, 20):

@@ -71,7 +71,7 @@ def test_an_empty_queue_writes_nothing(engine: Engine) -> None:
     assert queries.revision(engine) == before
 
 
-def test_a_lost_worker_gives_the_run_back_and_is_fenced(engine: Engine) -> None:
+def test_the_run_of_a_lost_worker_is_requeued_and_the_workers_writes_are_refused(engine: Engine) -> None:
     run_id = writes.create_run(engine, CONFIG)
     alive = writes.create_run(engine, CONFIG)
     assert claim(engine, "lost", "cpu", lease_seconds=-1) == (run_id, 1)

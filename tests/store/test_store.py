@@ -211,7 +211,7 @@ def test_runs_filters(engine: Engine) -> None:
     assert "config" not in queries.runs(engine).columns
 
 
-def test_la_of_a_run_that_names_none_is_its_longest_auxiliarys(engine: Engine) -> None:
+def test_a_run_without_la_gets_that_of_its_longest_auxiliary(engine: Engine) -> None:
     pair = RunConfig(tasks=(MAIN, TaskSpec("no_carry", "auxiliary", 12)))
     assert queries.run(engine, writes.create_run(engine, pair)).tasks[0].transfer_length == 12
     alone = RunConfig(tasks=(MAIN,))

@@ -141,7 +141,7 @@ def test_early_stopped_mazes_are_distributed_as_loop_erased_walks_give_them(size
     assert stats.chi2_contingency(table).pvalue > 1e-3
 
 
-def test_roots_lead_everywhere():
+def test_every_cell_leads_to_the_root():
     parent, root = spanning_trees(np.random.default_rng(0), 50, 8)
     depth = depths(parent)
     assert (depth[np.arange(50), root] == 0).all() and ((depth == 0).sum(axis=1) == 1).all()

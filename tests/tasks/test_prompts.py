@@ -83,7 +83,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("task", "numbers", "says"), REFUSED)
-def test_numbers_that_are_none_are_refused_in_one_line(task, numbers, says):
+def test_text_that_is_not_a_number_is_refused_in_one_line(task, numbers, says):
     with pytest.raises(ConfigError) as error:
         typed(task, numbers, 0, OPTIONS)
     assert says in str(error.value) and "\n" not in str(error.value)
@@ -100,7 +100,7 @@ LETTERS = [
 
 
 @pytest.mark.parametrize(("task", "text", "says"), LETTERS)
-def test_letters_that_are_none_are_refused_in_one_line(task, text, says):
+def test_text_that_is_not_letters_is_refused_in_one_line(task, text, says):
     with pytest.raises(ConfigError) as error:
         typed(task, (text,), 0, OPTIONS)
     assert says in str(error.value) and "\n" not in str(error.value)
@@ -112,11 +112,11 @@ def test_a_length_out_of_range_is_refused(length):
         drawn("reverse_add", length, 0, OPTIONS)
 
 
-def test_lengths_end_where_letters_and_nodes_do():
+def test_the_longest_length_is_the_number_of_letters_or_nodes():
     assert [longest(TASKS[name], OPTIONS) for name in ("reverse", "mqar", "dfs_trace")] == [60, 52, 16]
 
 
-def test_prompts_alike_are_the_test_set_or_numbers_of_the_same_sizes():
+def test_prompts_of_the_same_layout_are_the_test_set_or_have_the_same_sizes():
     even = typed("reverse_add", ("1274", "9380"), 0, OPTIONS)
     assert np.array_equal(
         prompts_of_same_layout(even, 20, 2506, OPTIONS).tokens,

@@ -46,7 +46,7 @@ def test_every_built_in_task_meets_the_requirements(name):
     check_draws(TASKS[name], others)
 
 
-def test_a_registered_task_has_a_tag_behind_all_tokens_and_is_known_everywhere():
+def test_a_registered_task_has_a_tag_after_all_tokens_and_is_known_everywhere():
     assert register(ROTATE) is ROTATE
     assert list(TASKS)[-1] == "rotate" and TAG["rotate"] == VOCABULARY_SIZE and unit("rotate") == "characters"
     prompt = typed("rotate", ("aBcd",), 0, OPTIONS)

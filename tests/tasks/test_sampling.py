@@ -43,7 +43,7 @@ def test_training_and_test_prompts_are_disjoint_at_every_length(name):
         assert trained and tested and not trained & tested
 
 
-def test_every_short_prompt_is_on_exactly_one_side():
+def test_every_short_prompt_is_either_a_training_or_a_test_prompt():
     trained, tested = set(bodies(train("reverse", np.ones(4000, int)))), set(bodies(held_out("reverse", 1, 1000)))
     assert len(trained) + len(tested) == 52 == len(trained | tested)
     equal = TaskOptions(operands="equal")
@@ -105,7 +105,7 @@ def test_training_gives_up_with_a_clear_message(monkeypatch):
         train("reverse", [2, 3, 4])
 
 
-def test_the_hash_ignores_tag_padding_and_company_but_not_order():
+def test_the_hash_ignores_tag_padding_and_other_rows_but_not_order():
     alone = draw_examples(task_named("reverse"), np.random.default_rng(0), np.full(5, 4), GRID4, "equal")
     long = draw_examples(task_named("reverse_add"), np.random.default_rng(0), np.array([30]), GRID4, "equal")
     together = Examples.concatenate([long, alone])
@@ -118,7 +118,7 @@ def test_the_hash_ignores_tag_padding_and_company_but_not_order():
     assert (body_hash(swapped) != body_hash(alone)).any()
 
 
-def test_the_split_is_pinned():
+def test_the_split_into_training_and_test_prompts_never_changes():
     """Stored runs were trained on one side of this split; a change would put old test prompts into new training."""
     assert "".join(sorted(body[0] for body in bodies(held_out("string_copy", 1, 52)))) == "AEGILQSYadmoz"
 
@@ -142,7 +142,7 @@ def test_test_examples_are_fixed_distinct_test_prompts_of_exactly_the_length(nam
 
 
 @pytest.mark.parametrize("name", ["reverse_subtract", "mqar", "dfs_trace"])
-def test_a_larger_count_continues_a_smaller_one(name):
+def test_a_larger_count_gives_the_same_rows_and_then_more(name):
     most = held_out(name, 6, 700)
     for count in (1, 64, 300):
         assert_same(held_out(name, 6, count), most.take(np.arange(count)))
@@ -159,7 +159,7 @@ def test_tasks_of_one_body_format_are_tested_on_the_same_bodies(names):
         assert all(other == first for other in others)
 
 
-def test_a_small_space_gives_every_test_prompt_it_has_and_no_more():
+def test_a_task_with_few_prompts_gives_all_its_test_prompts():
     everything = bodies(held_out("no_carry", 1, 100_000))
     assert 10 < len(everything) < 40
     assert bodies(held_out("no_carry", 1, 5)) == everything[:5]

@@ -61,7 +61,7 @@ def test_a_malformed_token_is_refused_and_none_is_appended(token):
     assert tuple(TOKENS) == VERSION_1 and "\n" not in str(caught.value)
 
 
-def test_hash_keys_are_ids_in_version_1_and_belong_to_names_behind_it():
+def test_hash_keys_are_ids_in_version_1_and_depend_on_names_of_appended_tokens():
     assert hash_keys().tolist() == list(range(VOCABULARY_SIZE))
     keys = {}
     for order in (["@", "~"], ["~", "<other>", "@"]):

@@ -133,7 +133,7 @@ def sources() -> list[Path]:
 
 
 @pytest.mark.parametrize("file", [path.name for path in sources()])
-def test_any_edited_source_or_header_is_another_library(compiled_name, tmp_path: Path, file: str) -> None:
+def test_an_edited_source_or_header_gives_another_library(compiled_name, tmp_path: Path, file: str) -> None:
     before = compiled_name()
     assert compiled_name() == before
     edited = tmp_path / "fused" / file
@@ -147,7 +147,7 @@ def test_every_header_that_is_included_lies_beside_the_sources() -> None:
 
 
 @pytest.mark.parametrize("part", ["FLAGS", "machine_flags", "_processor"])
-def test_other_flags_or_another_processor_are_another_library(compiled_name, monkeypatch, part: str) -> None:
+def test_other_flags_or_another_processor_give_another_library(compiled_name, monkeypatch, part: str) -> None:
     before = compiled_name()
     other = ("-O0",) if part == "FLAGS" else (lambda: ("-O0",)) if part == "machine_flags" else (lambda: "another")
     monkeypatch.setattr(fused_library, part, other)

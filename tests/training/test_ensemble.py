@@ -1,4 +1,4 @@
-"""Runs trained together are the runs trained alone: their weights, measurements, failures and ends."""
+"""Runs trained together equal runs trained alone, in their weights, measurements, failures and final states."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def spoil_seed_one(monkeypatch) -> None:
 
 
 def assert_same_run(config: RunConfig, model: Decoder, recorder: MemoryRecorder) -> None:
-    """``model`` and ``sink`` are what training ``config`` alone gives."""
+    """Check that ``model`` and ``sink`` equal the results of training ``config`` alone."""
     alone_sink = MemoryRecorder()
     alone = train(config, alone_sink)
     for (name, a), b in zip(alone.named_parameters(), model.parameters(), strict=True):
@@ -108,7 +108,7 @@ def test_members_compute_in_the_precision_of_their_config():
 
 
 @pytest.mark.filterwarnings("ignore:There is a performance drop")  # of the CPU's kernel; those of GPUs are batched
-def test_the_attention_kernel_serves_stacked_members_too():
+def test_the_attention_kernel_works_for_stacked_members():
     config = tiny(steps=1)
     batch = make_batch(config, 0)
     losses = []
@@ -152,7 +152,7 @@ def test_a_member_that_stops_leaves_the_others_training(plain):
         assert_same_run(configs[i], models[i], sinks[i])
 
 
-def test_a_sink_that_refuses_ends_its_member_only(plain):
+def test_an_error_of_a_recorder_ends_its_member_only(plain):
     class Refusing(MemoryRecorder):
         def accuracy(self, step, rows):
             raise LeaseLost("taken over")
@@ -163,7 +163,7 @@ def test_a_sink_that_refuses_ends_its_member_only(plain):
     assert_same_run(configs[1], models[1], sinks[1])
 
 
-def test_training_ends_with_its_last_member(monkeypatch):
+def test_training_ends_when_its_last_member_ends(monkeypatch):
     steps = []
     real = EnsembleStep.step
     monkeypatch.setattr(EnsembleStep, "step", lambda self, *a: steps.append(1) or real(self, *a))
@@ -171,7 +171,7 @@ def test_training_ends_with_its_last_member(monkeypatch):
     assert len(steps) == 3
 
 
-def test_those_who_wait_while_others_are_measured_say_that_they_are_alive(monkeypatch):
+def test_waiting_members_report_while_others_are_measured(monkeypatch):
     monkeypatch.setattr("lgt.training.ensemble.REPORT_SECONDS", 0.0)
     seen, sinks = [], [MemoryRecorder(), MemoryRecorder()]
     for number, recorder in enumerate(sinks):
@@ -192,7 +192,7 @@ def test_runs_that_differ_in_more_than_the_seed_are_refused(changes, words):
         train_together(members)
 
 
-def test_labels_do_not_keep_runs_apart():
+def test_runs_that_differ_only_in_labels_can_be_trained_together():
     assert differ_only_in_seed(tiny(), replace(tiny(model_seed=4), group="custom"))
     assert not differ_only_in_seed(tiny(), with_training(tiny(), steps=149))
 
@@ -213,7 +213,7 @@ def states(engine, ids) -> list[str]:
     return [queries.run(engine, run_id).state.value for run_id in ids]
 
 
-def test_a_worker_trains_alike_runs_as_one_and_stores_what_they_give_alone(engine, plain, monkeypatch):
+def test_a_worker_trains_runs_together_and_stores_what_they_give_alone(engine, plain, monkeypatch):
     ids, alone = queued(engine), queued(engine, experiment="alone")
     worker.work(engine, experiment="alone", report=lambda line: None)
     lots, real = [], together.train_together
@@ -248,7 +248,7 @@ def test_only_runs_of_one_experiment_that_differ_in_the_seed_are_claimed_togethe
     assert claim_together(engine, most=8) == []
 
 
-def test_a_run_that_another_worker_takes_first_is_left_to_it(engine, monkeypatch):
+def test_a_run_that_another_worker_claims_first_is_skipped(engine, monkeypatch):
     ids = queued(engine)
     real = together.queued_with_other_seeds
 
@@ -263,7 +263,7 @@ def test_a_run_that_another_worker_takes_first_is_left_to_it(engine, monkeypatch
     assert queries.run(engine, ids[1]).owner == "another"
 
 
-def test_each_run_of_a_lot_fails_and_is_cancelled_for_itself(engine, monkeypatch):
+def test_each_run_of_an_ensemble_fails_or_is_cancelled_alone(engine, monkeypatch):
     spoil_seed_one(monkeypatch)
     monkeypatch.setattr(together, "at_most_every", lambda seconds, question: question)
     ids = queued(engine, 4)
@@ -299,7 +299,7 @@ def test_cancelled_runs_stop_before_their_next_step(engine, monkeypatch):
     assert states(engine, ids) == ["cancelled"] * 2 and len(steps) == 1
 
 
-def test_a_deleted_run_does_not_disturb_its_lot(engine, monkeypatch):
+def test_a_deleted_run_does_not_affect_the_others_of_its_ensemble(engine, monkeypatch):
     monkeypatch.setattr(together, "at_most_every", lambda seconds, question: question)
     ids = queued(engine, 2)
     claimed = claim_together(engine, most=2)
@@ -311,7 +311,7 @@ def test_a_deleted_run_does_not_disturb_its_lot(engine, monkeypatch):
         queries.run(engine, ids[0])
 
 
-def test_a_lot_taken_over_after_a_lost_worker_starts_over_without_the_run_that_was_cancelled(engine):
+def test_an_ensemble_of_a_lost_worker_starts_over_without_a_cancelled_run(engine):
     ids = queued(engine, 2)
     claim_together(engine, most=2)
     with write_transaction(engine) as connection:
@@ -323,7 +323,7 @@ def test_a_lot_taken_over_after_a_lost_worker_starts_over_without_the_run_that_w
     assert states(engine, ids) == ["cancelled", "done"]
 
 
-def test_an_error_of_the_common_step_ends_every_run_of_the_lot(engine, monkeypatch):
+def test_an_error_of_the_shared_step_ends_every_run_of_the_ensemble(engine, monkeypatch):
     monkeypatch.setattr(EnsembleStep, "step", lambda *a: (_ for _ in ()).throw(torch.OutOfMemoryError("CUDA")))
     ids = queued(engine)
     worker.work(engine, together=3, report=lambda line: None)
@@ -331,7 +331,7 @@ def test_an_error_of_the_common_step_ends_every_run_of_the_lot(engine, monkeypat
     assert all("--together" in queries.run(engine, run_id).error for run_id in ids)
 
 
-def test_an_interrupt_cancels_the_lot_and_is_raised(engine, monkeypatch):
+def test_an_interrupt_cancels_all_runs_of_the_ensemble_and_is_raised(engine, monkeypatch):
     monkeypatch.setattr(EnsembleStep, "step", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     ids = queued(engine)
     with pytest.raises(KeyboardInterrupt):
@@ -340,7 +340,7 @@ def test_an_interrupt_cancels_the_lot_and_is_raised(engine, monkeypatch):
     assert queries.run(engine, ids[0]).error == "interrupted by the user"
 
 
-def test_once_is_one_lot(engine):
+def test_once_executes_one_ensemble(engine):
     ids = queued(engine)
     assert worker.work(engine, together=2, once=True, report=lambda line: None) == 2
     assert states(engine, ids) == ["done", "done", "queued"]
@@ -355,7 +355,7 @@ def test_once_is_one_lot(engine):
         (["--together", "4", "--device", "cuda"], ["--device", "cuda", "no CUDA device"]),
     ],
 )
-def test_a_worker_refuses_what_it_cannot_do_in_one_line(capsys, tmp_path, monkeypatch, arguments, words):
+def test_a_worker_refuses_wrong_options_in_one_line(capsys, tmp_path, monkeypatch, arguments, words):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(SystemExit) as ended:
         main(["worker", *arguments, "--database", str(tmp_path / "none.db")])

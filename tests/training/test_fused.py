@@ -158,7 +158,7 @@ def test_results_do_not_depend_on_the_number_of_threads():
     assert torch.equal(models[0], models[1]) and torch.equal(models[0], models[2])
 
 
-def test_the_model_sees_every_step_of_its_stepper():
+def test_the_model_has_the_weights_of_every_fused_step():
     config = SHAPES["demo"]
     model = Decoder(config.model)
     batch = make_batch(config, 0)
@@ -234,7 +234,7 @@ def test_the_compiled_code_is_kept_and_found_again(fresh_library):
 
 
 @pytest.mark.usefixtures("quick_build")
-def test_compiled_code_that_others_could_have_written_is_not_loaded(fresh_library, monkeypatch, tmp_path):
+def test_compiled_code_in_a_folder_that_others_can_write_is_not_loaded(fresh_library, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
     for open_to_all in (fused_library.cache_directory(), tmp_path / "tmp" / f"length-transfer-lab-{os.getuid()}"):
         open_to_all.mkdir(parents=True)
@@ -247,7 +247,7 @@ def test_compiled_code_that_others_could_have_written_is_not_loaded(fresh_librar
 
 
 @pytest.mark.usefixtures("quick_build")
-def test_a_cache_that_cannot_be_made_is_passed_over(fresh_library, monkeypatch, tmp_path):
+def test_a_cache_folder_that_cannot_be_made_is_skipped(fresh_library, monkeypatch, tmp_path):
     blocked = tmp_path / "file"
     blocked.touch()
     monkeypatch.setenv("LGT_CACHE", str(blocked / "cache"))
@@ -256,7 +256,7 @@ def test_a_cache_that_cannot_be_made_is_passed_over(fresh_library, monkeypatch, 
     assert list((tmp_path / f"length-transfer-lab-{os.getuid()}").glob("step-*.so"))
 
 
-def test_a_compiler_that_takes_too_long_is_one_line(fresh_library, monkeypatch, caplog):
+def test_a_compiler_that_takes_too_long_gives_one_line(fresh_library, monkeypatch, caplog):
     def slow(*arguments, **options):
         raise subprocess.TimeoutExpired("g++", 300, stderr=b"step.cpp:1: warning: slow\n")
 
@@ -264,7 +264,7 @@ def test_a_compiler_that_takes_too_long_is_one_line(fresh_library, monkeypatch, 
     assert fresh_library() is None and "step.cpp:1: warning: slow" in caplog.text
 
 
-def test_fused_and_plain_training_learn_alike():
+def test_fused_and_plain_training_learn_equally_well():
     config = tiny(steps=60)
     losses = {}
     for fused in (True, False):

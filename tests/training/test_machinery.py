@@ -15,7 +15,7 @@ from torch import Tensor
 from lgt.core.choices import POSITIONS, SCHEDULES
 from lgt.core.config import Optimizer, Precision, RunConfig
 from lgt.core.notices import warn_once
-from lgt.evaluation import reference as definition
+from lgt.evaluation import reference
 from lgt.evaluation.ablation import ablation_map
 from lgt.evaluation.exact_match import answer_scores
 from lgt.evaluation.test_sets import test_set
@@ -143,26 +143,26 @@ def check_measuring(config: RunConfig) -> None:
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.mul_(1.5)
-    (matches, losses), (wanted, nats) = answer_scores(model, batch), definition.answer_scores(model, batch)
+    (matches, losses), (wanted, nats) = answer_scores(model, batch), reference.answer_scores(model, batch)
     assert torch.equal(matches, wanted) and torch.allclose(losses, nats, atol=1e-5)
-    found, slow = ablation_map(model, batch), definition.ablation_map(model, batch)
+    found, slow = ablation_map(model, batch), reference.ablation_map(model, batch)
     assert torch.allclose(found.loss_rise, slow.loss_rise, atol=1e-5) and slow.loss_rise.abs().max() > 1e-3
     assert torch.allclose(found.accuracy_drop, slow.accuracy_drop, atol=1e-6)
 
 
-def test_the_walk_visits_every_choice():
+def test_the_combinations_contain_every_choice():
     toys = toy_configs()
     assert {config.model.position for config in [*EVERY, *toys]} == set(POSITIONS)
     assert {config.model.schedule for config in [*EVERY, *toys]} == set(SCHEDULES)
 
 
 @pytest.mark.parametrize("check", [check_step, check_stack], ids=["step", "stack"])
-def test_every_network_is_trained_as_defined(check):
+def test_every_network_is_trained_as_the_definition_computes(check):
     for config in [*EVERY, *toy_configs()]:
         check(config)
 
 
-def test_every_network_is_measured_as_defined():
+def test_every_network_is_measured_as_the_definition_computes():
     for config in networks_of([*EVERY, *toy_configs()]):
         check_measuring(config)
 
@@ -178,7 +178,7 @@ def test_compiled_layers_compute_added_networks_too(position, schedule):
     same_weights(model, wanted, start, loosely=True)
 
 
-def test_supported_by_the_fused_step_is_what_it_says_and_nothing_else(monkeypatch):
+def test_the_fused_step_supports_exactly_the_listed_combinations(monkeypatch):
     for config in [*EVERY, *toy_configs()]:
         assert FusedStep.supports(config) is is_fused(config)
         assert not FusedStep.supports(config, "cuda")
@@ -194,7 +194,7 @@ def test_the_fused_step_refuses_what_it_does_not_support(position, schedule):
         FusedStep(Decoder(config.model), config.training)
 
 
-def test_what_is_not_supported_is_said_once_for_each_reason(caplog):
+def test_an_unsupported_network_is_logged_once_for_each_reason(caplog):
     def one_step(config: RunConfig) -> None:
         make_stepper(Decoder(config.model), config)
         make_ensemble_stepper([Decoder(config.model)], config, "cpu")

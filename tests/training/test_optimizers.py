@@ -57,7 +57,7 @@ def test_grouped_muon_is_near_pytorchs_one_by_one():
         assert (a - b).norm() < 0.02 * (a - before).norm(), "PyTorch's is in bfloat16"
 
 
-def test_matrices_of_one_shape_do_not_meet_and_neither_do_members():
+def test_updates_of_a_matrix_do_not_depend_on_other_matrices_or_members():
     start = [drawn(*shape, seed=7) for shape in SHAPES]
     grouped = stepped(lambda p: Muon(p, lr=0.05), start)
 

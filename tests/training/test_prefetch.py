@@ -48,7 +48,7 @@ def test_the_next_batches_are_made_before_they_are_asked_for_and_none_beyond_the
     assert [step for step, _ in made] == [0, 1, 2, 3, 4, 4] and all(name.startswith("batches") for _, name in made)
 
 
-def test_the_thread_ends_when_training_fails_and_what_waits_is_dropped(monkeypatch):
+def test_the_thread_ends_when_training_fails_and_waiting_batches_are_dropped(monkeypatch):
     started, go_on = [], threading.Event()
 
     def make(config, step):
@@ -65,7 +65,7 @@ def test_the_thread_ends_when_training_fails_and_what_waits_is_dropped(monkeypat
     assert not makers() and len(started) <= 3
 
 
-def test_an_error_in_making_a_batch_is_raised_where_that_batch_is_wanted(monkeypatch):
+def test_an_error_in_making_a_batch_is_raised_when_that_batch_is_requested(monkeypatch):
     def make(config, step):
         if step == 2:
             raise ValueError("no luck")

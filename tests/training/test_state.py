@@ -1,4 +1,4 @@
-"""A run that stopped and went on ends with the same bits as one that never stopped."""
+"""A run that was stopped and resumed ends with the same bits as an uninterrupted run."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ def json_of(state: bytes) -> dict[str, object]:
 
 
 def reported(recorder: MemoryRecorder) -> tuple[object, ...]:
-    """All that a run reports but how fast it was."""
+    """Everything that a run reports, except its speed."""
     log = {row.step: (row.loss, row.learning_rate) for row in recorder.logs}
     return log, recorder.accuracies, recorder.maps, recorder.differences, recorder.checkpoints
 
 
 @pytest.mark.parametrize("config", [CONFIG, PYTORCH, ADAMW], ids=["fused muon", "pytorch muon", "fused adamw"])
-def test_resumed_is_uninterrupted_bit_for_bit(config):
+def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(config):
     whole, parts = MemoryRecorder(), MemoryRecorder()
     uninterrupted = train(config, whole)
     state = None
@@ -54,7 +54,7 @@ def test_resumed_is_uninterrupted_bit_for_bit(config):
     assert reported(parts) == reported(whole)
 
 
-def test_a_state_is_kept_every_so_often_and_counts_tokens_and_seconds_on(monkeypatch):
+def test_states_are_stored_at_intervals_and_continue_tokens_and_seconds(monkeypatch):
     monkeypatch.setattr("lgt.training.loop.KEEP_SECONDS", 0.0)
     recorder = MemoryRecorder()
     train(CONFIG, recorder)
@@ -80,6 +80,6 @@ def test_a_state_of_other_machinery_or_shape_is_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("damage", [lambda b: b[:100], lambda b: b"\x80\x04.", lambda b: b"", lambda b: b"\xff" * 64])
-def test_damaged_bytes_are_no_state(damage):
+def test_damaged_bytes_are_refused_as_a_state(damage):
     with pytest.raises(CheckpointError, match="not a training state"):
         train(CONFIG, MemoryRecorder(), state=damage(stopped_at(CONFIG, 5, MemoryRecorder())))

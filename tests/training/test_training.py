@@ -28,7 +28,7 @@ from tests.conftest import tiny
 from tests.evaluation.reference import greedy_answers
 
 
-def test_a_batch_is_a_function_of_config_and_step_whatever_was_asked_before():
+def test_a_batch_depends_on_config_and_step_and_not_on_earlier_calls():
     config = tiny()
     first = make_batch(config, 9)
     batches._draw.cache_clear()
@@ -229,7 +229,7 @@ def test_maps_are_made_at_lengths_that_every_task_has():
     assert min(lengths) >= 2 and max(lengths) <= 52 and any(24 < length <= 48 for length in lengths)
 
 
-def test_on_the_way_heads_are_measured_at_the_lengths_that_are_followed():
+def test_before_the_last_step_heads_are_measured_at_lengths_up_to_the_transfer_region():
     config, recorder = tiny(steps=4), MemoryRecorder()
     followed = replace(config, evaluation=replace(config.evaluation, attribution_snapshots=2))
     train(followed, recorder)

@@ -1,1 +1,1 @@
-"""The rules that judge figures, one module each; :mod:`lgt.experiments.rules.base` says what a rule is."""
+"""The rules that judge figures, one module each. :mod:`lgt.experiments.rules.base` has their base class."""

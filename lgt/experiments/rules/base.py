@@ -1,6 +1,6 @@
-"""What a rule is: how it measures a figure seed by seed, how it decides, what it says and which charts it shows.
+"""The base class of rules. A rule measures a figure seed by seed, decides the verdict, and gives texts and charts.
 
-Each rule is a class in a module of its own beside this one. Nothing outside a rule asks which rule it is.
+Each rule is a class in its own module of this package. Code outside a rule does not depend on which rule it is.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class ChartRequest:
 
 @dataclass(frozen=True)
 class Scale:
-    """The axis on which the overview shows the numbers of a rule; rules with equal scales share one chart."""
+    """The axis on which the overview shows the numbers of a rule. Rules with equal scales share one chart."""
 
     title: str
     quantity: str
@@ -51,11 +51,11 @@ CORRELATION = Scale("Figures about circuits", "Spearman's rho over checkpoints")
 
 @dataclass(frozen=True)
 class SeedCorrelations:
-    """Correlations over checkpoints by seed. ``judged`` decides the verdict; the others are only shown beside it.
+    """Correlations over checkpoints by seed. ``judged`` decides the verdict; the others are only displayed.
 
     ``of_changes``: rho of the differences between neighbouring checkpoints. ``beyond``: rho with maps at lengths of the
-    transfer region. ``of_learned``: rho over the checkpoints at which the main task is learned where it was trained.
-    ``None`` is a rho that is not defined.
+    transfer region. ``of_learned``: rho over the checkpoints at which the main task is learned at trained lengths.
+    ``None`` means that rho is not defined.
     """
 
     judged: dict[int, Correlation] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class SeedCorrelations:
     of_learned: dict[int, float | None] = field(default_factory=dict)
 
     def not_judged(self) -> dict[str, dict[int, float | None]]:
-        """The correlations that have no part in the verdict, by what they are of and by seed."""
+        """The correlations that do not decide the verdict, by description and seed."""
         return {
             "of the changes between checkpoints": self.of_changes,
             "at lengths beyond": self.beyond,
@@ -74,9 +74,9 @@ class SeedCorrelations:
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a rule measured. ``values``: a number per series and seed, which the sentence reports. ``numbers``: the
-    rule's quantity by seed, which decides. ``learned``: accuracy where trained, by task or by series, mean over seeds;
-    it decides the premise.
+    """The measurement of a rule. ``values``: a number per series and seed, which the sentence reports. ``numbers``: the
+    rule's quantity by seed, which decides the verdict. ``learned``: mean accuracy at trained lengths over seeds, by
+    task or by series, which decides the premise.
     """
 
     values: dict[Series, BySeed]
@@ -87,12 +87,12 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True)
 class Rule(ABC):
-    """A rule with its thresholds. ``smallest``: the mean from which an effect counts; ``learned``: the accuracy from
-    which a task counts as learned where it was trained.
+    """A rule with its thresholds. ``smallest``: the smallest mean that counts as an effect. ``learned``: the smallest
+    accuracy at trained lengths at which a task counts as learned.
 
-    ``name`` stands in ``lgt claims --json`` and in docs/CLAIMS.md, ``quantity`` names its number per seed, ``words``
-    explains that number in a sentence. ``about_gain``: whether it compares a co-trained run with its two baselines.
-    ``over_training``: whether it needs the trajectories of the co-trained runs.
+    ``name`` appears in ``lgt claims --json`` and in docs/CLAIMS.md. ``quantity`` names the number per seed, and
+    ``words`` explains it in a sentence. ``about_gain``: whether the rule compares a co-trained run with its two
+    baselines. ``over_training``: whether it needs the trajectories of the co-trained runs.
     """
 
     smallest: float = SMALLEST_EFFECT
@@ -109,11 +109,11 @@ class Rule(ABC):
         """Measure the finished runs of a figure."""
 
     def decide(self, numbers: Mapping[int, float], seeds: int) -> Outcome:
-        """The outcome of the numbers by seed, when the premise is met; ``seeds`` is how many a verdict needs."""
+        """The outcome for the numbers by seed if the premise is met. ``seeds``: how many seeds a verdict needs."""
         return effect(numbers, seeds, self.smallest)
 
     def premise_met(self, learned: Mapping[Any, float]) -> bool:
-        """Whether the tasks were learned well enough where they were trained for a verdict."""
+        """Whether all tasks were learned at trained lengths, which a verdict requires."""
         return min(learned.values(), default=0.0) >= self.learned
 
     def outcome(self, measured: Measurement, seeds: int) -> Outcome:
@@ -125,23 +125,23 @@ class Rule(ABC):
         return self.decide(measured.numbers, seeds)
 
     def values_text(self, measured: Measurement) -> str:
-        """The values by series in words, mean over seeds."""
+        """A text with the mean value of each series over seeds."""
         means = ", ".join(f"{series} {sum(of.values()) / len(of):.2f}" for series, of in measured.values.items())
         return f"transfer accuracy: {means}"
 
     def details(self, measured: Measurement) -> list[str]:
-        """What else the sentence says of the numbers."""
+        """Further parts of the sentence about the numbers."""
         return []
 
     def premise_text(self, measured: Measurement) -> str:
-        """What was not learned where it was trained; empty when everything was."""
+        """A text that lists what was not learned at trained lengths; empty if everything was learned."""
         low = [f"{task} {share:.2f}" for task, share in measured.learned.items() if share < self.learned]
         return "not learned where trained: " + ", ".join(low) if low else ""
 
     def charts(self, judgement: Judgement, accuracy: pd.DataFrame) -> Iterator[ChartRequest]:
         """The charts of a figure in reading order. ``accuracy``: the final counts of its runs.
 
-        Here: every seed's transfer accuracy, then a length-accuracy curve for each series.
+        By default: every seed's transfer accuracy, then a length-accuracy curve for each series.
         """
         yield ChartRequest("seed_strip", (judgement.seeds_frame(),))
         for series, ids in judgement.series_runs.items():

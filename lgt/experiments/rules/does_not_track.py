@@ -1,4 +1,4 @@
-"""The rule *does not track*: over checkpoints the gap follows the heads' difference in neither direction."""
+"""The rule *does not track*: over checkpoints, the gap does not follow a difference of heads in either direction."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lgt.experiments.verdicts import Outcome, unrelated
 
 @dataclass(frozen=True, kw_only=True)
 class DoesNotTrack(Tracks):
-    """The same rho as :class:`lgt.experiments.rules.tracks.Tracks`; the claim is that it is near zero."""
+    """The same rho as in :class:`lgt.experiments.rules.tracks.Tracks`. The claim is that it is near zero."""
 
     name: ClassVar[str] = "does not track"
     words: ClassVar[str] = (
@@ -21,5 +21,5 @@ class DoesNotTrack(Tracks):
     )
 
     def decide(self, numbers: Mapping[int, float], seeds: int) -> Outcome:
-        """Reproduced when the interval lies near zero."""
+        """``reproduced`` if the whole interval is near zero."""
         return unrelated(numbers, seeds, self.smallest)

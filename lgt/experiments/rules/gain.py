@@ -1,4 +1,4 @@
-"""The rule *gain*: training together beats the main task alone."""
+"""The rule *gain*: co-training gives more transfer accuracy than the main task alone."""
 
 from __future__ import annotations
 

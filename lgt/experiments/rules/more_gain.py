@@ -1,4 +1,4 @@
-"""The rule *more gain*: training together gains more with one positional encoding than with another."""
+"""The rule *more gain*: co-training gains more with one positional encoding than with another."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class MoreGain(Rule):
-    """The gain over the main task alone with the encoding ``better`` minus that with ``worse``, seed by seed."""
+    """The gain over the main task alone with the encoding ``better``, minus the gain with ``worse``, seed by seed."""
 
     better: Position
     worse: Position

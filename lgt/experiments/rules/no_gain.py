@@ -1,4 +1,4 @@
-"""The rule *no gain*: an unrelated auxiliary does not lift the main task."""
+"""The rule *no gain*: an unrelated auxiliary does not raise the transfer accuracy of the main task."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class NoGain(Rule):
-    """Transfer accuracy of the co-trained run minus that of the worse baseline: the one that makes the claim harder."""
+    """Transfer accuracy of the co-trained run minus that of the worse baseline, which makes the claim harder."""
 
     name: ClassVar[str] = "no gain"
     quantity: ClassVar[str] = "difference"
@@ -39,5 +39,5 @@ class NoGain(Rule):
         return Measurement(values, gains, runs.learned())
 
     def decide(self, numbers: Mapping[int, float], seeds: int) -> Outcome:
-        """Reproduced when there is no difference."""
+        """``reproduced`` if there is no difference."""
         return absence(numbers, seeds, self.smallest)

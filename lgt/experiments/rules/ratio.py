@@ -1,4 +1,4 @@
-"""The rule *ratio*: the gap is smaller where the training lengths are a factor of two apart than further apart."""
+"""The rule *ratio*: the gap is smaller if the training lengths differ by a factor of two than if they differ more."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ COLUMNS = ["main_length", "auxiliary_length", "gap", "learned"]
 
 @dataclass(frozen=True, kw_only=True)
 class Ratio(Rule):
-    """Mean relative gap of the cells further apart than a factor of two, minus that of the cells a factor of two apart.
+    """Mean relative gap of cells whose lengths differ by more than a factor of two, minus that of the nearer cells.
 
-    Cells with a task that was not learned are left out; ``least_cells`` is the share of cells that must remain.
+    Cells in which a task was not learned are left out. ``least_cells`` is the share of cells that must remain.
     """
 
     least_cells: float = 0.5
@@ -35,23 +35,23 @@ class Ratio(Rule):
     )
 
     def measure(self, runs: FigureRuns) -> Measurement:
-        """The difference of the relative gaps, of the cells whose tasks were all learned."""
+        """The difference of the relative gaps, over the cells in which all tasks were learned."""
         gaps, learned = runs.gaps(), runs.learned_by_series()
         lengths = {cell: cell.lengths for cell in gaps if cell.lengths and learned[cell] >= self.learned}
         found = {seed: nearness({at: gaps[cell][seed] for cell, at in lengths.items()}) for seed in runs.seeds}
         return Measurement(gaps, {seed: value for seed, value in found.items() if value is not None}, learned)
 
     def premise_met(self, learned: Mapping[Any, float]) -> bool:
-        """Whether enough cells are left."""
+        """Whether enough cells remain."""
         left = [share for share in learned.values() if share >= self.learned]
         return len(left) >= self.least_cells * len(learned)
 
     def values_text(self, measured: Measurement) -> str:
-        """Nothing: the cells are too many for a sentence."""
+        """An empty text, because there are too many cells for a sentence."""
         return ""
 
     def premise_text(self, measured: Measurement) -> str:
-        """Which cells are left out."""
+        """A text that lists the cells that are left out; empty if there are none."""
         low = [str(cell) for cell, share in measured.learned.items() if share < self.learned]
         if not low:
             return ""
@@ -65,8 +65,8 @@ class Ratio(Rule):
         yield ChartRequest("gap_grid", (paper,), {"title": "The paper's"})
 
     def grid_frame(self, judgement: Judgement) -> pd.DataFrame:
-        """One row per cell and seed: ``main_length``, ``auxiliary_length``, ``seed``, ``gap``, and whether every task
-        of the cell was ``learned`` where it was trained (mean over seeds)."""
+        """One row per cell and seed: ``main_length``, ``auxiliary_length``, ``seed``, ``gap``, and ``learned``: whether
+        every task of the cell was learned at trained lengths (mean over seeds)."""
         learned = judgement.measured.learned
         rows = [
             (*cell.lengths, seed, gap, learned[cell] >= self.learned)
@@ -77,5 +77,5 @@ class Ratio(Rule):
 
 
 def paper_grid() -> pd.DataFrame:
-    """The paper's gaps (figure 10) in the columns of :meth:`Ratio.grid_frame`, without seeds."""
+    """The paper's gaps (figure 10), with the columns of :meth:`Ratio.grid_frame` except ``seed``."""
     return pd.DataFrame([(*lengths, gap, True) for lengths, gap in GRID_GAP.items()], columns=COLUMNS)

@@ -1,4 +1,4 @@
-"""The rule *tracks*: over checkpoints the generalization gap follows a difference between the tasks' heads."""
+"""The rule *tracks*: over checkpoints, the generalization gap follows a difference of the tasks' heads."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Tracks(Rule):
     over_training: ClassVar[bool] = True
 
     def measure(self, runs: FigureRuns) -> Measurement:
-        """Every seed's rho, with the correlations that are shown beside it."""
+        """Every seed's rho, and the correlations that are only displayed."""
         steps, name = runs.trajectories(), self.column
         judged = {seed: tracking(of, name) for seed, of in steps.items()}
         changes = {seed: tracking_of_changes(of, name) for seed, of in steps.items()}
@@ -49,7 +49,7 @@ class Tracks(Rule):
         return Measurement(runs.transfer(), rhos, runs.learned(), correlations)
 
     def details(self, measured: Measurement) -> list[str]:
-        """How many checkpoints there are, and the mean of each correlation beside the judged one."""
+        """The number of checkpoints, and the mean of each correlation that does not decide the verdict."""
         found = measured.correlations
         checkpoints = sorted({one.n for one in found.judged.values()})
         parts = [f"each over {' or '.join(map(str, checkpoints))} checkpoints"] if checkpoints else []
@@ -60,6 +60,6 @@ class Tracks(Rule):
         return parts
 
     def charts(self, judgement: Judgement, accuracy: pd.DataFrame) -> Iterator[ChartRequest]:
-        """Gap against the measure at every checkpoint, a panel per seed."""
+        """The gap and the measure at every checkpoint, with one panel per seed."""
         rhos = {seed: found.rho for seed, found in judgement.measured.correlations.judged.items()}
         yield ChartRequest("circuit_chart", (judgement.trajectory, self.column, rhos))

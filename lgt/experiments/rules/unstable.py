@@ -1,4 +1,4 @@
-"""The charts of the two rules about stability."""
+"""The base class of the two rules about stability, with their charts."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Unstable(Rule):
-    """A rule about the co-trained runs of a figure and how steady they are."""
+    """A rule about how much the co-trained runs of a figure vary."""
 
     over_training: ClassVar[bool] = True
 
     def charts(self, judgement: Judgement, accuracy: pd.DataFrame) -> Iterator[ChartRequest]:
-        """Accuracy over training with a panel per seed, then every seed's transfer accuracy."""
+        """Accuracy over training with one panel per seed, then every seed's transfer accuracy."""
         yield ChartRequest("stability_chart", (judgement.trajectory,), {"main": judgement.experiment.main})
         yield ChartRequest("seed_strip", (judgement.seeds_frame(),))

@@ -1,4 +1,4 @@
-"""The rule *unstable over steps*: transfer accuracy falls during training, further than accuracy at trained lengths."""
+"""The rule *unstable over steps*: during training, transfer accuracy falls more than accuracy at trained lengths."""
 
 from __future__ import annotations
 

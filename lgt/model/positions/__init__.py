@@ -1,7 +1,7 @@
 """Positional encodings, one file each. ``rope`` and ``nope`` are built in; :func:`register` adds another.
 
-Only the decoder in :mod:`lgt.model.decoder` computes every encoding. Faster code (the fused training step, the passes
-of :mod:`lgt.evaluation`, ensembles) names the encodings it supports and is not used for others.
+Only the decoder in :mod:`lgt.model.decoder` computes every encoding. The faster code (the fused training step, the
+passes of :mod:`lgt.evaluation`, ensembles) lists the encodings that it supports and is not used for others.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ _ENCODINGS: dict[str, type[Encoding]] = {encoding.name: encoding for encoding in
 
 
 def encoding_named(name: str) -> type[Encoding]:
-    """The encoding with this name. Raises ConfigError naming the known ones."""
+    """The encoding with this name. Raises ConfigError, which lists the known encodings, for an unknown name."""
     if name not in _ENCODINGS:
         raise ConfigError(POSITIONS.path, name, "one of " + ", ".join(_ENCODINGS))
     return _ENCODINGS[name]
 
 
 def register(encoding: type[Encoding]) -> type[Encoding]:
-    """Make ``encoding`` a value of ``model.position``; returns it, so that this can decorate the class.
+    """Make ``encoding`` a value of ``model.position``; returns it, so that this function can decorate the class.
 
-    Raises ConfigError for a name or title that is taken.
+    Raises ConfigError for a name or title that is already used.
     """
     POSITIONS.add(Choice(encoding.name, encoding.title))
     _ENCODINGS[encoding.name] = encoding
@@ -52,6 +52,6 @@ def registered(encoding: type[Encoding]) -> Iterator[type[Encoding]]:
 
 
 def learned_parameters(config: ModelConfig) -> int:
-    """Number of parameters of the encoding of ``config`` itself; no memory is taken for them."""
+    """Number of parameters of the positional encoding of ``config``. Counting them allocates no memory for them."""
     with torch.device("meta"):
         return sum(parameter.numel() for parameter in encoding_named(config.position)(config).parameters())

@@ -1,4 +1,4 @@
-"""No positional encoding: the causal mask alone tells positions apart (Kazemnejad et al. 2023)."""
+"""No positional encoding: only the causal mask depends on positions (Kazemnejad et al. 2023)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from lgt.model.positions.base import Encoding
 
 
 class Nope(Encoding):
-    """Changes neither queries nor keys nor scores."""
+    """An encoding that does not change queries, keys or scores."""
 
     name, title = "nope", "none"

@@ -1,4 +1,4 @@
-"""Rotary positions (Su et al. 2021): queries and keys are rotated by an angle in proportion to their position."""
+"""Rotary positions (Su et al. 2021): queries and keys are rotated by an angle proportional to their position."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from lgt.model.positions.base import Encoding
 
 
 class Rope(Encoding):
-    """Rotates channels (i, i + dh/2) of a head together, at the frequency ``rope_theta`` to the power of -2i / dh."""
+    """Rotates each channel pair (i, i + dh/2) of a head. The angle is position * ``rope_theta`` ** (-2i / dh)."""
 
     name, title = "rope", "rotary"
 
     def prepare(self, positions: Tensor) -> tuple[Tensor, ...]:
-        """Cosines and sines, [T, dh] each, or [B, 1, T, dh] where each sequence has its own positions."""
+        """Cosines and sines, [T, dh] each, or [B, 1, T, dh] if each sequence has its own positions."""
         where = positions if positions.ndim == 1 else positions[:, None]
         return rotary_angles(where, self.config.head_width, self.config.rope_theta)
 
@@ -25,8 +25,8 @@ class Rope(Encoding):
 
 
 def rotary_angles(positions: Tensor, head_width: int, theta: float) -> tuple[Tensor, Tensor]:
-    """Cosines and sines [..., dh] of positions [...], in float32: in bfloat16 neighbouring positions above 256 are
-    the same number."""
+    """Cosines and sines [..., dh] of positions [...]. They are float32, because bfloat16 rounds neighbouring positions
+    above 256 to the same number."""
     exponents = torch.arange(0, head_width, 2, device=positions.device, dtype=torch.float32) / head_width
     angles = positions.float()[..., None] * theta**-exponents  # [..., dh / 2]
     angles = torch.cat((angles, angles), dim=-1)  # [..., dh]

@@ -1,10 +1,10 @@
-// The decoder of lgt/model/decoder.py, forward and backward written by hand, for a chunk of whole sequences that fits
-// the cache. It computes rotary positions or none, and applies each layer once.
+// Forward and backward pass of the decoder in lgt/model/decoder.py, for a chunk of whole sequences that fits in the
+// cache. It supports rotary positions or none, and applies each layer once.
 //
-// Sequences follow each other without padding. The last layer computes keys and values of all rows, and the rest only
-// of the rows whose next token is scored: nothing else reads the other rows. Letters: n rows (tokens) of a chunk, W
-// width, H heads, dh = W / H, F feed-forward width, V vocabulary; `rows`: the number of rows that a layer computes
-// after its keys and values.
+// Sequences follow each other without padding. The last layer computes keys and values of all rows. It computes the
+// rest only for the rows whose next token is scored, because no result depends on its other rows. Letters: n rows
+// (tokens) of a chunk, W width, H heads, dh = W / H, F feed-forward width, V vocabulary. `rows` is the number of rows
+// that a layer computes after its keys and values.
 #pragma once
 #include <type_traits>
 #include <utility>
@@ -16,21 +16,21 @@ struct Shape {
   float theta, epsilon;
 };
 
-// Where each parameter starts in the flat array, in the order of Decoder.named_parameters().
-struct LayerPlace {
+// The offset of each parameter in the flat array, in the order of Decoder.named_parameters().
+struct LayerOffsets {
   long norm1, query_gain, key_gain, query, key, value, output, norm2, gate, up, down;
 };
 
-struct Places {
+struct Offsets {
   long embedding = 0, norm, unembedding, total;
-  std::vector<LayerPlace> layers;
+  std::vector<LayerOffsets> layers;
 
-  explicit Places(const Shape& s) {
+  explicit Offsets(const Shape& s) {
     const long W = s.width, F = s.hidden, gains = s.qk_norm ? s.heads : 0;
     long at = s.vocabulary * W;
     auto take = [&](long size) { return std::exchange(at, at + size); };
     for (long l = 0; l < s.layers; l++) {
-      LayerPlace p;
+      LayerOffsets p;
       p.norm1 = take(W), p.query_gain = take(gains), p.key_gain = take(gains);
       p.query = take(W * W), p.key = take(W * W), p.value = take(W * W), p.output = take(W * W);
       p.norm2 = take(W), p.gate = take(F * W), p.up = take(F * W), p.down = take(W * F);
@@ -40,8 +40,8 @@ struct Places {
   }
 };
 
-// Transposed weights, computed once per step, so that every product reads its right factor row by row.
-struct Turned {
+// Transposed weights, computed once per step. With them every product reads its right factor row by row.
+struct TransposedWeights {
   std::vector<float> query, key_value, output, gate_up, down;  // [W, W], [W, 2W], [W, W], [W, 2F], [F, W]
 };
 
@@ -52,8 +52,8 @@ inline float* sized(Floats& buffer, long size) {
   return buffer.data();
 }
 
-// What the backward pass of one layer needs from its forward pass.
-struct Kept {
+// The activations of one layer's forward pass that its backward pass needs.
+struct SavedActivations {
   Floats x, inverse1, normed, normed_rows;      // [n, W], [n], [n, W], [rows, W]
   Floats q, kv, inverse_q, inverse_k, qr, kr;   // [rows, W], [n, 2W], [rows, H], [n, H], [rows, W], [n, W]
   Floats pattern, heads, y, inverse2, normed2;  // per sequence and head [rows, keys], [rows, W], ...
@@ -61,9 +61,9 @@ struct Kept {
 };
 
 struct Scratch {
-  std::vector<Kept> layers;
+  std::vector<SavedActivations> layers;
   std::vector<long> positions, all, scored;  // [n], [n]: 0..n-1, the rows whose next token is scored
-  Floats final, inverse, normed, logits, d, dx, dnormed, dinner, dgate_up, dheads, dq, dkv, dqr, dkr, dp, turned;
+  Floats final, inverse, normed, logits, d, dx, dnormed, dinner, dgate_up, dheads, dq, dkv, dqr, dkr, dp, transposed;
 };
 
 struct Chunk {
@@ -75,17 +75,17 @@ struct Chunk {
 class Decoder {
  public:
   Shape s;
-  Places at;
+  Offsets at;
   long W, F, H, dh, V, Vp;
 
   explicit Decoder(const Shape& shape)
       : s(shape), at(shape), W(s.width), F(s.hidden), H(s.heads), dh(W / H), V(s.vocabulary), Vp(padded(V)) {
-    turned.resize(s.layers);
+    transposed.resize(s.layers);
   }
 
   void prepare(const float* parameters, long longest, int threads) {
     p = parameters;
-    parallel(threads, s.layers + 1, [&](long l) { l < s.layers ? turn_layer(l) : turn_unembedding(); });
+    parallel(threads, s.layers + 1, [&](long l) { l < s.layers ? transpose_layer(l) : transpose_unembedding(); });
     angles(longest);
   }
 
@@ -98,13 +98,13 @@ class Decoder {
 
  private:
   const float* p = nullptr;
-  std::vector<Turned> turned;
-  Floats unembedding;     // [W, Vp], zero behind V
+  std::vector<TransposedWeights> transposed;
+  Floats unembedding;     // [W, Vp], columns from V on are zero
   Floats cosines, sines;  // [positions, dh / 2]
 
-  void turn_layer(long l) {
-    const LayerPlace& w = at.layers[l];
-    Turned& t = turned[l];
+  void transpose_layer(long l) {
+    const LayerOffsets& w = at.layers[l];
+    TransposedWeights& t = transposed[l];
     transpose(W, W, p + w.query, W, sized(t.query, W * W), W);
     transpose(2 * W, W, p + w.key, W, sized(t.key_value, 2 * W * W), 2 * W);  // value follows key in the parameters
     transpose(W, W, p + w.output, W, sized(t.output, W * W), W);
@@ -112,7 +112,7 @@ class Decoder {
     transpose(W, F, p + w.down, F, sized(t.down, F * W), W);
   }
 
-  void turn_unembedding() { transpose(V, W, p + at.unembedding, W, sized(unembedding, W * Vp), Vp); }
+  void transpose_unembedding() { transpose(V, W, p + at.unembedding, W, sized(unembedding, W * Vp), Vp); }
 
   void angles(long longest) {
     if (!s.rope || (long)cosines.size() >= longest * dh / 2) return;
@@ -149,8 +149,8 @@ class Decoder {
     }
   }
 
-  // Call work with the head width as a compile-time constant where it is a usual one (0: any other), so that loops over
-  // it unroll.
+  // Call work with the head width as a compile-time constant, so that the compiler unrolls loops over it. Unusual head
+  // widths are passed as 0.
   template <typename Work>
   void with_head_width(Work work) const {
     if (dh == 8) return work(std::integral_constant<long, 8>());
@@ -159,10 +159,10 @@ class Decoder {
     return work(std::integral_constant<long, 0>());
   }
 
-  // Queries or keys of one row: normalise, rotate by the position, scale. raw and out [W].
+  // Normalise, rotate by the position and scale the queries or keys of one row. raw and out: [W].
   template <long WIDTH>
-  void place(const float* __restrict raw, const float* __restrict gain, long position, float scale,
-             float* __restrict inverse, float* __restrict out) const {
+  void scale_and_rotate(const float* __restrict raw, const float* __restrict gain, long position, float scale,
+                        float* __restrict inverse, float* __restrict out) const {
     const long dh = WIDTH ? WIDTH : this->dh, half = dh / 2;
     const float *c = cosines.data() + position * half, *sn = sines.data() + position * half;
     for (long h = 0; h < H; h++, raw += dh, out += dh) {
@@ -184,12 +184,12 @@ class Decoder {
     }
   }
 
-  // Backward of `place`: from d, the gradient of out, to draw, that of raw; adds to the gradient of the gains. d and
-  // draw [W].
+  // Backward pass of `scale_and_rotate`. From d, the gradient of out, it computes draw, the gradient of raw, and adds
+  // to the gradient of the gains. d and draw: [W].
   template <long WIDTH>
-  void place_back(const float* __restrict raw, const float* __restrict gain, long position, float scale,
-                  const float* __restrict inverse, const float* __restrict d, float* __restrict draw,
-                  float* __restrict dgain) const {
+  void scale_and_rotate_back(const float* __restrict raw, const float* __restrict gain, long position, float scale,
+                             const float* __restrict inverse, const float* __restrict d, float* __restrict draw,
+                             float* __restrict dgain) const {
     const long dh = WIDTH ? WIDTH : this->dh, half = dh / 2;
     const float *c = cosines.data() + position * half, *sn = sines.data() + position * half;
     for (long h = 0; h < H; h++, raw += dh, d += dh, draw += dh) {
@@ -210,8 +210,8 @@ class Decoder {
     }
   }
 
-  // Call work(first row, rows, first key, keys, offset of the pattern) for every sequence. Rows of the last layer are
-  // the scored ones; `sites` gives the position in the chunk of each row.
+  // Call work(first row, rows, first key, keys, offset of the pattern) for every sequence. In the last layer the rows
+  // are the scored ones. `sites` has the position of each row in the chunk.
   template <typename Work>
   void per_sequence(const Chunk& chunk, const std::vector<long>& sites, Work work) const {
     long row = 0, offset = 0;
@@ -219,19 +219,19 @@ class Decoder {
       const long first = chunk.starts[i], last = chunk.starts[i + 1], begin = row;
       while (row < (long)sites.size() && sites[row] < last) row++;
       if (row == begin) continue;
-      const long keys = sites[row - 1] - first + 1;  // no row of this sequence sees further
+      const long keys = sites[row - 1] - first + 1;  // no row of this sequence attends to a later key
       work(begin, row - begin, first, keys, offset);
       offset += H * (row - begin) * padded(keys);
     }
   }
 
-  void attend(const Chunk& chunk, const std::vector<long>& sites, Kept& k, Scratch& scratch) const {
+  void attend(const Chunk& chunk, const std::vector<long>& sites, SavedActivations& k, Scratch& scratch) const {
     long size = 0;
     per_sequence(chunk, sites, [&](long, long rows, long, long keys, long) { size += H * rows * padded(keys); });
     float* patterns = sized(k.pattern, size);
     per_sequence(chunk, sites, [&](long row, long rows, long first, long keys, long offset) {
       const long wide = padded(keys);
-      float* kt = sized(scratch.turned, dh * wide);  // [dh, wide]
+      float* kt = sized(scratch.transposed, dh * wide);  // [dh, wide]
       for (long h = 0; h < H; h++) {
         float* P = patterns + offset + h * rows * wide;
         transpose(keys, dh, k.kr.data() + first * W + h * dh, W, kt, wide);
@@ -244,7 +244,7 @@ class Decoder {
     });
   }
 
-  // In place over the first `seen` of `wide` scores; the rest becomes zero.
+  // Replace the first `seen` of `wide` scores by their softmax, and the rest by zero.
   static void softmax(float* score, long seen, long wide) {
     float top = score[0], sum = 0;
     for (long j = 1; j < seen; j++) top = std::max(top, score[j]);
@@ -254,11 +254,11 @@ class Decoder {
     std::fill(score + seen, score + wide, 0.0f);
   }
 
-  // dheads [rows, W] -> dqr [rows, W], dkr [n, W] (+=) and the value half of dkv [n, 2W] (+=).
-  void attend_back(const Chunk& chunk, const std::vector<long>& sites, const Kept& k, Scratch& b) const {
+  // From dheads [rows, W]: sets dqr [rows, W], and adds to dkr [n, W] and to the value half of dkv [n, 2W].
+  void attend_back(const Chunk& chunk, const std::vector<long>& sites, const SavedActivations& k, Scratch& b) const {
     per_sequence(chunk, sites, [&](long row, long rows, long first, long keys, long offset) {
       const long wide = padded(keys);
-      float *vt = sized(b.turned, dh * wide), *dP = sized(b.dp, rows * wide);
+      float *vt = sized(b.transposed, dh * wide), *dP = sized(b.dp, rows * wide);
       for (long h = 0; h < H; h++) {
         const float* P = k.pattern.data() + offset + h * rows * wide;
         const float* dO = b.dheads.data() + row * W + h * dh;
@@ -287,8 +287,8 @@ class Decoder {
     for (long i = 0; i < n; i++) sites[i] = i;
   }
 
-  // The position of each row of the chunk in its sequence, and the rows whose next token is scored.
-  static void survey(const Chunk& chunk, Scratch& b) {
+  // Find the position of each row of the chunk in its sequence, and the rows whose next token is scored.
+  static void find_rows(const Chunk& chunk, Scratch& b) {
     b.positions.resize(chunk.n), b.all.resize(chunk.n), b.scored.clear();
     for (long i = 0; i < chunk.sequences; i++)
       for (long t = chunk.starts[i]; t < chunk.starts[i + 1]; t++) {
@@ -300,7 +300,7 @@ class Decoder {
   const std::vector<long>& sites(long l, const Scratch& b) const { return l == s.layers - 1 ? b.scored : b.all; }
 
   double forward(const Chunk& chunk, float scale, Scratch& b) const {
-    survey(chunk, b);
+    find_rows(chunk, b);
     b.layers.resize(s.layers);
     float* x = sized(b.layers[0].x, chunk.n * W);
     for (long i = 0; i < chunk.n; i++) std::copy_n(p + at.embedding + chunk.tokens[i] * W, W, x + i * W);
@@ -312,10 +312,10 @@ class Decoder {
   }
 
   void layer_forward(long l, const Chunk& chunk, Scratch& b, float* out) const {
-    const LayerPlace& w = at.layers[l];
-    const Turned& t = turned[l];
+    const LayerOffsets& w = at.layers[l];
+    const TransposedWeights& t = transposed[l];
     const std::vector<long>& sites = this->sites(l, b);
-    Kept& k = b.layers[l];
+    SavedActivations& k = b.layers[l];
     const long n = chunk.n, rows = sites.size();
     const bool every = rows == n;
     norm(n, k.x.data(), p + w.norm1, sized(k.inverse1, n), sized(k.normed, n * W));
@@ -328,10 +328,11 @@ class Decoder {
     sized(k.qr, rows * W), sized(k.kr, n * W), sized(k.heads, rows * W);
     with_head_width([&](auto width) {
       for (long r = 0; r < rows; r++)
-        place<width>(&k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(), &k.inverse_q[r * H],
-                     &k.qr[r * W]);
+        scale_and_rotate<width>(&k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(),
+                                &k.inverse_q[r * H], &k.qr[r * W]);
       for (long i = 0; i < n; i++)
-        place<width>(&k.kv[i * 2 * W], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * H], &k.kr[i * W]);
+        scale_and_rotate<width>(&k.kv[i * 2 * W], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * H],
+                                &k.kr[i * W]);
     });
     attend(chunk, sites, k, b);
 
@@ -350,7 +351,7 @@ class Decoder {
     multiply(rows, W, F, inner, F, 1, t.down.data(), W, out, W, true);
   }
 
-  // Sum of the cross-entropies; leaves scale * their derivative in b.logits [rows, Vp].
+  // Returns the sum of the cross-entropies; writes scale * their derivative to b.logits [rows, Vp].
   double cross_entropy(const Chunk& chunk, float scale, Scratch& b) const {
     const long rows = b.scored.size();
     norm(rows, b.final.data(), p + at.norm, sized(b.inverse, rows), sized(b.normed, rows * W));
@@ -383,11 +384,11 @@ class Decoder {
       for (long j = 0; j < W; j++) g[at.embedding + chunk.tokens[i] * W + j] += b.d[i * W + j];
   }
 
-  // b.d: gradient of the layer's output [rows, W] -> of its input [n, W].
+  // Before the call b.d is the gradient of the layer's output [rows, W], after it that of the layer's input [n, W].
   void layer_backward(long l, const Chunk& chunk, float* g, Scratch& b) const {
-    const LayerPlace& w = at.layers[l];
+    const LayerOffsets& w = at.layers[l];
     const std::vector<long>& sites = this->sites(l, b);
-    const Kept& k = b.layers[l];
+    const SavedActivations& k = b.layers[l];
     const long n = chunk.n, rows = sites.size();
     feed_forward_back(rows, w, k, g, b);
 
@@ -399,11 +400,11 @@ class Decoder {
     attend_back(chunk, sites, k, b);
     with_head_width([&](auto width) {
       for (long r = 0; r < rows; r++)
-        place_back<width>(&k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(), &k.inverse_q[r * H],
-                          &b.dqr[r * W], &b.dq[r * W], g + w.query_gain);
+        scale_and_rotate_back<width>(&k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(),
+                                     &k.inverse_q[r * H], &b.dqr[r * W], &b.dq[r * W], g + w.query_gain);
       for (long i = 0; i < n; i++)
-        place_back<width>(&k.kv[i * 2 * W], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * H], &b.dkr[i * W],
-                          &b.dkv[i * 2 * W], g + w.key_gain);
+        scale_and_rotate_back<width>(&k.kv[i * 2 * W], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * H],
+                                     &b.dkr[i * W], &b.dkv[i * 2 * W], g + w.key_gain);
     });
 
     const float* normed_rows = rows == n ? k.normed.data() : k.normed_rows.data();
@@ -420,8 +421,9 @@ class Decoder {
     std::swap(b.d, b.dx);
   }
 
-  // b.d [rows, W]: gradient of the feed-forward's output with its residual -> of its input with its residual.
-  void feed_forward_back(long rows, const LayerPlace& w, const Kept& k, float* g, Scratch& b) const {
+  // Before the call b.d [rows, W] is the gradient of the residual stream after the feed-forward, after it that of the
+  // stream before the feed-forward.
+  void feed_forward_back(long rows, const LayerOffsets& w, const SavedActivations& k, float* g, Scratch& b) const {
     float *d = b.d.data(), *dnormed = b.dnormed.data();
     float *dinner = sized(b.dinner, rows * F), *dgate_up = sized(b.dgate_up, rows * 2 * F);
     multiply(rows, F, W, d, W, 1, p + w.down, F, dinner, F);

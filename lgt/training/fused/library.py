@@ -1,4 +1,4 @@
-"""Compiles the C++ sources of this package and loads the result, which is kept on disk.
+"""Compiles the C++ sources of this package, keeps the library on disk and loads it.
 
 A machine compiles again only when the sources, the compiler or the processor have changed.
 """
@@ -20,8 +20,8 @@ from lgt.core.paths import cache_directory, private_folder, user_id
 
 SOURCES = Path(__file__).parent
 FILES = ("matrix.hpp", "decoder.hpp", "step.cpp")
-# The compiler may reorder sums (so that they vectorise). NaN and infinity keep their meaning, so that a loss which is
-# not finite is noticed.
+# The compiler may reorder sums, so that it can vectorise them. NaN and infinity are still computed correctly, so that
+# training notices a loss that is not finite.
 FLAGS = (
     "-O3", "-std=c++17", "-shared", "-fPIC", "-pthread",
     "-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros",
@@ -57,7 +57,7 @@ def compiler() -> str | None:
 
 
 def machine_flags() -> tuple[str, ...]:
-    """Flags for the processor at hand."""
+    """Compiler flags for the processor of this machine."""
     if platform.machine() in ("x86_64", "AMD64"):
         return ("-march=native", "-mprefer-vector-width=512")
     return ("-mcpu=native",)
@@ -65,7 +65,7 @@ def machine_flags() -> tuple[str, ...]:
 
 @cache
 def library() -> ctypes.CDLL | None:
-    """The compiled code, or None where there is none; then one line of the log says why."""
+    """The compiled code, or None if it cannot be made; then the reason is logged once."""
     loaded, reason = attempt()
     if loaded is None:
         logger.warning("%s: training in plain PyTorch, several times slower", reason)
@@ -74,7 +74,7 @@ def library() -> ctypes.CDLL | None:
 
 @cache
 def attempt() -> tuple[ctypes.CDLL | None, str]:
-    """The compiled code or None, and in a few words which compiler made it or why there is none.
+    """The compiled code, and the compiler that made it; or None, and the reason.
 
     Compiling takes a few seconds, once per machine, compiler and source.
     """
@@ -91,7 +91,7 @@ def attempt() -> tuple[ctypes.CDLL | None, str]:
 
 
 def _compiled(chosen: str) -> Path:
-    """The path of the shared library, compiled now if it is not there yet."""
+    """The path of the shared library, which is compiled if it does not exist."""
     command = [chosen, *FLAGS, *machine_flags(), str(SOURCES / "step.cpp")]
     version = subprocess.run([chosen, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
     digest = hashlib.sha256("\0".join([*command[1:-1], version, _processor()]).encode())
@@ -107,18 +107,18 @@ def _compiled(chosen: str) -> Path:
 
 
 def _compile_into(directory: Path, name: str, command: list[str]) -> Path:
-    private_folder(directory)  # nobody else can write there, so the code that is loaded is ours
+    private_folder(directory)  # no other user can write there, so the loaded code is ours
     if (directory / name).exists():
         return directory / name
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         made = Path(scratch) / name
         subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=True, timeout=COMPILE_SECONDS)
-        os.replace(made, directory / name)  # another process that compiles too sees a whole file or none
+        os.replace(made, directory / name)  # so that another process sees the complete file or no file
     return directory / name
 
 
 def _processor() -> str:
-    """Name and features of the processor, which ``-march=native`` depends on: machines may share the cache's disk."""
+    """Name and features of the processor. ``-march=native`` depends on them, and machines may share a cache folder."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

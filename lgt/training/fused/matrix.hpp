@@ -1,4 +1,4 @@
-// Matrix products, exp and a parallel loop, which the fused step is built from.
+// Matrix products, exp and a parallel loop for the fused step.
 //
 // Everything is float32. Vectors are GCC/Clang vector extensions as wide as the processor's registers, so that one
 // source serves AVX-512, AVX2 and NEON. Results do not depend on the number of threads.
@@ -19,7 +19,7 @@ constexpr long LANES = 8;
 #else
 constexpr long LANES = 4;
 #endif
-// Named inside structs because a template argument would lose its alignment.
+// The vector types are members of structs, because a type passed as template argument would lose its alignment.
 struct Whole {
   static constexpr long LANES = ::LANES;
   typedef float Vector __attribute__((vector_size(LANES * 4), aligned(4)));
@@ -83,7 +83,7 @@ inline void multiply(long rows, long columns, long depth, const float* a, long r
   if (j + LANES <= columns) panel<1>(rows, depth, a, row, column, b + j, ldb, c + j, ldc, add), j += LANES;
   if (LANES > 4 && j + LANES / 2 <= columns)
     panel<1, Half>(rows, depth, a, row, column, b + j, ldb, c + j, ldc, add), j += LANES / 2;
-  for (long i = 0; j < columns && i < rows; i++)  // columns left over where a width is no multiple of LANES
+  for (long i = 0; j < columns && i < rows; i++)  // the remaining columns of a width that is not a multiple of LANES
     for (long rest = j; rest < columns; rest++) {
       float sum = add ? c[i * ldc + rest] : 0.0f;
       for (long k = 0; k < depth; k++) sum += a[i * row + k * column] * b[k * ldb + rest];
@@ -127,7 +127,7 @@ void parallel(int threads, long count, Work work) {
   for (long i = 1; i < std::min<long>(threads, count); i++) {
     try {
       others.emplace_back(loop);
-    } catch (const std::system_error&) {  // no more threads can be started: those that run do the work
+    } catch (const std::system_error&) {  // no more threads can be started; the running threads do all work
       break;
     }
   }

@@ -1,8 +1,8 @@
-// One optimizer step of a run as two calls from Python (see lgt/training/fused/__init__.py): gradients; then clipping
-// and update.
+// One optimizer step of a run, as two functions that Python calls (see lgt/training/fused/__init__.py): the first
+// computes gradients, the second clips them and updates the parameters.
 //
 // A batch is always cut into GROUPS groups of whole sequences. Each group sums its gradient in a fixed order, and the
-// groups are added in a fixed order. So the same config gives the same weights with any number of threads.
+// groups are added in a fixed order. Therefore the same config gives the same weights with any number of threads.
 #include "decoder.hpp"
 
 constexpr long GROUPS = 8;
@@ -15,7 +15,7 @@ struct Step {
 
   explicit Step(const Shape& shape) : decoder(shape) {}
 
-  // Sum of the losses of sequences [begin, end), gradient added to g.
+  // Returns the sum of the losses of sequences [begin, end); adds their gradient to g.
   double chunks(const int32_t* tokens, const int32_t* targets, const int64_t* starts, long begin, long end, float scale,
                 float* g, Scratch& b) const {
     double loss = 0;
@@ -32,8 +32,8 @@ struct Step {
   }
 };
 
-// Newton-Schulz iteration of Muon (Jordan et al. 2024): moves x [rows, columns], rows <= columns, towards U V^T of its
-// singular value decomposition.
+// Newton-Schulz iteration of Muon (Jordan et al. 2024). It moves x [rows, columns], rows <= columns, towards U V^T,
+// where U S V^T is its singular value decomposition.
 static void orthogonalise(long rows, long columns, Floats& x) {
   float squares = 0;
   for (long i = 0; i < rows * columns; i++) squares += x[i] * x[i];
@@ -53,19 +53,19 @@ static void orthogonalise(long rows, long columns, Floats& x) {
   }
 }
 
-// One Muon step of the matrix p [rows, columns] with Nesterov momentum in m; the numbers are those of torch.optim.Muon.
+// One Muon step of the matrix p [rows, columns] with Nesterov momentum in m. It equals the step of torch.optim.Muon.
 static void muon(long rows, long columns, float* p, const float* g, float* m, float rate, float decay, float momentum) {
   const bool tall = rows > columns;
-  Floats direction(rows * columns), turned;
+  Floats direction(rows * columns), transposed;
   for (long i = 0; i < rows * columns; i++) {
     m[i] += (1.0f - momentum) * (g[i] - m[i]);
     direction[i] = g[i] + momentum * (m[i] - g[i]);
   }
   if (tall) {
-    turned.resize(rows * columns);
-    transpose(rows, columns, direction.data(), columns, turned.data(), rows);
-    orthogonalise(columns, rows, turned);
-    transpose(columns, rows, turned.data(), rows, direction.data(), columns);
+    transposed.resize(rows * columns);
+    transpose(rows, columns, direction.data(), columns, transposed.data(), rows);
+    orthogonalise(columns, rows, transposed);
+    transpose(columns, rows, transposed.data(), rows, direction.data(), columns);
   } else {
     orthogonalise(rows, columns, direction);
   }
@@ -127,10 +127,10 @@ double lgt_gradients(Step* step, const float* parameters, float* gradient, const
 
 struct Rates {
   float matrices, others, decay, clip;
-  int64_t muon, step;  // whether the layers' matrices take Muon, and which step this is, from 1
+  int64_t muon, step;  // whether Muon updates the layers' matrices; the number of this step, from 1
 };
 
-// Clip the gradient to the norm `clip` and take one optimizer step. m and v [parameters] are the optimizer's memory.
+// Clip the gradient to the norm `clip` and take one optimizer step. m and v [parameters] are the optimizer's state.
 void lgt_update(Step* step, float* parameters, float* gradient, float* m, float* v, const Rates* rates, int64_t threads) {
   const Decoder& d = step->decoder;
   const long W = d.W, F = d.F;
@@ -140,7 +140,7 @@ void lgt_update(Step* step, float* parameters, float* gradient, float* m, float*
   if (factor < 1)
     for (long i = 0; i < d.at.total; i++) gradient[i] *= factor;
 
-  struct Part { long at, rows, columns; };  // columns 0: no matrix of a layer
+  struct Part { long at, rows, columns; };  // columns is 0 for parameters that are not a matrix of a layer
   std::vector<Part> parts;
   long end = 0;
   auto matrix = [&](long at, long rows, long columns) {
@@ -148,7 +148,7 @@ void lgt_update(Step* step, float* parameters, float* gradient, float* m, float*
     parts.push_back({at, rows, columns});
     end = at + rows * columns;
   };
-  for (const LayerPlace& w : d.at.layers) {
+  for (const LayerOffsets& w : d.at.layers) {
     for (long at : {w.query, w.key, w.value, w.output}) matrix(at, W, W);
     matrix(w.gate, F, W), matrix(w.up, F, W), matrix(w.down, W, F);
   }

@@ -1,5 +1,5 @@
-"""The fused training step. Parameters, gradient and optimizer memory are flat tensors; the decoder's parameters are
-views of the first."""
+"""The fused training step. Parameters, gradient and optimizer state are flat tensors. The decoder's parameters are
+views of the flat parameters."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ ENCODINGS = ("rope", "nope")
 
 
 def unsupported(config: RunConfig, device: str = "cpu") -> str:
-    """Why the fused step cannot train a run on ``device``, such as ``model.schedule=twice``; empty where it can.
+    """The reason why the fused step cannot train a run on ``device``, such as ``model.schedule=twice``; empty if it
+    can.
 
-    That the compiled code can be had is not part of it: :func:`lgt.training.fused.library.library` says so.
+    It does not check whether the code can be compiled; :func:`lgt.training.fused.library.library` does.
     """
     if device != "cpu":
         return f"device {device}"
@@ -35,7 +36,7 @@ def unsupported(config: RunConfig, device: str = "cpu") -> str:
 
 
 def unsupported_network(model: ModelConfig) -> str:
-    """What the compiled code cannot compute of a decoder of this shape, as in :func:`unsupported`."""
+    """The part of a decoder of this shape that the compiled code cannot compute, as in :func:`unsupported`."""
     if model.position not in ENCODINGS:
         return f"model.position={model.position}"
     return "" if each_layer_once(model) else f"model.schedule={model.schedule}"
@@ -46,8 +47,8 @@ class FusedStep:
 
     The model's parameters become views of ``parameters``, so that the model can be measured at any time. ``gradient``,
     ``momentum`` and ``variance`` are flat as well [parameters], in the order of ``model.named_parameters()``. The
-    number of threads is PyTorch's; results do not depend on it. Raises RuntimeError where the compiled code is missing
-    or does not support the model.
+    number of threads is PyTorch's; results do not depend on it. Raises RuntimeError if the compiled code is missing or
+    does not support the model.
     """
 
     machinery = "fused"
@@ -69,14 +70,14 @@ class FusedStep:
         weakref.finalize(self, loaded.lgt_destroy, self.handle)
         self.parameters = flattened(model)
         if loaded.lgt_parameters(self.handle) != len(self.parameters):
-            raise RuntimeError("decoder.hpp and lgt/model/decoder.py disagree about the decoder's parameters")
+            raise RuntimeError("fused/decoder.hpp and lgt/model/decoder.py have different numbers of parameters")
         self.gradient = torch.zeros_like(self.parameters)
         self.momentum, self.variance = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
 
     @staticmethod
     def supports(config: RunConfig, device: str = "cpu") -> bool:
         """Whether the fused step can train this run on ``device``: nothing is :func:`unsupported`, and the compiled
-        code can be had, which is compiled by this call if it was not before."""
+        code is available. This call compiles the code if necessary."""
         return not unsupported(config, device) and library() is not None
 
     def step(self, batch: Batch, factor: float) -> float:
@@ -130,8 +131,8 @@ def flattened(model: Decoder) -> Tensor:
 
 
 def packed(batch: Batch) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
-    """The batch without padding: the tokens [N] that have a next token; that next token [N] where it is scored, else
-    -1; and ``starts`` [B + 1]: sequence i is ``starts[i]`` to ``starts[i + 1]``."""
+    """The batch without padding: the tokens [N] that have a next token; for each the next token [N] if it is scored,
+    else -1; and ``starts`` [B + 1]: sequence i has the tokens from ``starts[i]`` to before ``starts[i + 1]``."""
     tokens = batch.tokens.numpy()
     inputs = batch.present.numpy()[:, 1:]  # a token is an input when the next one exists
     targets = np.where(batch.scored.numpy()[:, 1:], tokens[:, 1:], -1)

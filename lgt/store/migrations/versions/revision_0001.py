@@ -1,4 +1,4 @@
-"""The first schema: runs, what they measured, and the revision counter."""
+"""The first schema: runs, their measurements, and the revision counter."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -140,5 +140,5 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """There is nothing before the first schema."""
+    """Not possible, because there is no schema before the first."""
     raise NotImplementedError("the first schema has no predecessor")

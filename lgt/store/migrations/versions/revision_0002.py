@@ -1,4 +1,4 @@
-"""What resuming and watching runs needs: heartbeats, lost workers, the log of a failure, training states."""
+"""Columns and a table for resuming and watching runs: heartbeats, lost workers, failure logs, training states."""
 
 import sqlalchemy as sa
 from alembic import op
