@@ -145,7 +145,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "paper": Preset(
         "paper",
-        "the paper's model and lengths; wants a GPU, not run yet",
+        "the paper's model and lengths; needs a GPU, not run yet",
         {key: (group.main_length, group.auxiliary_length) for key, group in GROUPS.items()},
         {family: _PAPER_RECIPE for family in ("strings", "arithmetic", "mazes")},
     ),

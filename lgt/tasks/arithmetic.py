@@ -277,7 +277,8 @@ ARITHMETIC: tuple[Task, ...] = (
         note="Each column's digit sum without its tens, last digit first.",
     ),
     OperandTask(
-        name="carry_only", title="Carries", summary="Say where adding two numbers carries, without adding them.",
+        name="carry_only", title="Carries",
+        summary="Say for each column of an addition whether a 1 is carried into it.",
         colour=("#AD215F", "#E0527F"), body_format="a+b", answer=with_top_digit(carry_only),
         note="For each column, whether a 1 is carried into it, last digit first.",
     ),
@@ -295,7 +296,7 @@ ARITHMETIC: tuple[Task, ...] = (
     ),
     OperandTask(
         name="copy_first_operand", title="Copy the first operand",
-        summary="See an addition and repeat its first operand: a control with addition's form and none of its work.",
+        summary="Read an addition and repeat its first operand, without adding: a control task with the same prompts.",
         colour=("#565B63", "#CDD1D9"), body_format="a+b", answer=with_top_digit(copy_first_operand),
         note="The first number again, with a 0 so that the answer is as long as a sum.",
     ),
