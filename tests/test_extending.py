@@ -131,7 +131,7 @@ def test_without_the_extension_every_page_says_what_it_leaves_out(which, rotate_
     _, store = rotate_store
     app = opened(which, store, monkeypatch, **({"run": "1"} if which == "runs" else {}))
     assert not app.exception and not app.error, [error.value for error in app.error]
-    assert "Pairs with these tasks are left out: rotate." in words(app)
+    assert "Task groups with these tasks are not shown: rotate." in words(app)
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ def test_the_page_claims_shows_it_with_its_chart_and_words(path):
     assert "9. Training together moves the longest length that works." in [one.value for one in app.subheader]
     label = next(box.label for box in app.expander if "extend the reach" in box.label)
     assert "too few seeds" in label
-    assert any("*reach* (claim 9; smallest that counts: 1.00)" in one.value for one in app.markdown)
+    assert any("*reach* (claim 9; smallest number that counts: 1.00)" in one.value for one in app.markdown)
     specifications = [json.loads(one.proto.spec) for one in app.get("vega_lite_chart")]
     titles = [str(spec) for spec in specifications]
     assert any("Figures about reach" in text for text in titles), "an overview on the rule's own scale"

@@ -99,7 +99,7 @@ def circuit_chart(frame: pd.DataFrame, measure: str, rhos: dict[int, float | Non
         base.mark_point(size=42, filled=True, opacity=1).encode(color=late, tooltip=tooltip),
     ]
     note = (
-        f"Up: generalization gap, 0 to {high:g}. Right: {MEASURES[measure]} at trained lengths, "
+        f"Vertical: generalization gap, 0 to {high:g}. Horizontal: {MEASURES[measure]} at trained lengths, "
         f"0 to {top:.2g}. A dot is a checkpoint."
     )
     spoken = "; ".join(f"seed {seed}: rho {_rho(rhos.get(seed))}" for seed in panels.seeds)

@@ -105,7 +105,7 @@ def gap_by_ratio(ours: pd.DataFrame, paper: pd.DataFrame, theme: Theme, *, heigh
     points = alt.Chart(_named(seeds)).mark_point(size=36, opacity=0.8, color=theme.shared)
     layers.append(points.encode(x=x, y=y, tooltip=["seed:Q", "text:N", alt.Tooltip("gap:Q", format=".0%")]))
     note = (
-        "100%: every task works only at its own trained lengths (no transfer). 0%: the same curve. "
+        "100%: every task works only at its own trained lengths (no transfer). 0%: all tasks have the same curve. "
         f"Ours: rings are single seeds ({seeds.seed.nunique()}), lengths {cells.main_length.min()} to "
         f"{cells.main_length.max()}. The paper's: lengths 4 to 256. A point: mean over the cells of that ratio."
     )

@@ -54,7 +54,7 @@ def knocked_out_curve(frame: pd.DataFrame, theme: Theme, *, task: str, without: 
         point_layer(points, axis("length"), y),
         *line_key(points, theme, height, 2),
     ]  # fmt: skip
-    note = f"One run, {prompt_words(rows)} a length. Shaded: what is lost. Bars: 95% Wilson interval."
+    note = f"One run, {prompt_words(rows)} for each length. Shaded: the drop. Bars: 95% Wilson interval."
     chart = alt.layer(*layers).properties(
         width="container", height=height, title=heading(theme, note, task_title(task)),
         description=curve_words(points, task, note),
@@ -165,8 +165,8 @@ def stacked_dots(values: Sequence[float]) -> pd.DataFrame:
 def strip_key(theme: Theme, height: int, chosen: str, intact: str, count: int, other: str, names: str) -> list[Any]:
     """The key below the axis: diamond, dots and line."""
     top, step = height + AXIS_ROOM, row_height(theme)
-    entries = [("diamond", chosen, f"without {names} (the first for {other})"),
-               ("circle", theme.muted, f"without as many other heads of the same layers ({count})"),
+    entries = [("diamond", chosen, f"without {names} (ranked first for {other})"),
+               ("circle", theme.muted, f"without as many other heads of the same layers ({count} choices)"),
                (UPRIGHT, intact, INTACT)]  # fmt: skip
     rows = pd.DataFrame(
         {"shape": shape, "colour": shade, "text": text, "y": top + step * i}

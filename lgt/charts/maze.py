@@ -45,7 +45,7 @@ def maze_picture(
     told = "; ".join(f"{way}: {said}" for way, said in said_moves(moves).items())
     note = (
         "Grey: the maze. Solid: the true way. Dashed: the model's way, red where the maze has no passage. Numbers: the "
-        "order of the moves. Every move is drawn to the right of its direction."
+        "order of the moves. A move is drawn on its right-hand side, so that a move back does not cover it."
     )
     chart = alt.layer(*layers).properties(
         width="container", height=HEIGHT, title=heading(theme, note, title),

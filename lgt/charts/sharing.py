@@ -51,7 +51,7 @@ def sharing_graph(
     frame = frame[frame.task.isin([main, *auxiliaries])]
     missing = [task_title(task) for task in (main, *auxiliaries) if not (frame.task == task).any()]
     if missing:
-        return message(f"No ablation map of {' or '.join(missing)} at these lengths.", theme)
+        return message(f"There is no ablation map of {' or '.join(missing)} at these lengths.", theme)
     heads, role = head_nodes(frame, main, auxiliaries, threshold), auxiliary_role(frame, auxiliaries)
     rows = kind_rows(heads, len(auxiliaries))
     tasks = task_nodes(main, auxiliaries, theme, rows)
@@ -183,7 +183,7 @@ def target_layer(heads: pd.DataFrame, role: str, selection: str, radius: float, 
         alt.Tooltip("name:N", title="head"),
         alt.Tooltip("words:N", title="matters to"),
         alt.Tooltip("main_points:Q", title="drop for the main task, points", format=".0f"),
-        alt.Tooltip("other_points:Q", title=f"largest for the {role} tasks, points", format=".0f"),
+        alt.Tooltip("other_points:Q", title=f"largest drop for the {role} tasks, points", format=".0f"),
     ]
     layer = circles(told, radius, x, fill="white", opacity=0, cursor="pointer" if selection else "default")
     layer = layer.encode(tooltip=tooltip)

@@ -31,7 +31,8 @@ def training_curves(
     zones = main_zones(frame)
     if not zones:
         return message(
-            "Nothing to draw yet, or the runs have different training lengths: choose runs of one task group.", theme
+            "Nothing has been measured yet, or the runs differ in training lengths. Choose runs of one task group.",
+            theme,
         )
     rows = zone_rows(labelled(frame, theme), zones)
     curves = pd.concat(

@@ -80,8 +80,8 @@ def verdict_chart(
         .encode(y=y(STRIP_AT), x=x("difference"), color=colour, shape=shape, tooltip=tooltip),
     ]  # fmt: skip
     note = (
-        "Marks: single seeds. Tick and bar: their mean and its 95% t interval. "
-        f"Dotted: nothing, and {smallest:.2f}, the smallest that counts."
+        "A mark is a seed. The tick is the mean over seeds, the bar its 95% t interval. "
+        f"Dotted lines: 0, and {smallest:.2f}, the smallest number that counts."
     )
     spoken = "; ".join(f"{row.statement} {row.outcome}" for row in means.itertuples())
     chart = alt.layer(*layers).properties(
@@ -129,7 +129,7 @@ def seed_strip(frame: pd.DataFrame, theme: Theme) -> Any:
         .encode(x=x, y=y(STRIP_AT), shape=shape, tooltip=tooltip),
     ]
     failed = int((~frame.learned).sum())
-    note = f"A mark is a run, all seeds shown ({frame.seed.nunique()}); the tick is their mean."
+    note = f"A mark is a run. All seeds are shown ({frame.seed.nunique()}). The tick is their mean."
     if failed:
         note += f" Crosses: {failed} of {len(frame)} runs are below {LEARNED:.0%} at trained lengths."
     chart = alt.layer(*layers).properties(

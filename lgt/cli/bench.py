@@ -18,7 +18,9 @@ def bench(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]...", help="Default: all, about an hour.")] = None,
     list_names: Annotated[bool, typer.Option("--list", help="List the benchmarks.")] = False,
     quick: Annotated[bool, typer.Option("--quick", help="Few repetitions; writes nothing.")] = False,
-    threads: Annotated[int, typer.Option(metavar="N", help="Number of CPU threads, also of the peers.")] = 2,
+    threads: Annotated[
+        int, typer.Option(metavar="N", help="Number of CPU threads, also of the programs it is compared with.")
+    ] = 2,
 ) -> None:
     """Measure this code and its peers, and write the tables of BENCHMARKS.md."""
     check_integer("--threads", threads, 1, 1024)

@@ -25,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    help="Length Transfer Lab: train task pairs, measure length generalization transfer, store and show the results.",
+    help="Length Transfer Lab: train task groups, measure length generalization transfer, store and show the results.",
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     training.train, training.submit, training.worker,

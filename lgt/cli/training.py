@@ -13,7 +13,7 @@ from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm, RunConfig, TaskSpec, check_transfers, with_setting
 
 Group = Annotated[str | None, typer.Option(help="Task group; `groups` lists them.")]
-MainTask = Annotated[str | None, typer.Option("--main", metavar="TASK:LEN", help="Main task of a pair.")]
+MainTask = Annotated[str | None, typer.Option("--main", metavar="TASK:LEN", help="Main task of your own task group.")]
 Auxiliaries = Annotated[list[str] | None, typer.Option(metavar="TASK:LEN", help="Auxiliary task; may be repeated.")]
 PresetName = Annotated[str, typer.Option(help="demo, small or paper.")]
 PositionName = Annotated[str, typer.Option(help="rope or nope.")]
@@ -100,7 +100,7 @@ def chosen_config(
         raise ConfigError("--group", group, "either --group KEY or --main TASK:LEN")
     if group is not None:
         if aux:
-            raise ConfigError("--aux", aux[0], "only together with --main; a group has its own auxiliaries")
+            raise ConfigError("--aux", aux[0], "only together with --main; a group has its own auxiliary tasks")
         config = group_config(group, preset, position=position, seed=seed)
     else:
         assert main_task is not None

@@ -21,14 +21,14 @@ SECTIONS: dict[str, dict[str, str]] = {
         "zone": "One of three ranges of lengths of the main task: trained, transfer region, beyond.",
         "trained lengths": "The lengths up to a task's own training length.",
         "transfer region": (
-            "The lengths above Lm and up to La: in training, the network saw them only in the auxiliary tasks."
+            "The lengths above Lm and up to La: in training, only prompts of the auxiliary tasks had these lengths."
         ),
         "beyond": "The lengths above La, which no task had in training.",
     },
     "Runs": {
         "run": "One training of one network, with its configuration and everything that was measured.",
         "arm": (
-            "Which of three matched runs a run is: co-trained, alone with the same steps, or alone with the same "
+            "One of three ways to train the main task: co-trained, alone with the same steps, or alone with the same "
             "main-task examples."
         ),
         "co-trained": "Trained on the main task and its auxiliary tasks together.",
@@ -37,13 +37,13 @@ SECTIONS: dict[str, dict[str, str]] = {
             "or on the same number of main-task examples."
         ),
         "comparison": "The co-trained runs of one setting and their baselines, matched seed by seed.",
-        "seed": "A number that decides a network's initial weights; runs of one curve differ in nothing else.",
+        "seed": "A number that decides a network's initial weights; the runs of one series differ in nothing else.",
         "preset": "A named scale: the size of the network, the steps of training, and the training lengths.",
         "setting": (
             "What all runs of one comparison share: task group, preset, positional encoding and values changed by hand."
         ),
         "series": "All seeds of one arm of one setting, drawn as one curve.",
-        "checkpoint": "A step of training at which the network is kept or measured.",
+        "checkpoint": "A step of training at which the network is stored or measured.",
         "snapshot": "The measurements that are taken at one checkpoint.",
         "trajectory": "The measurements of one run over its checkpoints, in order.",
         "experiment": "The runs that answer one figure of the paper, with the rule that judges them.",
@@ -54,11 +54,11 @@ SECTIONS: dict[str, dict[str, str]] = {
         "transfer gain": "The transfer accuracy of the co-trained run minus that of its baseline with the same seed.",
         "generalization gap": (
             "The mean distance between the main task's curve and those of its auxiliary tasks, up to the greater "
-            "training length; 0 means equal curves, also where all tasks fail."
+            "training length; equal curves give 0, also if all tasks fail."
         ),
         "band": "The shaded area around a curve: the range over seeds or an interval, named in the chart.",
         "interval": (
-            "A range around a measured value; 95% means that such a range would hold the true value in 95 of 100 "
+            "A range around a measured value; 95% means that such a range would contain the true value in 95 of 100 "
             "repetitions."
         ),
     },
@@ -78,15 +78,15 @@ SECTIONS: dict[str, dict[str, str]] = {
             "How differently two tasks use attention: the absolute difference of their attention patterns, summed over "
             "all pairs of positions and averaged over heads."
         ),
-        "threshold": "The drop of exact match above which a head counts as one that matters to a task.",
+        "threshold": "A head matters to a task if its knock-out lowers the task's exact match by more than this value.",
         "shared head": "A head that matters to the main task and to at least one auxiliary task.",
     },
     "Verdicts": {
         "claim": "A statement of the paper, which one or more of its figures support.",
-        "rule": "What is computed for a figure and how the result decides, written in code and the same for every run.",
+        "rule": "The code that computes a number for each seed of a figure and decides the verdict from these numbers.",
         "verdict": "The result of a rule: reproduced, not reproduced, too few seeds, or premise not met.",
         "premise": (
-            "What must hold before a figure can say anything: every task is learned at the lengths it was trained on."
+            "The condition for a verdict about transfer: every task is learned at the lengths that it was trained on."
         ),
     },
 }

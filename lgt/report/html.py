@@ -67,8 +67,8 @@ def page(engine: Engine) -> Iterator[str]:
     yield (
         "<p>Cai, Lee, Schwarzschild, Oymak, Papailiopoulos, <cite>Extrapolation by Association: Length Generalization "
         "Transfer in Transformers</cite>, arXiv 2506.09251, figure by figure. Models, lengths and training time are "
-        "smaller than the paper's; the preset is named with each figure. The rules of the verdicts, and which of "
-        "them came before their runs, are in docs/CLAIMS.md.</p>"
+        "smaller than the paper's; the preset is named with each figure. docs/CLAIMS.md has the rules of the verdicts "
+        "and says which of them were written before their runs.</p>"
     )
     yield f'<p class="note">From {html.escape(store_name(engine.url))}, {now}.</p>'
     if not any(one.seeds for one in judgements):

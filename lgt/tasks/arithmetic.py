@@ -279,7 +279,8 @@ ARITHMETIC: tuple[Task, ...] = (
         note="The last digit of each column's sum, last column first.",
     ),
     OperandTask(
-        name="carry_only", title="Carries", summary="Write the carry into each column of the sum of two numbers.",
+        name="carry_only", title="Carries",
+        summary="Say for each column of an addition whether a 1 is carried into it.",
         colour=("#AD215F", "#E0527F"), body_format="a+b", answer=with_top_digit(carry_only),
         note="For each column, whether a 1 is carried into it, last column first.",
     ),
@@ -297,7 +298,7 @@ ARITHMETIC: tuple[Task, ...] = (
     ),
     OperandTask(
         name="copy_first_operand", title="Copy the first operand",
-        summary="Repeat the first operand of an addition: a control task whose prompts equal those of addition.",
+        summary="Read an addition and repeat its first operand, without adding: a control task with the same prompts.",
         colour=("#565B63", "#CDD1D9"), body_format="a+b", answer=with_top_digit(copy_first_operand),
         note="The first number again, with a 0 so that the answer is as long as a sum.",
     ),

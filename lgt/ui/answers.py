@@ -278,7 +278,9 @@ def break_sentence(failure: Failure, unit: str) -> str:
     share = failure.correct / failure.total
     said = f"{share:.1%}" if f"{share:.0%}" == "50%" else f"{share:.0%}"
     sure = (
-        " The interval reaches one half: with other test prompts this could be the next length." if high >= 0.5 else ""
+        " The interval contains 50%: with other test prompts the first such length could be the next one."
+        if high >= 0.5
+        else ""
     )
     return (
         f"**{failure.length} {unit}** is the first length at which fewer than half of the answers are right: "
@@ -298,4 +300,4 @@ def step_sentence(prompt: Prompt, answer: Answer, place: int) -> str:
     )
     own = f"the model writes **{token_text(step.token)}** ({percent(step.probability)})"
     end = "which is right" if step.token == prompt.answer[place - 1] else f"the right token is **{truth}**"
-    return f"Token {place}: {own}, {end}. Next likely: {others}."
+    return f"Token {place}: {own}, {end}. Next most likely: {others}."

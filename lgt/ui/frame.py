@@ -74,8 +74,8 @@ def name_unknown_tasks() -> None:
     """One line where the store has pairs that no page can show, because the extension of their tasks is not loaded."""
     unknown = data.unknown_tasks()
     if unknown:
-        st.caption(f"Pairs with these tasks are left out: {', '.join(unknown)}. The extension that adds them is not "
-                   "loaded; name it in `LGT_EXTENSIONS` and start the dashboard again.")  # fmt: skip
+        st.caption(f"Task groups with these tasks are not shown: {', '.join(unknown)}. The extension that adds them is "
+                   "not loaded. Name it in `LGT_EXTENSIONS` and start the dashboard again.")  # fmt: skip
 
 
 @contextmanager

@@ -23,13 +23,13 @@ from lgt.ui.numbers import counted
 TOP_HEADS = 3
 PERMUTATIONS = 500
 HOW_TO_READ = {
-    "map difference": f"{definition('ablation-map difference')} 0: every head costs both tasks the same. 1: every head "
-    "costs one task everything and the other nothing.",
+    "map difference": f"{definition('ablation-map difference')} 0: every knock-out costs both tasks the same. 1: "
+    "every knock-out costs one task everything and the other task nothing.",
     "rank correlation": "The heads are ranked by how much their knock-out raises the loss. +1: the same order for both "
     "tasks. 0: no relation. −1: the reverse order.",
     f"top-{TOP_HEADS} overlap": f"Compares the {TOP_HEADS} heads of each task whose knock-out raises its loss most. "
     "0: none is the same. 1: all are the same.",
-    "attention difference": f"{definition('attention-matrix difference')} 0: heads look at the same places. The "
+    "attention difference": f"{definition('attention-matrix difference')} 0: the heads look at the same places. The "
     "greatest possible value is 2 for every token that is read.",
 }
 """How to read each column of :func:`similarity_table`."""
@@ -155,9 +155,9 @@ def show_trajectory(run_id: int, config: RunConfig) -> None:
         )
         return
     st.markdown(
-        "A dot is a checkpoint. Up: the generalization gap. Right: how differently the tasks use the heads at the "
-        "trained lengths. If transfer comes with shared heads, both become smaller together, and the dots move to the "
-        "lower left."
+        "A dot is a checkpoint. Vertical: the generalization gap. Horizontal: how differently the tasks use the heads "
+        "at the trained lengths. If transfer comes with shared heads, both become smaller together. The dots then move "
+        "to the lower left."
     )
     for (name, (correlation, changes)), column in zip(found.items(), st.columns(2, gap="large"), strict=False):
         with column:
@@ -169,9 +169,9 @@ def show_trajectory(run_id: int, config: RunConfig) -> None:
     if steps.attention_difference.isna().all():
         st.caption("The prompts of these tasks have different layouts, so their attention patterns cannot be compared.")
     st.caption(
-        "One run. Neighbouring checkpoints depend on each other, so the interval is too narrow and p is too small. Two "
-        "quantities that both drift during training are correlated in any case; their changes need not be. The page "
-        "[Claims](claims) compares seeds."
+        "This is one run. Neighbouring checkpoints depend on each other, so the interval is too narrow and p is too "
+        "small. Two quantities that both drift during training are correlated even if they are unrelated. Their "
+        "changes need not be. The page [Claims](claims) compares seeds."
     )
 
 

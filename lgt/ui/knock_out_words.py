@@ -14,9 +14,9 @@ from lgt.ui.head_similarity import map_array
 from lgt.ui.knock_outs import Heads
 
 CAUTION = (
-    "This is one run and one way of switching heads off. Whoever tries several numbers of heads gets a small p by "
-    "chance. The test shows that the main task needs these heads now. It does not show that sharing them during "
-    "training caused the transfer; for that, training itself would have to be changed."
+    "This is one run and one way to switch heads off. If you try several numbers of heads, one of them can give a "
+    "small p by chance. The test shows that the main task needs these heads now. It does not show that sharing them "
+    "during training caused the transfer. To show that, training itself must be changed."
 )
 
 
@@ -57,7 +57,7 @@ def top_heads(maps: pd.DataFrame, task: str, count: int, threshold: float) -> To
 def top_heads_sentence(top: TopHeads, lengths: Iterable[int]) -> str:
     """Which heads are tested, and whether their task needs them, at ``lengths``."""
     where, named = f"at lengths {', '.join(map(str, lengths))}", head_names(top.heads)
-    ranked = f"Ranked by the rise of its loss, {named} come{'s' * (len(top.heads) == 1)} first."
+    ranked = f"The loss of {top.title} rises most without {named}."
     if top.needed == top.heads:
         which = "one of them" if len(top.heads) > 1 else "it"
         return (
@@ -75,8 +75,8 @@ def result_sentence(found: KnockOutTest, main: str, top: TopHeads, lengths: list
     """The result of the test, without claiming more than it shows. ``every``: there are no other choices than these."""
     title, count, heads = task_title(main), len(found.others), top.heads
     kind = "head" if len(heads) == 1 else f"{len(heads)} heads"
-    comes = "comes" if len(heads) == 1 else "come"
-    which = f"that {top.title} needs most" if top.needed == heads else f"that {comes} first for {top.title} by its loss"
+    by_loss = f"whose knock-out raises the loss of {top.title} most"
+    which = f"that {top.title} needs most" if top.needed == heads else by_loss
     change = "falls" if found.chosen < found.intact else "goes"
     text = (
         f"Without {head_names(heads)}, the {kind} {which}, **{title}** {change} from "
@@ -84,20 +84,22 @@ def result_sentence(found: KnockOutTest, main: str, top: TopHeads, lengths: list
     )
     if not count:
         return text + "There is no other choice of as many heads in the same layers to compare with."
-    drawn = f"all {count} other choices" if every else f"{count} other choices, drawn at random,"
-    text += f"Of {drawn} of as many heads in the same layers, **{found.as_bad}** hurt at least as much "
-    return f"{text}(p = {found.p:.2g}). {meaning_sentence(found, top)}"
+    drawn = f"all {count} other choices" if every else f"{count} random other choices"
+    text += f"For comparison, {drawn} of as many heads in the same layers were switched off. "
+    return f"{text}**{found.as_bad}** of them hurt at least as much (p = {found.p:.2g}). {meaning_sentence(found, top)}"
 
 
 def meaning_sentence(found: KnockOutTest, top: TopHeads) -> str:
     """What the comparison with other choices of heads says about one run."""
     if found.p > 0.05 and found.as_bad:
-        return "In this run the main task needs other heads as much, so the test does not single these heads out."
+        return (
+            "In this run the main task needs other heads as much. The test does not show that these heads are special."
+        )
     if found.p > 0.05:
-        return "No other choice hurts as much, but with so few choices p cannot be smaller: one run cannot decide."
+        return "No other choice hurts as much. With so few choices p cannot be smaller, so one run cannot decide."
     if not top.needed:
         return (
-            "In this run the main task depends on these heads more than on most other choices, but "
-            f"{top.title} hardly needs them: that is no sign of sharing."
+            "In this run the main task depends on these heads more than on most other choices. But "
+            f"{top.title} hardly needs them, so this is not evidence of sharing."
         )
     return "In this run the main task depends on the other task's heads more than on most other choices."

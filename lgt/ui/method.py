@@ -26,24 +26,25 @@ Answers are generated greedily: at every step the most likely token is written. 
 
 **How to read the curves**
 - {definition("band")} A band covers all finished seeds; none is selected.
-- Seeds differ in the initial weights and share the order of the data, as in the paper. With five seeds a nominal 95%
-  bootstrap interval covers less than 95%.
+- Runs with different seeds differ in their initial weights. They get the data in the same order, as in the paper.
+  With five seeds a nominal 95% bootstrap interval covers less than 95%.
 
 **Our own decisions, where we did not have the paper's tables**
 - A prompt starts with a tag that names its task. At every length a quarter of all prompts is held out by a hash and
   never trained on. In training, one operand has n digits and the other 1 to n; in tests both have n digits.
-- `mqar` strings have distinct letters. A multiplication joins reversed, shifted partial products. A maze lists its
-  nodes and their neighbours in random order.
-- There are two baselines, because more steps and more examples cannot both be equal. With the same number of main-task
-  examples a baseline can be trained too little; its accuracy at the trained lengths is shown beside it.
+- `mqar` strings have distinct letters. A multiplication is answered by its partial products, shifted and with the last
+  digit first, and then the product. A maze lists its nodes and their neighbours in random order.
+- There are two baselines, because a baseline cannot have both the steps and the main-task examples of the co-trained
+  run. With the same number of main-task examples a baseline may be trained too little. Its accuracy at the trained
+  lengths is shown beside it.
 - The threshold for heads is ours. So is the choice of lengths for ablation maps: all tasks are mapped at lengths of the
   main task's zones.
 - The values of the presets are ours. Muon trains the weight matrices; the small presets normalize queries and keys;
   weights are rounded to bfloat16 before they are measured and stored.
-- Steps, learning rates and depths of `demo` and `small` were chosen in trials, so that the longer task is learned to
-  its full length, and in `small` so that addition has time to follow. Where nothing was tried, `small` has twice the
-  steps of `demo`. The seeds of these trials, some of 0 to 4, are also among the seeds shown. Some seeds still do not
-  learn the longer task; the page Claims names them.
+- Steps, learning rates and depths of `demo` and `small` were chosen in trials. The aim was that the longer task is
+  learned to its full length and, in `small`, that addition is trained long enough for transfer. Where nothing was
+  tried, `small` has twice the steps of `demo`. The trials used some of the seeds 0 to 4, which are also among the seeds
+  shown. Some seeds still do not learn the longer task; the page Claims names them.
 - Lengths, width and training time are smaller than the paper's, except in the preset `paper`. La is twice Lm in all
   task groups.
 

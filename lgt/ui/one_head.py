@@ -49,9 +49,9 @@ def show_head(view: View, head: Head) -> None:
     st.markdown(f"**Without it.** Exact match of each task with the whole model, and with {name} knocked out.")
     knock_outs.show_curves(view.run_id, view.config, (head,), name)
     st.caption(
-        "Knocked out: the head sends its average output over the test prompts of this length, position by position, "
-        "instead of reacting to the prompt. Computed now, from the stored weights. If nothing is lost, another head "
-        "may do the same work."
+        "Knocked out: at each position the head sends its average output over the test prompts of this length. It does "
+        "not react to the prompt. The curves are computed now, from the stored weights. If nothing is lost, another "
+        "head may do the same work."
     )
     show_patterns(view, head)
 
@@ -72,8 +72,8 @@ def show_patterns(view: View, head: Head) -> None:
             with column:
                 show_pattern(view, head, spec.task, int(length))
     st.caption(
-        "Where there is room, the axes show the tokens of one of the prompts: ● is the start, ■ the tag of the task; "
-        "the prompt and the answer follow."
+        "Where there is room, the axes show the tokens of one of the prompts. ● is the start, ■ is the tag of the "
+        "task. The prompt and the answer follow."
     )
 
 
@@ -86,4 +86,4 @@ def show_pattern(view: View, head: Head, task: str, length: int) -> None:
     draw(attention_pattern, found.values[head], found.tokens, found.prompt, found.used, frame.theme(), task=task,
          head=head_name(*head), key=f"pattern-{task}")  # fmt: skip
     if found.used < found.drawn:
-        st.caption(f"{found.used} of {found.drawn} prompts: those of the most common layout.")
+        st.caption(f"Mean over {found.used} of {found.drawn} prompts: those with the most common layout.")

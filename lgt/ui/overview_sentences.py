@@ -113,7 +113,7 @@ def alone_sentence(facts: Facts) -> str:
     if facts.alone is None or facts.alone_trained is None:
         return ""
     return (
-        f"Trained on {facts.trained_from}–{facts.trained_to} {facts.unit}, **{facts.main}** alone gets "
+        f"Trained alone on {facts.trained_from}–{facts.trained_to} {facts.unit}, **{facts.main}** gets "
         f"{facts.alone_trained.mean:.0%} of the answers right at these lengths and {facts.alone.mean:.0%} at "
         f"{facts.region}."
     )
@@ -123,11 +123,11 @@ def together_sentence(facts: Facts) -> str:
     """Under the curve of the co-trained main task, with the difference to the baseline, seed by seed."""
     if facts.together is None or facts.together_trained is None:
         return ""
-    gain = "" if facts.gain is None else f" Difference to alone: {points_over_seeds(facts.gain)}."
+    gain = "" if facts.gain is None else f" Difference from alone: {points_over_seeds(facts.gain)}."
     return (
-        f"Trained together with **{facts.longer}**, which is trained to {facts.config.transfer_length} {facts.unit}, "
-        f"it gets {facts.together_trained.mean:.0%} right at its own trained lengths and {facts.together.mean:.0%} at "
-        f"{facts.region}{region_ends_words(facts)}.{gain}"
+        f"Trained together with **{facts.longer}** (up to {facts.config.transfer_length} {facts.unit}), "
+        f"**{facts.main}** gets {facts.together_trained.mean:.0%} right at its own trained lengths and "
+        f"{facts.together.mean:.0%} at {facts.region}{region_ends_words(facts)}.{gain}"
     )
 
 
@@ -183,10 +183,12 @@ def _task(facts: Facts) -> Step:
 
 def _trained(facts: Facts) -> Step:
     known = facts.alone_trained
-    score = "It has not been trained alone yet." if known is None else (
-        f"At these lengths it answers new prompts correctly: {share_over_seeds(known)}."
+    score = "The main task has not been trained alone yet." if known is None else (
+        f"Right answers to new prompts of these lengths: {share_over_seeds(known)}."
     )  # fmt: skip
-    text = f"In training it sees only prompts of {facts.trained_from} to {facts.trained_to} {facts.unit}. {score}"
+    text = (
+        f"In training the network sees only prompts of {facts.trained_from} to {facts.trained_to} {facts.unit}. {score}"
+    )
     return Step("The lengths it is trained on", text, ("alone",), IN_DISTRIBUTION)
 
 
@@ -194,18 +196,23 @@ def _fails(facts: Facts) -> Step:
     if facts.alone is None:
         return Step("Longer prompts, alone", "This baseline has not been run yet.", ("alone",), TRANSFER_REGION)
     title = "Alone, it fails at longer prompts" if facts.alone.mean < 0.5 else "Alone, at longer prompts"
-    text = f"The same task at {facts.region}, which it never saw in training: {share_over_seeds(facts.alone)} right."
+    text = (
+        f"Now the network gets prompts of {facts.region}, which it never saw in training. Right answers: "
+        f"{share_over_seeds(facts.alone)}."
+    )
     return Step(title, text, ("alone",), TRANSFER_REGION)
 
 
 def _longer(facts: Facts) -> Step:
     kind = "unrelated" if facts.is_control else "related"
+    tasks = "tasks" if len(facts.config.auxiliaries) > 1 else "task"
     score = (
-        "" if facts.auxiliaries is None else f": at {facts.region} it gets {share_over_seeds(facts.auxiliaries)} right"
-    )
+        "" if facts.auxiliaries is None
+        else f" Right answers to the longer {tasks} at {facts.region}: {share_over_seeds(facts.auxiliaries)}."
+    )  # fmt: skip
     text = (
-        f"The same network is also trained on **{facts.longer}**, up to {facts.config.transfer_length} "
-        f"{facts.unit}{score}."
+        f"A second network is trained on the same task and also on **{facts.longer}**, up to "
+        f"{facts.config.transfer_length} {facts.unit}.{score}"
     )
     examples = tuple(_example(spec.task, facts.config) for spec in facts.config.auxiliaries)
     return Step(f"A longer, {kind} task as well", text, ("together",), TRANSFER_REGION, examples)
@@ -221,8 +228,8 @@ def _together(facts: Facts) -> Step:
     title = "Together"
     if facts.gain is not None:
         helped = facts.gain.mean >= SMALLEST_EFFECT
-        title = "Together, it reaches further" if helped else "Together, little changes"
-        text += f" Difference to alone: {points_over_seeds(facts.gain)}."
+        title = "Together, it solves longer prompts" if helped else "Together, little changes"
+        text += f" Difference from alone: {points_over_seeds(facts.gain)}."
     return Step(title, text, ("together", "gain"), TRANSFER_REGION)
 
 
@@ -252,5 +259,5 @@ def _control_words(facts: Facts, control: Control) -> str:
     return (
         f"Does any longer task help? Together with an unrelated task of the same length (**{control.name}**, "
         f"[its curves](?pair={control.key})), **{facts.main}** gets {share_over_seeds(control.transfer)} right at "
-        f"{facts.region}; {known}."
+        f"{facts.region}. For comparison: {known}."
     )

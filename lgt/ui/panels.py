@@ -49,7 +49,8 @@ def choose_comparison(found: Mapping[Setting, Comparison]) -> Comparison:
 def choose_threshold() -> float:
     """How much accuracy a head must cost a task to count, as a share; lives in the address in percent."""
     percent = st.select_slider(
-        "A head matters above a drop of (%)", THRESHOLDS, value=DEFAULT_THRESHOLD, key="threshold", bind="query-params",
+        "A head matters if the drop is over (%)", THRESHOLDS, value=DEFAULT_THRESHOLD, key="threshold",
+        bind="query-params",
         help=f"The drop of exact match when the head is knocked out. {definition('knock-out')}",
     )  # fmt: skip
     return int(percent) / 100

@@ -51,7 +51,7 @@ def show_sharing(
     same_zone = [maps[s] for s in maps if zones[s] == zones[seed] and not maps[s].empty]
     st.caption(
         f"Graph: run {runs[seed]}, seed {seed}{median_note(seed, transfer)}, {int(shown.examples.iloc[0])} prompts for "
-        f"each task. {NOT_COMPARABLE} {len(same_zone)} of {len(runs)} seeds are mapped in this zone. "
+        f"each task. {NOT_COMPARABLE} {len(same_zone)} of {len(runs)} seeds have ablation maps in this zone. "
         + over_seeds(same_zone, main, auxiliaries, threshold)
     )
     if table:
@@ -73,7 +73,7 @@ def show_similarity(
 def median_note(seed: int, transfer: Mapping[int, float]) -> str:
     """Says of the seed with the median transfer accuracy (of an even number the lower one) that it is that."""
     is_median = bool(transfer) and SeedSummary(dict(transfer)).middle_seed() == seed
-    return " (the median in transfer accuracy)" if is_median else ""
+    return " (the seed with the median transfer accuracy)" if is_median else ""
 
 
 def missing_maps_sentence(run_id: int, accuracy: pd.DataFrame | None) -> str:
@@ -155,8 +155,10 @@ def sharing_sentence(heads: pd.DataFrame, main: str, auxiliaries: list[str], thr
     if not auxiliaries:
         return f"{needed}."
     if not counts["main"]:
-        return f"No single head costs **{task_title(main)}** more than {threshold:.0%} here."
-    return f"{needed}; **{counts['shared']} of them** also to {either_of(auxiliaries)}."
+        return (
+            f"No single head costs **{task_title(main)}** more than {100 * threshold:.0f} points of exact match here."
+        )
+    return f"{needed}; **{counts['shared']} of them** also matter to {either_of(auxiliaries)}."
 
 
 def either_of(tasks: list[str]) -> str:
@@ -172,4 +174,5 @@ def over_seeds(maps: list[pd.DataFrame], main: str, auxiliaries: list[str], thre
     if not auxiliaries:
         return f"Heads that matter, seed by seed: {', '.join(str(c['main']) for c in counts)}."
     shares = ", ".join(f"{c['shared']} of {c['main']}" for c in counts)
-    return f"Shared heads, seed by seed: {shares}. {overlap_sentence(maps, main, auxiliaries)}"
+    overlap = overlap_sentence(maps, main, auxiliaries)
+    return f"Shared heads among those that the main task needs, seed by seed: {shares}. {overlap}"

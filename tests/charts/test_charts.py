@@ -150,8 +150,8 @@ def test_empty_frames_become_a_sentence_that_says_what_is_missing():
     found = {name: spec["description"] for name, spec in every_chart(LIGHT).items() if name.startswith("no ")}
     assert "during training" in found["no accuracy"]
     assert found["no maps"] == "There is no ablation map at these lengths."
-    assert found["no graph"].startswith("No ablation map of Flip case and reverse or Flip case or Reverse")
-    assert found["no steps"].startswith("Nothing to draw yet") and found["no log"] == "No training log yet."
+    assert found["no graph"].startswith("There is no ablation map of Flip case and reverse or Flip case or Reverse")
+    assert "Choose runs of one task group" in found["no steps"] and found["no log"] == "No training log yet."
 
 
 @THEMES
@@ -445,7 +445,7 @@ def test_a_graph_where_no_head_matters_is_still_a_graph():
 
 def test_a_task_without_a_map_is_named_and_not_taken_for_one_that_needs_no_head():
     spec = graph(frames.heads({MAIN: DROPS[MAIN], "reverse": DROPS["reverse"]}))
-    assert spec["description"] == "No ablation map of Flip case at these lengths."
+    assert spec["description"] == "There is no ablation map of Flip case at these lengths."
 
 
 def test_the_summary_of_nothing_is_nothing():

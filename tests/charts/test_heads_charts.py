@@ -70,11 +70,11 @@ def test_the_curves_are_with_and_without_on_the_axes_of_all_tasks():
     half = rows[rows.out & (rows.length == 2)].iloc[0]
     assert (half.low, half.high) == (pytest.approx(low), pytest.approx(high))
     assert {"the whole model", "without L1·H1", "transfer region"} <= texts(spec)
-    assert "40 prompts a length" in heading(spec) and "without L1·H1 38%" in spec["description"]
+    assert "40 prompts for each length" in heading(spec) and "without L1·H1 38%" in spec["description"]
     other = every_chart(LIGHT)["other"]
     lines = [marked(one, "line")[0]["mark"]["strokeDash"] for one in (spec, other)]
     assert lines[0] != lines[1], "dash is the role"
-    assert "Shaded: what is lost." in heading(spec)
+    assert "Shaded: the drop." in heading(spec)
 
 
 def test_zones_are_those_of_the_chart_s_own_task():

@@ -222,7 +222,7 @@ def test_a_walk_back_is_drawn_beside_the_walk_there_and_moves_are_numbered():
 
 def test_sentences_about_one_token():
     said = play.step_sentence(SUM, wrote("21320<eos>"), 3)
-    assert said.startswith("Token 3: the model writes **3** (75.0%), the right token is **2**. Next likely: ")
+    assert said.startswith("Token 3: the model writes **3** (75.0%), the right token is **2**. Next most likely: ")
     assert "(20.0%)" in said and "(under 0.1%)" in said
     assert "which is right" in play.step_sentence(SUM, wrote("21320<eos>"), 1)
     assert "already ended its answer; the true answer continues with **0**" in play.step_sentence(SUM, wrote("2122"), 5)

@@ -422,7 +422,7 @@ def test_the_sharing_graph_links_tasks_with_the_heads_they_need() -> None:
     assert (heads["L2·H1"]["main_points"], heads["L2·H1"]["other_points"]) == (pytest.approx(60), pytest.approx(50))
     shown = tooltips(target)
     assert shown["drop for the main task, points"] == "main_points"
-    assert shown["largest for the auxiliary tasks, points"] == "other_points"
+    assert shown["largest drop for the auxiliary tasks, points"] == "other_points"
     assert heads["L1·H3"]["y"] < heads["L2·H1"]["y"] < heads["L1·H2"]["y"], "main task's above, auxiliaries' below"
     (counts,) = [rows(spec, u) for u in select(spec, "text") if field(u, "text") == "number"]
     assert {row["kind"]: row["number"] for row in counts} == {
@@ -598,8 +598,10 @@ def test_a_matrix_has_main_tasks_down_and_what_was_beside_them_across() -> None:
     assert cells[title(MAIN), beside]["interval"] == "+0.40 to +0.84"
     other = cells[title(MAIN), f"{title('string_copy')} (unrelated)"]
     assert (other["gain_text"], other["interval"]) == ("−0.08", "no interval")
-    assert tooltips(unit) == {"main task": "main_title", "auxiliary tasks": "auxiliaries_title", "transfer gain": "gain_text",
-                              "95% t interval": "interval", "seeds": "n"}  # fmt: skip
+    assert tooltips(unit) == {
+        "main task": "main_title", "auxiliary tasks": "auxiliaries_title", "transfer gain": "gain_text",
+        "95% t interval": "interval", "seeds": "n",
+    }  # fmt: skip
     places = [rows(spec, u) for u in select(spec, "rect") if u["mark"].get("filled") is False]
     assert len(places[0]) == 2 * 3, "pairs not run stay frames"
 

@@ -44,14 +44,14 @@ def test_rules_over_training_are_drawn_with_their_numbers(store, theme):
     (panels,) = drawn(judge(store, MAPS), theme)
     assert "seed 7: ρ = +1.00" in panels
     lines, strip = drawn(judge(store, replace(MAPS, rule=UnstableOverSteps())), theme)
-    assert "A panel is a seed (3) with 10" in lines and "all seeds shown (3)" in strip
+    assert "A panel is a seed (3) with 10" in lines and "All seeds are shown (3)" in strip
 
 
 def test_a_gain_is_drawn_with_a_curve_for_each_series(store):
     fill(store, GAIN, {CO_TRAINED: 0.8, ALONE_SAME_STEPS: 0.1, ALONE_SAME_EXAMPLES: 0.3})
     found = judge(store, GAIN)
     strip, *curves = drawn(found, LIGHT, queries.accuracy(store, found.runs))
-    assert "all seeds shown (3)" in strip and len(curves) == 3 and "alone, same main-task examples" in curves[2]
+    assert "All seeds are shown (3)" in strip and len(curves) == 3 and "alone, same main-task examples" in curves[2]
 
 
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=lambda theme: theme.name)

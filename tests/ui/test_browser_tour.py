@@ -199,7 +199,7 @@ def test_each_chart_can_be_kept_as_svg_and_png_and_all_as_zip(server, tab, tmp_p
 
 def test_a_guess_is_drawn_and_revealed_beside_the_curve(server, tab):
     page = tab(f"{server}/?pair=caprev.demo&predict=1")
-    page.get_by_text("Gain and heads are shown after the reveal.").wait_for(timeout=ANSWER)
+    page.get_by_text("Gain and heads are shown after you press Reveal.").wait_for(timeout=ANSWER)
     page.wait_for_selector(READY)
     page.wait_for_function(f"document.querySelectorAll('{CHARTS} svg').length === 2", timeout=ANSWER)
     page.get_by_role("button", name="Reveal").click()

@@ -143,11 +143,11 @@ def test_the_tour_tells_the_numbers_of_its_pair():
     assert "100% (each of 2 seeds)" in steps[1].text and "15% (mean of 2 seeds, 10% to 20%)" in steps[2].text
     assert steps[2].title == "Alone, it fails at longer prompts" and "9–16 characters" in steps[2].text
     assert len(steps[3].examples) == 2 and "related" in steps[3].title
-    assert "+55 points (mean of 2 seeds, +40 to +70)" in steps[4].text and "further" in steps[4].title
+    assert "+55 points (mean of 2 seeds, +40 to +70)" in steps[4].text and "longer" in steps[4].title
     assert "70% (mean of 2 seeds, 60% to 80%) right: 95% at 9, 40% at 16." in steps[4].text
     assert steps[5].text.startswith("An **attention head** is a part of the network") and "3 heads." in steps[5].text
     assert "(**Reverse**, [its curves](?pair=control.demo))" in steps[6].text
-    assert "gets 5% (1 seed) right at 9–16 characters; alone 15% and together with" in steps[6].text
+    assert "gets 5% (1 seed) right at 9–16 characters. For comparison: alone 15% and together with" in steps[6].text
 
 
 def test_the_tour_says_how_large_the_model_is_and_that_a_control_is_missing():

@@ -75,7 +75,7 @@ def test_what_is_no_number_is_one_line_beside_its_field(shipped, monkeypatch, ty
     app.text_input[1].set_value(typed).run()
     assert not app.exception and len(app.error) == 1
     assert says in app.error[0].value and app.error[0].value.startswith("Enter ") and "\n" not in app.error[0].value
-    assert "Where it breaks" in words(app)  # the rest of the page stays
+    assert "Where the model fails" in words(app)  # the rest of the page stays
 
 
 @pytest.mark.parametrize(
@@ -129,9 +129,9 @@ def test_an_interval_that_reaches_one_half_is_said_to():
     from lgt.ui.answers import break_sentence
 
     close, clear = break_sentence(Failure(12, 115, 256), "digits"), break_sentence(Failure(12, 10, 256), "digits")
-    assert "115 of 256, 45% (95% Wilson interval 39% to 51%). The interval reaches one half" in close
+    assert "115 of 256, 45% (95% Wilson interval 39% to 51%). The interval contains 50%" in close
     assert "127 of 256, 49.6% (" in break_sentence(Failure(15, 127, 256), "nodes"), "fewer than half is not 50%"
-    assert "reaches one half" not in clear and "**12 digits** is the first length" in clear
+    assert "interval contains 50%" not in clear and "**12 digits** is the first length" in clear
 
 
 def test_heads_are_switched_off_by_the_address_and_the_board(shipped, monkeypatch):

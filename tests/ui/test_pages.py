@@ -206,9 +206,7 @@ def test_overview_shows_the_numbers_of_its_runs(shipped, monkeypatch):
     mean = (region.correct / region.total).groupby(region.run_id).mean().mean()
     alone, together = (text for html in app.get("html") if "<h2>" in (text := str(html.proto.body)))
     assert f"<b>{mean:.0%}</b>" in together and f"mean of {len(found.ids('co-trained'))} seeds" in together
-    assert "<h2>Alone</h2>" in alone and f"it gets 100% right at its own trained lengths and {mean:.0%} at" in words(
-        app
-    )
+    assert "<h2>Alone</h2>" in alone and f"gets 100% right at its own trained lengths and {mean:.0%} at" in words(app)
     assert f"Runs {id_ranges(found.ids('alone-same-steps', 'co-trained'))}, " in app.caption[-1].value
 
 

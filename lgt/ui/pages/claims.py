@@ -18,23 +18,24 @@ from lgt.ui.drawing import draw
 from lgt.ui.frame import badge
 
 LEAD = (
-    "Each figure of the paper is a test here, and a written rule gives its verdict. A figure that does not reproduce "
-    "is shown as such; these models are far smaller than the paper's."
+    "Each figure of the paper is tested here, and a written rule gives the verdict. Figures that are not reproduced "
+    "are shown, too. The models here are far smaller than the paper's."
 )
 OUTCOMES = ("reproduced", "not reproduced", "premise not met", "too few seeds")
-EARLIER = "Earlier attempts at figures above, with another recipe; not counted:"
+EARLIER = "Earlier attempts at these figures, with another recipe. They do not count:"
 VERDICTS = f"""
-Most rules were written before their runs; figures 3a, 4c and 8 (addition) had theirs already, and
-`docs/CLAIMS.md` lists what was changed later. The unit is the seed: a rule gives one number for each seed. A seed that
-does not count is named with the reason. Transfer accuracy is the main task's exact match, averaged over the lengths
-between its own training length and the longer task's.
+Most rules were written before their runs. The runs of figures 3a, 4c and 8 (addition) are older than their rules.
+`docs/CLAIMS.md` lists later changes of the rules. A rule gives one number for each seed. If a seed does not count, the
+verdict names the seed and the reason. Transfer accuracy is the main task's exact match, averaged over the lengths above
+its own training length, up to the training length of the longer task.
 
 - **reproduced**: the mean over seeds reaches the smallest number that counts, and its 95% t interval lies above 0.
 - **not reproduced**: the whole interval lies below the smallest number that counts.
-- **too few seeds**: neither, or fewer seeds than the figure asks for.
-- **premise not met**: a task was not learned where it was trained (below {LEARNED:.2f}), so the figure says nothing.
+- **too few seeds**: neither of these two, or fewer seeds than the figure needs.
+- **premise not met**: a task was not learned at the lengths that it was trained on (exact match below
+  {LEARNED:.2f}). The figure then says nothing about transfer.
 
-Nothing is corrected for there being many figures. The rules and their numbers:
+The verdicts are not corrected for the number of figures. The rules and their numbers:
 """
 
 
@@ -44,7 +45,8 @@ def rules_text(judgements: list[Judgement]) -> str:
     for one in judgements:
         claims.setdefault((one.rule.name, one.rule.words, one.rule.smallest), []).append(one.experiment.claim)
     return "\n".join(
-        f"- *{name}* (claim {', '.join(map(str, sorted(set(numbers))))}; smallest that counts: {smallest:.2f}): {words}"
+        f"- *{name}* (claim {', '.join(map(str, sorted(set(numbers))))}; smallest number that counts: {smallest:.2f}): "
+        f"{words}"
         for (name, words, smallest), numbers in claims.items()
     )
 
@@ -113,7 +115,8 @@ def main() -> None:
         st.subheader(f"{number}. {statement}", anchor=False)
         claim([one for one in judgements if one.experiment.claim == number], number)
     st.caption(
-        "Not tried here: pretrained language models (figures 9 and 15), the size of model and data, mixing many tasks."
+        "Not tried here: pretrained language models (figures 9 and 15), other sizes of model and data, "
+        "and mixtures of many tasks."
     )
     with st.expander("How a verdict is reached"):
         st.markdown(VERDICTS + rules_text(judgements))

@@ -81,10 +81,10 @@ def trained_maps(comparison: Comparison) -> list[pd.DataFrame]:
 
 def show_test(view: View) -> None:
     """Knocking out the heads that another task needs most, against other heads of the same layers."""
-    st.subheader("From correlation to cause", anchor=False)
+    st.subheader("Knock-out test", anchor=False)
     st.markdown(
-        "That two tasks need the same heads is a correlation. A test: switch off the heads that an **auxiliary** task "
-        "needs most. Does the **main** task lose more than without other heads of the same layers?"
+        "That two tasks need the same heads is a correlation. This test switches off the heads that an **auxiliary** "
+        "task needs most. Does the **main** task then lose more than without other heads of the same layers?"
     )
     if not data.last_weights(view.run_id):
         one_head.show_missing_weights(view)
@@ -93,7 +93,7 @@ def show_test(view: View) -> None:
     with left:
         task = address.select("Heads of", view.auxiliaries, default=view.auxiliaries[0], key="of", shown=task_title)
     most = min(4, view.config.model.layers * view.config.model.heads - 1)
-    count = int(middle.select_slider("How many", range(1, most + 1), value=2, key="k", bind="query-params"))
+    count = int(middle.select_slider("Number of heads", range(1, most + 1), value=2, key="k", bind="query-params"))
     top = top_heads(view.maps, task, count, view.threshold)
     asked = (view.run_id, view.zone, top.heads)
     right.button("Test it", type="primary", key="test", on_click=lambda: st.session_state.update(asked=asked))
@@ -128,7 +128,7 @@ def main() -> None:
         return
     view = choose_view()
     if view.maps.empty:
-        st.info(f"Run {view.run_id} has no ablation maps at these lengths: choose others above.")
+        st.info(f"Run {view.run_id} has no ablation maps at these lengths. Choose other lengths above.")
         return
     st.caption(sharing.zone_sentence(view.zone, view.maps, None if view.asked else view.transfer))
     head = show_heads(view)

@@ -22,7 +22,7 @@ from lgt.store.live import LiveRun
 from lgt.ui import actions, address, data, frame, group_form, panels
 from lgt.ui.numbers import counted
 
-LEAD = "Train a task group here and watch its curve grow. Runs continue in the background; you can close this page."
+LEAD = "Train a task group here and watch its curve change. Runs continue in the background; you can close this page."
 REFRESH_SECONDS = 2.0
 CURVES = 2
 """How many curves are shown."""
@@ -188,7 +188,7 @@ def show_workers(running: int, waiting: int, late: bool) -> None:
     """How many workers there are, and a button that starts some when no worker takes the waiting runs."""
     busy = actions.workers()
     st.caption(
-        f"{running} running, {waiting} waiting; this dashboard has {busy} of at most {limits().workers} workers."
+        f"Runs: {running} running, {waiting} waiting. Workers of this dashboard: {busy} of at most {limits().workers}."
     )
     if (waiting or late) and not busy and not read_only():
         st.button(

@@ -21,8 +21,8 @@ from lgt.ui import address, data, frame, group_form
 from lgt.ui.drawing import draw
 
 LEAD = (
-    "Which longer task helps which main task? A cell is a task group. Its number is the transfer gain: how much "
-    "accuracy training together adds to the main task at lengths that it never saw in training."
+    "Which longer task helps which main task? A cell is a task group. Its number is the transfer gain: by how much the "
+    "auxiliary tasks raise the accuracy of the main task at lengths that it never saw in training."
 )
 
 
@@ -71,7 +71,7 @@ def show_missing(preset: str, position: Position) -> None:
         return
     choice = f"preset={preset}&position={POSITIONS.title(position)}"
     links = (f"[{group.title}](launch?group={group.key}&{choice})" for group in absent)
-    st.markdown("**Not run yet; train:** " + " · ".join(links))
+    st.markdown("**Not run yet. Choose one to train it:** " + " · ".join(links))
 
 
 def show_grid() -> None:

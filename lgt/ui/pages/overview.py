@@ -59,8 +59,8 @@ def choose_baseline() -> Arm:
     """The baseline that is shown."""
     matched = address.segments(
         "Both arms have the same number of", list(BASELINES), default="optimizer steps", key="matched",
-        help=f"{definition('baseline')} With the same steps, the baseline gets more main-task examples; with the same "
-        "examples, it gets fewer steps. Compare with both: one of them may show that the main task generalizes alone.",
+        help=f"{definition('baseline')} With the same steps, the baseline gets more main-task examples. With the same "
+        "examples, it gets fewer steps. Compare with both: in one of them the main task may generalize alone.",
     )  # fmt: skip
     return BASELINES[matched]
 
@@ -134,8 +134,8 @@ def show_gain(comparison: Comparison, shown_facts: Facts, left: Any, middle: Any
             help=f"{definition('generalization gap')} Read it together with the exact match.",
         )  # fmt: skip
         middle.caption(
-            f"to the curves of {auxiliary_titles(comparison.config)}; {spread(gap, '.2f')}. 0 = as good as they are at "
-            "every length; tasks that all fail also give 0."
+            f"Distance to the curves of {auxiliary_titles(comparison.config)}; {spread(gap, '.2f')}. 0 means equal "
+            "curves. If all tasks fail, the gap is also 0."
         )
     return verdict_place
 
@@ -251,7 +251,7 @@ def hidden_note(comparison: Comparison) -> str:
     if tour.current():
         return f"Gain and heads are shown from step {story.REVEAL} on." if tour.result_is_hidden() else ""
     hidden = prediction.result_is_hidden(data.read_accuracy(comparison.ids("co-trained")), comparison.config)
-    return "Gain and heads are shown after the reveal." if hidden else ""
+    return "Gain and heads are shown after you press Reveal." if hidden else ""
 
 
 def render() -> None:

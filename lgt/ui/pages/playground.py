@@ -174,12 +174,12 @@ def show_outcomes(
         if not hidden:
             st.markdown(f"**With {name_heads(off)} off**: {outcome_words(prompt, live.answer)}.")
         beyond = (
-            f" After position {live.reached}, where the longest of them ends, it sends the mean of these averages."
+            f" The longest of them ends at position {live.reached}. After it the head sends the mean of these averages."
             if len(prompt.tokens) > live.reached else ""
         )  # fmt: skip
         st.caption(
-            f"Off means: the head sends its average output over {live.examples} test prompts of the same form, "
-            f"position by position, instead of reacting to this prompt.{beyond}"
+            f"Off means: at each position the head sends its average output over {live.examples} test prompts of the "
+            f"same form. It does not react to this prompt.{beyond}"
         )
 
 
@@ -206,7 +206,7 @@ def show_attention(
 
 def show_first_failure(scene: Scene) -> None:
     """The first length at which the run fails, from stored counts, with an example."""
-    st.subheader("Where it breaks", anchor=False)
+    st.subheader("Where the model fails", anchor=False)
     accuracy = data.read_accuracy([scene.run.id])
     rows = accuracy[accuracy.task == scene.task.name]
     unit = scene.task.unit

@@ -146,7 +146,7 @@ def show_buttons(ids: list[int], rows: pd.DataFrame) -> None:
                 "Restore", key="restore", disabled=locked, on_click=actions.try_action, args=(unmark_deleted, ids)
             )
             sure = st.checkbox("I am sure", key="sure")
-            st.button("Delete for good", key="destroy", disabled=locked or not sure, on_click=actions.try_action,
+            st.button("Delete permanently", key="destroy", disabled=locked or not sure, on_click=actions.try_action,
                       args=(actions.delete, ids))  # fmt: skip
         else:
             st.button("Delete", key="delete", disabled=locked, on_click=actions.try_action, args=(mark_deleted, ids))
