@@ -1,4 +1,4 @@
-"""Reads the numbers for the sentences of :mod:`lgt.ui.overview_sentences`, and finds the figure of the paper that they belong to."""
+"""The numbers that the sentences of the Overview page need, from the store, for :mod:`lgt.ui.overview_sentences`."""
 
 from __future__ import annotations
 
