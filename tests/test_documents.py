@@ -8,8 +8,8 @@ import re
 import pytest
 
 from lgt.cli.main import app
-from lgt.experiments.entries import EXPERIMENTS
 from lgt.experiments.judging import judge_all
+from lgt.experiments.registry import EXPERIMENTS
 from lgt.experiments.tables import markdown_table
 from lgt.metrics.by_seed import transfer_by_seed
 from lgt.recipes.settings import Setting

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lgt.charts.palette import DARK, LIGHT, task_colour
+from lgt.charts.theme import DARK, LIGHT, task_colour
 from lgt.core import extensions
 from lgt.core.config import TaskOptions
 from lgt.recipes import presets

@@ -12,8 +12,8 @@ from streamlit.testing.v1 import AppTest
 
 from lgt.core import extensions
 from lgt.experiments.claims import CLAIMS
-from lgt.experiments.entries import EXPERIMENTS, experiment_named
 from lgt.experiments.judging import judge
+from lgt.experiments.registry import EXPERIMENTS, experiment_named
 from lgt.recipes.builders import ALONE_SAME_EXAMPLES, ALONE_SAME_STEPS, CO_TRAINED
 from lgt.store.engine import open_store
 from tests.conftest import ROOT

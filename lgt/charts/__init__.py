@@ -8,10 +8,10 @@ from lgt.charts.knockout import knock_out_strip, knocked_out_curve
 from lgt.charts.maps import ablation_maps
 from lgt.charts.matrix import transfer_matrix
 from lgt.charts.maze import maze_picture
-from lgt.charts.palette import DARK, LIGHT, Theme
 from lgt.charts.pattern import attention_pattern
 from lgt.charts.playground import answer_row
 from lgt.charts.sharing import sharing_graph, sharing_summary
+from lgt.charts.theme import DARK, LIGHT, Theme
 from lgt.charts.training import loss_curve, training_curves
 from lgt.charts.verdicts import seed_strip, verdict_chart
 

@@ -9,9 +9,9 @@ import altair as alt
 import pandas as pd
 
 from lgt.charts.marks import colour, px
-from lgt.charts.palette import Theme, heading, message, styled
 from lgt.charts.pattern import group_table, shown_if_it_fits
 from lgt.charts.playground import fitting
+from lgt.charts.theme import Theme, heading, message, styled
 
 BARS = 64
 """Height of the bars above the tokens, px."""

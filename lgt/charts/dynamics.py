@@ -7,8 +7,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from lgt.charts.palette import Theme, heading, message, styled, task_colour
 from lgt.charts.panels import Panels
+from lgt.charts.theme import Theme, heading, message, styled, task_colour
 from lgt.metrics.stability import largest_fall
 
 MEASURES = {

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lgt.charts.maps import ink
 from lgt.charts.marks import colour
-from lgt.charts.palette import Theme, heading, message, styled
+from lgt.charts.theme import Theme, heading, message, styled
 from lgt.metrics.length_grid import relative_gap
 
 ROW = 44

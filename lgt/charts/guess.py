@@ -10,8 +10,8 @@ import pandas as pd
 
 from lgt.charts.accuracy import AXIS, SCALE, band_layer, line_layers, point_layers, with_overlaps
 from lgt.charts.marks import axis_room, grid_lines, line_key, row_height
-from lgt.charts.palette import Theme, heading, message, styled
 from lgt.charts.series import band_note, labelled, latest, summarised
+from lgt.charts.theme import Theme, heading, message, styled
 from lgt.charts.zones import LengthAxis, length_axis, zone_layers
 
 GUESS = "your guess"

@@ -10,7 +10,7 @@ import pandas as pd
 
 from lgt.charts.accuracy import AXIS, SCALE
 from lgt.charts.marks import AXIS_ROOM, colour, curve_points, grid_lines, line_key, px, row_height, spacer
-from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled, task_colour
+from lgt.charts.theme import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled, task_colour
 from lgt.charts.zones import LengthAxis, length_axis, rule_layers, tint_layers, zone_layers, zone_table
 from lgt.metrics.intervals import wilson_interval
 from lgt.recipes.labels import task_title

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from lgt.charts.marks import colour, px
-from lgt.charts.palette import Theme, heading, message, styled, task_colour
+from lgt.charts.theme import Theme, heading, message, styled, task_colour
 from lgt.recipes.labels import head_name, task_title
 
 NARROW = 325

@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, ROLES, Theme
+from lgt.charts.theme import ROLE_DASHES, ROLE_WIDTHS, ROLES, Theme
 
 SAMPLE = 34
 """Width of a line sample, px."""

@@ -9,7 +9,7 @@ import pandas as pd
 
 from lgt.charts.maps import ink
 from lgt.charts.marks import colour
-from lgt.charts.palette import Theme, heading, message, styled
+from lgt.charts.theme import Theme, heading, message, styled
 from lgt.recipes.labels import task_title
 
 ROW = 70

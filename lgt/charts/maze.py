@@ -8,8 +8,8 @@ import altair as alt
 import pandas as pd
 
 from lgt.charts.marks import colour
-from lgt.charts.palette import Theme, heading, styled
 from lgt.charts.playground import WRONG
+from lgt.charts.theme import Theme, heading, styled
 
 HEIGHT = 360
 WAYS = {"truth": ([1, 0], 3), "model": ([7, 4], 8)}

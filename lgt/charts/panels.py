@@ -9,7 +9,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from lgt.charts.palette import Theme
+from lgt.charts.theme import Theme
 
 MOST = 3
 """Panels in a row."""

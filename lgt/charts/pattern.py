@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from lgt.charts.marks import text_width
-from lgt.charts.palette import Theme, heading, styled, task_colour
+from lgt.charts.theme import Theme, heading, styled, task_colour
 from lgt.recipes.labels import task_title
 from lgt.tasks.base import BODY_START
 

@@ -12,7 +12,7 @@ import altair as alt
 import pandas as pd
 
 from lgt.charts.marks import colour, px
-from lgt.charts.palette import Theme, heading, message, styled
+from lgt.charts.theme import Theme, heading, message, styled
 
 COLUMNS = 24
 """Longer answers continue in the next line."""

@@ -12,7 +12,7 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from lgt.charts.palette import ROLES, Theme, task_colour
+from lgt.charts.theme import ROLES, Theme, task_colour
 from lgt.metrics.intervals import band, wilson_interval
 from lgt.recipes.labels import ARM_TITLES, task_title
 

@@ -15,7 +15,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from lgt.charts.bridge import (
+from lgt.charts.marks import colour, px, row_height, spacer
+from lgt.charts.sharing_layout import (
     ONLY_MAIN,
     ONLY_OTHER,
     RADIUS,
@@ -27,8 +28,7 @@ from lgt.charts.bridge import (
     slices,
     task_nodes,
 )
-from lgt.charts.marks import colour, px, row_height, spacer
-from lgt.charts.palette import Theme, heading, message, styled
+from lgt.charts.theme import Theme, heading, message, styled
 from lgt.recipes.labels import task_title
 
 WIDEST_LINK = 10

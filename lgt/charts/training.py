@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from lgt.charts.marks import colour, curve_points, grid_lines, line_key
-from lgt.charts.palette import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled
 from lgt.charts.series import BandChoice, band_note, curve_tooltip, labelled, summarised
+from lgt.charts.theme import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled
 from lgt.charts.zones import ZONE_TITLES, main_bounds
 from lgt.metrics.zones import zone_lengths
 

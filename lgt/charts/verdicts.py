@@ -8,8 +8,8 @@ import altair as alt
 import numpy as np
 import pandas as pd
 
-from lgt.charts.palette import Theme, heading, message, styled
-from lgt.experiments.outcomes import SMALLEST_EFFECT
+from lgt.charts.theme import Theme, heading, message, styled
+from lgt.experiments.verdicts import SMALLEST_EFFECT
 from lgt.metrics.by_seed import LEARNED
 
 ROW = 44

@@ -9,7 +9,7 @@ import altair as alt
 import pandas as pd
 
 from lgt.charts.marks import colour, text_width
-from lgt.charts.palette import Theme
+from lgt.charts.theme import Theme
 from lgt.metrics.zones import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONES, Zone, zone_lengths
 from lgt.tasks import unit
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lgt.cli.options import AsJson, show_rows, whole_number
+from lgt.cli.shared_options import AsJson, show_rows, whole_number
 
 
 def tasks(as_json: AsJson = False) -> None:

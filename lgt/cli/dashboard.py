@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lgt.cli.options import Database, whole_number
+from lgt.cli.shared_options import Database, whole_number
 from lgt.core.checks import check_integer
 
 SCRIPT = Path(__file__).parent.parent / "ui" / "entry" / "app.py"

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lgt.cli.options import AsJson, Database, open_database, whole_number
+from lgt.cli.shared_options import AsJson, Database, open_database, whole_number
 from lgt.core.checks import check_integer
 
 
@@ -21,7 +21,7 @@ def experiment(
     database: Database = None,
 ) -> None:
     """Make the runs of experiment NAME that the store does not have yet. Interrupt and repeat as you like."""
-    from lgt.experiments.entries import experiment_named
+    from lgt.experiments.registry import experiment_named
     from lgt.experiments.seeds import parse_seeds
 
     chosen, wanted = experiment_named(name), parse_seeds(seeds)

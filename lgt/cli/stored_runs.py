@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from lgt.cli import tables as cli_tables
-from lgt.cli.options import AsJson, Database, open_database, whole_number
+from lgt.cli.shared_options import AsJson, Database, open_database, whole_number
 from lgt.store.errors import StoreError
 
 

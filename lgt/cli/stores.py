@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lgt.cli.options import Database, open_database
+from lgt.cli.shared_options import Database, open_database
 from lgt.core.checks import check_choice
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from lgt.cli import tables as cli_tables
-from lgt.cli.options import Database, Device, open_database, whole_number
+from lgt.cli.shared_options import Database, Device, open_database, whole_number
 from lgt.core.checks import ConfigError, check_choice, check_integer
 from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm, RunConfig, TaskSpec, check_transfers, with_setting

@@ -18,10 +18,11 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import HeadScoreRow
-from lgt.evaluation import definition
-from lgt.evaluation.definition import AblationMap, position_means
+from lgt.evaluation import reference as definition
 from lgt.evaluation.forward import attended, fed_forward, for_each, heads_of, logits_after, supports
+from lgt.evaluation.head_replacement import each_head_replaced, position_means
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
+from lgt.evaluation.reference import AblationMap
 from lgt.evaluation.test_sets import test_set
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
@@ -85,14 +86,6 @@ def ablated_logits(model: Decoder, number: int, part: Pass, residual: Tensor, he
     variants = each_head_replaced(heads, means, model.config.heads)
     residual = fed_forward(layer, attended(layer, residual, variants))
     return model.logits(residual) if last else logits_after(model, residual, number + 1, part)
-
-
-def each_head_replaced(heads: Tensor, means: Tensor, count: int) -> Tensor:
-    """Head outputs side by side [..., W] in ``count`` = H variants [H, ..., W]: in variant h head h has ``means``'s."""
-    variants = heads.expand(count, *heads.shape).clone()
-    for head, mean in enumerate(means.chunk(count, dim=-1)):
-        variants[head].chunk(count, dim=-1)[head].copy_(mean)
-    return variants
 
 
 def _parts(model: Decoder, batch: Batch) -> list[Pass]:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AttentionDifferenceRow
-from lgt.evaluation import definition
+from lgt.evaluation import reference as definition
 from lgt.evaluation.forward import attended, fed_forward, for_each, mixed, normed, patterns_of, supports
 from lgt.evaluation.passes import evaluating, tokens_per_pass
 from lgt.evaluation.test_sets import test_set

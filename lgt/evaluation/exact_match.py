@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow
-from lgt.evaluation import definition
+from lgt.evaluation import reference as definition
 from lgt.evaluation.forward import for_each, logits_of, supports
 from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass

@@ -1,6 +1,6 @@
 """A faster forward pass of the decoder for measuring: the last layer is computed only where something is scored.
 
-:func:`supports` says for which networks it holds; all others are measured by :mod:`lgt.evaluation.definition`, with
+:func:`supports` says for which networks it holds; all others are measured by :mod:`lgt.evaluation.reference`, with
 which the tests compare this module.
 
 Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, H heads, dh = W / H, V
@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lgt.evaluation.definition import say_slow
 from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import Pass
+from lgt.evaluation.reference import say_slow
 from lgt.model.decoder import NORM_EPSILON, Attention, Decoder, Layer
 from lgt.model.network import Network, has_edits
 from lgt.model.positions.rope import rotary_angles

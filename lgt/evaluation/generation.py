@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lgt.core.records import Head
-from lgt.evaluation.definition import means_of, replaced, with_patterns
+from lgt.evaluation.head_replacement import continued, means_of, replaced
 from lgt.evaluation.passes import evaluating, tokens_per_pass
+from lgt.evaluation.reference import with_patterns
 from lgt.model.batch import Batch
 from lgt.model.network import Network
 from lgt.tasks.prompts import Prompt
@@ -110,13 +111,7 @@ def head_means(network: Network, batch: Batch, heads: Collection[Head], width: i
     reached = int(batch.present.any(0).sum())
     with evaluating(network), one_core():
         means = means_of(network, tokens, present, heads)
-        return {head: _continued(values[:, :reached], width) for head, values in means.items()}
-
-
-def _continued(means: Tensor, width: int) -> Tensor:
-    """``means`` [uses, reached, dh] cut to [uses, width, dh], or extended to it with their mean over positions."""
-    beyond = means.mean(1, keepdim=True).expand(-1, max(0, width - means.shape[1]), -1)
-    return torch.cat((means[:, :width], beyond), 1)
+        return {head: continued(values[:, :reached], width) for head, values in means.items()}
 
 
 @contextmanager

@@ -16,14 +16,14 @@ from itertools import combinations, product
 from math import comb, prod
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from lgt.core.config import RunConfig
 from lgt.core.records import Head
-from lgt.evaluation import definition
+from lgt.evaluation import reference as definition
 from lgt.evaluation.ablation import clean_pass
 from lgt.evaluation.forward import attended, fed_forward, for_each, heads_of, supports
+from lgt.evaluation.head_replacement import with_means
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
 from lgt.model.batch import Batch
@@ -107,15 +107,6 @@ def logits_without(model: Decoder, number: int, part: Pass, clean: Clean, choice
             residual, heads = part.at_scored(residual), part.at_scored(heads)  # [N, W]
         residual = fed_forward(layer, attended(layer, residual, heads))
     return model.logits(residual)
-
-
-def with_means(heads: Tensor, means: Tensor, chosen: Collection[int], count: int) -> Tensor:
-    """Outputs of ``count`` heads side by side [R, T, W], those of the ``chosen`` replaced by ``means`` [T, W]."""
-    pieces = list(heads.chunk(count, -1))
-    for head, mean in enumerate(means.chunk(count, -1)):
-        if head in chosen:
-            pieces[head] = mean.expand_as(pieces[head])
-    return torch.cat(pieces, -1)
 
 
 def matched_choices(chosen: Collection[Head], heads: int, most: int, rng: np.random.Generator) -> list[Heads]:

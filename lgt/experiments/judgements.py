@@ -11,8 +11,8 @@ import pandas as pd
 
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.numbers import signed
-from lgt.experiments.outcomes import Outcome
 from lgt.experiments.rules.base import ChartRequest, Measurement, Rule
+from lgt.experiments.verdicts import Outcome
 from lgt.metrics.intervals import Interval, t_interval
 from lgt.recipes.builders import Series
 

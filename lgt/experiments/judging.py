@@ -5,10 +5,10 @@ from __future__ import annotations
 import pandas as pd
 from sqlalchemy import Engine
 
-from lgt.experiments.entries import EXPERIMENTS
 from lgt.experiments.evidence import Evidence, FigureRuns
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.judgements import Judgement
+from lgt.experiments.registry import EXPERIMENTS
 
 
 def judge_all(engine: Engine) -> list[Judgement]:

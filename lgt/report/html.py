@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Engine
 
 from lgt.charts import LIGHT
-from lgt.charts.vector import vector
+from lgt.charts.svg import vector
 from lgt.experiments.claims import CLAIMS, counting, verdict_counts
 from lgt.experiments.judgements import Judgement
 from lgt.experiments.judging import judge_all

@@ -12,9 +12,9 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
-from lgt.experiments.entries import experiment_named
 from lgt.experiments.judgements import Judgement
 from lgt.experiments.judging import judge, judge_all
+from lgt.experiments.registry import experiment_named
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS
 from lgt.recipes.settings import Setting

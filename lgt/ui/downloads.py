@@ -11,7 +11,7 @@ from functools import partial
 
 import streamlit as st
 
-from lgt.charts.vector import vector
+from lgt.charts.svg import vector
 from lgt.ui import drawing
 from lgt.ui.drawing import Drawn
 

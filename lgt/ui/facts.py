@@ -1,19 +1,20 @@
-"""Reads the numbers for the sentences of :mod:`lgt.ui.story`, and finds the figure of the paper that they belong to."""
+"""Reads the numbers for the sentences of :mod:`lgt.ui.overview_sentences`, and finds the figure of the paper that
+they belong to."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from lgt.core.config import Arm
-from lgt.experiments.entries import EXPERIMENTS
 from lgt.experiments.experiment import Experiment
+from lgt.experiments.registry import EXPERIMENTS
 from lgt.metrics.by_seed import auxiliaries_by_seed, mean_curve, paired_gain, trained_by_seed, transfer_by_seed
 from lgt.recipes.builders import CO_TRAINED
 from lgt.recipes.labels import auxiliary_titles
 from lgt.recipes.settings import Setting, has_control
 from lgt.store.comparisons import Comparison
 from lgt.ui import data
-from lgt.ui.story import Control, Facts
+from lgt.ui.overview_sentences import Control, Facts
 
 
 def gather_facts(found: dict[Setting, Comparison], comparison: Comparison, baseline: Arm) -> Facts:

@@ -12,7 +12,7 @@ from dataclasses import replace
 import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
-from lgt.charts.palette import DARK, LIGHT, Theme
+from lgt.charts.theme import DARK, LIGHT, Theme
 from lgt.recipes.commands import PROGRAM
 from lgt.store.errors import StoreError
 from lgt.ui import data, downloads, drawing, look, navigation

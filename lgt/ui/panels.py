@@ -12,7 +12,7 @@ from lgt.charts import length_accuracy, loss_curve, training_curves
 from lgt.charts.accuracy import BandChoice
 from lgt.core.config import Arm
 from lgt.core.glossary import definition
-from lgt.experiments.entries import made_by
+from lgt.experiments.registry import made_by
 from lgt.experiments.seeds import seeds_text
 from lgt.metrics.zones import Zone
 from lgt.recipes.commands import OWN_STORE, experiment_command, measured_as_usual, train_command

@@ -11,7 +11,7 @@ from lgt.metrics.by_seed import mean_curve
 from lgt.metrics.guesses import asked_lengths, guess_error
 from lgt.ui import address, frame
 from lgt.ui.drawing import draw
-from lgt.ui.story import guess_sentence
+from lgt.ui.overview_sentences import guess_sentence
 
 STEP = 5
 UNDECIDED = 50

@@ -9,7 +9,7 @@ import streamlit as st
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.settings import Setting
 from lgt.ui import address, frame, keyboard, look, navigation
-from lgt.ui.story import REVEAL, STEPS, Step
+from lgt.ui.overview_sentences import REVEAL, STEPS, Step
 
 PARTS = ("alone", "together", "gain", "heads", "heads-alone", "heads-together")
 """Parts of the page that a step may highlight; each is a container with key ``part-NAME``."""

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 from lgt.charts import ablation_maps, attention_pattern, knock_out_strip, knocked_out_curve
-from lgt.charts.palette import DARK, LIGHT, task_colour
 from lgt.charts.pattern import HEIGHTS
+from lgt.charts.theme import DARK, LIGHT, task_colour
 from lgt.metrics.intervals import wilson_interval
 from tests import frames
 from tests.charts.test_charts import drawn, heading, marked, rows_of, texts

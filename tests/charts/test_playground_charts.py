@@ -8,9 +8,9 @@ import pytest
 
 from lgt.charts import answer_row, attention_map, maze_picture
 from lgt.charts.attention import room_beside_larger
-from lgt.charts.palette import DARK, LIGHT
 from lgt.charts.pattern import part_names
 from lgt.charts.playground import COLUMNS, WRONG, answer_cells
+from lgt.charts.theme import DARK, LIGHT
 from lgt.core.config import TaskOptions
 from lgt.evaluation.generation import Answer, Step
 from lgt.metrics.failures import Failure, first_failure

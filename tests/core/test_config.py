@@ -16,7 +16,7 @@ from lgt.core.added_fields import BEFORE, added, stored
 from lgt.core.checks import ConfigError
 from lgt.core.config import Arm, RunConfig, TaskSpec, check_transfers, with_setting
 from lgt.core.seeding import generator, stream_seed
-from lgt.experiments.entries import EXPERIMENTS
+from lgt.experiments.registry import EXPERIMENTS
 from lgt.experiments.seeds import parse_seeds
 from lgt.model import schedules
 from lgt.recipes.commands import train_command

@@ -11,9 +11,10 @@ import torch.nn.functional as F
 
 import lgt.evaluation.passes
 from lgt.core.config import ModelConfig
-from lgt.evaluation.ablation import AblationMap, ablation_map, head_score_rows, position_means
+from lgt.evaluation.ablation import AblationMap, ablation_map, head_score_rows
 from lgt.evaluation.attention import attention_difference_rows, comparable, mean_patterns, pattern_difference
 from lgt.evaluation.exact_match import answer_scores
+from lgt.evaluation.head_replacement import position_means
 from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import evaluating
 from lgt.evaluation.test_sets import test_set

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from lgt.core.config import ModelConfig
 from lgt.core.notices import warn_once
-from lgt.evaluation import definition
+from lgt.evaluation import reference as definition
 from lgt.evaluation.ablation import ablation_map, fast_map, head_score_rows
 from lgt.evaluation.attention import attention_difference_rows, fast_patterns, mean_patterns
 from lgt.evaluation.exact_match import accuracy_rows, answer_scores

@@ -27,7 +27,7 @@ from lgt.execution.device import device_name
 from lgt.execution.log_tail import LogTail
 from lgt.execution.run_session import ClaimedRun, StoreRecorder, at_most_every, heartbeats, retry_write
 from lgt.execution.stop_signal import StopSignal
-from lgt.experiments.entries import Experiment
+from lgt.experiments.registry import Experiment
 from lgt.recipes.builders import three_arms
 from lgt.store import checkpoints, leases, queries, writes
 from lgt.store.engine import open_store
@@ -239,6 +239,9 @@ def test_a_lot_is_of_one_experiment_and_differs_in_the_seed_only(engine: Engine)
     single = ensemble_worker.claim_together(engine, experiment="a", most=1)
     assert [(record.id, attempt) for record, attempt in single] == [(others[2], 1)]
     assert ensemble_worker.claim_together(engine, experiment="c", most=3) == []
+    leases.cancel_run(engine, others[0])
+    without = ensemble_worker.claim_together(engine, most=3)
+    assert [record.id for record, _ in without] == [others[1]], "a run of no experiment is trained with none of one"
 
 
 def test_an_ensemble_is_named_with_its_size_and_never_with_the_fused_step() -> None:

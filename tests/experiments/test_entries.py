@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 import pytest
 
 from lgt.core.checks import ConfigError
-from lgt.experiments import entries, register, register_claim
+from lgt.experiments import register, register_claim
+from lgt.experiments import registry as entries
 from lgt.experiments.claims import CLAIMS
-from lgt.experiments.entries import EXPERIMENTS, experiment_named, made_by
+from lgt.experiments.registry import EXPERIMENTS, experiment_named, made_by
 from lgt.experiments.rules.base import Rule
 from lgt.experiments.seeds import parse_seeds, seeds_text
 from lgt.experiments.words import lengths_here, lengths_in_paper, scale_sentence

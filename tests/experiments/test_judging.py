@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import event
 
 from lgt.experiments.claims import verdict_counts
-from lgt.experiments.entries import EXPERIMENTS
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.judging import judge, judge_all
+from lgt.experiments.registry import EXPERIMENTS
 from lgt.metrics import trajectory
 from lgt.recipes.builders import CO_TRAINED, three_arms
 from lgt.store import leases, queries, writes

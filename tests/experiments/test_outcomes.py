@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lgt.experiments.outcomes import absence, effect, unrelated
+from lgt.experiments.verdicts import absence, effect, unrelated
 
 
 @pytest.mark.parametrize(

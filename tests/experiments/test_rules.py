@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from lgt.experiments.entries import EXPERIMENTS
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.judging import judge
+from lgt.experiments.registry import EXPERIMENTS
 from lgt.experiments.rules.does_not_track import DoesNotTrack
 from lgt.experiments.rules.gain import Gain
 from lgt.experiments.rules.more import More

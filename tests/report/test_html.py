@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lgt.cli.main import main
-from lgt.experiments.entries import EXPERIMENTS
 from lgt.experiments.judging import judge
+from lgt.experiments.registry import EXPERIMENTS
 from lgt.recipes.builders import ALONE_SAME_EXAMPLES, ALONE_SAME_STEPS, CO_TRAINED
 from lgt.report.html import write_report
 from tests.experiments.stores import fill

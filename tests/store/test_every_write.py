@@ -433,14 +433,34 @@ def test_a_run_that_is_given_back_waits_as_if_it_had_no_owner(bench: Bench) -> N
 
 
 def test_later_attribution_is_for_finished_runs_and_both_tables_or_neither(bench: Bench) -> None:
-    for run_id in (bench.running, bench.failed, 999):
-        with pytest.raises(StoreError, match="a finished run"):
+    for run_id, standing in ((bench.running, "running"), (bench.failed, "failed"), (999, "gone")):
+        said = f"^run {run_id} is {standing}; only the heads of a finished run can be measured$"
+        with pytest.raises(StoreError, match=said):
             writes.record_attribution(bench.engine, run_id, 4, SCORES, DIFFERENCES)
     before = contents(bench.engine)
     bad = [replace(DIFFERENCES[0], task_a=None)]  # type: ignore[arg-type]
     with pytest.raises(StoreError):
         writes.record_attribution(bench.engine, bench.done, 4, SCORES, bad)
     assert contents(bench.engine) == before
+    writes.record_later_attribution(bench.engine, bench.done, 4, SCORES, DIFFERENCES)
+    assert queries.head_scores(bench.engine, [bench.done], 4).loss_rise.tolist() == [0.25]
+    assert queries.attention_differences(bench.engine, [bench.done], 4).difference.tolist() == [0.75]
+
+
+def test_somebody_is_late_while_a_running_run_has_missed_two_heartbeats(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Workers wait for such a run: it will be theirs, or its worker's again."""
+    for run_id in (bench.running, bench.expired):
+        leases.heartbeat(bench.engine, run_id, bench.attempt)
+    assert not queue.somebody_is_late(bench.engine)
+    monkeypatch.setattr(leases, "STALE_SECONDS", -60.0)
+    assert queue.somebody_is_late(bench.engine) and not queue.somebody_is_late(bench.engine, "fig3")
+    for run_id in (bench.running, bench.expired):
+        leases.cancel_run(bench.engine, run_id)
+    assert not queue.somebody_is_late(bench.engine), "what waits or has ended is nobody's"
+    mine = writes.create_run(bench.engine, CONFIG, experiment="fig3", state="running")
+    assert mine and queue.somebody_is_late(bench.engine, "fig3") and not queue.somebody_is_late(bench.engine, "fig4")
 
 
 def test_a_state_row_says_what_lies_in_the_file(bench: Bench) -> None:
@@ -449,3 +469,33 @@ def test_a_state_row_says_what_lies_in_the_file(bench: Bench) -> None:
         row = connection.execute(select(*TrainingState.__table__.columns)).one()
     assert (row.run_id, row.step, row.size, row.code_version) == (bench.running, 7, 5, "abc")
     assert row.file in bench.files()
+
+
+def test_the_log_says_why_a_state_cannot_be_used(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    assert blobs.kept_state(bench.engine, bench.running, "abc") is None and caplog.messages == []
+    leases.keep_state(bench.engine, bench.running, bench.attempt, 7, b"state", "abc")
+    assert blobs.kept_state(bench.engine, bench.running, "xyz") is None
+    (path,) = blobs.folder(bench.engine.url).iterdir()
+    path.write_bytes(b"staty")
+    assert blobs.kept_state(bench.engine, bench.running, "abc") is None
+    assert caplog.messages == [
+        f"run {bench.running} starts over: its state is of code abc, this is xyz",
+        f"run {bench.running} starts over: {path} is damaged: its SHA-256 differs",
+    ]
+
+
+def test_many_runs_are_queued_once_with_what_was_said_of_them(bench: Bench) -> None:
+    configs = [replace(CONFIG, model_seed=seed) for seed in (31, 32)]
+    named = {"labels": ["a", "b"], "experiment": "fig3", "token": "click"}
+    ids = writes.create_runs(bench.engine, configs, **named)  # type: ignore[arg-type]
+    assert writes.create_runs(bench.engine, configs, **named) == ids  # type: ignore[arg-type]
+    found = queries.runs(bench.engine, ids=ids)
+    assert found.label.tolist() == ["a", "b"] and found.experiment.tolist() == ["fig3"] * 2
+    assert found.model_seed.tolist() == [31, 32] and set(found.code_version) == {""}
+
+
+def test_a_device_is_named_for_its_own_run_only(bench: Bench) -> None:
+    before = queries.runs(bench.engine).set_index("id").device
+    leases.name_device(bench.engine, bench.running, bench.attempt, "cuda:3")
+    after = queries.runs(bench.engine).set_index("id").device
+    assert after[bench.running] == "cuda:3" and after.drop(bench.running).equals(before.drop(bench.running))

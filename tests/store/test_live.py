@@ -61,6 +61,17 @@ def test_running_runs_come_first_and_ended_ones_not_at_all(engine: Engine) -> No
     assert [run.loss for run in found] == [None, 7.0, None, None]
 
 
+def test_each_run_shows_its_own_last_line_and_state(engine: Engine) -> None:
+    first, at_first = started(engine)
+    second, at_second = started(engine)
+    writes.create_run(engine, CONFIG)
+    for run_id, attempt, lines in ((first, at_first, [(4, 4.5), (9, 9.5)]), (second, at_second, [(4, 0.25)])):
+        logs = [LogRow(step, loss, 0.1, 9.0) for step, loss in lines]
+        writes.record_progress(engine, run_id, attempt, step=9, tokens=1, seconds=1.0, log_rows=logs)
+    assert [run.loss for run in live_runs(engine)] == [9.5, 0.25, None]
+    assert [run.state for run in live_runs(engine)] == ["running", "running", "queued"]
+
+
 def test_a_run_is_stale_when_its_worker_missed_two_heartbeats(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     started(engine)
     writes.create_run(engine, CONFIG)

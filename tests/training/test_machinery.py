@@ -15,7 +15,7 @@ from torch import Tensor
 from lgt.core.choices import POSITIONS, SCHEDULES
 from lgt.core.config import Optimizer, Precision, RunConfig
 from lgt.core.notices import warn_once
-from lgt.evaluation import definition
+from lgt.evaluation import reference as definition
 from lgt.evaluation.ablation import ablation_map
 from lgt.evaluation.exact_match import answer_scores
 from lgt.evaluation.test_sets import test_set

@@ -6,7 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lgt.experiments.claims import CLAIMS
-from lgt.experiments.entries import EXPERIMENTS
+from lgt.experiments.registry import EXPERIMENTS
 from lgt.metrics.by_seed import LEARNED
 from lgt.recipes.builders import ALONE_SAME_EXAMPLES, ALONE_SAME_STEPS, CO_TRAINED
 from lgt.store.engine import open_store

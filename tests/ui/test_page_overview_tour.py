@@ -14,8 +14,8 @@ import pytest
 from lgt.charts import DARK, LIGHT, length_accuracy
 from lgt.charts.guess import guess_curve
 from lgt.core.config import TaskOptions, with_setting
-from lgt.experiments.entries import EXPERIMENTS
 from lgt.experiments.judging import judge
+from lgt.experiments.registry import EXPERIMENTS
 from lgt.metrics.by_seed import SeedSummary, auxiliaries_by_seed, mean_curve, trained_by_seed
 from lgt.metrics.guesses import asked_lengths, guess_error
 from lgt.recipes.groups import GROUPS
@@ -27,7 +27,8 @@ from lgt.store.engine import open_store
 from lgt.tasks import TASKS
 from lgt.tasks.examples import example_note, worked_example
 from lgt.ui import downloads as handout
-from lgt.ui import look, story
+from lgt.ui import look
+from lgt.ui import overview_sentences as story
 from lgt.ui.drawing import DRAWN, Drawn
 from lgt.ui.facts import control_of, figure_of
 from tests import frames
@@ -395,5 +396,5 @@ def test_an_earlier_recipes_verdict_is_called_one(shipped, monkeypatch):
     found = comparisons(open_store(str(shipped)))
     earlier = next(one for one in found.values() if (figure := figure_of(one)) and figure.replaced_by)
     app = opened("app.py", shipped, monkeypatch, pair=earlier.setting.key)
-    assert ", earlier attempt]" in words(app)
-    assert ", earlier attempt]" not in words(opened("app.py", shipped, monkeypatch, pair="caprev.demo"))
+    assert ", earlier attempt)]" in words(app)
+    assert ", earlier attempt)]" not in words(opened("app.py", shipped, monkeypatch, pair="caprev.demo"))

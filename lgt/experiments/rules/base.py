@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pandas as pd
 
-from lgt.experiments.outcomes import SMALLEST_EFFECT, Outcome, effect
+from lgt.experiments.verdicts import SMALLEST_EFFECT, Outcome, effect
 from lgt.metrics.by_seed import LEARNED
 from lgt.metrics.correlation import Correlation
 from lgt.recipes.builders import Series

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-from lgt.experiments.outcomes import Outcome, unrelated
 from lgt.experiments.rules.tracks import Tracks
+from lgt.experiments.verdicts import Outcome, unrelated
 
 
 @dataclass(frozen=True, kw_only=True)

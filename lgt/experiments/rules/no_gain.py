@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from lgt.experiments.outcomes import Outcome, absence
 from lgt.experiments.rules.base import Measurement, Rule
+from lgt.experiments.verdicts import Outcome, absence
 from lgt.metrics.transfer import transfer_gain
 from lgt.recipes.builders import ALONE_SAME_EXAMPLES, ALONE_SAME_STEPS, CO_TRAINED
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 import pandas as pd
 
 from lgt.experiments.numbers import signed
-from lgt.experiments.outcomes import SMALLEST_CORRELATION
 from lgt.experiments.rules.base import CORRELATION, ChartRequest, Measurement, Rule, Scale, SeedCorrelations
+from lgt.experiments.verdicts import SMALLEST_CORRELATION
 from lgt.metrics.trajectory import learned_steps, rank_correlation, tracking, tracking_of_changes
 
 if TYPE_CHECKING:

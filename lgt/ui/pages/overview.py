@@ -12,10 +12,11 @@ from lgt.metrics.by_seed import gap_by_seed
 from lgt.recipes.labels import auxiliary_titles
 from lgt.recipes.settings import Setting
 from lgt.store.comparisons import Comparison
-from lgt.ui import address, data, facts, frame, keyboard, look, panels, prediction, sharing, story, tour
+from lgt.ui import address, data, facts, frame, keyboard, look, panels, prediction, sharing, tour
+from lgt.ui import overview_sentences as story
 from lgt.ui.method import show_method
 from lgt.ui.numbers import counted, points_spread, spread
-from lgt.ui.story import Facts
+from lgt.ui.overview_sentences import Facts
 
 TITLE = "Length generalization transfers between related tasks"
 FINDING = (

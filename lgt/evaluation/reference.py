@@ -13,20 +13,20 @@ Shapes: B examples, R examples of a pass, T positions, W width, H heads, dh chan
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import cycle
 
 import torch
 from torch import Tensor
 
 from lgt.core.notices import warn_once
 from lgt.core.records import Head
+from lgt.evaluation.head_replacement import means_of, replaced
 from lgt.evaluation.passes import Pass, evaluating, tokens_per_pass, whole
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
-from lgt.model.hooks import Edit, edited, recorded
+from lgt.model.hooks import recorded
 from lgt.model.network import Network, has_edits
 
 logger = logging.getLogger(__name__)
@@ -116,61 +116,3 @@ def mean_outputs(network: Network, batch: Batch) -> dict[Head, Tensor]:
     present = [batch.present[part.rows, : part.tokens.shape[1]] for part in parts]
     with evaluating(network):
         return means_of(network, [part.tokens for part in parts], present, heads)
-
-
-def means_of(
-    network: Network, parts: Sequence[Tensor], present: Sequence[Tensor], heads: Collection[Head]
-) -> dict[Head, Tensor]:
-    """Mean outputs [uses, T, dh] of ``heads`` over examples in several parts, the longest first.
-
-    ``parts``: tokens [R, T] of each part. ``present``: [R, T] (bool), which of them are tokens of the example.
-    """
-    layers = sorted({layer for layer, _ in heads})
-    found: dict[int, list[list[Tensor]]] = {layer: [] for layer in layers}  # [part][use]: [R, H, T, dh]
-    for part in parts:
-        with ExitStack() as stack:
-            records = {layer: stack.enter_context(recorded(network.head_hook(layer))) for layer in layers}
-            network.residual(part)
-        for layer, values in records.items():
-            found[layer].append(values)
-    return {
-        (layer, head): torch.stack(
-            [position_means([use[:, head] for use in uses], present) for uses in zip(*found[layer], strict=True)]
-        )
-        for layer, head in heads
-    }
-
-
-def position_means(values: Sequence[Tensor], present: Sequence[Tensor]) -> Tensor:
-    """Mean [T, W] at each position over the rows that have a token there, of rows in several parts, the longest first.
-
-    ``values``: for each part [R, T, W]. ``present``: for each part [R, T] (bool).
-    """
-    total, count = torch.zeros_like(values[0][0]), torch.zeros_like(values[0][0, :, :1])
-    for part, there in zip(values, present, strict=True):
-        weight = there[..., None].to(part.dtype)
-        total[: part.shape[1]] += (part * weight).sum(0)
-        count[: part.shape[1]] += weight.sum(0)
-    return total / count.clamp(min=1)
-
-
-@contextmanager
-def replaced(network: Network, means: Mapping[Head, Tensor]) -> Iterator[None]:
-    """Inside the block each head of ``means`` puts out its replacement [uses, T or more, dh], that of the first use of
-    its layer at the first use, and so on; every pass starts again with the first."""
-    with ExitStack() as stack:
-        for (layer, head), values in means.items():
-            stack.enter_context(edited(network.head_hook(layer), _replacing(head, values)))
-        yield
-
-
-def _replacing(head: int, means: Tensor) -> Edit:
-    """An edit of head outputs [B, H, T, dh]: ``head`` puts out ``means`` [uses, T or more, dh] in every row."""
-    uses = cycle(means)
-
-    def edit(value: Tensor) -> Tensor:
-        value = value.clone()
-        value[:, head] = next(uses)[: value.shape[2]]
-        return value
-
-    return edit

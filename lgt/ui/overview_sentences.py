@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from lgt.core.config import RunConfig
 from lgt.core.glossary import definition
-from lgt.experiments.outcomes import SMALLEST_EFFECT
+from lgt.experiments.verdicts import SMALLEST_EFFECT
 from lgt.metrics.by_seed import SeedSummary
 from lgt.metrics.guesses import GuessError
 from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, Zone

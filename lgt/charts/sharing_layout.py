@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from lgt.charts.palette import Theme, task_colour
+from lgt.charts.theme import Theme, task_colour
 from lgt.recipes.labels import head_name, task_title
 
 SHARED, ONLY_MAIN, ONLY_OTHER, UNUSED = "shared", "main only", "other only", "neither"
