@@ -1,5 +1,7 @@
 """Colours and styles: colour is the task, dash is the role, the accent colour means shared.
 
+The colours of the tasks stand in ``lgt/tasks/colours.py``.
+
 Tasks of one task group differ also under simulated protanopia, deuteranopia and tritanopia; all tasks differ; and every
 task colour has a contrast of at least 3:1 against the page (tested). A task has one hue with a shade for each theme,
 because no single shade has enough contrast on white and on near-black.

@@ -54,6 +54,8 @@ def trained_accuracy(accuracy: Mapping[int, float], training_length: int) -> flo
 def transfer_accuracy(accuracy: Mapping[int, float], main_length: int, transfer_length: int) -> float:
     """Mean main-task accuracy over the transfer region Lm < l <= La, in [0, 1].
 
+    :func:`lgt.store.queries.final_accuracy` computes the same in SQL for the table of runs; a test holds them equal.
+
     Raises ValueError for an empty region, for missing lengths (the message lists them), and for an accuracy outside
     [0, 1].
     """

@@ -20,7 +20,8 @@ HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 2 * HEARTBEAT_SECONDS
 """A run without a heartbeat for this time is shown as stale."""
 LEASE_SECONDS = 45.0
-"""A run without a heartbeat for this time may be taken over by any worker."""
+"""A run without a heartbeat for this time may be taken over by any worker. It must be longer than ``HEARTBEAT_SECONDS``
+and than all pauses between repeated writes together (``lgt.execution.run_session.PAUSES``)."""
 
 
 def start_run(

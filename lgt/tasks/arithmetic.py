@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lgt.core.config import Operands, TaskOptions
+from lgt.tasks import colours
 from lgt.tasks.base import Bodies, Family, IntArray, Task, Working, pack
 from lgt.tasks.digits import digit_count, digit_tokens, draw_number, normalised, typed_digits
 from lgt.tasks.vocabulary import FIRST_DIGIT, PAD, TOKEN_ID, decode
@@ -270,36 +271,36 @@ def _same_width(first: str, second: str) -> tuple[IntArray, IntArray]:
 ARITHMETIC: tuple[Task, ...] = (
     OperandTask(
         name="reverse_add", title="Addition", summary="Add two numbers written least significant digit first.",
-        colour=("#2F6FDE", "#5B94F5"), body_format="a+b", answer=with_top_digit(reverse_add), carries=True,
+        colour=colours.REVERSE_ADD, body_format="a+b", answer=with_top_digit(reverse_add), carries=True,
         note="Digits are written from last to first, so this is {a} + {b}.",
     ),
     OperandTask(
         name="no_carry", title="Digit sums", summary="Add two numbers digit by digit and ignore every carry.",
-        colour=("#A98512", "#F0C542"), body_format="a+b", answer=with_top_digit(no_carry),
+        colour=colours.NO_CARRY, body_format="a+b", answer=with_top_digit(no_carry),
         note="The last digit of each column's sum, last column first.",
     ),
     OperandTask(
         name="carry_only", title="Carries",
         summary="Say for each column of an addition whether a 1 is carried into it.",
-        colour=("#AD215F", "#E0527F"), body_format="a+b", answer=with_top_digit(carry_only),
+        colour=colours.CARRY_ONLY, body_format="a+b", answer=with_top_digit(carry_only),
         note="For each column, whether a 1 is carried into it, last column first.",
     ),
     OperandTask(
         name="reverse_subtract", title="Subtraction",
         summary="Subtract two numbers written least significant digit first.",
-        colour=("#C8612F", "#F28A4B"), body_format="a-b", answer=difference,
+        colour=colours.REVERSE_SUBTRACT, body_format="a-b", answer=difference,
         note="Digits are written from last to first, so this is {a} - {b}.",
     ),
     MultiplicationTask(
         name="cot_multiply", title="Multiplication",
         summary="Multiply by a short number, writing every partial product before the product.",
-        colour=("#4E6410", "#C9DC86"), body_format="a*b", answer=lambda a, b, lengths: cot_multiply(a, b),
+        colour=colours.COT_MULTIPLY, body_format="a*b", answer=lambda a, b, lengths: cot_multiply(a, b),
         note="Partial products first, then their sum; all numbers are written from last digit to first.",
     ),
     OperandTask(
         name="copy_first_operand", title="Copy the first operand",
         summary="Read an addition and repeat its first operand, without adding: a control task with the same prompts.",
-        colour=("#565B63", "#CDD1D9"), body_format="a+b", answer=with_top_digit(copy_first_operand),
+        colour=colours.COPY_FIRST_OPERAND, body_format="a+b", answer=with_top_digit(copy_first_operand),
         note="The first number again, with a 0 so that the answer is as long as a sum.",
     ),
 )  # fmt: skip

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lgt.core.config import Operands, TaskOptions
+from lgt.tasks import colours
 from lgt.tasks.base import Bodies, Family, IntArray, Task, pack
 from lgt.tasks.vocabulary import FIRST_NODE, PAD, TOKEN_ID
 
@@ -281,13 +282,13 @@ class MazeTask(Task):
 
 MAZES: tuple[Task, ...] = (
     MazeTask(
-        name="shortest_path", title="Shortest path", colour=("#D0701C", "#FFB36B"),
+        name="shortest_path", title="Shortest path", colour=colours.SHORTEST_PATH,
         summary="Name the nodes on the path between two nodes of a maze.",
         answer=lambda mazes: shortest_path(mazes.parent, mazes.start, mazes.target),
         note="Each cell with its neighbours, then start and goal; the answer is the path between them.",
     ),
     MazeTask(
-        name="dfs_trace", title="Depth-first walk", colour=("#0B5F6B", "#2FA8A0"),
+        name="dfs_trace", title="Depth-first walk", colour=colours.DFS_TRACE,
         summary="Walk a maze depth first from one node until another is found, naming every step, steps back included.",
         answer=lambda mazes: dfs_trace(mazes.neighbours, mazes.start, mazes.target),
         note="Each cell with its neighbours, then start and goal; the answer is the walk with its dead ends.",

@@ -10,6 +10,7 @@ import numpy as np
 from lgt.core.checks import ConfigError
 from lgt.core.config import Operands, TaskOptions
 from lgt.core.seeding import generator
+from lgt.tasks import colours
 from lgt.tasks.base import Bodies, Family, IntArray, Task, Working, pack
 from lgt.tasks.vocabulary import FIRST_LETTER, PAD, TOKEN_ID, decode, encode
 
@@ -182,23 +183,23 @@ def backwards(text: str) -> str:
 STRINGS: tuple[Task, ...] = (
     StringTask(
         name="string_copy", title="Copy", summary="Repeat a string of letters.",
-        colour=("#1290D0", "#2FB4F5"), answer=string_copy, letters_read=forwards,
+        colour=colours.STRING_COPY, answer=string_copy, letters_read=forwards,
     ),
     StringTask(
         name="reverse", title="Reverse", summary="Repeat a string from last letter to first.",
-        colour=("#9C1767", "#D74499"), answer=reverse, letters_read=backwards,
+        colour=colours.REVERSE, answer=reverse, letters_read=backwards,
     ),
     StringTask(
         name="capitalize", title="Flip case", summary="Repeat a string with the case of every letter flipped.",
-        colour=("#B0780F", "#F2A33A"), answer=capitalize, letters_read=forwards,
+        colour=colours.CAPITALIZE, answer=capitalize, letters_read=forwards,
     ),
     StringTask(
         name="capitalize_reverse", title="Flip case and reverse",
         summary="Repeat a string from last letter to first with every case flipped.",
-        colour=("#2C51C6", "#7F8CFF"), answer=capitalize_reverse, letters_read=backwards,
+        colour=colours.CAPITALIZE_REVERSE, answer=capitalize_reverse, letters_read=backwards,
     ),
     RecallTask(
-        name="mqar", title="Associative recall", colour=("#CF4420", "#F4694F"), minimum_length=2,
+        name="mqar", title="Associative recall", colour=colours.MQAR, minimum_length=2,
         summary="Name the letter that follows each queried letter of the string; only these answers are scored.",
         note="Each queried letter, then the letter that follows it in the string; only the second ones are scored.",
     ),
