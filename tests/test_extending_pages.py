@@ -46,6 +46,7 @@ def test_a_page_on_an_empty_store_leads_to_the_launch_page(tmp_path, monkeypatch
 
 
 def test_an_extension_that_cannot_be_loaded_is_one_message_in_place_of_the_pages(tmp_path, monkeypatch):
-    app = opened(tmp_path / "empty.db", monkeypatch, tmp_path / "missing.py")
+    monkeypatch.chdir(tmp_path)
+    app = opened(tmp_path / "empty.db", monkeypatch, "missing.py")
     assert not app.exception and len(app.error) == 1 and not app.title
     assert "LGT_EXTENSIONS" in app.error[0].value and "missing.py" in app.error[0].value

@@ -49,7 +49,8 @@ def test_every_file_that_is_not_python_is_shipped():
     }  # fmt: skip
     files = {path for path in (ROOT / "lgt").rglob("*") if path.is_file() and "__pycache__" not in path.parts}
     assert {path for path in files if path.suffix != ".py"} == shipped
-    assert all((path.parent / "__init__.py").exists() for path in files), "setuptools finds packages by this file"
+    folders = {path.parent for path in files if not path.parent.name.startswith(".")}
+    assert all((folder / "__init__.py").exists() for folder in folders), "setuptools finds packages by this file"
 
 
 def test_hooks_run_what_is_installed_and_download_nothing():

@@ -149,9 +149,9 @@ def test_every_value_of_a_chart_is_a_scalar():
 def test_empty_frames_become_a_sentence_that_says_what_is_missing():
     found = {name: spec["description"] for name, spec in every_chart(LIGHT).items() if name.startswith("no ")}
     assert "during training" in found["no accuracy"]
-    assert found["no maps"] == "No ablation map at these lengths."
+    assert found["no maps"] == "There is no ablation map at these lengths."
     assert found["no graph"].startswith("No ablation map of Flip case and reverse or Flip case or Reverse")
-    assert "No evaluated steps" in found["no steps"] and found["no log"] == "No training log yet."
+    assert found["no steps"].startswith("Nothing to draw yet") and found["no log"] == "No training log yet."
 
 
 @THEMES

@@ -23,6 +23,7 @@ from lgt.charts.panels import TALL, WIDE
 from lgt.charts.theme import LIGHT, task_colour
 from lgt.charts.training import PANEL
 from lgt.metrics.intervals import wilson_interval
+from lgt.recipes.labels import task_title
 from tests.lopsided import LONGER, MAIN, OTHER, SEEDS, TRAINED, TRANSFER, accuracy, mean, share
 
 Spec = dict[str, Any]
@@ -508,7 +509,7 @@ def test_a_maze_has_columns_across_and_rows_down() -> None:
     assert {row["way"]: (row["x"], row["y"], row["x2"], row["y2"]) for row in ways} == {
         "truth": (0, 0, 1, 0), "model": (0, 0, 0, 1),
     }  # fmt: skip
-    assert {row["way"]: row["what"] for row in ways}["model"] == "model, move 1: no such way in the maze"
+    assert {row["way"]: row["what"] for row in ways}["model"] == "model, move 1: no such passage in the maze"
 
 
 # --- over runs
@@ -562,7 +563,9 @@ def test_the_grid_has_main_lengths_down_and_auxiliary_lengths_across() -> None:
     assert (cells[8, 2]["low"], cells[8, 2]["high"], cells[8, 2]["n"]) == (0.5, 0.9, 2)
     assert {key: row["said"] for key, row in cells.items()} == {key: "no" if key == (8, 2) else "yes" for key in cells}
     assert cells[8, 2]["text"] == "×" and cells[2, 8]["text"] == "0.65"
-    assert tooltips(unit)["main task to"] == "main_length" and tooltips(unit)["beside it to"] == "auxiliary_length"
+    assert (
+        tooltips(unit)["main task to"] == "main_length" and tooltips(unit)["auxiliary tasks to"] == "auxiliary_length"
+    )
     assert "main task" in unit["encoding"]["y"]["axis"]["title"]
     assert unit["encoding"]["color"]["scale"]["domain"] == [0, 1]
 
@@ -577,7 +580,7 @@ def test_a_ratio_is_the_auxiliarys_length_divided_by_the_main_tasks() -> None:
     assert {row["whose"] for row in rows(spec, ours)} == {"ours, mean"}
     assert {row["whose"] for row in rows(spec, theirs)} == {"the paper's"}
     assert ours["encoding"]["x"]["sort"] == ["1/4", "1/2", "2", "4"]
-    assert ours["encoding"]["x"]["axis"]["title"] == "Auxiliaries' training length divided by the main task's"
+    assert ours["encoding"]["x"]["axis"]["title"] == "Training length: auxiliary tasks divided by main task"
     _, rings = only(spec, "point", x="text", y="gap")
     assert {(row["seed"], row["text"]): row["gap"] for row in rings}[1, "4"] == pytest.approx(0.7 / 0.75)
     assert (1, "1/4") not in {(row["seed"], row["text"]) for row in rings}, "that seed did not learn its tasks"
@@ -585,9 +588,9 @@ def test_a_ratio_is_the_auxiliarys_length_divided_by_the_main_tasks() -> None:
 
 def test_a_matrix_has_main_tasks_down_and_what_was_beside_them_across() -> None:
     spec = specification("transfer_matrix")
-    unit, found = only(spec, "rect", x="others_title", y="main_title", color="gain")
-    title = palette.task_title
-    cells = {(row["main_title"], row["others_title"]): row for row in found}
+    unit, found = only(spec, "rect", x="auxiliaries_title", y="main_title", color="gain")
+    title = task_title
+    cells = {(row["main_title"], row["auxiliaries_title"]): row for row in found}
     beside = f"{title(LONGER)} + {title(OTHER)}"
     assert set(cells) == {(title(MAIN), beside), (title(MAIN), f"{title('string_copy')} (unrelated)"),
                           (title("reverse_add"), title("no_carry"))}  # fmt: skip
@@ -595,7 +598,7 @@ def test_a_matrix_has_main_tasks_down_and_what_was_beside_them_across() -> None:
     assert cells[title(MAIN), beside]["interval"] == "+0.40 to +0.84"
     other = cells[title(MAIN), f"{title('string_copy')} (unrelated)"]
     assert (other["gain_text"], other["interval"]) == ("−0.08", "no interval")
-    assert tooltips(unit) == {"main task": "main_title", "beside it": "others_title", "transfer gain": "gain_text",
+    assert tooltips(unit) == {"main task": "main_title", "auxiliary tasks": "auxiliaries_title", "transfer gain": "gain_text",
                               "95% t interval": "interval", "seeds": "n"}  # fmt: skip
     places = [rows(spec, u) for u in select(spec, "rect") if u["mark"].get("filled") is False]
     assert len(places[0]) == 2 * 3, "pairs not run stay frames"

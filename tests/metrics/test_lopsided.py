@@ -49,7 +49,7 @@ def test_one_number_a_seed_by_hand() -> None:
     transfer, trained = by_seed.transfer_by_seed(frame), by_seed.trained_by_seed(frame)
     assert transfer.values == pytest.approx({s: mean([share(MAIN, s, n) for n in REGION]) for s in SEEDS})
     assert trained.values == pytest.approx({s: mean([share(MAIN, s, n) for n in INSIDE]) for s in SEEDS})
-    beside = by_seed.beside_by_seed(frame)
+    beside = by_seed.auxiliaries_by_seed(frame)
     expected = {s: mean([share(task, s, n) for task in (LONGER, OTHER) for n in REGION]) for s in SEEDS}
     assert beside.values == pytest.approx(expected)
     gap = {s: mean([mean([abs(share(task, s, n) - share(MAIN, s, n)) for n in range(1, TRANSFER + 1)])
@@ -66,9 +66,9 @@ def test_the_mean_curve_is_the_main_tasks_over_runs() -> None:
 def test_what_is_missing_is_none_and_not_zero() -> None:
     frame = accuracy()
     auxiliaries, main = frame[frame.role != "main"], frame[frame.role == "main"]
-    for read in (by_seed.transfer_by_seed, by_seed.trained_by_seed, by_seed.beside_by_seed, by_seed.gap_by_seed):
+    for read in (by_seed.transfer_by_seed, by_seed.trained_by_seed, by_seed.auxiliaries_by_seed, by_seed.gap_by_seed):
         assert read(auxiliaries) is None, read.__name__
-    assert by_seed.beside_by_seed(main) is None and by_seed.gap_by_seed(main) is None
+    assert by_seed.auxiliaries_by_seed(main) is None and by_seed.gap_by_seed(main) is None
     alone = main.assign(transfer_length=pd.array([None] * len(main), dtype="Int64"))
     assert by_seed.transfer_by_seed(alone) is None and by_seed.trained_by_seed(alone) is not None
     some = pd.concat([frame[frame.model_seed == 5], main[main.model_seed == 0]])

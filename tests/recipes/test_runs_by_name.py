@@ -162,36 +162,39 @@ def test_consecutive_numbers_are_joined_to_a_range() -> None:
 
 def test_labels_tell_arms_lengths_and_positions() -> None:
     together = group_config("caprev", "demo", seed=3)
-    assert labels.run_label(together) == "caprev 8<-16 with auxiliary, seed 3"
+    assert labels.run_label(together) == "caprev 8<-16 co-trained, seed 3"
     assert labels.run_label(baseline(together, "alone-same-examples")) == (
         "caprev 8<-16 alone, same main-task examples, seed 3"
     )
     short = custom_config((TaskSpec("reverse", "main", 9), TaskSpec("mqar", "auxiliary", 4)), "demo", "strings")
-    assert labels.run_label(short) == "reverse 9 beside 4 with auxiliary, seed 0"
+    assert labels.run_label(short) == "reverse 9 beside 4 co-trained, seed 0"
     alone = replace(custom_config((TaskSpec("reverse", "main", 9),), "demo", "strings"), arm="co-trained")
     assert labels.run_label(alone) == "reverse 9 alone, seed 0"
     assert labels.config_title(group_config("copy-mqar", "demo", position="nope", seed=1)) == (
-        "Copying, helped by associative recall (8 ← 16), with auxiliary, no positions, seed 1"
+        "Copying, helped by associative recall (8 ← 16), co-trained, no positions, seed 1"
     )
-    assert labels.head_name(0, 3) == "L1·H4" and labels.title("not a task") == "not a task"
+    assert labels.head_name(0, 3) == "L1·H4" and labels.task_title("not a task") == "not a task"
 
 
 def test_a_pair_has_its_groups_title_or_its_tasks() -> None:
-    assert labels.pair_title("caprev", "x", None, 8, 16) == "Flip case and reverse, helped by each alone (8 ← 16)"
-    assert labels.pair_title("custom", "string_copy", "reverse+mqar", 8, 16) == (
+    assert labels.tasks_title("caprev", "x", None, 8, 16) == "Flip case and reverse, helped by each alone (8 ← 16)"
+    assert labels.tasks_title("custom", "string_copy", "reverse+mqar", 8, 16) == (
         "Copy beside Associative recall and Reverse (8 ← 16)"
     )
-    assert labels.pair_title("custom", "string_copy", None, 8, pd.NA) == "Copy (8)"
+    assert labels.tasks_title("custom", "string_copy", None, 8, pd.NA) == "Copy (8)"
     row = pd.Series({
         "task_group": "custom", "main_task": "string_copy", "auxiliaries": None, "main_length": 8,
         "transfer_length": pd.NA, "arm": "alone-same-steps", "position": "nope", "model_seed": 6,
     })  # fmt: skip
-    assert labels.run_title(row) == "Copy (8), alone, same steps, no positions, seed 6"
+    assert labels.row_title(row) == "Copy (8), alone, same steps, no positions, seed 6"
 
 
 def test_provenance_names_runs_devices_and_code_once() -> None:
-    runs = pd.DataFrame({"id": [4, 3, 9], "device": ["b", None, "a"], "code_version": ["2", "1", "2"]})
-    assert labels.provenance(runs) == "Runs 3–4, 9; on a; b; code 1, 2."
+    runs = pd.DataFrame({
+        "id": [4, 3, 9], "device": ["b", None, "a"], "code_version": ["2", "1", "2"], "finished_at": [0.0, 2e8, 1e8],
+    })  # fmt: skip
+    said = "Runs 3–4, 9, the newest finished on 03 May 1976, on a; b; code version 1, 2."
+    assert labels.provenance(runs) == said
 
 
 # --- series of figures
@@ -199,15 +202,17 @@ def test_provenance_names_runs_devices_and_code_once() -> None:
 
 def test_the_series_of_a_figure_are_runs_of_the_seed() -> None:
     arms = builders.three_arms("caprev", "demo", prefix="x ")
-    assert {name: make(6) for name, make in arms.items()} == {
-        f"x {name}": group_config("caprev", "demo", arm=arm, seed=6) for name, arm in builders.ARMS.items()
-    }
+    assert [series.label for series in arms] == [
+        "x together", "x alone, same steps", "x alone, same main-task examples",
+    ]  # fmt: skip
+    for series, make in arms.items():
+        assert make(6) == group_config("caprev", "demo", arm=series.arm, seed=6)
     fast = builders.changed(builders.three_arms("caprev", "demo"), "training.steps=90", "model.layers=3")
     together = with_setting(with_setting(group_config("caprev", "demo", seed=2), "training.steps", "90"),
                             "model.layers", "3")  # fmt: skip
-    assert {name: make(2) for name, make in fast.items()} == {
-        name: baseline(together, arm) for name, arm in builders.ARMS.items()
-    }
+    assert [series.arm for series in fast] == ["co-trained", "alone-same-steps", "alone-same-examples"]
+    for series, make in fast.items():
+        assert make(2) == baseline(together, series.arm)
     one = builders.one_auxiliary("caprev", "demo", "reverse")(5)
     assert [(s.task, s.role, s.training_length) for s in one.tasks] == [
         ("capitalize_reverse", "main", 8), ("reverse", "auxiliary", 16),
@@ -217,7 +222,7 @@ def test_the_series_of_a_figure_are_runs_of_the_seed() -> None:
 
 def test_positions_are_compared_with_and_without_auxiliary() -> None:
     series = builders.positions("caprev", "demo", "training.steps=90")
-    found = {name: make(1) for name, make in series.items()}
+    found = {one.label: make(1) for one, make in series.items()}
     assert {name: (c.model.position, c.arm, c.training.steps, c.model_seed) for name, c in found.items()} == {
         "rope": ("rope", "co-trained", 90, 1), "nope": ("nope", "co-trained", 90, 1),
         "rope, alone": ("rope", "alone-same-steps", 90, 1), "nope, alone": ("nope", "alone-same-steps", 90, 1),
@@ -233,12 +238,12 @@ def test_a_densely_measured_run_ends_with_the_same_numbers() -> None:
 
 def test_the_grid_has_every_pair_of_lengths_with_equal_steps() -> None:
     cells = builders.grid()
-    assert len(cells) == 25 and {builders.grid_lengths(name) for name in cells} == {
+    assert len(cells) == 25 and {cell.lengths for cell in cells} == {
         (main, other) for main in (2, 4, 8, 16, 32) for other in (2, 4, 8, 16, 32)
     }
-    for name, make in cells.items():
-        config, (main, other) = make(3), builders.grid_lengths(name)
-        assert builders.cell_name(main, other) == name and config.training.steps == 2000 and config.model_seed == 3
+    for cell, make in cells.items():
+        config, (main, other) = make(3), cell.lengths
+        assert builders.cell(main, other) == cell and config.training.steps == 2000 and config.model_seed == 3
         assert [(s.task, s.role, s.training_length) for s in config.tasks] == [
             ("capitalize_reverse", "main", main), ("capitalize", "auxiliary", other), ("reverse", "auxiliary", other),
         ]  # fmt: skip

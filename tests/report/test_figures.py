@@ -44,7 +44,7 @@ def test_rules_over_training_are_drawn_with_their_numbers(store, theme):
     (panels,) = drawn(judge(store, MAPS), theme)
     assert "seed 7: ρ = +1.00" in panels
     lines, strip = drawn(judge(store, replace(MAPS, rule=UnstableOverSteps())), theme)
-    assert "a panel is a seed (3), 10" in lines and "all seeds shown (3)" in strip
+    assert "A panel is a seed (3) with 10" in lines and "all seeds shown (3)" in strip
 
 
 def test_a_gain_is_drawn_with_a_curve_for_each_series(store):
@@ -65,7 +65,7 @@ def test_charts_without_rows_say_so(store, theme):
         stability_chart(nothing, theme, main="reverse_add"), seed_strip(found.seeds_frame()[:0], theme),
     )  # fmt: skip
     assert all("yet" in svg(chart, 600) for chart in empty)
-    assert "not comparable" in svg(circuit_chart(nothing, "map_difference", {}, theme), 600)
+    assert "cannot be compared" in svg(circuit_chart(nothing, "map_difference", {}, theme), 600)
 
 
 def test_verdicts_on_another_scale_or_with_another_threshold_have_an_overview_of_their_own(store):

@@ -12,7 +12,7 @@ import pytest
 
 from lgt.core.config import RunConfig
 from lgt.evaluation.ablation import ablation_map, head_score_rows
-from lgt.evaluation.attention import attention_difference, attention_difference_rows
+from lgt.evaluation.attention import attention_difference_rows, mean_patterns, pattern_difference
 from lgt.evaluation.exact_match import accuracy_rows
 from lgt.evaluation.test_sets import test_set
 from lgt.model.checkpoint import measured_copy
@@ -95,7 +95,10 @@ def test_attention_is_measured_with_the_number_of_examples_asked_for(measured) -
     rows = recorder.differences[config.training.steps]
     row = rows[-1]
     sets = {n: [test_set(config, task, row.length, n) for task in (row.task_a, row.task_b)] for n in (MAPPED, PROGRESS)}
-    found = {n: float(attention_difference(model, *pair)[row.layer, row.head]) for n, pair in sets.items()}
+    found = {
+        n: float(pattern_difference(*(mean_patterns(model, one) for one in pair))[row.layer, row.head])
+        for n, pair in sets.items()
+    }
     assert row.difference == pytest.approx(found[MAPPED], rel=1e-5) != pytest.approx(found[PROGRESS], rel=1e-5)
     assert {row.task_a for row in rows} == {config.main.task}
     assert {row.task_b for row in rows} == {spec.task for spec in config.auxiliaries}

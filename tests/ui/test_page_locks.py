@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> dict[str, int]:
 
 def opened(store: Path, ticked: list[int], monkeypatch: pytest.MonkeyPatch, **address: str) -> AppTest:
     monkeypatch.setenv("LGT_DATABASE_URL", str(store))
-    monkeypatch.setattr("lgt.ui.pages.runs.table", lambda *arguments: ticked)
+    monkeypatch.setattr("lgt.ui.pages.runs.show_table", lambda *arguments: ticked)
     app = AppTest.from_file(str(ROOT / "pages" / "runs.py"), default_timeout=60)
     for key, value in address.items():
         app.query_params[key] = value

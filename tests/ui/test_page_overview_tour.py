@@ -396,5 +396,5 @@ def test_an_earlier_recipes_verdict_is_called_one(shipped, monkeypatch):
     found = comparisons(open_store(str(shipped)))
     earlier = next(one for one in found.values() if (figure := figure_of(one)) and figure.replaced_by)
     app = opened("app.py", shipped, monkeypatch, pair=earlier.setting.key)
-    assert ", earlier attempt]" in words(app)
-    assert ", earlier attempt]" not in words(opened("app.py", shipped, monkeypatch, pair="caprev.demo"))
+    assert ", earlier attempt)]" in words(app)
+    assert ", earlier attempt)]" not in words(opened("app.py", shipped, monkeypatch, pair="caprev.demo"))
