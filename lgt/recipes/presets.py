@@ -194,7 +194,7 @@ def _check_group(group: TaskGroup) -> None:
     names = (group.main, *group.auxiliaries)
     if not group.auxiliaries or len(set(names)) != len(names):
         raise ConfigError(
-            f"{group.key}.auxiliaries", group.auxiliaries, "one or more different tasks, not the main task"
+            f"{group.key}.auxiliaries", group.auxiliaries, "one or more tasks, each once, other than the main task"
         )
     for name in names:
         if task_named(name).family != group.family:
