@@ -434,7 +434,7 @@ def test_a_released_run_is_queued_without_an_owner(bench: Bench) -> None:
 
 def test_later_attribution_needs_a_finished_run_and_writes_both_tables_or_neither(bench: Bench) -> None:
     for run_id, standing in ((bench.running, "running"), (bench.failed, "failed"), (999, "gone")):
-        said = f"^run {run_id} is {standing}; only the heads of a finished run can be measured$"
+        said = f"^run {run_id} is {standing}; heads can only be measured of a finished run$"
         with pytest.raises(StoreError, match=said):
             writes.record_attribution(bench.engine, run_id, 4, SCORES, DIFFERENCES)
     before = contents(bench.engine)
@@ -451,14 +451,14 @@ def test_a_stale_run_is_found_after_two_missed_heartbeats(bench: Bench, monkeypa
     """Workers wait for such a run, because it may come back to the queue."""
     for run_id in (bench.running, bench.expired):
         leases.heartbeat(bench.engine, run_id, bench.attempt)
-    assert not queue.somebody_is_late(bench.engine)
+    assert not queue.has_stale_run(bench.engine)
     monkeypatch.setattr(leases, "STALE_SECONDS", -60.0)
-    assert queue.somebody_is_late(bench.engine) and not queue.somebody_is_late(bench.engine, "fig3")
+    assert queue.has_stale_run(bench.engine) and not queue.has_stale_run(bench.engine, "fig3")
     for run_id in (bench.running, bench.expired):
         leases.cancel_run(bench.engine, run_id)
-    assert not queue.somebody_is_late(bench.engine), "what waits or has ended is nobody's"
+    assert not queue.has_stale_run(bench.engine), "what waits or has ended is nobody's"
     mine = writes.create_run(bench.engine, CONFIG, experiment="fig3", state="running")
-    assert mine and queue.somebody_is_late(bench.engine, "fig3") and not queue.somebody_is_late(bench.engine, "fig4")
+    assert mine and queue.has_stale_run(bench.engine, "fig3") and not queue.has_stale_run(bench.engine, "fig4")
 
 
 def test_a_state_row_has_name_size_and_hash_of_its_file(bench: Bench) -> None:
@@ -470,14 +470,14 @@ def test_a_state_row_has_name_size_and_hash_of_its_file(bench: Bench) -> None:
 
 
 def test_the_log_says_why_a_state_cannot_be_used(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
-    assert blobs.kept_state(bench.engine, bench.running, "abc") is None and caplog.messages == []
-    leases.keep_state(bench.engine, bench.running, bench.attempt, 7, b"state", "abc")
-    assert blobs.kept_state(bench.engine, bench.running, "xyz") is None
-    (path,) = blobs.folder(bench.engine.url).iterdir()
+    assert blobs.newest_state(bench.engine, bench.running, "abc") is None and caplog.messages == []
+    leases.save_state(bench.engine, bench.running, bench.attempt, 7, b"state", "abc")
+    assert blobs.newest_state(bench.engine, bench.running, "xyz") is None
+    (path,) = blobs.files_folder(bench.engine.url).iterdir()
     path.write_bytes(b"staty")
-    assert blobs.kept_state(bench.engine, bench.running, "abc") is None
+    assert blobs.newest_state(bench.engine, bench.running, "abc") is None
     assert caplog.messages == [
-        f"run {bench.running} starts over: its state is of code abc, this is xyz",
+        f"run {bench.running} starts over: its training state is from code abc, this is xyz",
         f"run {bench.running} starts over: {path} is damaged: its SHA-256 differs",
     ]
 
@@ -494,6 +494,6 @@ def test_runs_of_one_token_are_queued_once_with_their_labels(bench: Bench) -> No
 
 def test_a_device_is_stored_for_its_own_run_only(bench: Bench) -> None:
     before = queries.runs(bench.engine).set_index("id").device
-    leases.name_device(bench.engine, bench.running, bench.attempt, "cuda:3")
+    leases.record_device(bench.engine, bench.running, bench.attempt, "cuda:3")
     after = queries.runs(bench.engine).set_index("id").device
     assert after[bench.running] == "cuda:3" and after.drop(bench.running).equals(before.drop(bench.running))
