@@ -433,7 +433,7 @@ def test_a_released_run_is_queued_without_an_owner(bench: Bench) -> None:
 
 
 def test_later_attribution_needs_a_finished_run_and_writes_both_tables_or_neither(bench: Bench) -> None:
-    for run_id, standing in ((bench.running, "running"), (bench.failed, "failed"), (999, "gone")):
+    for run_id, standing in ((bench.running, "running"), (bench.failed, "failed"), (999, "not in the store")):
         said = f"^run {run_id} is {standing}; heads can only be measured of a finished run$"
         with pytest.raises(StoreError, match=said):
             writes.record_attribution(bench.engine, run_id, 4, SCORES, DIFFERENCES)
