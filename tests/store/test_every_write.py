@@ -442,7 +442,7 @@ def test_later_attribution_needs_a_finished_run_and_writes_both_tables_or_neithe
     with pytest.raises(StoreError):
         writes.record_attribution(bench.engine, bench.done, 4, SCORES, bad)
     assert contents(bench.engine) == before
-    writes.record_later_attribution(bench.engine, bench.done, 4, SCORES, DIFFERENCES)
+    writes.record_attribution(bench.engine, bench.done, 4, SCORES, DIFFERENCES)
     assert queries.head_scores(bench.engine, [bench.done], 4).loss_rise.tolist() == [0.25]
     assert queries.attention_differences(bench.engine, [bench.done], 4).difference.tolist() == [0.75]
 
