@@ -11,6 +11,7 @@ from lgt.core.config import RunConfig
 from lgt.metrics.intervals import t_interval
 from lgt.metrics.run_curves import RunCurves, run_curves
 from lgt.metrics.transfer import transfer_gain
+from lgt.recipes.settings import has_control
 
 LEARNED = 0.95
 """The smallest accuracy at trained lengths at which a task counts as learned."""
@@ -93,9 +94,8 @@ def gain_row(config: RunConfig, together: pd.DataFrame, alone: pd.DataFrame) -> 
         return None
     interval = t_interval(gain.values)
     auxiliaries = "+".join(spec.task for spec in config.auxiliaries)
-    control = any(spec.role == "control" for spec in config.auxiliaries)
     return {
-        "main": config.main.task, "auxiliaries": auxiliaries, "control": control,
+        "main": config.main.task, "auxiliaries": auxiliaries, "control": has_control(config),
         "gain": interval.mean, "low": interval.low, "high": interval.high, "n": interval.n,
     }  # fmt: skip
 
