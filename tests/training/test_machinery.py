@@ -31,6 +31,7 @@ from lgt.training.recorder import MemoryRecorder
 from lgt.training.steps import TorchStep, make_stepper
 from tests.conftest import tiny
 from tests.networks import BACK, TWICE, Learned, Slopes
+from tests.training.compiling import compile_with
 
 
 @pytest.fixture(autouse=True)
@@ -167,15 +168,16 @@ def test_every_network_is_measured_as_the_definition_computes():
         check_measuring(config)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("position", "schedule"), [("learned", "once"), ("slopes", "twice")])
-def test_compiled_layers_compute_added_networks_too(position, schedule):
+def test_compiled_layers_compute_added_networks_too(position, schedule, monkeypatch):
+    asked = compile_with("aot_eager", monkeypatch)
     config = config_of(position, schedule, True, "adamw", "float32")
     model, start = model_of(config), model_of(config)
     loss, wanted = by_definition(config, model_of(config))
     stepper = TorchStep(model, replace(config.training, compiled=True), "cpu")
     assert float(stepper.step(first_batch(), 0.5)) == pytest.approx(loss, rel=1e-5)
     same_weights(model, wanted, start, loosely=True)
+    assert len(asked) == config.model.layers
 
 
 def test_the_fused_step_supports_exactly_the_listed_combinations(monkeypatch):

@@ -26,6 +26,7 @@ from lgt.training.snapshots import attribution_lengths, snapshot_steps
 from lgt.training.steps import make_optimizers, make_stepper
 from tests.conftest import tiny
 from tests.evaluation.reference import greedy_answers
+from tests.training.compiling import compile_with
 
 
 def test_a_batch_depends_on_config_and_step_and_not_on_earlier_calls():
@@ -114,13 +115,7 @@ def test_the_same_config_gives_the_same_weights_bit_for_bit():
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_compiled_layers_train_like_eager_ones(backend, monkeypatch):
     """``inductor``, which runs use, may compile for half a minute; ``aot_eager`` traces and differentiates alike."""
-    asked, compile_module = [], torch.nn.Module.compile
-
-    def compile_with(module, **options):
-        asked.append(module)
-        compile_module(module, **options, backend=backend)
-
-    monkeypatch.setattr(torch.nn.Module, "compile", compile_with)
+    asked = compile_with(backend, monkeypatch)
     config = tiny(steps=4)
     losses = []
     for compiled in (False, True):
