@@ -17,9 +17,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 PACKAGES: dict[str, tuple[list[str], list[str]]] = {
-    "core": (["lgt/core/*"], ["tests/core", "tests/recipes", "tests/tasks/test_sampling.py"]),
+    "core": (
+        ["lgt/core/*"],
+        ["tests/core", "tests/recipes", "tests/tasks", "tests/model", "tests/test_extending_networks.py"],
+    ),
     "tasks": (["lgt/tasks/*"], ["tests/tasks"]),
-    "recipes": (["lgt/recipes/*"], ["tests/recipes", "tests/core"]),
+    "recipes": (["lgt/recipes/*"], ["tests/recipes", "tests/core", "tests/tasks/test_registration.py"]),
     "metrics": (["lgt/metrics/*"], ["tests/metrics"]),
     "evaluation": (["lgt/evaluation/*"], ["tests/evaluation", "tests/training/test_counts.py"]),
     "store": (["lgt/store/*"], ["tests/store"]),

@@ -306,7 +306,7 @@ def _digest(plain: dict[str, Any]) -> str:
 
 def _build(section: Any, values: Any, prefix: str) -> Any:
     if not isinstance(values, dict):
-        raise ConfigError(prefix.rstrip(".") or "config", values, "an object")
+        raise ConfigError(prefix.rstrip("."), values, "an object")
     known = {f.name for f in fields(section)}
     for name in values:
         if name not in known:
@@ -314,7 +314,7 @@ def _build(section: Any, values: Any, prefix: str) -> Any:
     try:
         return section(**values)
     except TypeError as error:
-        raise ConfigError(prefix.rstrip(".") or "config", values, "an object with every required field") from error
+        raise ConfigError(prefix.rstrip("."), values, "an object with every required field") from error
 
 
 SETTABLE = ("options", "model", "training", "evaluation")

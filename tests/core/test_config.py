@@ -187,6 +187,27 @@ def test_every_stored_run_has_the_hash_and_the_text_that_it_was_stored_with(path
         assert hashlib.sha256(by_hand.encode()).hexdigest()[:16] == digest
 
 
+def test_plain_values_have_every_field_and_make_the_config_again():
+    config = group_config("caprev", "demo", seed=3)
+    plain = config.as_dict()
+    assert set(plain) == {one.name for one in fields(RunConfig)} and json.loads(json.dumps(plain)) == plain
+    assert plain["tasks"][0] == {"task": "capitalize_reverse", "role": "main", "training_length": 8}
+    assert RunConfig.from_dict(plain) == config and len(plain["tasks"]) == 3
+
+
+def test_the_result_hash_ignores_what_is_only_measured_and_nothing_else():
+    config = group_config("caprev", "demo")
+    for path in ("progress_examples", "snapshots", "attribution_snapshots", "attribution_examples",
+                 "attribution_lengths"):  # fmt: skip
+        changed = with_setting(config, f"evaluation.{path}", "7")
+        assert changed.result_hash() == config.result_hash() and changed.hash() != config.hash()
+    assert replace(config, group="custom", preset="x").result_hash() == config.result_hash()
+    for path, text in (("evaluation.examples", "7"), ("evaluation.maximum_length", "17"), ("evaluation.seed", "7"),
+                       ("training.steps", "7"), ("model.layers", "1"), ("options.operands", "equal")):  # fmt: skip
+        assert with_setting(config, path, text).result_hash() != config.result_hash(), path
+    assert replace(config, model_seed=1).result_hash() != config.result_hash()
+
+
 @dataclass(frozen=True)
 class Before:
     layers: int = 3
@@ -202,6 +223,15 @@ class After:
 def test_an_added_field_is_stored_only_if_it_differs_from_its_default():
     assert stored(After()) == {"layers": 3, "parts": []} and stored(Before()) == {"layers": 3}
     assert stored(After(loops=2, parts=(Before(4),))) == {"layers": 3, "loops": 2, "parts": [{"layers": 4}]}
+
+
+def test_an_added_field_has_its_default_and_remembers_it():
+    @dataclass(frozen=True)
+    class Shape:
+        depth: int = added(4)
+
+    assert Shape() == Shape(4) and [one.metadata[BEFORE] for one in fields(Shape)] == [4]
+    assert stored(Shape()) == {} and stored(Shape(5)) == {"depth": 5}
 
 
 def test_the_default_of_an_added_field_describes_earlier_runs():

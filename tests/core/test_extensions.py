@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
+
 import pytest
 
 from lgt.core import extensions
@@ -58,3 +61,46 @@ def test_a_second_try_repeats_the_mistake_and_imports_nothing_again(tmp_path, mo
         with pytest.raises(ConfigError, match="ZeroDivisionError"):
             extensions.load()
     assert (tmp_path / "tries").read_text() == "x"
+
+
+@pytest.mark.parametrize(
+    ("source", "accepted"),
+    [
+        (None, "a file that exists, or the name of a module"),
+        (
+            "raise ValueError('first\\n  second')",
+            "a file or module that can be imported (ValueError: first second)",
+        ),
+    ],
+)
+def test_each_try_gives_the_same_line(tmp_path, monkeypatch, source, accepted):
+    monkeypatch.chdir(tmp_path)
+    if source is not None:
+        (tmp_path / "mine.py").write_text(source + "\n")
+    monkeypatch.setenv("LGT_EXTENSIONS", "mine.py")
+    for _ in range(2):
+        with pytest.raises(ConfigError) as error:
+            extensions.load()
+        assert str(error.value) == f"LGT_EXTENSIONS: 'mine.py' is not accepted; accepted: {accepted}"
+
+
+def test_the_digest_is_that_of_all_sources_in_order(tmp_path, monkeypatch):
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.py").write_text(f"value = '{name}'\n")
+    monkeypatch.setenv("LGT_EXTENSIONS", f"{tmp_path / 'two.py'},{tmp_path / 'one.py'}")
+    assert extensions.digest() == hashlib.sha256(b"value = 'two'\n\0value = 'one'\n").hexdigest()[:8]
+
+
+def test_an_extension_is_a_module_while_it_is_read(tmp_path, monkeypatch):
+    """A dataclass looks its module up by name."""
+    path = tmp_path / "shapes.py"
+    path.write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\n\n\n"
+        "@dataclass\nclass Shape:\n    sides: int = 3\n"
+    )
+    monkeypatch.setenv("LGT_EXTENSIONS", str(path))
+    (module,) = extensions.load()
+    try:
+        assert module.Shape().sides == 3 and sys.modules["lgt_extension_shapes"] is module
+    finally:
+        sys.modules.pop("lgt_extension_shapes", None)

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from lgt.core.glossary import SECTIONS, TERMS, document
+from lgt.core.glossary import SECTIONS, TERMS, bullet, definition, document
 from lgt.tasks import TASKS, unit
 from lgt.ui.method import METHOD
 from tests.conftest import ROOT
@@ -35,3 +35,8 @@ def test_the_units_that_the_definition_of_length_lists_are_those_of_the_tasks():
 def test_the_method_text_quotes_the_glossary():
     quoted = ("exact match", "transfer accuracy", "transfer gain", "generalization gap", "knock-out", "shared head")
     assert all(TERMS[term] in METHOD for term in quoted)
+
+
+def test_a_line_of_a_list_begins_with_the_term_and_a_capital():
+    assert bullet("main task") == f"- *Main task*: {definition('main task')}"
+    assert bullet("run").startswith("- *Run*: One training of one network, ")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
-from lgt.core import paths, version
+from lgt.core import extensions, paths, version
 from lgt.core.checks import ConfigError, check_choice, check_flag, check_integer, check_number
 from lgt.core.seeding import generator, stream_seed
 
@@ -96,6 +98,13 @@ def test_the_version_depends_on_every_package_that_computes_results(
         version._package_digest.cache_clear()
 
 
+def test_the_version_names_the_extensions_only_if_there_are_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = version.code_version()
+    assert re.fullmatch(r"[0-9.]+\+src\.[0-9a-f]{12}", plain)
+    monkeypatch.setattr(extensions, "digest", lambda: "00112233")
+    assert version.code_version() == plain + ".ext.00112233"
+
+
 def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
@@ -115,3 +124,10 @@ def test_a_private_folder_is_not_writable_by_others(tmp_path: Path) -> None:
             paths.private_folder(made)
     made.chmod(0o755)
     assert paths.private_folder(made) == made, "others may read it"
+
+
+def test_the_user_is_the_one_that_the_system_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 4321)
+    assert paths.user_id() == 4321
+    monkeypatch.delattr(os, "getuid")
+    assert paths.user_id() == 0, "Windows has no such number"
