@@ -40,7 +40,10 @@ do_not_mutate = ["lgt/store/migrations/*"]
 also_copy = {copied}
 pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = ["-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", "not postgresql"]
+process_isolation = "forkserver"
 """
+# "forkserver": each change is tried in a child of a process that has run no test. A child of a process in which PyTorch
+# has used threads would wait for ever, and would be counted as noticed.
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """A child that is forked while another thread holds a lock of the library would wait for ever."""
 
