@@ -30,3 +30,15 @@ def test_mazes_have_several_layouts_and_one_is_kept():
     batch = test_set(config, "dfs_trace", 5, 64)
     kept = aligned(batch)
     assert 0 < len(kept) < len(batch) and kept.present.all() and (kept.scored == kept.scored[0]).all()
+
+
+def test_the_kept_prompts_keep_their_own_lengths():
+    """Three prompts of 2 and of 3 tokens; the commonest layout has the second and the third row."""
+    tokens = torch.tensor([[1, 3, 9, 2, 0, 0], [1, 3, 9, 9, 9, 2], [1, 4, 8, 8, 8, 2]])
+    present = tokens != 0
+    scored = torch.tensor([[0, 0, 1, 1, 0, 0], [0, 0, 0, 1, 1, 1], [0, 0, 0, 1, 1, 1]]).bool()
+    kept = aligned(Batch(tokens, scored, present, torch.tensor([2, 3, 3])))
+    assert torch.equal(kept.tokens, tokens[1:]) and torch.equal(kept.scored, scored[1:]) and kept.present.all()
+    assert kept.prompt_length.tolist() == [3, 3]
+    alone = aligned(Batch(tokens[:1], scored[:1], present[:1], torch.tensor([2])))
+    assert alone.tokens.tolist() == [[1, 3, 9, 2]] and alone.prompt_length.tolist() == [2]

@@ -94,3 +94,19 @@ def test_many_matched_choices_are_drawn_without_repetition_and_evenly():
     firsts = [choice[0][1] for _ in range(300) for choice in matched_choices(chosen, 6, 20, rng)]
     counts = np.bincount(firsts, minlength=6)
     assert counts.min() > 0.9 * counts.mean()
+
+
+def test_a_matched_choice_has_different_heads_in_every_layer():
+    rng = np.random.default_rng(0)
+    chosen = [(0, 1), (0, 2), (0, 3), (2, 4), (2, 5)]  # no head of layer 1
+    for choice in matched_choices(chosen, 6, 100, rng):
+        assert len(set(choice)) == 5 and list(choice) == sorted(choice)
+        assert [layer for layer, _ in choice] == [0, 0, 0, 2, 2] and {head for _, head in choice} <= set(range(6))
+
+
+@pytest.mark.parametrize("most", [14, 15, 13])
+def test_as_many_matched_choices_are_given_as_are_wanted(most):
+    found = matched_choices([(1, 2), (3, 1)], 4, most, np.random.default_rng(0))
+    every = [((1, a), (3, b)) for a in range(4) for b in range(4) if (a, b) != (2, 1)]  # 15 others
+    assert len(found) == len(set(found)) == most and set(found) <= set(every)
+    assert found == every or most < 15, "all that there are, in order"
