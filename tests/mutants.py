@@ -13,6 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -44,6 +45,8 @@ process_isolation = "forkserver"
 """
 # "forkserver": each change is tried in a child of a process that has run no test. A child of a process in which PyTorch
 # has used threads would wait for ever, and would be counted as noticed.
+MEMORY = Path("/dev/shm")
+"""Where the tests write their stores: on a disk, SQLite waits at each write, which takes most of the time of a test."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """A child that is forked while another thread holds a lock of the library would wait for ever."""
 
@@ -71,9 +74,13 @@ def run(package: str, names: list[str]) -> None:
     folder = prepared(package)
     environment = os.environ | ONE_THREAD | {"UNCHANGED_SOURCE": str(folder / "lgt")}
     mutmut = [sys.executable, "-m", "mutmut"]
-    with open(folder / "log.txt", "w") as log:
+    in_memory = MEMORY if MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(dir=in_memory) as scratch, open(folder / "log.txt", "w") as log:
+        options = {
+            "PYTEST_ADDOPTS": f"--basetemp={scratch}/files"
+        }  # emptied by each child, of which there is one at a time
         command = [*mutmut, "run", "--max-children", "1", *names]
-        subprocess.run(command, cwd=folder, env=environment, stdout=log, check=False)
+        subprocess.run(command, cwd=folder, env=environment | options, stdout=log, check=False)
     subprocess.run([*mutmut, "results"], cwd=folder, env=environment, check=True)
     subprocess.run([*mutmut, "export-cicd-stats"], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     counts = json.loads((folder / "mutants" / "mutmut-cicd-stats.json").read_text())
