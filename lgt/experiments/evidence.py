@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import pandas as pd
-from sqlalchemy import Engine
 
 from lgt.core.config import RunConfig
 from lgt.experiments.experiment import Experiment
@@ -18,6 +17,7 @@ from lgt.metrics.run_curves import RunCurves, run_curves
 from lgt.metrics.trajectory import trajectory
 from lgt.recipes.builders import CO_TRAINED, Series
 from lgt.store import queries
+from lgt.store.library import Source
 
 BySeries = dict[Series, dict[int, float]]
 """A number by series and seed."""
@@ -27,31 +27,31 @@ NO_HEADS = pd.DataFrame(columns=["step", "task", "length", "layer", "head", "acc
 class Evidence:
     """The finished runs of a store at the time of the first read. Make a new object for each call."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, source: Source) -> None:
+        self.source = source
         self._curves: dict[int, RunCurves] = {}
         self._trajectories: dict[int, pd.DataFrame] = {}
 
     @cached_property
     def finished(self) -> dict[str, int]:
         """See :func:`lgt.store.queries.finished_by_hash`."""
-        return queries.finished_by_hash(self.engine)
+        return queries.finished_by_hash(self.source)
 
     @cached_property
     def given_up(self) -> dict[str, str]:
         """See :func:`lgt.store.queries.unsuccessful_by_hash`."""
-        return queries.unsuccessful_by_hash(self.engine)
+        return queries.unsuccessful_by_hash(self.source)
 
     @cached_property
     def seeds(self) -> list[int]:
         """See :func:`lgt.store.queries.ended_seeds`."""
-        return queries.ended_seeds(self.engine)
+        return queries.ended_seeds(self.source)
 
     def curves(self, run_ids: Collection[int]) -> dict[int, RunCurves]:
         """The final curves of these runs by id; reads those it does not have yet, in one query."""
         new = set(run_ids) - self._curves.keys()
         if new:
-            self._curves |= run_curves(queries.accuracy(self.engine, new))
+            self._curves |= run_curves(queries.accuracy(self.source, new))
         return {run_id: self._curves[run_id] for run_id in run_ids}
 
     def trajectories(self, run_ids: Collection[int], config: RunConfig) -> dict[int, pd.DataFrame]:
@@ -59,7 +59,7 @@ class Evidence:
         new = set(run_ids) - self._trajectories.keys()
         if new:
             readers = (queries.accuracy, queries.head_scores, queries.attention_differences)
-            accuracy, scores, attention = (_by_run(read(self.engine, new, "all")) for read in readers)
+            accuracy, scores, attention = (_by_run(read(self.source, new, "all")) for read in readers)
             for run_id in new:
                 heads = scores.get(run_id, NO_HEADS), attention.get(run_id, NO_HEADS)
                 self._trajectories[run_id] = trajectory(accuracy[run_id], *heads, config)
