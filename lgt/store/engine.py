@@ -104,6 +104,20 @@ def refuse_if_read_only(name: str) -> None:
         raise StoreError(f"{name} cannot be changed: {limits.READ_ONLY} is set; unset it to make changes")
 
 
+def reading_key(url: str) -> str:
+    """A text that changes when the store at ``url`` must be opened anew to read it: it was upgraded, or is of an older
+    schema and was changed."""
+    if is_server(url):
+        return ""
+    try:
+        with open(database_file(url), "rb") as file:
+            version = int.from_bytes(file.read(64)[60:], "big")  # SQLite's user_version
+            changed = os.fstat(file.fileno()).st_mtime_ns
+    except OSError:
+        return ""
+    return f"{version}" if version >= migrate.latest_schema() else f"{version} {changed}"
+
+
 def migrate_if_older(url: str) -> None:
     """Migrate the store at ``url`` if its schema is older than this code's and the store is writable.
 

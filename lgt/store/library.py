@@ -14,7 +14,7 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial, wraps
+from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 
 import pandas as pd
@@ -122,6 +122,13 @@ def _unique(name: str, taken: set[str]) -> str:
     return next(one for one in names if one not in taken)
 
 
+def with_stores(library: Library, runs: pd.DataFrame) -> pd.DataFrame:
+    """The rows of :func:`lgt.store.queries.runs` with two more columns: ``store``, the title of a run's store, and
+    ``number``, its number there."""
+    found = [library.of(run_id) for run_id in runs.id]
+    return runs.assign(number=[number for _, number in found], store=[member.title for member, _ in found])
+
+
 @dataclass(frozen=True)
 class Opened:
     """A library, and one line for each store that could not be opened."""
@@ -130,9 +137,11 @@ class Opened:
     problems: tuple[str, ...]
 
 
-def open_library(
-    stores: Iterable[tuple[str, str]], opened: Callable[[str], Engine] = partial(open_store, read_only=True)
-) -> Opened:
+def _opened_to_read(url: str) -> Engine:
+    return open_store(url, read_only=True)
+
+
+def open_library(stores: Iterable[tuple[str, str]], opened: Callable[[str], Engine] = _opened_to_read) -> Opened:
     """Open stores, given as (name, path or URL), to read. A workspace that does not exist yet is left out.
 
     A store that cannot be opened does not stop the others. ``opened`` opens one store.

@@ -15,7 +15,7 @@ from lgt.core.glossary import definition
 from lgt.experiments.registry import made_by
 from lgt.experiments.seeds import seeds_text
 from lgt.metrics.zones import Zone
-from lgt.recipes.commands import OWN_STORE, experiment_command, measured_as_usual, train_command
+from lgt.recipes.commands import experiment_command, measured_as_usual, train_command
 from lgt.recipes.labels import provenance, setting_title
 from lgt.recipes.presets import baseline
 from lgt.recipes.settings import Setting, has_control
@@ -93,9 +93,9 @@ def repeat_sentence(runs: pd.DataFrame, comparison: Comparison) -> str:
     seeds = {int(seed) for seed in runs.model_seed}
     experiment = made_by(set(runs.config_hash), seeds)
     if experiment:
-        return f"Repeat them with `{experiment_command(experiment.name, seeds_text(seeds))} {OWN_STORE}`."
+        return f"Repeat them with `{experiment_command(experiment.name, seeds_text(seeds))}`."
     command = arm_command(comparison, "co-trained", min(comparison.runs["co-trained"]))
-    return f"Repeat one of them with `{command} {OWN_STORE}`." if command else ""
+    return f"Repeat one of them with `{command}`." if command else ""
 
 
 def show_provenance(runs: pd.DataFrame, repeat: str) -> None:

@@ -80,7 +80,7 @@ def missing_maps_sentence(run_id: int, accuracy: pd.DataFrame | None) -> str:
     """Why there is no graph: the run has no maps here, or only at the end of training."""
     later = accuracy is not None and not data.read_head_scores([run_id]).empty
     where = " at this point of training, only at its end" if later else " at these lengths"
-    return f"Run {run_id} has no ablation maps{where}."
+    return f"Run {data.name(run_id)} has no ablation maps{where}."
 
 
 def tasks_of(comparison: Comparison, arm: Arm) -> tuple[str, list[str]]:

@@ -11,7 +11,6 @@ from lgt.charts.accuracy import BandChoice
 from lgt.core.config import Arm
 from lgt.core.glossary import definition
 from lgt.metrics.by_seed import transfer_by_seed
-from lgt.recipes.commands import OWN_STORE
 from lgt.recipes.labels import series_title
 from lgt.store.comparisons import Comparison
 from lgt.tasks import TASKS
@@ -182,7 +181,7 @@ def main() -> None:
 def repeat_sentence(shown: list[Series]) -> str:
     """Commands that repeat one run of each series; empty where no command does."""
     commands = [panels.arm_command(comparison, arm, min(comparison.runs[arm])) for comparison, arm in shown]
-    repeat = ", ".join(f"`{command} {OWN_STORE}`" for command in commands if command)
+    repeat = ", ".join(f"`{command}`" for command in commands if command)
     return f"These commands repeat one run of each series: {repeat}." if repeat else ""
 
 

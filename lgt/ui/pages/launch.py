@@ -121,14 +121,25 @@ def estimate(configs: list[RunConfig]) -> str:
     return f"{runs_text}, about {duration(longest)} on {workers_text} (estimated from finished runs here)"
 
 
+def run_link(run_id: int) -> str:
+    """A link to the page of a run, for Markdown."""
+    name = data.name(run_id)
+    return f"[run {name}](runs?run={name})"
+
+
 def show_start(configs: list[RunConfig]) -> None:
     """The button Start. Runs that the store has are not made again; a second click finds the runs of the first one."""
-    known = actions.known_runs(configs) if data.exists() else [None] * len(configs)
+    known = actions.known_runs(configs)
     missing = [config for config, run_id in zip(configs, known, strict=True) if run_id is None]
     here = [run_id for run_id in known if run_id is not None]
     if here:
-        links = ", ".join(f"[run {run_id}](runs?run={run_id})" for run_id in here)
-        st.caption(f"{len(here)} of {len(configs)} are in this store already: {links}. Another seed makes a new run.")
+        links = ", ".join(run_link(run_id) for run_id in here)
+        of = f"{len(here)} of {len(configs)}"
+        st.caption(f"{of} are in your workspace already: {links}. Another seed makes a new run.")
+    elsewhere = actions.shipped_runs(missing)
+    if elsewhere:
+        links = ", ".join(run_link(run_id) for run_id in elsewhere)
+        st.caption(f"Other stores have runs with these settings and seeds: {links}. Start makes your own beside them.")
     if missing:
         st.caption(estimate(missing) + ".")
     token = st.session_state.setdefault("token", uuid.uuid4().hex)
@@ -241,7 +252,7 @@ def show_curves(running: list[LiveRun]) -> None:
     for run_id, column in zip(sorted(ids), st.columns(CURVES, gap="large"), strict=False):
         with column:
             accuracy = data.read_accuracy([run_id])
-            name = f"**run {run_id}** · {names.get(run_id, '')}"
+            name = f"**run {data.name(run_id)}** · {names.get(run_id, '')}"
             if accuracy.empty:
                 st.caption(f"{name}: nothing has been measured yet.")
                 continue
@@ -261,7 +272,7 @@ def show_ended() -> None:
     for _, row in last.iterrows():
         text, button = st.columns([6, 1], vertical_alignment="center")
         reason = f": {frame.escaped(row.error)}" if isinstance(row.error, str) else ""
-        name = f"[run {row.id}](runs?run={row.id}) · {names[int(row.id)]}"
+        name = f"{run_link(int(row.id))} · {names[int(row.id)]}"
         text.caption(f"{name} · **{row.state}**{reason} · {duration(float(row.seconds))}")
         if row.state in ("failed", "cancelled"):
             number = int(row.id)

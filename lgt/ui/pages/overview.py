@@ -256,5 +256,5 @@ def hidden_note(comparison: Comparison) -> str:
 
 def render() -> None:
     """Draw the page."""
-    with frame.page(TITLE, "", "overview"):
+    with frame.page(TITLE, "", "overview", evidence=True):
         main()
