@@ -37,9 +37,8 @@ def runs(as_json: AsJson = False, database: ReadDatabase = None, also: Also = No
     if as_json:
         rows = [row | {"id": row["number"]} for row in rows]
         hidden = ("shown", "number")
-        print(
-            json.dumps([{name: value for name, value in row.items() if name not in hidden} for row in rows], indent=2)
-        )
+        shown = [{name: value for name, value in row.items() if name not in hidden} for row in rows]
+        print(json.dumps(shown, indent=2))
         return
     columns = "run label shown preset model_seed step total_steps seconds seconds_left device"
     cli_tables.print_rows(rows, columns.split())
@@ -84,6 +83,8 @@ def attribute(run: str, database: Database = None) -> None:
 
 def show(run: str, as_json: AsJson = False, database: ReadDatabase = None, also: Also = None) -> None:
     """Show one run: its state, device, code version, config and accuracy table."""
+    if "." not in run:
+        whole_number(run)  # before a store is opened
     library = open_to_read(database, also)
     run_id = run_id_of(library, run)
     from lgt.store import queries
