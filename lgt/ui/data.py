@@ -14,6 +14,7 @@ from typing import TypeVar
 import pandas as pd
 import streamlit as st
 
+from lgt.core.config import Arm
 from lgt.experiments.judgements import Judgement
 from lgt.experiments.judging import judge, judge_all
 from lgt.experiments.registry import experiment_named
@@ -151,6 +152,17 @@ def read_comparisons() -> dict[Setting, Comparison]:
     """Every comparison of known tasks (:mod:`lgt.store.comparisons`), in the order of lists; none without a store."""
     found = _current(_comparisons, counted()) if exists() else {}
     return {setting: one for setting, one in found.items() if all(spec.task in TASKS for spec in one.config.tasks)}
+
+
+def runs_by_store(setting: Setting, arm: Arm) -> dict[str, list[int]]:
+    """The runs of one arm of a setting by the title of their store, where several stores count; equal configs of two
+    stores both. Without several stores, or without such runs, it is empty."""
+    found = {}
+    for member in counted().members if several() else ():
+        own = _current(_comparisons, counted().chosen([member.name])).get(setting)
+        if own and own.runs[arm]:
+            found[member.title] = own.ids(arm)
+    return found
 
 
 def unknown_tasks() -> list[str]:
