@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from lgt.cli.shared_options import Database, open_database
+from lgt.cli.shared_options import Also, Database, ReadDatabase, open_database
 from lgt.core.checks import check_choice
 
 
@@ -56,11 +56,11 @@ def restore(path: str, database: Database = None) -> None:
     print("restored" + (f"; the old file is {old_store}" if old_store else ""))
 
 
-def doctor(database: Database = None) -> None:
-    """Check versions, machine and store, and print what to repair. Exit code 1 if something is wrong."""
+def doctor(database: ReadDatabase = None, also: Also = None) -> None:
+    """Check versions, machine and stores, and print what to repair. Exit code 1 if something is wrong."""
     from lgt.cli.doctor import examine
 
-    findings = examine(database)
+    findings = examine(database, also or ())
     for finding in findings:
         print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject}: {finding.text}")
     if not all(finding.ok for finding in findings):

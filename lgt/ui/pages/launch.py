@@ -180,7 +180,7 @@ def draw_runs() -> None:
         show_running(run, names)
     for run in waiting[:5]:
         row, button = st.columns([6, 1], vertical_alignment="center")
-        row.caption(f"run {run.id} · {names.get(run.id, run.label)} · waiting")
+        row.caption(f"run {data.name(run.id)} · {names.get(run.id, run.label)} · waiting")
         cancel_button(run.id, button)
     if len(waiting) > 5:
         st.caption(f"and {len(waiting) - 5} more waiting")
@@ -216,7 +216,7 @@ def show_running(run: LiveRun, names: dict[int, str]) -> None:
             if run.stale
             else ""
         )
-        name.markdown(f"**run {run.id}** · {stale}{names.get(run.id, run.label)}")
+        name.markdown(f"**run {data.name(run.id)}** · {stale}{names.get(run.id, run.label)}")
         cancel_button(run.id, button)
         facts = [f"step {run.step:,} of {run.total_steps:,}"]
         if run.loss is not None:
@@ -285,7 +285,7 @@ def show_ended() -> None:
             )
             log = data.read_run(int(row.id)).log_tail
             if log:
-                with st.expander(f"Log of run {row.id}"):
+                with st.expander(f"Log of run {data.name(row.id)}"):
                     st.code(log, language=None, wrap_lines=True)
 
 
