@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 
@@ -97,7 +96,7 @@ def test_explore_lays_the_same_setting_of_two_stores_over_each_other(stores):
     said = [str(one.value) for one in app.caption if ": transfer accuracy" in str(one.value)]
     assert [text.split(":")[0] for text in said] == ["shipped results", "my workspace"]
     assert f"over {len(OWN_SEEDS)} seeds" in said[1]
-    drawn = json.dumps([json.loads(chart.proto.spec) for chart in app.get("vega_lite_chart")][0])
+    drawn = app.get("vega_lite_chart")[0].proto.spec
     assert "my workspace" in drawn and "shipped results" in drawn, "one chart names both curves"
     alone = opened("explore", series="caprev.demo.co-trained", stores="shipped")
     assert not [one for one in alone.caption if ": transfer accuracy" in str(one.value)]
