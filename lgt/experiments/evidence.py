@@ -6,7 +6,7 @@ Several figures use the same runs. :class:`Evidence` reads each run once and kee
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
@@ -48,11 +48,25 @@ class Evidence:
         return queries.ended_seeds(self.source)
 
     def curves(self, run_ids: Collection[int]) -> dict[int, RunCurves]:
-        """The final curves of these runs by id; reads those it does not have yet, in one query."""
+        """The final curves of these runs by id; reads those it does not have yet, in one query. A run without counts is
+        left out."""
         new = set(run_ids) - self._curves.keys()
         if new:
             self._curves |= run_curves(queries.accuracy(self.source, new))
-        return {run_id: self._curves[run_id] for run_id in run_ids}
+        return {run_id: self._curves[run_id] for run_id in run_ids if run_id in self._curves}
+
+    def complete(self, runs: FigureRuns) -> FigureRuns:
+        """``runs`` without the seeds that have a run with missing counts; these are left out with the reason."""
+        ids, left_out = dict(runs.ids), dict(runs.left_out)
+        curves = self.curves({run_id for of in ids.values() for run_id in of.values()})
+        for seed, of in runs.ids.items():
+            absent = {series: curves[run_id].missing if run_id in curves else "no counts"
+                      for series, run_id in of.items()}  # fmt: skip
+            reasons = [f"{series}: run {of[series]} is incomplete ({why})" for series, why in absent.items() if why]
+            if reasons:
+                del ids[seed]
+                left_out[seed] = ", ".join(reasons)
+        return replace(runs, ids=ids, left_out=left_out)
 
     def trajectories(self, run_ids: Collection[int], config: RunConfig) -> dict[int, pd.DataFrame]:
         """The trajectories of these runs of ``config`` (at any seed) by id, each computed once."""

@@ -17,12 +17,13 @@ def judge_all(source: Source) -> list[Judgement]:
     chosen = [experiment for experiment in EXPERIMENTS.values() if experiment.rule is not None]
     found = [evidence.of(one) for one in sorted(chosen, key=lambda one: (one.claim, bool(one.replaced_by)))]
     evidence.curves({run_id for runs in found for of in runs.ids.values() for run_id in of.values()})
-    return [_judgement(runs) for runs in found]
+    return [_judgement(evidence.complete(runs)) for runs in found]
 
 
 def judge(source: Source, experiment: Experiment) -> Judgement:
     """The judgement of ``experiment`` from the finished runs of the store. Raises ValueError if it has no rule."""
-    return _judgement(Evidence(source).of(experiment))
+    evidence = Evidence(source)
+    return _judgement(evidence.complete(evidence.of(experiment)))
 
 
 def _judgement(runs: FigureRuns) -> Judgement:

@@ -62,6 +62,11 @@ def setting_of(config: RunConfig) -> Setting:
     )
 
 
+def is_imported(config: RunConfig) -> bool:
+    """Whether another program made the run."""
+    return config.preset == IMPORTED
+
+
 def changes_from(reference: RunConfig, config: RunConfig) -> list[str]:
     """``path=value`` of each field of ``config`` that differs from ``reference``, except labels and the model seed."""
     return differences(reference.as_dict(), config.as_dict())

@@ -20,6 +20,7 @@ from lgt.core.checks import ConfigError
 from lgt.core.config import MAXIMUM_LENGTH, Arm, Role, RunConfig, TaskSpec, TrainingConfig
 from lgt.core.records import AccuracyRow
 from lgt.core.transfer_length import transfer_length
+from lgt.recipes.groups import GROUPS
 from lgt.recipes.settings import IMPORTED
 from lgt.store.errors import StoreError
 
@@ -180,7 +181,7 @@ def _run(name: str, rows: list[Row]) -> ImportedRun:
     reached = first.number_in("transfer_length", 1, MAXIMUM_LENGTH, longest or 0) or None
     try:
         config = RunConfig(
-            tasks=tuple(specs), group=first.text("group", IMPORTED)[:100], arm=arm, preset=IMPORTED,  # type: ignore[arg-type]
+            tasks=tuple(specs), group=_group(first), arm=arm, preset=IMPORTED,  # type: ignore[arg-type]
             transfer_length=reached, training=TrainingConfig(steps=1),
             model_seed=first.number_in("seed", 0, 2**63 - 1, 0),
         )  # fmt: skip
@@ -188,6 +189,12 @@ def _run(name: str, rows: list[Row]) -> ImportedRun:
         raise StoreError(f"{first.path}, run {name!r}: {error}") from error
     identity = _identity(first, name, config, counts)
     return ImportedRun(identity, first.text("label", name), config, counts)
+
+
+def _group(row: Row) -> str:
+    """The group's name; one of this project's groups is marked, because its title would say more than is known."""
+    group = row.text("group", IMPORTED)[:80]
+    return f"{group} ({IMPORTED})" if group in GROUPS else group
 
 
 def _tasks(name: str, rows: list[Row]) -> list[TaskSpec]:

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow
-from lgt.recipes.settings import IMPORTED
 from lgt.store import queries
 from lgt.store.engine import read_connection, write_transaction
 from lgt.store.exchange import ImportedRun
@@ -117,8 +116,3 @@ def exchange_rows(source: Source, run_ids: Sequence[int]) -> pd.DataFrame:
 def identity_of(token: object) -> str:
     """The identity of an imported run, which its token has; empty for other runs."""
     return token.removeprefix(TOKEN) if isinstance(token, str) and token.startswith(TOKEN) else ""
-
-
-def is_imported(config: RunConfig) -> bool:
-    """Whether another program made the run."""
-    return config.preset == IMPORTED

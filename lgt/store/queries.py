@@ -247,17 +247,19 @@ def ended_seeds(source: Source) -> list[int]:
 def final_accuracy(engine: Engine) -> pd.DataFrame:
     """The main task's mean exact match over lengths (a fraction) at the last step of each finished run.
 
-    Columns: ``run_id``, ``trained`` (lengths up to Lm) and ``transfer`` (Lm < length <= La; missing without La); equal
-    to :class:`lgt.metrics.run_curves.RunCurves`.
+    Columns: ``run_id``, ``trained`` (lengths up to Lm) and ``transfer`` (Lm < length <= La; missing without La, or if
+    one of these lengths was not measured); equal to :class:`lgt.metrics.run_curves.RunCurves`.
     """
     share = Accuracy.correct * 1.0 / Accuracy.total
     inside = Accuracy.length <= RunTask.training_length
     within = and_(Accuracy.length > RunTask.training_length, Accuracy.length <= RunTask.transfer_length)
+    region = func.max(RunTask.transfer_length - RunTask.training_length)
+    complete = func.count(case((within, share))) == region
     last = and_(Accuracy.run_id == Run.id, Accuracy.step == Run.total_steps, Accuracy.task == RunTask.task)
     statement = (
         select(
             Run.id.label("run_id"), type_coerce(func.avg(case((inside, share))), Double).label("trained"),
-            type_coerce(func.avg(case((within, share))), Double).label("transfer"),
+            type_coerce(case((complete, func.avg(case((within, share))))), Double).label("transfer"),
         )
         .join(RunTask, and_(RunTask.run_id == Run.id, RunTask.role == "main"))
         .join(Accuracy, last)

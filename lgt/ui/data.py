@@ -20,7 +20,7 @@ from lgt.experiments.judging import judge, judge_all
 from lgt.experiments.registry import experiment_named
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS
-from lgt.recipes.settings import Setting
+from lgt.recipes.settings import Setting, is_imported
 from lgt.store import checkpoints, live, locations, queries
 from lgt.store.comparisons import Comparison, comparisons
 from lgt.store.engine import Engine, open_store, reading_key
@@ -151,7 +151,12 @@ def _of_runs(read: Callable[..., T], run_ids: Sequence[int], *arguments: object)
 def read_comparisons() -> dict[Setting, Comparison]:
     """Every comparison of known tasks (:mod:`lgt.store.comparisons`), in the order of lists; none without a store."""
     found = _current(_comparisons, counted()) if exists() else {}
-    return {setting: one for setting, one in found.items() if all(spec.task in TASKS for spec in one.config.tasks)}
+    return {setting: one for setting, one in found.items() if is_shown(one)}
+
+
+def is_shown(comparison: Comparison) -> bool:
+    """Whether pages can show a comparison: it was imported, or this process knows all of its tasks."""
+    return is_imported(comparison.config) or all(spec.task in TASKS for spec in comparison.config.tasks)
 
 
 def runs_by_store(setting: Setting, arm: Arm) -> dict[str, list[int]]:
@@ -168,7 +173,8 @@ def runs_by_store(setting: Setting, arm: Arm) -> dict[str, list[int]]:
 def unknown_tasks() -> list[str]:
     """Tasks of the store's comparisons that this process does not know, by name: their extension is not loaded."""
     found = _current(_comparisons, counted()) if exists() else {}
-    return sorted({spec.task for one in found.values() for spec in one.config.tasks} - set(TASKS))
+    hidden = [one.config for one in found.values() if not is_shown(one)]
+    return sorted({spec.task for config in hidden for spec in config.tasks} - set(TASKS))
 
 
 def read_accuracy(run_ids: list[int], step: queries.Steps = "final") -> pd.DataFrame:

@@ -82,11 +82,13 @@ def show_run(row: pd.DataFrame) -> None:
     name = data.name(run_id)
     st.subheader(f"{row.star.iloc[0]} Run {name} · {title_of(record)}".strip(), anchor=False)
     if len(data.library().members) > 1:
-        st.markdown(stores.badge(data.library().of(run_id)[0]))
+        st.markdown(f"{stores.badge(data.library().of(run_id)[0])} {panels.imported_badge(record.config)}".strip())
     if record.error:
         st.error(f"{record.state}: {frame.escaped(record.error)}")
         if record.log_tail:
             st.code(record.log_tail, language=None, wrap_lines=True)
+    for why in panels.missing_counts([run_id] if record.state == "done" else []).values():
+        st.warning(f"This run is incomplete: {frame.escaped(why)}. Numbers that need these counts leave it out.")
     accuracy = data.read_accuracy([run_id])
     left, right = st.columns([3, 2], gap="large")
     with left:

@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from lgt.recipes.presets import group_config
 from lgt.recipes.settings import Setting
-from lgt.store import leases, queries, writes
+from lgt.store import exchange, imports, leases, queries, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from lgt.store.library import STRIDE
@@ -162,3 +162,41 @@ def test_a_path_to_nothing_is_one_line_and_read_only_has_no_such_box(stores, tmp
 def test_ids_of_the_workspace_do_not_meet_shipped_ones(stores):
     app = opened("runs", stores="workspace")
     assert app.dataframe[0].value["number"].max() < STRIDE
+
+
+@pytest.fixture()
+def imported(shipped, tmp_path, monkeypatch):
+    """A workspace with the runs of docs/examples/import.csv, beside the shipped results."""
+    own = tmp_path / "workspace.db"
+    imports.import_runs(open_store(str(own)), exchange.read_file(ROOT / "docs/examples/import.csv").runs)
+    monkeypatch.setenv("LGT_SHIPPED", str(shipped))
+    monkeypatch.setenv("LGT_DATABASE_URL", str(own))
+    return own
+
+
+PAIR = "sort_words:4+count_words:8.imported"
+
+
+@pytest.mark.parametrize(
+    ("page", "address"),
+    [("overview", {"pair": PAIR, "stores": "workspace"}),
+     ("overview", {"pair": PAIR, "stores": "workspace", "tour": "1"}),
+     ("explore", {"series": f"{PAIR}.co-trained"}), ("matrix", {"preset": "imported"}),
+     ("runs", {"run": "workspace.1"})],
+)  # fmt: skip
+def test_imported_runs_of_unknown_tasks_are_shown_with_their_badge(page, address, imported):
+    said = words(opened(page, **address)).replace("\\", "")
+    assert "imported" in said or "other programs" in said
+    assert "sort_words" in said or page == "matrix"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_page_opens_beside_and_on_imported_runs_alone(page, imported):
+    opened(page)
+    opened(page, stores="workspace")
+
+
+def test_the_gain_of_imported_runs_is_that_of_their_counts(imported):
+    app = opened("overview", pair=PAIR, stores="workspace")
+    gain = (0.85 + 0.71 + 0.55 + 0.40) / 4 - (0.40 + 0.12 + 0.03 + 0.0) / 4
+    assert {metric.label: metric.value for metric in app.metric}["Transfer gain"] == f"{100 * gain:+.0f} points"

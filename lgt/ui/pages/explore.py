@@ -132,7 +132,7 @@ def panel(series: Series, accuracy: pd.DataFrame, share: int, look: Look, key: s
     comparison, arm = series
     rows = with_stores(series, at_share(accuracy[accuracy.run_id.isin(ids_of(series))], share))
     steps = " and ".join(f"{step:,}" for step in sorted(rows.step.unique()))
-    st.markdown(f"**{title_of(series)}**")
+    st.markdown(f"**{title_of(series)}** {panels.imported_badge(comparison.config)}".strip())
     for store, of in rows.groupby("store", sort=False) if "store" in rows else [("", rows)]:
         summary = transfer_by_seed(of)
         whose = f"{store!s}: " if store else ""
