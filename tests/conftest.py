@@ -72,6 +72,7 @@ def own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
     """Remove the user's limits and file settings from the environment of the tests."""
     for name in [name for name in os.environ if name.startswith("LGT_") and name != "LGT_FAULTS"]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("LGT_SHIPPED", "")  # a test's store is the only one, unless the test names more
 
 
 @pytest.fixture(autouse=True)

@@ -78,7 +78,11 @@ def variants(frame: pd.DataFrame) -> pd.Series:
     parts = [frame.arm.map(ARM_TITLES).fillna(frame.arm).where(main, "")] if frame.arm[main].nunique() > 1 else []
     if frame.task_group[together].nunique() > 1:
         parts.append(frame.task_group.where(together, ""))
-    parts += [frame[name].astype(str) for name in ("preset", "position") if name in frame and frame[name].nunique() > 1]
+    parts += [
+        frame[name].astype(str)
+        for name in ("preset", "position", "store")
+        if name in frame and frame[name].nunique() > 1
+    ]
     rows = zip(*parts, strict=True) if parts else [()] * len(frame)
     return pd.Series([", ".join(part for part in row if part) for row in rows], index=frame.index, dtype=object)
 

@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from lgt.cli.shared_options import Database, whole_number
+from lgt.cli.shared_options import Also, Database, whole_number
 from lgt.core.checks import check_integer
+from lgt.store import locations
 
 SCRIPT = Path(__file__).parent.parent / "ui" / "entry" / "app.py"
 
@@ -19,11 +20,14 @@ def app(
     port: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Port to listen on.")] = 8501,
     address: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 opens it to the network.")] = "127.0.0.1",
     database: Database = None,
+    also: Also = None,
 ) -> None:
     """Start the dashboard in the browser at http://127.0.0.1:8501; Ctrl-C ends it."""
     check_integer("--port", port, 1, 65535)
     if database:
         os.environ["LGT_DATABASE_URL"] = database
+    if also:
+        os.environ["LGT_ALSO"] = ";".join([*locations.also(), *also])
     os.execv(sys.executable, command(port, address))
 
 

@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import platform
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -14,9 +15,10 @@ import pandas as pd
 from lgt.core.checks import ConfigError
 from lgt.core.version import code_version
 from lgt.recipes.limits import READ_ONLY, limits, read_only, variable
-from lgt.store import integrity, queries
-from lgt.store.engine import database_url, open_store
+from lgt.store import integrity, locations, queries
+from lgt.store.engine import open_store
 from lgt.store.errors import StoreError, store_name
+from lgt.store.library import is_missing
 from lgt.training.fused.library import attempt
 
 PACKAGES = ("streamlit", "altair", "pandas", "sqlalchemy", "alembic", "scipy", "safetensors", "torch", "typer")
@@ -31,10 +33,15 @@ class Finding:
     text: str
 
 
-def examine(database: str | None) -> list[Finding]:
-    """All findings, the environment first. Changes nothing and creates no store."""
-    environment = [python_finding(), *package_findings(), compiler_finding(), limits_finding()]
-    return environment + store_findings(database)
+def examine(database: str | None, also: Sequence[str] = ()) -> list[Finding]:
+    """All findings, the environment first, then each store that is read. Changes nothing and creates no store."""
+    found = [python_finding(), *package_findings(), compiler_finding(), limits_finding()]
+    for name, url in locations.to_read(database, also):
+        missing = name == locations.WORKSPACE and is_missing(url)
+        found += [Finding(name, True, f"{url}: not there yet; the first run creates it")] if missing else (
+            store_findings(name if name in (locations.SHIPPED, locations.WORKSPACE) else "store", url)
+        )  # fmt: skip
+    return found
 
 
 def python_finding() -> Finding:
@@ -73,18 +80,17 @@ def limits_finding() -> Finding:
     return Finding("limits", True, text + (f"; {READ_ONLY} is set: all writes are refused" if read_only() else ""))
 
 
-def store_findings(database: str | None) -> list[Finding]:
-    """Findings about the store: its address, whether it opens, its number of runs by state, and any damage."""
+def store_findings(subject: str, url: str) -> list[Finding]:
+    """Findings about one store: its address, whether it opens, its number of runs by state, and any damage."""
     try:
-        url = database_url(database)
         engine = open_store(url, create=False, read_only=True)
         runs = queries.runs(engine)
         problems = integrity.integrity(engine)
     except StoreError as error:
-        return [Finding("store", False, str(error))]
+        return [Finding(subject, False, str(error))]
     states = ", ".join(f"{count} {state}" for state, count in runs.state.value_counts().items()) or "no runs"
     return [
-        Finding("store", True, f"{store_name(engine.url)}: {states}"),
+        Finding(subject, True, f"{store_name(engine.url)}: {states}"),
         *queue_findings(runs),
         *(Finding("integrity", False, text) for text in problems),
     ]

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from lgt.cli.shared_options import AsJson, Database, open_database, whole_number
+from lgt.cli.shared_options import Also, AsJson, Database, Evidence, open_database, open_to_read, whole_number
 from lgt.core.checks import check_integer
 
 
@@ -41,20 +41,21 @@ def experiment(
 def claims(
     as_json: AsJson = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
-    database: Database = None,
+    database: Evidence = None,
+    also: Also = None,
 ) -> None:
-    """Print the verdict on every figure of the paper that has an experiment, from the finished runs of the store."""
+    """Print the verdict on every figure of the paper that has an experiment, from the shipped results."""
     from lgt.experiments.claims import CLAIMS, verdict_counts
     from lgt.experiments.judging import judge_all
     from lgt.experiments.words import replaced_sentence, scale_sentence
 
-    engine = open_database(database, read_only=True)
-    found = judge_all(engine)
+    library = open_to_read(database, also, evidence=True)
+    found = judge_all(library)
     if as_markdown:
         from lgt.experiments.tables import markdown_table
         from lgt.store import queries
 
-        runs = queries.runs(engine)
+        runs = queries.runs(library)
         print("\n".join(markdown_table(found, dict(zip(runs.id, runs.seconds, strict=True)))))
         return
     if as_json:
@@ -77,8 +78,8 @@ def counted(verdicts: Mapping[str, int]) -> str:
     return ", ".join(f"{number} {outcome}" for outcome, number in verdicts.items())
 
 
-def report(path: str, database: Database = None) -> None:
+def report(path: str, database: Evidence = None, also: Also = None) -> None:
     """Write all figures and verdicts with their sources to the HTML file PATH, which opens without a server."""
     from lgt.report.html import write_report
 
-    print(write_report(open_database(database, read_only=True), Path(path)))
+    print(write_report(open_to_read(database, also, evidence=True), Path(path)))

@@ -32,11 +32,13 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     stored_runs.runs, stored_runs.show, stored_runs.attribute, stored_runs.cancel, stored_runs.retry,
     judging.experiment, judging.claims, judging.report,
     catalogue.tasks, catalogue.groups, catalogue.sample,
-    stores.export, stores.merge, stores.thin, stores.backup, stores.restore, stores.doctor,
+    stores.export, stores.import_runs, stores.merge, stores.thin, stores.backup, stores.restore, stores.doctor,
     bench, dashboard,
 )  # fmt: skip
+NAMES = {stores.import_runs: "import"}
+"""Commands whose name is no name of a function."""
 for command in COMMANDS:
-    app.command()(command)
+    app.command(NAMES.get(command))(command)
 
 INTERRUPTED = 130  # the exit code of shells after Ctrl-C; Typer returns it too
 

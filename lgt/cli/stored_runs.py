@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from lgt.cli import tables as cli_tables
-from lgt.cli.shared_options import AsJson, Database, open_database, whole_number
+from lgt.cli.shared_options import (
+    Also,
+    AsJson,
+    Database,
+    ReadDatabase,
+    open_database,
+    open_to_read,
+    run_id_of,
+    whole_number,
+)
 from lgt.store.errors import StoreError
 
 
-def runs(as_json: AsJson = False, database: Database = None) -> None:
-    """List the runs of the store."""
+def runs(as_json: AsJson = False, database: ReadDatabase = None, also: Also = None) -> None:
+    """List the runs of the shipped results and of your workspace."""
     from lgt.store import live, queries
+    from lgt.store.library import with_stores
 
-    engine = open_database(database, read_only=True)
-    rows = json.loads(queries.runs(engine).to_json(orient="records"))
+    library = open_to_read(database, also)
+    rows = json.loads(with_stores(library, queries.runs(library)).to_json(orient="records"))
     for row in rows:
+        row["run"] = library.name(row["id"])
         row["stale"] = queries.is_stale(row["state"], row["heartbeat_at"])
         row["shown"] = "stale" if row["stale"] else row["state"]
-    seconds_left = {run.id: run.seconds_left for run in live.live_runs(engine)}
+    seconds_left = {run.id: run.seconds_left for run in live.live_runs(library)}
     for row in rows:
         seconds = seconds_left.get(row["id"])
         row["seconds_left"] = None if seconds is None else round(seconds)
     if as_json:
-        print(json.dumps([{name: value for name, value in row.items() if name != "shown"} for row in rows], indent=2))
+        rows = [row | {"id": row["number"]} for row in rows]
+        hidden = ("shown", "number")
+        shown = [{name: value for name, value in row.items() if name not in hidden} for row in rows]
+        print(json.dumps(shown, indent=2))
         return
-    columns = "id label shown preset model_seed step total_steps seconds seconds_left device"
+    columns = "run label shown preset model_seed step total_steps seconds seconds_left device"
     cli_tables.print_rows(rows, columns.split())
 
 
@@ -66,13 +81,16 @@ def attribute(run: str, database: Database = None) -> None:
     cli_tables.print_heads(queries.head_scores(engine, [number]), queries.run(engine, number).config)
 
 
-def show(run: str, as_json: AsJson = False, database: Database = None) -> None:
+def show(run: str, as_json: AsJson = False, database: ReadDatabase = None, also: Also = None) -> None:
     """Show one run: its state, device, code version, config and accuracy table."""
-    number = whole_number(run)
-    engine = open_database(database, read_only=True)
+    if "." not in run:
+        whole_number(run)  # before a store is opened
+    library = open_to_read(database, also)
+    run_id = run_id_of(library, run)
     from lgt.store import queries
 
-    record, accuracy = queries.run(engine, number), queries.accuracy(engine, [number])
+    record, accuracy = queries.run(library, run_id), queries.accuracy(library, [run_id])
+    record = replace(record, id=library.of(run_id)[1])
     if as_json:
         print(json.dumps(cli_tables.run_as_dict(record, accuracy), indent=2))
     else:

@@ -3,25 +3,66 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lgt.cli.shared_options import Database, open_database
+from lgt.cli.shared_options import Also, Database, ReadDatabase, open_database, open_to_read, run_id_of
 from lgt.core.checks import check_choice
+from lgt.store.errors import StoreError
+
+if TYPE_CHECKING:
+    from lgt.store.library import Library
+
+
+def import_runs(files: list[str], database: Database = None) -> None:
+    """Store accuracies that other programs measured, from CSV, JSON or Parquet FILES; docs/IMPORT.md has the format."""
+    from lgt.store import exchange, imports
+
+    read = [(Path(name), exchange.read_file(Path(name))) for name in files]  # all are checked before one is stored
+    engine = open_database(database)
+    for path, found in read:
+        report = imports.import_runs(engine, found.runs)
+        ignored = f"; columns that were not read: {', '.join(found.ignored)}" if found.ignored else ""
+        print(f"{path}: {report.added} runs added, {report.updated} updated, {report.unchanged} unchanged{ignored}")
 
 
 def export(
-    directory: str,
+    target: str,
     format_name: Annotated[str, typer.Option("--format", help="File format: csv, parquet or json.")] = "csv",
+    run: Annotated[list[str] | None, typer.Option(help="Only this run; may be repeated. For a file.")] = None,
+    group: Annotated[str | None, typer.Option(help="Only runs of this task group. For a file.")] = None,
     database: Database = None,
+    also: Also = None,
 ) -> None:
-    """Write each table of the store to a file in DIRECTORY, and each checkpoint."""
+    """Write every table of your workspace, and each checkpoint, into the folder TARGET, or accuracies into one file.
+
+    If TARGET ends in .csv, .json or .parquet, the accuracies of the chosen runs of all stores are written to it, in the
+    format that `import` reads.
+    """
+    if Path(target).suffix.lower() in (".csv", ".json", ".parquet"):
+        export_rows(Path(target), run or [], group, open_to_read(database, also))
+        return
+    if run or group or also:
+        raise StoreError(f"{target}: --run, --group and --also need a file that ends in .csv, .json or .parquet")
     from lgt.store.export import export as write_files
 
     check_choice("--format", format_name, ("csv", "parquet", "json"))
-    for path in write_files(open_database(database, read_only=True), Path(directory), format_name):  # type: ignore[arg-type]
+    for path in write_files(open_database(database, read_only=True), Path(target), format_name):  # type: ignore[arg-type]
         print(path)
+
+
+def export_rows(path: Path, runs: list[str], group: str | None, library: Library) -> None:
+    """Write the accuracies of runs, all of them or those that were named, to ``path`` and print how many there are."""
+    from lgt.store import queries
+    from lgt.store.export import write_rows
+    from lgt.store.imports import exchange_rows
+
+    ids = [run_id_of(library, text) for text in runs] or None
+    chosen = queries.runs(library, group=group, ids=ids)
+    rows = exchange_rows(library, chosen.id.tolist())
+    write_rows(path, rows)
+    print(f"{path}: {len(rows):,} rows of {rows.run.nunique():,} runs")
 
 
 def merge(other: str, database: Database = None) -> None:
@@ -56,11 +97,11 @@ def restore(path: str, database: Database = None) -> None:
     print("restored" + (f"; the old file is {old_store}" if old_store else ""))
 
 
-def doctor(database: Database = None) -> None:
-    """Check versions, machine and store, and print what to repair. Exit code 1 if something is wrong."""
+def doctor(database: ReadDatabase = None, also: Also = None) -> None:
+    """Check versions, machine and stores, and print what to repair. Exit code 1 if something is wrong."""
     from lgt.cli.doctor import examine
 
-    findings = examine(database)
+    findings = examine(database, also or ())
     for finding in findings:
         print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject}: {finding.text}")
     if not all(finding.ok for finding in findings):

@@ -76,6 +76,8 @@ def transfer_line(accuracy: pd.DataFrame) -> str | None:
     if not region:
         return None
     (run,) = run_curves(accuracy).values()
+    if run.transfer is None:
+        return f"incomplete: {run.missing}; there is no transfer accuracy"
     correct, total = (sum(int(row[name]) for row in region) for name in ("correct", "total"))
     low, high = wilson_interval(correct, total)
     lengths = [row["length"] for row in region]

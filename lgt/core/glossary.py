@@ -46,6 +46,9 @@ SECTIONS: dict[str, dict[str, str]] = {
         "checkpoint": "A step of training at which the network is stored or measured.",
         "snapshot": "The measurements that are taken at one checkpoint.",
         "trajectory": "The measurements of one run over its checkpoints, in order.",
+        "store": "A database with runs and everything that was measured: one SQLite file, or a PostgreSQL database.",
+        "shipped results": "The store that comes with the project, in the file results.db, and that is only read.",
+        "workspace": "The store that your own runs, notes and stars go to.",
         "experiment": "The runs that answer one figure of the paper, with the rule that judges them.",
     },
     "Measures": {

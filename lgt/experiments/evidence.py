@@ -6,11 +6,10 @@ Several figures use the same runs. :class:`Evidence` reads each run once and kee
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import pandas as pd
-from sqlalchemy import Engine
 
 from lgt.core.config import RunConfig
 from lgt.experiments.experiment import Experiment
@@ -18,6 +17,7 @@ from lgt.metrics.run_curves import RunCurves, run_curves
 from lgt.metrics.trajectory import trajectory
 from lgt.recipes.builders import CO_TRAINED, Series
 from lgt.store import queries
+from lgt.store.library import Source
 
 BySeries = dict[Series, dict[int, float]]
 """A number by series and seed."""
@@ -27,39 +27,53 @@ NO_HEADS = pd.DataFrame(columns=["step", "task", "length", "layer", "head", "acc
 class Evidence:
     """The finished runs of a store at the time of the first read. Make a new object for each call."""
 
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
+    def __init__(self, source: Source) -> None:
+        self.source = source
         self._curves: dict[int, RunCurves] = {}
         self._trajectories: dict[int, pd.DataFrame] = {}
 
     @cached_property
     def finished(self) -> dict[str, int]:
         """See :func:`lgt.store.queries.finished_by_hash`."""
-        return queries.finished_by_hash(self.engine)
+        return queries.finished_by_hash(self.source)
 
     @cached_property
     def given_up(self) -> dict[str, str]:
         """See :func:`lgt.store.queries.unsuccessful_by_hash`."""
-        return queries.unsuccessful_by_hash(self.engine)
+        return queries.unsuccessful_by_hash(self.source)
 
     @cached_property
     def seeds(self) -> list[int]:
         """See :func:`lgt.store.queries.ended_seeds`."""
-        return queries.ended_seeds(self.engine)
+        return queries.ended_seeds(self.source)
 
     def curves(self, run_ids: Collection[int]) -> dict[int, RunCurves]:
-        """The final curves of these runs by id; reads those it does not have yet, in one query."""
+        """The final curves of these runs by id; reads those it does not have yet, in one query. A run without counts is
+        left out."""
         new = set(run_ids) - self._curves.keys()
         if new:
-            self._curves |= run_curves(queries.accuracy(self.engine, new))
-        return {run_id: self._curves[run_id] for run_id in run_ids}
+            self._curves |= run_curves(queries.accuracy(self.source, new))
+        return {run_id: self._curves[run_id] for run_id in run_ids if run_id in self._curves}
+
+    def complete(self, runs: FigureRuns) -> FigureRuns:
+        """``runs`` without the seeds that have a run with missing counts; these are left out with the reason."""
+        ids, left_out = dict(runs.ids), dict(runs.left_out)
+        curves = self.curves({run_id for of in ids.values() for run_id in of.values()})
+        for seed, of in runs.ids.items():
+            absent = {series: curves[run_id].missing if run_id in curves else "no counts"
+                      for series, run_id in of.items()}  # fmt: skip
+            reasons = [f"{series}: run {of[series]} is incomplete ({why})" for series, why in absent.items() if why]
+            if reasons:
+                del ids[seed]
+                left_out[seed] = ", ".join(reasons)
+        return replace(runs, ids=ids, left_out=left_out)
 
     def trajectories(self, run_ids: Collection[int], config: RunConfig) -> dict[int, pd.DataFrame]:
         """The trajectories of these runs of ``config`` (at any seed) by id, each computed once."""
         new = set(run_ids) - self._trajectories.keys()
         if new:
             readers = (queries.accuracy, queries.head_scores, queries.attention_differences)
-            accuracy, scores, attention = (_by_run(read(self.engine, new, "all")) for read in readers)
+            accuracy, scores, attention = (_by_run(read(self.source, new, "all")) for read in readers)
             for run_id in new:
                 heads = scores.get(run_id, NO_HEADS), attention.get(run_id, NO_HEADS)
                 self._trajectories[run_id] = trajectory(accuracy[run_id], *heads, config)

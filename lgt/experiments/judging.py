@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import pandas as pd
-from sqlalchemy import Engine
 
 from lgt.experiments.evidence import Evidence, FigureRuns
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.judgements import Judgement
 from lgt.experiments.registry import EXPERIMENTS
+from lgt.store.library import Source
 
 
-def judge_all(engine: Engine) -> list[Judgement]:
+def judge_all(source: Source) -> list[Judgement]:
     """The judgements of all experiments that have a rule, by claim. Within a claim, replaced experiments are last."""
-    evidence = Evidence(engine)
+    evidence = Evidence(source)
     chosen = [experiment for experiment in EXPERIMENTS.values() if experiment.rule is not None]
     found = [evidence.of(one) for one in sorted(chosen, key=lambda one: (one.claim, bool(one.replaced_by)))]
     evidence.curves({run_id for runs in found for of in runs.ids.values() for run_id in of.values()})
-    return [_judgement(runs) for runs in found]
+    return [_judgement(evidence.complete(runs)) for runs in found]
 
 
-def judge(engine: Engine, experiment: Experiment) -> Judgement:
+def judge(source: Source, experiment: Experiment) -> Judgement:
     """The judgement of ``experiment`` from the finished runs of the store. Raises ValueError if it has no rule."""
-    return _judgement(Evidence(engine).of(experiment))
+    evidence = Evidence(source)
+    return _judgement(evidence.complete(evidence.of(experiment)))
 
 
 def _judgement(runs: FigureRuns) -> Judgement:

@@ -6,7 +6,7 @@ which computes two of them in SQL; a test compares both. :mod:`lgt.metrics.by_se
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,21 +37,54 @@ class RunCurves:
     transfer_length: int | None
 
     @property
+    def missing(self) -> str:
+        """Which counts are missing for the numbers below, in words; empty for a complete run.
+
+        A run needs the main task at a trained length and at every length of the transfer region, and every task at
+        every length from the shortest one that it shares with the main task up to the longest training length.
+        """
+        lengths = set(self.main.accuracy)
+        if not any(length <= self.main.training_length for length in lengths):
+            return f"{self.main.task} is missing at its trained lengths"
+        gaps = {self.main.task: self._region - lengths} if self._region - lengths else {}
+        longest = max((of.training_length for of in self.auxiliaries), default=0)
+        for of in self.auxiliaries:
+            if not of.accuracy:
+                return f"{of.task} is missing at all lengths"
+            if not any(length <= of.training_length for length in of.accuracy):
+                return f"{of.task} is missing at its trained lengths"
+            needed = set(range(max(min(lengths), min(of.accuracy)), max(longest, self.main.training_length) + 1))
+            for task, there in ((self.main.task, lengths), (of.task, set(of.accuracy))):
+                if needed - there:
+                    gaps[task] = gaps.get(task, set()) | (needed - there)
+        return "; ".join(f"{task} is missing at length {ranges(absent)}" for task, absent in gaps.items())
+
+    @property
+    def _region(self) -> set[int]:
+        return set(range(self.main.training_length + 1, (self.transfer_length or 0) + 1))
+
+    @property
     def trained(self) -> float:
         """Accuracy of the main task at trained lengths: mean over the lengths up to Lm."""
         return trained_accuracy(self.main.accuracy, self.main.training_length)
 
     @property
     def transfer(self) -> float | None:
-        """Transfer accuracy: the main task's mean over Lm < length <= La; ``None`` without a transfer region."""
-        if self.transfer_length is None or self.transfer_length <= self.main.training_length:
+        """Transfer accuracy: the main task's mean over Lm < length <= La.
+
+        ``None`` without a transfer region, or if one of its lengths was not measured (:attr:`missing`).
+        """
+        if self.transfer_length is None or not self._region or not self._region <= set(self.main.accuracy):
             return None
         return transfer_accuracy(self.main.accuracy, self.main.training_length, self.transfer_length)
 
     @property
     def gap(self) -> float | None:
-        """The generalization gap (:func:`lgt.metrics.transfer.generalization_gap`); ``None`` without an auxiliary."""
-        if not self.auxiliaries:
+        """The generalization gap (:func:`lgt.metrics.transfer.generalization_gap`).
+
+        ``None`` without an auxiliary, or if the run is not complete (:attr:`missing`).
+        """
+        if not self.auxiliaries or self.missing:
             return None
         longest = max(auxiliary.training_length for auxiliary in self.auxiliaries)
         curves = [auxiliary.accuracy for auxiliary in self.auxiliaries]
@@ -66,15 +99,31 @@ class RunCurves:
 
     @property
     def learned(self) -> dict[str, float]:
-        """The accuracy of each task at lengths that it was trained on, by task, in the order of names.
+        """The accuracy of each task at lengths that it was trained on, by task, in the order of names; NaN where no
+        such length was measured.
 
         The main task: :attr:`trained`. An auxiliary: its exact match at the longest trained length that was measured.
         """
         shares = {self.main.task: self.trained}
         for auxiliary in self.auxiliaries:
-            longest = max(length for length in auxiliary.accuracy if length <= auxiliary.training_length)
-            shares[auxiliary.task] = auxiliary.accuracy[longest]
+            known = [length for length in auxiliary.accuracy if length <= auxiliary.training_length]
+            shares[auxiliary.task] = auxiliary.accuracy[max(known)] if known else float("nan")
         return dict(sorted(shares.items()))
+
+
+def ranges(lengths: Iterable[int]) -> str:
+    """Lengths as text; consecutive ones are written as a range.
+
+    >>> ranges({5, 6, 7, 9})
+    '5-7, 9'
+    """
+    runs: list[list[int]] = []
+    for length in sorted(lengths):
+        if runs and length == runs[-1][1] + 1:
+            runs[-1][1] = length
+        else:
+            runs.append([length, length])
+    return ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def curve(rows: pd.DataFrame) -> Curve:
@@ -107,8 +156,9 @@ def _run(tasks: Sequence[tuple[str, TaskCurve]], transfer_length: int | None) ->
 
 
 def curves_of(config: RunConfig, accuracy: Mapping[str, Curve]) -> RunCurves:
-    """The curves of a run of ``config``; ``accuracy`` is the exact match by task and length."""
+    """The curves of a run of ``config``; ``accuracy`` is the exact match by task and length. A task may be missing."""
     main, *auxiliaries = (
-        TaskCurve(spec.task, spec.training_length, accuracy[spec.task]) for spec in (config.main, *config.auxiliaries)
+        TaskCurve(spec.task, spec.training_length, accuracy.get(spec.task, {}))
+        for spec in (config.main, *config.auxiliaries)
     )
     return RunCurves(main, tuple(auxiliaries), config.transfer_length)

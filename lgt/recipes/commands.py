@@ -13,8 +13,6 @@ from lgt.recipes.settings import changes_from, has_control
 from lgt.tasks import TASKS
 
 PROGRAM = ".venv/bin/python -m lgt"
-OWN_STORE = "--database mine.db"
-"""The option that commands on pages end with. It keeps new runs out of the store that the repository ships."""
 
 
 def reference_of(config: RunConfig) -> RunConfig | None:

@@ -135,10 +135,19 @@ def _run_title(tasks: str, arm: Any, position: str, seed: int) -> str:
 
 
 def provenance(runs: pd.DataFrame) -> str:
-    """A sentence: which runs, when the newest of them finished, on which devices, and with which code version."""
+    """A sentence: which runs, when the newest of them finished, on which devices, and with which code version.
+
+    ``runs`` has a run's ``id``, or its ``number`` and ``store`` where several stores are open.
+    """
     devices, versions = "; ".join(sorted(set(runs.device.dropna()))), ", ".join(sorted(set(runs.code_version)))
     newest = datetime.fromtimestamp(float(runs.finished_at.max()), UTC).strftime("%d %B %Y")
-    return f"Runs {id_ranges(runs.id)}, the newest finished on {newest}, on {devices}; code version {versions}."
+    return f"Runs {_run_names(runs)}, the newest finished on {newest}, on {devices}; code version {versions}."
+
+
+def _run_names(runs: pd.DataFrame) -> str:
+    if "store" not in runs or runs.store.nunique() < 2:
+        return id_ranges(runs["number" if "number" in runs else "id"])
+    return "; ".join(f"{id_ranges(of.number)} ({store})" for store, of in runs.groupby("store", sort=False))
 
 
 # --- settings ---------------------------------------------------------------------------------------------------

@@ -16,13 +16,15 @@ READ_ONLY = "LGT_READ_ONLY"
 @dataclass(frozen=True)
 class Limits:
     """The maximum ``steps``, ``parameters`` and ``length`` of one run, the maximum number of runs waiting in the
-    ``queue``, and the maximum number of ``workers`` that the dashboard starts."""
+    ``queue``, the maximum number of ``workers`` that the dashboard starts, and the largest store (in MB) that a page
+    takes as an ``upload``."""
 
     steps: int = 100_000
     parameters: int = 50_000_000
     length: int = MAXIMUM_LENGTH
     queue: int = 1_000
     workers: int = os.cpu_count() or 1
+    upload: int = 200
 
 
 def variable(name: str) -> str:

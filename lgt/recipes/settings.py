@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lgt.core.config import LABELS, MEASURING, RunConfig
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS, custom_config, group_config
 from lgt.tasks import TASKS
+
+IMPORTED = "imported"
+"""The preset of a run that another program made. Of its config only tasks, lengths, arm and seed are known."""
 
 
 @dataclass(frozen=True, order=True)
@@ -44,8 +47,11 @@ def setting_of(config: RunConfig) -> Setting:
     position = config.model.position
     free = config.group not in GROUPS
     name = "+".join(f"{spec.task}:{spec.training_length}" for spec in config.tasks) if free else config.group
+    if config.preset == IMPORTED:
+        return Setting("+".join(f"{spec.task}:{spec.training_length}" for spec in config.tasks), IMPORTED, position)
     if config.preset not in PRESETS or config.main.task not in TASKS:
-        return Setting(name, config.preset, position, (f"unknown preset or task, config {config.hash()}",))
+        of_all_seeds = replace(config, model_seed=0).hash()
+        return Setting(name, config.preset, position, (f"unknown preset or task, config {of_all_seeds}",))
     if free:
         family = TASKS[config.main.task].family
         reference = custom_config(config.tasks, config.preset, family, position=position)
@@ -54,6 +60,11 @@ def setting_of(config: RunConfig) -> Setting:
     return Setting(
         name, config.preset, position, tuple(c for c in changes_from(reference, config) if not _is_about_measuring(c))
     )
+
+
+def is_imported(config: RunConfig) -> bool:
+    """Whether another program made the run."""
+    return config.preset == IMPORTED
 
 
 def changes_from(reference: RunConfig, config: RunConfig) -> list[str]:

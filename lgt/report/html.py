@@ -10,8 +10,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
-
 from lgt.charts import LIGHT
 from lgt.charts.svg import vector
 from lgt.experiments.claims import CLAIMS, counting, verdict_counts
@@ -23,6 +21,7 @@ from lgt.recipes.labels import provenance
 from lgt.report.figures import resolve
 from lgt.store import queries
 from lgt.store.errors import StoreError, store_name
+from lgt.store.library import Library, Source, members, with_stores
 
 ACROSS, WIDTH = 880, 420
 """Width of a chart across the page, and of one of two beside each other, px."""
@@ -40,12 +39,12 @@ svg { max-width: 100%; height: auto; }
 """
 
 
-def write_report(engine: Engine, path: Path) -> Path:
-    """Write the report of the store to ``path``, whole or not at all, and return it.
+def write_report(source: Source, path: Path) -> Path:
+    """Write the report of one store or several to ``path``, whole or not at all, and return it.
 
     Raises StoreError where it cannot be written, or without the package that draws charts into a file.
     """
-    text = "\n".join(page(engine))
+    text = "\n".join(page(source))
     try:
         with tempfile.TemporaryDirectory(prefix=".lgt-", dir=path.parent) as folder:
             beside = Path(folder) / path.name
@@ -56,9 +55,10 @@ def write_report(engine: Engine, path: Path) -> Path:
     return path
 
 
-def page(engine: Engine) -> Iterator[str]:
+def page(source: Source) -> Iterator[str]:
     """The report's lines."""
-    judgements = judge_all(engine)
+    judgements = judge_all(source)
+    stores = [store_name(member.engine.url) for member in members(source)]
     now = datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC")
     yield '<!doctype html><html lang="en"><meta charset="utf-8"><title>Length Transfer Lab</title>'
     yield f"<style>{STYLE}</style>"
@@ -70,7 +70,7 @@ def page(engine: Engine) -> Iterator[str]:
         "smaller than the paper's; the preset is named with each figure. docs/CLAIMS.md has the rules of the verdicts "
         "and says which of them were written before their runs.</p>"
     )
-    yield f'<p class="note">From {html.escape(store_name(engine.url))}, {now}.</p>'
+    yield f'<p class="note">From {html.escape(" and ".join(stores))}, {now}.</p>'
     if not any(one.seeds for one in judgements):
         yield "<p>No finished seed of any figure yet.</p>"
         return
@@ -80,10 +80,10 @@ def page(engine: Engine) -> Iterator[str]:
         verdicts = ", ".join(f"{count} {outcome}" for outcome, count in verdict_counts(judgements, number).items())
         yield f"<h2>{number}. {html.escape(statement)}</h2><p>So far: {verdicts}.</p>"
         for judgement in (one for one in judgements if one.experiment.claim == number):
-            yield from section(engine, judgement)
+            yield from section(source, judgement)
 
 
-def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
+def section(source: Source, judgement: Judgement) -> Iterator[str]:
     """One figure: verdict, numbers, a curve for each series, where they come from."""
     experiment = judgement.experiment
     colour = LIGHT.verdict(judgement.verdict)
@@ -98,12 +98,14 @@ def section(engine: Engine, judgement: Judgement) -> Iterator[str]:
         yield correlations.to_html(index=False, border=0)
     if judgement.runs:
         yield '<div class="charts">'
-        requests = judgement.charts(queries.accuracy(engine, judgement.runs))
+        requests = judgement.charts(queries.accuracy(source, judgement.runs))
         for place, chart in enumerate(resolve(requests, LIGHT)):
             yield f"<figure>{svg(chart(), WIDTH if place else ACROSS)}</figure>"
         yield "</div>"
-        yield f'<p class="note">{html.escape(provenance(queries.runs(engine, ids=judgement.runs)))}</p>'
-    command = f".venv/bin/python -m lgt experiment {experiment.name} --database mine.db"
+        runs = queries.runs(source, ids=judgement.runs)
+        runs = with_stores(source, runs) if isinstance(source, Library) else runs
+        yield f'<p class="note">{html.escape(provenance(runs))}</p>'
+    command = f".venv/bin/python -m lgt experiment {experiment.name}"
     yield f'<p class="note">Repeat with <code>{command}</code></p>'
 
 

@@ -13,6 +13,7 @@ from lgt.store import blobs
 from lgt.store.dataframes import read_dataframe
 from lgt.store.engine import read_connection
 from lgt.store.errors import RESTORE, StoreError, store_name
+from lgt.store.library import frames, one_run
 from lgt.store.queries import RUN_COLUMNS, sorted_ids
 from lgt.store.schema import Checkpoint, Run
 
@@ -28,6 +29,7 @@ class CheckpointRecord:
     weights: bytes
 
 
+@frames("run_id")
 def list_checkpoints(engine: Engine, run_ids: Iterable[int] | None = None) -> pd.DataFrame:
     """Which weights are stored: the run's columns, ``step``, ``size`` (bytes), ``sha256``. Reads no weights."""
     table = Checkpoint
@@ -38,6 +40,7 @@ def list_checkpoints(engine: Engine, run_ids: Iterable[int] | None = None) -> pd
         return read_dataframe(connection, statement.order_by(table.run_id, table.step))
 
 
+@one_run("run_id")
 def read_checkpoint(engine: Engine, run_id: int, step: int | None = None) -> CheckpointRecord:
     """The weights of a run after ``step`` steps (default: the last stored step).
 

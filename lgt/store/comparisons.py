@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from sqlalchemy import Engine, select
+from sqlalchemy import select
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import Arm, RunConfig
 from lgt.recipes.presets import baseline
 from lgt.recipes.settings import Setting, setting_of
 from lgt.store.engine import read_connection
+from lgt.store.library import Source, members
 from lgt.store.schema import Run, RunState
 from lgt.store.tags import not_deleted
 
@@ -36,26 +37,34 @@ class Comparison:
         return [self.runs[arm][seed] for arm in arms for seed in sorted(self.runs[arm])]
 
 
-def comparisons(engine: Engine) -> dict[Setting, Comparison]:
-    """All comparisons of the finished runs of the store, by setting and in order of setting. Uses one query.
+def comparisons(source: Source) -> dict[Setting, Comparison]:
+    """All comparisons of the finished runs, by setting and in order of setting. Uses one query for each store.
 
-    If a config has several runs, the newest counts, even if they were measured at different steps. Runs with other
-    hyperparameters belong to another setting, so one curve never mixes two recipes. Runs without a transfer region (no
-    auxiliary is longer than the main task) are left out.
+    If a config has several runs, the newest counts, even if they were measured at different steps; of a config in
+    several stores, the run of the first store. Runs with other hyperparameters belong to another setting, so one curve
+    never mixes two recipes. Runs without a transfer region (no auxiliary is longer than the main task) are left out.
     """
-    statement = (
-        select(Run.id, Run.config).where(Run.state == RunState.DONE, not_deleted()).order_by(Run.finished_at, Run.id)
-    )
-    with read_connection(engine) as connection:
-        rows = connection.execute(statement).all()
     alone: dict[str, int] = {}
     by_setting: dict[Setting, list[tuple[int, RunConfig]]] = {}
-    for run_id, config in _readable_configs(rows):
+    for run_id, config in _finished(source):
         if not config.auxiliaries:
             alone[config.result_hash()] = run_id
         elif config.transfer_length is not None:
             by_setting.setdefault(setting_of(config), []).append((run_id, config))
     return {setting: _comparison(setting, found, alone) for setting, found in sorted(by_setting.items())}
+
+
+def _finished(source: Source) -> list[tuple[int, RunConfig]]:
+    """(id, config) of the finished runs: what counts more comes later, that is the first store and the newest runs."""
+    statement = (
+        select(Run.id, Run.config).where(Run.state == RunState.DONE, not_deleted()).order_by(Run.finished_at, Run.id)
+    )
+    found = []
+    for member in reversed(members(source)):
+        with read_connection(member.engine) as connection:
+            rows = connection.execute(statement).all()
+        found += [(run_id + member.offset, config) for run_id, config in _readable_configs(rows)]
+    return found
 
 
 def _readable_configs(rows: Sequence[Any]) -> list[tuple[int, RunConfig]]:

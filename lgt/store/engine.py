@@ -21,7 +21,7 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from lgt.recipes import limits
-from lgt.store import migrate, sqlite_files
+from lgt.store import locations, migrate, sqlite_files
 from lgt.store.errors import LeaseLost, StoreError, store_name, translate_errors
 from lgt.store.upserts import bump_revision
 
@@ -33,12 +33,11 @@ WRITES = "lgt_writes"
 
 
 def database_url(option: str | None = None) -> str:
-    """The URL of the store to use: ``option``, else ``LGT_DATABASE_URL``, else ``results.db`` next to the package.
+    """The URL of the store that new runs go to: ``option``, else :func:`lgt.store.locations.workspace`.
 
     A plain path is accepted and becomes a SQLite URL with an absolute path. Raises StoreError for a bad URL.
     """
-    chosen = option or os.environ.get("LGT_DATABASE_URL") or str(Path(__file__).parents[2] / "results.db")
-    return _parsed(chosen).render_as_string(hide_password=False)
+    return _parsed(option or locations.workspace()).render_as_string(hide_password=False)
 
 
 def _parsed(text: str) -> URL:
@@ -63,6 +62,11 @@ def _sqlite_url(url: URL) -> URL:
     if not url.database or url.database == ":memory:" or "\0" in url.database:
         raise StoreError("a store must be a file that several processes can open; give its path")
     return url.set(database=str(Path(url.database).expanduser().absolute()))
+
+
+def is_server(url: str) -> bool:
+    """Whether the store at ``url`` (URL or path) is on a database server. Raises StoreError for a bad URL."""
+    return _parsed(url).get_backend_name() != "sqlite"
 
 
 def full_url(engine: Engine) -> str:
@@ -100,6 +104,20 @@ def refuse_if_read_only(name: str) -> None:
         raise StoreError(f"{name} cannot be changed: {limits.READ_ONLY} is set; unset it to make changes")
 
 
+def reading_key(url: str) -> str:
+    """A text that changes when the store at ``url`` must be opened anew to read it: it was upgraded, or is of an older
+    schema and was changed."""
+    if is_server(url):
+        return ""
+    try:
+        with open(database_file(url), "rb") as file:
+            version = int.from_bytes(file.read(64)[60:], "big")  # SQLite's user_version
+            changed = os.fstat(file.fileno()).st_mtime_ns
+    except OSError:
+        return ""
+    return f"{version}" if version >= migrate.latest_schema() else f"{version} {changed}"
+
+
 def migrate_if_older(url: str) -> None:
     """Migrate the store at ``url`` if its schema is older than this code's and the store is writable.
 
@@ -124,6 +142,9 @@ def _open_sqlite(url: URL, may_create: bool, read_only: bool) -> Engine:
     if not os.path.exists(path):  # Path.exists would raise in a folder without search permission
         if not may_create:
             raise StoreError(f"{path} does not exist; check --database, or train a run to create it")
+        if path.parent == locations.data_directory():
+            with suppress(OSError):  # the next line says what is wrong
+                path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         sqlite_files.create_file(path, _create_tables)
     sqlite_files.check_file(path, writable=not read_only)
     engine = sqlite_engine(path, read_only=read_only)

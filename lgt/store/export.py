@@ -38,6 +38,19 @@ def export(engine: Engine, directory: Path, format: Format = "csv") -> list[Path
     return [*paths, write_atomically(directory / "README.txt", lambda temporary: temporary.write_text(_readme(paths)))]
 
 
+def write_rows(path: Path, rows: pd.DataFrame) -> None:
+    """Write ``rows`` to ``path`` in the format of its ending: .csv, .json or .parquet. Raises StoreError."""
+    write: Mapping[str, Callable[[Path], object]] = {
+        ".csv": lambda temporary: _escaped(rows).to_csv(temporary, index=False, encoding="utf-8-sig"),
+        ".parquet": lambda temporary: rows.to_parquet(temporary, index=False),
+        ".json": lambda temporary: rows.to_json(temporary, orient="records", indent=1, force_ascii=False),
+    }
+    try:
+        write_atomically(path, write[path.suffix.lower()])
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
+
+
 def _export_table(connection: Connection, table: type[Base], directory: Path, format: Format) -> Path:
     columns = [getattr(table, name) for name in column_names(table) if name != "weights"]
     rows = read_dataframe(connection, select(*columns).order_by(*table.__table__.primary_key))
@@ -50,12 +63,16 @@ def _export_table(connection: Connection, table: type[Base], directory: Path, fo
     return write_atomically(path, write[format])
 
 
+FORMULA = r"'*[=+\-@\t\r\n＝＋－＠]"
+"""The beginning of a text that a spreadsheet would run, also behind apostrophes: reading a file takes one off again."""
+
+
 def _escaped(rows: pd.DataFrame) -> pd.DataFrame:
     """``rows`` with an apostrophe before each text that starts like a formula (OWASP, CSV injection)."""
     escaped = rows.copy()
     texts: list[str] = list(rows.select_dtypes("str").columns)
     for name in texts:
-        formulas = rows[name].str.match(r"[=+\-@\t\r\n＝＋－＠]", na=False)
+        formulas = rows[name].str.match(FORMULA, na=False)
         escaped.loc[formulas, name] = "'" + rows.loc[formulas, name]
     return escaped
 

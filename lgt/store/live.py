@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import Engine, and_, func, select
 
 from lgt.store.engine import read_connection
+from lgt.store.library import Source, members
 from lgt.store.queries import is_stale
 from lgt.store.schema import Run, RunState, TrainingLog
 
@@ -32,8 +33,12 @@ class LiveRun:
     tokens_per_second: float | None
 
 
-def live_runs(engine: Engine) -> list[LiveRun]:
-    """The running runs, then the queued ones, each oldest first."""
+def live_runs(source: Source) -> list[LiveRun]:
+    """The running runs of each store, then its queued ones, each oldest first."""
+    return [replace(run, id=run.id + member.offset) for member in members(source) for run in _live_runs(member.engine)]
+
+
+def _live_runs(engine: Engine) -> list[LiveRun]:
     newest = select(TrainingLog.run_id, func.max(TrainingLog.step).label("step")).group_by(TrainingLog.run_id)
     active = select(Run.id).where(Run.state.in_((RunState.RUNNING, RunState.QUEUED)))
     last = newest.where(TrainingLog.run_id.in_(active)).subquery()

@@ -22,6 +22,7 @@ from lgt.store import leases
 from lgt.store.dataframes import read_dataframe
 from lgt.store.engine import read_connection
 from lgt.store.errors import RESTORE, StoreError, store_name
+from lgt.store.library import Source, frames, frames_of_runs, members, one_run
 from lgt.store.schema import (
     Accuracy,
     AttentionDifference,
@@ -108,8 +109,12 @@ def is_stale(state: str, heartbeat_at: float | None) -> bool:
     return state == RunState.RUNNING and (heartbeat_at is None or heartbeat_at < time.time() - leases.STALE_SECONDS)
 
 
-def revision(engine: Engine) -> str:
+def revision(source: Source) -> str:
     """A short text that changes with every write except heartbeats and progress. Cheap enough for every page view."""
+    return " ".join(_revision(member.engine) for member in members(source))
+
+
+def _revision(engine: Engine) -> str:
     with read_connection(engine) as connection:
         counter = connection.scalar(select(StoreState.revision)) or 0
     if engine.dialect.name != "sqlite":
@@ -117,6 +122,7 @@ def revision(engine: Engine) -> str:
     return f"{counter}-{os.stat(str(engine.url.database)).st_ino}"  # the inode: the file may have been replaced
 
 
+@frames("id")
 def runs(
     engine: Engine,
     *,
@@ -164,6 +170,7 @@ def sorted_ids(run_ids: Iterable[int]) -> list[int]:
     return sorted({int(run_id) for run_id in run_ids})
 
 
+@one_run("id")
 def run(engine: Engine, run_id: int) -> RunRecord:
     """One run without its measurements. Raises StoreError when it is missing, or when its config cannot be read."""
     tasks = select(RunTask.task, RunTask.role, *LENGTHS).where(RunTask.run_id == run_id)
@@ -184,54 +191,75 @@ def run(engine: Engine, run_id: int) -> RunRecord:
     return RunRecord(**{**row, "config": config, "state": state, "tags": tags, "tasks": tuple(stored_tasks)})
 
 
-def existing_with_hash(engine: Engine, config_hash: str, states: Iterable[str]) -> int | None:
-    """The id of the newest run with this config hash that is in one of ``states``, if any."""
+def existing_with_hash(source: Source, config_hash: str, states: Iterable[str]) -> int | None:
+    """The id of the newest run with this config hash that is in one of ``states``, if any; of the first store with
+    such a run."""
     statement = select(func.max(Run.id)).where(
         Run.config_hash == config_hash, Run.state.in_(list(states)), not_deleted()
     )
-    with read_connection(engine) as connection:
-        return connection.scalar(statement)
+    for member in members(source):
+        with read_connection(member.engine) as connection:
+            number = connection.scalar(statement)
+        if number is not None:
+            return int(number) + member.offset
+    return None
 
 
-def finished_by_hash(engine: Engine) -> dict[str, int]:
-    """The id of the newest finished run of each config, by config hash. Merged runs keep their finishing time."""
+def finished_by_hash(source: Source) -> dict[str, int]:
+    """The id of the newest finished run of each config, by config hash. Merged runs keep their finishing time.
+
+    Of equal configs in several stores the run of the first store counts.
+    """
     done = select(Run.config_hash, Run.id).where(Run.state == RunState.DONE, not_deleted())
-    with read_connection(engine) as connection:
-        rows = connection.execute(done.order_by(Run.finished_at, Run.id))
-        return {config_hash: run_id for config_hash, run_id in rows}
+    found: dict[str, int] = {}
+    for member in reversed(members(source)):
+        with read_connection(member.engine) as connection:
+            rows = connection.execute(done.order_by(Run.finished_at, Run.id)).all()
+        found |= {config_hash: run_id + member.offset for config_hash, run_id in rows}
+    return found
 
 
-def unsuccessful_by_hash(engine: Engine) -> dict[str, str]:
+def unsuccessful_by_hash(source: Source) -> dict[str, str]:
     """The newest failed, cancelled or deleted run of each config, by config hash, as text: ``run 3 failed``."""
     bad = or_(Run.state.in_((RunState.FAILED, RunState.CANCELLED)), not_(not_deleted()))
     statement = select(Run.config_hash, Run.id, Run.state, not_deleted().label("present")).where(bad).order_by(Run.id)
-    with read_connection(engine) as connection:
-        rows = connection.execute(statement).all()
-    return {row.config_hash: f"run {row.id} {row.state if row.present else 'deleted'}" for row in rows}
+    found: dict[str, str] = {}
+    for member in reversed(members(source)):
+        with read_connection(member.engine) as connection:
+            rows = connection.execute(statement).all()
+        where = f" in {member.title}" if member.offset else ""
+        for row in rows:
+            found[row.config_hash] = f"run {row.id}{where} {row.state if row.present else 'deleted'}"
+    return found
 
 
-def ended_seeds(engine: Engine) -> list[int]:
+def ended_seeds(source: Source) -> list[int]:
     """The model seeds of all runs that are done, failed or cancelled, in order."""
     ended = Run.state.in_((RunState.DONE, RunState.FAILED, RunState.CANCELLED))
-    statement = select(Run.model_seed).where(ended).distinct().order_by(Run.model_seed)
-    with read_connection(engine) as connection:
-        return list(connection.scalars(statement))
+    found: set[int] = set()
+    for member in members(source):
+        with read_connection(member.engine) as connection:
+            found |= set(connection.scalars(select(Run.model_seed).where(ended).distinct()))
+    return sorted(found)
 
 
+@frames("run_id")
 def final_accuracy(engine: Engine) -> pd.DataFrame:
     """The main task's mean exact match over lengths (a fraction) at the last step of each finished run.
 
-    Columns: ``run_id``, ``trained`` (lengths up to Lm) and ``transfer`` (Lm < length <= La; missing without La); equal
-    to :class:`lgt.metrics.run_curves.RunCurves`.
+    Columns: ``run_id``, ``trained`` (lengths up to Lm) and ``transfer`` (Lm < length <= La; missing without La, or if
+    one of these lengths was not measured); equal to :class:`lgt.metrics.run_curves.RunCurves`.
     """
     share = Accuracy.correct * 1.0 / Accuracy.total
     inside = Accuracy.length <= RunTask.training_length
     within = and_(Accuracy.length > RunTask.training_length, Accuracy.length <= RunTask.transfer_length)
+    region = func.max(RunTask.transfer_length - RunTask.training_length)
+    complete = func.count(case((within, share))) == region
     last = and_(Accuracy.run_id == Run.id, Accuracy.step == Run.total_steps, Accuracy.task == RunTask.task)
     statement = (
         select(
             Run.id.label("run_id"), type_coerce(func.avg(case((inside, share))), Double).label("trained"),
-            type_coerce(func.avg(case((within, share))), Double).label("transfer"),
+            type_coerce(case((complete, func.avg(case((within, share))))), Double).label("transfer"),
         )
         .join(RunTask, and_(RunTask.run_id == Run.id, RunTask.role == "main"))
         .join(Accuracy, last)
@@ -242,6 +270,7 @@ def final_accuracy(engine: Engine) -> pd.DataFrame:
         return read_dataframe(connection, statement)
 
 
+@frames_of_runs
 def accuracy(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -> pd.DataFrame:
     """Exact-match counts of the runs' tasks, one row per (run, step, task, length).
 
@@ -254,6 +283,7 @@ def accuracy(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -> p
     return _measured(engine, statement, Accuracy, run_ids, step)
 
 
+@frames_of_runs
 def head_scores(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -> pd.DataFrame:
     """Mean-ablation map entries, one row per (run, step, task, length, layer, head).
 
@@ -268,6 +298,7 @@ def head_scores(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -
     return _measured(engine, statement, table, run_ids, step)
 
 
+@frames_of_runs
 def attention_differences(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -> pd.DataFrame:
     """Attention-matrix differences, one row per (run, step, task_a, task_b, length, layer, head).
 
@@ -296,6 +327,7 @@ def _measured(
         return read_dataframe(connection, statement.order_by(*table.__table__.primary_key))
 
 
+@frames_of_runs
 def training_log(engine: Engine, run_ids: Iterable[int]) -> pd.DataFrame:
     """The runs' training logs: the columns of the run, ``step``, ``loss``, ``learning_rate``, ``tokens_per_second``.
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, and_, select, update
 from sqlalchemy.orm import aliased
 
+from lgt.recipes.settings import IMPORTED
 from lgt.store import leases
 from lgt.store.engine import read_connection, write_transaction
 from lgt.store.leases import start_values
@@ -83,9 +84,10 @@ def has_stale_run(engine: Engine, experiment: str | None = None) -> bool:
 def retry(engine: Engine, run_id: int) -> bool:
     """Queue a failed or cancelled run again. It continues from its training state, if it has one.
 
-    False when the run is neither failed nor cancelled. Raises StoreError when the queue is full.
+    False when the run is neither failed nor cancelled, or was made by another program. Raises StoreError when the
+    queue is full.
     """
-    ended = Run.state.in_((RunState.FAILED, RunState.CANCELLED))
+    ended = and_(Run.state.in_((RunState.FAILED, RunState.CANCELLED)), Run.preset != IMPORTED)
     values = {"state": RunState.QUEUED, "error": None, "owner": None, "lease_until": None, "finished_at": None,
               "lost_workers": 0, "log_tail": None}  # fmt: skip
     with write_transaction(engine) as connection:

@@ -208,6 +208,11 @@ def check_finished(run_id: int, state: str | None) -> None:
         raise StoreError(f"run {run_id} is {state or 'not in the store'}; heads can only be measured of a finished run")
 
 
+def put_accuracy(connection: Connection, run_id: int, step: int, rows: Iterable[AccuracyRow]) -> None:
+    """Store exact-match counts after ``step`` steps inside the caller's transaction, whoever owns the run."""
+    upsert(connection, Accuracy, _keyed(rows, run_id=run_id, step=step))
+
+
 def _record(engine: Engine, table: type[Base], run_id: int, attempt: int, step: int, rows: Iterable[Any]) -> None:
     keyed = _keyed(rows, run_id=run_id, step=step)
     with write_transaction(engine) as connection:

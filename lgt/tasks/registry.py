@@ -31,6 +31,11 @@ def unit(name: str) -> str:
     return TASKS[name].unit if name in TASKS else "task units"
 
 
+def minimum_length(name: str) -> int:
+    """The shortest length of this task; 1 for an unknown task."""
+    return TASKS[name].minimum_length if name in TASKS else 1
+
+
 def register(task: Task) -> Task:
     """Add ``task`` to the registry and append its tag and its ``tokens`` to the vocabulary; returns ``task``.
 

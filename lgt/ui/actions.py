@@ -15,6 +15,8 @@ from lgt.recipes.limits import read_only
 from lgt.store import leases, queries, queue, tags, writes
 from lgt.store.engine import database_url, open_store
 from lgt.store.errors import StoreError
+from lgt.store.locations import WORKSPACE
+from lgt.store.schema import RunState
 from lgt.ui import data
 
 READY_SECONDS = worker_processes.IDLE_SECONDS - 30.0
@@ -25,9 +27,17 @@ REFUSAL = "refusal"
 
 
 def known_runs(configs: Sequence[RunConfig]) -> list[int | None]:
-    """For each config the newest run of it that is waiting, running or done, if any."""
-    engine = open_store(database_url(), read_only=True)
-    return [queries.existing_with_hash(engine, config.hash(), queries.NOT_MISSING) for config in configs]
+    """For each config the newest run of it that is waiting, running or done in the workspace, if any."""
+    source = data.library().chosen([WORKSPACE])
+    return [queries.existing_with_hash(source, config.hash(), queries.NOT_MISSING) for config in configs]
+
+
+def shipped_runs(configs: Sequence[RunConfig]) -> list[int]:
+    """The finished runs of these configs in other stores than the workspace."""
+    found = data.library()
+    source = found.chosen({member.name for member in found.members} - {WORKSPACE})
+    runs = [queries.existing_with_hash(source, config.hash(), [RunState.DONE]) for config in configs]
+    return [run_id for run_id in runs if run_id is not None]
 
 
 def unused_seed(runs_of: Callable[[int], Sequence[RunConfig]]) -> int:
@@ -42,41 +52,59 @@ def unused_seed(runs_of: Callable[[int], Sequence[RunConfig]]) -> int:
 
 
 def submit(configs: Sequence[RunConfig], token: str) -> list[int]:
-    """Queue runs of ``configs``, once for each ``token``, and start workers as needed; returns the ids of the runs.
+    """Queue runs of ``configs`` in the workspace, once for each ``token``, and start workers as needed; returns the ids
+    of the runs.
 
     Raises ConfigError or StoreError with what to change.
     """
     engine = open_store(database_url())
     ids = writes.create_runs(engine, configs, labels=[run_label(config) for config in configs], token=token)
     worker_processes.ensure_workers(database_url(), len(ids))
-    return ids
+    offset = next(member.offset for member in data.library().members if member.name == WORKSPACE)
+    return [number + offset for number in ids]
+
+
+def in_workspace(run_ids: Sequence[int]) -> list[int]:
+    """The numbers of runs in the workspace. Raises StoreError for a run of another store, which nobody may change."""
+    numbers = []
+    for run_id in run_ids:
+        member, number = data.library().of(run_id)
+        if member.name != WORKSPACE:
+            whose = f"run {data.name(run_id)} belongs to {member.title}"
+            raise StoreError(f"{whose}; only runs of your workspace can be changed")
+        numbers.append(number)
+    return numbers
 
 
 def cancel(run_id: int) -> bool:
     """Cancel a run; False when it had already ended."""
-    return leases.cancel_run(open_store(database_url()), run_id)
+    (number,) = in_workspace([run_id])
+    return leases.cancel_run(open_store(database_url()), number)
 
 
 def retry(run_id: int) -> bool:
     """Queue an ended run again and start a worker if needed; False when the run has not failed."""
-    again = queue.retry(open_store(database_url()), run_id)
+    (number,) = in_workspace([run_id])
+    again = queue.retry(open_store(database_url()), number)
     worker_processes.ensure_workers(database_url(), 1)
     return again
 
 
 def retag(run_ids: Sequence[int], *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> list[int]:
     """Add and remove tags (see :mod:`lgt.store.tags`); returns the ids of the runs that this changed."""
-    return tags.change_tags(open_store(database_url()), run_ids, add=add, remove=remove)
+    numbers = dict(zip(in_workspace(run_ids), run_ids, strict=True))
+    changed = tags.change_tags(open_store(database_url()), list(numbers), add=add, remove=remove)
+    return [numbers[number] for number in changed]
 
 
 def note(run_ids: Sequence[int], text: str) -> None:
     """Replace the note of runs."""
-    tags.set_note(open_store(database_url()), run_ids, text)
+    tags.set_note(open_store(database_url()), in_workspace(run_ids), text)
 
 
 def delete(run_ids: Sequence[int]) -> int:
     """Delete runs from the store; this cannot be undone. Returns how many there were."""
-    return writes.delete_runs(open_store(database_url()), run_ids)
+    return writes.delete_runs(open_store(database_url()), in_workspace(run_ids))
 
 
 def start_workers(runs: int) -> int:

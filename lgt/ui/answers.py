@@ -110,7 +110,7 @@ def zone_sentence(config: RunConfig, task: str, length: int) -> str:
 
 
 @st.cache_data(show_spinner=False, max_entries=512)
-def _live_answer(url: str, run_id: int, sha256: str, prompt: Prompt, off: tuple[Head, ...]) -> LiveAnswer:
+def _live_answer(key: str, run_id: int, sha256: str, prompt: Prompt, off: tuple[Head, ...]) -> LiveAnswer:
     from lgt.evaluation.generation import answer, head_means
     from lgt.model.batch import as_batch
 
@@ -125,7 +125,7 @@ def _live_answer(url: str, run_id: int, sha256: str, prompt: Prompt, off: tuple[
 
 def live_answer(run_id: int, prompt: Prompt, off: tuple[Head, ...] = ()) -> LiveAnswer:
     """What the run's model writes, with these heads off. Raises StoreError when its weights are damaged."""
-    return _live_answer(data.url(), run_id, data.last_weights(run_id), prompt, off)
+    return _live_answer(data.key(), run_id, data.last_weights(run_id), prompt, off)
 
 
 def asked_places(prompt: Prompt) -> list[int]:

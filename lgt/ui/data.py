@@ -1,46 +1,95 @@
-"""What pages read: the engine of the store, and reads that are cached until the store changes.
+"""What pages read: the open stores, and reads that are cached until one of them changes.
 
+A library (:mod:`lgt.store.library`) holds the shipped results, the workspace and the stores that the viewer has opened.
+What lists runs reads the stores that count on this page (:func:`counted`); what is asked for by a run's id reads any.
 The key of a cached read contains :func:`lgt.store.queries.revision`, so a page never shows an old number, and drawing
-the same page again costs one short query.
+the same page again costs one short query for each store.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import pandas as pd
 import streamlit as st
 
+from lgt.core.config import Arm
 from lgt.experiments.judgements import Judgement
 from lgt.experiments.judging import judge, judge_all
 from lgt.experiments.registry import experiment_named
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS
-from lgt.recipes.settings import Setting
-from lgt.store import checkpoints, live, queries
+from lgt.recipes.settings import Setting, is_imported
+from lgt.store import checkpoints, live, locations, queries
 from lgt.store.comparisons import Comparison, comparisons
-from lgt.store.engine import Engine, database_file, database_url, migrate_if_older, open_store
+from lgt.store.engine import Engine, open_store, reading_key
+from lgt.store.errors import StoreError
+from lgt.store.library import Library, Opened, open_library, with_stores
 from lgt.tasks import TASKS
 
 T = TypeVar("T")
 
 
-@st.cache_resource(show_spinner=False)
-def _engine(url: str) -> Engine:
-    migrate_if_older(url)
+NO_WEIGHTS = ["run_id", "step", "size", "sha256"]
+COUNTED, FURTHER = "stores-counted", "stores-further"
+"""Where the session keeps the names of the stores that count on this page, and the stores that the viewer opened."""
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
+def _engine(url: str, key: str) -> Engine:
     return open_store(url, read_only=True)
 
 
+def opened() -> Opened:
+    """The stores that this viewer can read, and one line for each that cannot be opened."""
+    stores = [*locations.to_read(), *st.session_state.get(FURTHER, ())]
+    return open_library(stores, lambda url: _engine(url, reading_key(url)))
+
+
+def open_to_read(url: str) -> None:
+    """Open a store, so that a page can show it. Raises StoreError when that is not possible."""
+    _engine(url, reading_key(url))
+
+
+def library() -> Library:
+    """The stores that this viewer can read. Raises StoreError when there is none and one cannot be opened."""
+    found = opened()
+    if found.problems and not found.library.members:
+        raise StoreError(found.problems[0])
+    return found.library
+
+
+def counted() -> Library:
+    """The stores that count on this page (:mod:`lgt.ui.stores`)."""
+    found, names = library(), st.session_state.get(COUNTED)
+    return found if names is None else found.chosen(names)
+
+
 def exists() -> bool:
-    """Whether there is a store. A missing SQLite file counts as an empty store, is no error, and is not created."""
-    url = database_url()
-    return not url.startswith("sqlite") or database_file(url).exists()
+    """Whether there is a store that counts. A missing workspace is no error and is not created."""
+    return bool(counted().members)
+
+
+def name(run_id: int) -> str:
+    """The name of a run, such as ``12`` or ``workspace.3``."""
+    return library().name(run_id)
+
+
+def run_named(text: str) -> int | None:
+    """The id of the run with this name; ``None`` if there is no such run in a store that counts."""
+    run_id, runs = library().parse(text), read_runs()
+    return run_id if not runs.empty and run_id in set(runs.id) else None
+
+
+def several() -> bool:
+    """Whether runs of several stores count, so that a run's store must be named."""
+    return len(counted().members) > 1
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _comparisons(url: str, revision: str) -> dict[Setting, Comparison]:
-    return dict(sorted(comparisons(_engine(url)).items(), key=lambda pair: _order(pair[0])))
+def _comparisons(_source: Library, key: str) -> dict[Setting, Comparison]:
+    return dict(sorted(comparisons(_source).items(), key=lambda pair: _order(pair[0])))
 
 
 def _order(setting: Setting) -> tuple[object, ...]:
@@ -52,90 +101,106 @@ def _order(setting: Setting) -> tuple[object, ...]:
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _accuracy(url: str, revision: str, run_ids: tuple[int, ...], step: queries.Steps) -> pd.DataFrame:
-    return queries.accuracy(_engine(url), run_ids, step)
+def _accuracy(_source: Library, key: str, run_ids: tuple[int, ...], step: queries.Steps) -> pd.DataFrame:
+    return queries.accuracy(_source, run_ids, step)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _head_scores(url: str, revision: str, run_ids: tuple[int, ...], step: queries.Steps) -> pd.DataFrame:
-    return queries.head_scores(_engine(url), run_ids, step)
+def _head_scores(_source: Library, key: str, run_ids: tuple[int, ...], step: queries.Steps) -> pd.DataFrame:
+    return queries.head_scores(_source, run_ids, step)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _attention_differences(url: str, revision: str, run_ids: tuple[int, ...], step: queries.Steps) -> pd.DataFrame:
-    return queries.attention_differences(_engine(url), run_ids, step)
+def _attention_differences(_source: Library, key: str, run_ids: tuple[int, ...], step: queries.Steps) -> pd.DataFrame:
+    return queries.attention_differences(_source, run_ids, step)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _training_log(url: str, revision: str, run_ids: tuple[int, ...]) -> pd.DataFrame:
-    return queries.training_log(_engine(url), run_ids)
+def _training_log(_source: Library, key: str, run_ids: tuple[int, ...]) -> pd.DataFrame:
+    return queries.training_log(_source, run_ids)
 
 
 @st.cache_data(show_spinner=False, max_entries=16)
-def _runs(url: str, revision: str) -> pd.DataFrame:
-    return queries.runs(_engine(url))
+def _runs(_source: Library, key: str) -> pd.DataFrame:
+    return with_stores(_source, queries.runs(_source))
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
-def _final_accuracy(url: str, revision: str) -> pd.DataFrame:
-    return queries.final_accuracy(_engine(url))
+def _final_accuracy(_source: Library, key: str) -> pd.DataFrame:
+    return queries.final_accuracy(_source)
 
 
 @st.cache_data(show_spinner=False, max_entries=4)
-def _checkpoints(url: str, revision: str) -> pd.DataFrame:
-    return checkpoints.list_checkpoints(_engine(url))
+def _checkpoints(_source: Library, key: str) -> pd.DataFrame:
+    return checkpoints.list_checkpoints(_source)
 
 
-def url() -> str:
-    """Address of the store that pages read."""
-    return database_url()
+def key() -> str:
+    """A text that names the stores behind run ids; for caches of what is computed from a run."""
+    return library().key
 
 
-def engine() -> Engine:
-    """The engine that pages read through; it cannot write."""
-    return _engine(database_url())
+def _current(read: Callable[..., T], source: Library, *arguments: object) -> T:
+    return read(source, f"{source.key}\n{queries.revision(source)}", *arguments)
 
 
-def _current(read: Callable[..., T], *arguments: object) -> T:
-    url = database_url()
-    return read(url, queries.revision(_engine(url)), *arguments)
+def _of_runs(read: Callable[..., T], run_ids: Sequence[int], *arguments: object) -> T:
+    return _current(read, library(), tuple(run_ids), *arguments)
 
 
 def read_comparisons() -> dict[Setting, Comparison]:
     """Every comparison of known tasks (:mod:`lgt.store.comparisons`), in the order of lists; none without a store."""
-    found = _current(_comparisons) if exists() else {}
-    return {setting: one for setting, one in found.items() if all(spec.task in TASKS for spec in one.config.tasks)}
+    found = _current(_comparisons, counted()) if exists() else {}
+    return {setting: one for setting, one in found.items() if is_shown(one)}
+
+
+def is_shown(comparison: Comparison) -> bool:
+    """Whether pages can show a comparison: it was imported, or this process knows all of its tasks."""
+    return is_imported(comparison.config) or all(spec.task in TASKS for spec in comparison.config.tasks)
+
+
+def runs_by_store(setting: Setting, arm: Arm) -> dict[str, list[int]]:
+    """The runs of one arm of a setting by the title of their store, where several stores count; equal configs of two
+    stores both. Without several stores, or without such runs, it is empty."""
+    found = {}
+    for member in counted().members if several() else ():
+        own = _current(_comparisons, counted().chosen([member.name])).get(setting)
+        if own and own.runs[arm]:
+            found[member.title] = own.ids(arm)
+    return found
 
 
 def unknown_tasks() -> list[str]:
     """Tasks of the store's comparisons that this process does not know, by name: their extension is not loaded."""
-    found = _current(_comparisons) if exists() else {}
-    return sorted({spec.task for one in found.values() for spec in one.config.tasks} - set(TASKS))
+    found = _current(_comparisons, counted()) if exists() else {}
+    hidden = [one.config for one in found.values() if not is_shown(one)]
+    return sorted({spec.task for config in hidden for spec in config.tasks} - set(TASKS))
 
 
 def read_accuracy(run_ids: list[int], step: queries.Steps = "final") -> pd.DataFrame:
     """Exact-match counts of these runs (see :func:`lgt.store.queries.accuracy`)."""
-    return _current(_accuracy, tuple(run_ids), step)
+    return _of_runs(_accuracy, run_ids, step)
 
 
 def read_head_scores(run_ids: list[int], step: queries.Steps = "final") -> pd.DataFrame:
     """Ablation-map entries of these runs (see :func:`lgt.store.queries.head_scores`)."""
-    return _current(_head_scores, tuple(run_ids), step)
+    return _of_runs(_head_scores, run_ids, step)
 
 
 def read_attention_differences(run_ids: list[int], step: queries.Steps = "final") -> pd.DataFrame:
     """Attention-matrix differences of these runs (see :func:`lgt.store.queries.attention_differences`)."""
-    return _current(_attention_differences, tuple(run_ids), step)
+    return _of_runs(_attention_differences, run_ids, step)
 
 
 def read_training_log(run_ids: list[int]) -> pd.DataFrame:
     """Losses of these runs (see :func:`lgt.store.queries.training_log`)."""
-    return _current(_training_log, tuple(run_ids))
+    return _of_runs(_training_log, run_ids)
 
 
 def read_checkpoints() -> pd.DataFrame:
     """Which runs have stored weights (see :func:`lgt.store.checkpoints.list_checkpoints`); none without a store."""
-    return _current(_checkpoints) if exists() else pd.DataFrame(columns=["run_id", "step", "size", "sha256"])
+    found = library()
+    return _current(_checkpoints, found) if found.members else pd.DataFrame(columns=NO_WEIGHTS)
 
 
 def last_weights(run_id: int) -> str:
@@ -152,39 +217,39 @@ def runs_with_weights() -> set[int]:
 
 def read_final_accuracy() -> pd.DataFrame:
     """Every finished run's final accuracy (see :func:`lgt.store.queries.final_accuracy`)."""
-    return _current(_final_accuracy)
+    return _current(_final_accuracy, counted())
 
 
 def read_runs() -> pd.DataFrame:
-    """All runs (see :func:`lgt.store.queries.runs`); an empty frame while there is no store."""
-    return _current(_runs) if exists() else pd.DataFrame()
+    """All runs (see :func:`lgt.store.library.with_stores`); an empty frame while there is no store."""
+    return _current(_runs, counted()) if exists() else pd.DataFrame()
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)  # a judgement holds functions, which are not copied
-def _judgements(url: str, revision: str) -> list[Judgement]:
-    return judge_all(_engine(url))
+def _judgements(_source: Library, key: str) -> list[Judgement]:
+    return judge_all(_source)
 
 
 @st.cache_resource(show_spinner=False, max_entries=16)
-def _judgement(url: str, revision: str, name: str) -> Judgement:
-    return judge(_engine(url), experiment_named(name))
+def _judgement(_source: Library, key: str, name: str) -> Judgement:
+    return judge(_source, experiment_named(name))
 
 
 def read_judgement(name: str) -> Judgement:
     """The verdict on one figure; ``name`` is that of its experiment. The other figures are not judged."""
-    return _current(_judgement, name)
+    return _current(_judgement, counted(), name)
 
 
 def read_judgements() -> list[Judgement]:
     """The verdict on every experiment (see :mod:`lgt.experiments.judging`); none while there is no store."""
-    return _current(_judgements) if exists() else []
+    return _current(_judgements, counted()) if exists() else []
 
 
 def read_live_runs() -> list[live.LiveRun]:
     """The waiting and running runs at this moment (see :func:`lgt.store.live.live_runs`); never cached."""
-    return live.live_runs(_engine(database_url())) if exists() else []
+    return live.live_runs(library())
 
 
 def read_run(run_id: int) -> queries.RunRecord:
     """One run at this moment (see :func:`lgt.store.queries.run`); never cached."""
-    return queries.run(_engine(database_url()), run_id)
+    return queries.run(library(), run_id)

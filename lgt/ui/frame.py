@@ -15,7 +15,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from lgt.charts.theme import DARK, LIGHT, Theme
 from lgt.recipes.commands import PROGRAM
 from lgt.store.errors import StoreError
-from lgt.ui import data, downloads, drawing, look, navigation
+from lgt.ui import data, downloads, drawing, look, navigation, stores
 
 FIRST_COMMAND = f"{PROGRAM} train --group caprev --preset demo"
 FIRST_GROUP = {"group": "caprev", "preset": "demo"}
@@ -48,10 +48,11 @@ def leave_pages_folder() -> None:
 
 
 @contextmanager
-def page(title: str, lead: str, name: str = "") -> Iterator[None]:
-    """A page with its heading, its lead (if any), the buttons Share and Download, and an :func:`error_boundary`.
+def page(title: str, lead: str, name: str = "", *, evidence: bool = False) -> Iterator[None]:
+    """A page with its heading, its lead (if any), its buttons, and an :func:`error_boundary`.
 
-    ``name`` begins the names of downloaded files (default: the title).
+    The buttons are the choice of stores (:mod:`lgt.ui.stores`), Share and Download. ``name`` begins the names of
+    downloaded files (default: the title). ``evidence``: the page shows what the shipped results say.
     """
     leave_pages_folder()
     drawing.begin()
@@ -59,15 +60,30 @@ def page(title: str, lead: str, name: str = "") -> Iterator[None]:
     with st.container(horizontal=True, vertical_alignment="center", key="page-head"):
         st.title(title, anchor=False)
         buttons = st.container(horizontal=True, key="quiet-take", width="content")
+    with error_boundary(title), buttons:
+        stores.choose(evidence)
     if lead:
         st.markdown(lead)
     with error_boundary(title):
+        name_closed_stores(evidence)
         yield
         name_unknown_tasks()
         with buttons:
             downloads.share(key="share")
             stem = f"lgt-{(name or title).lower().replace(' ', '-')}"
             downloads.downloads(stem=stem, background=theme().surface, key="download")
+
+
+def name_closed_stores(evidence: bool) -> None:
+    """One line for each store that cannot be opened, and which stores count on a page of evidence."""
+    found = data.opened()
+    if not found.library.members:
+        return  # the page says what is wrong
+    for problem in found.problems:
+        st.warning(f"A store is left out. {escaped(problem)}", icon=":material/database_off:")
+    said = stores.sentence(evidence)
+    if said:
+        st.caption(said)
 
 
 def name_unknown_tasks() -> None:

@@ -150,8 +150,8 @@ def show_trajectory(run_id: int, config: RunConfig) -> None:
     if "map_difference" not in found:
         times = int(steps.map_difference.notna().sum())
         st.caption(
-            f"Run {run_id} has ablation maps at {counted(times, 'checkpoint')}. At least {FEWEST} are needed to see "
-            "whether the heads and the curves change together. The runs of [claim 8](claims) have 20."
+            f"Run {data.name(run_id)} has ablation maps at {counted(times, 'checkpoint')}. At least {FEWEST} are "
+            "needed to see whether the heads and the curves change together. The runs of [claim 8](claims) have 20."
         )
         return
     st.markdown(

@@ -45,7 +45,7 @@ def curves(run_id: int, config: RunConfig, heads: Heads) -> pd.DataFrame:
     cells = tuple(
         (spec.task, length) for spec in config.tasks for length in evaluation_lengths(task_named(spec.task), config)
     )
-    found = _counts(data.url(), run_id, data.last_weights(run_id), cells, ((), heads))
+    found = _counts(data.key(), run_id, data.last_weights(run_id), cells, ((), heads))
     specs = {spec.task: spec for spec in config.tasks}
     return found.assign(
         role=[specs[task].role for task in found.task],
@@ -57,12 +57,12 @@ def curves(run_id: int, config: RunConfig, heads: Heads) -> pd.DataFrame:
 def main_task_counts(run_id: int, config: RunConfig, at: Iterable[int], choices: tuple[Heads, ...]) -> pd.DataFrame:
     """Counts of the main task at the lengths ``at`` for each of ``choices``."""
     cells = tuple((config.main.task, length) for length in at)
-    return _counts(data.url(), run_id, data.last_weights(run_id), cells, choices)
+    return _counts(data.key(), run_id, data.last_weights(run_id), cells, choices)
 
 
 @st.cache_data(show_spinner=False, max_entries=512)
 def _counts(
-    url: str, run_id: int, sha256: str, cells: tuple[tuple[str, int], ...], choices: tuple[Heads, ...]
+    key: str, run_id: int, sha256: str, cells: tuple[tuple[str, int], ...], choices: tuple[Heads, ...]
 ) -> pd.DataFrame:
     from lgt.evaluation.knock_outs import knock_outs
 
@@ -125,11 +125,11 @@ class Patterns:
 
 def patterns(run_id: int, task: str, length: int) -> Patterns | None:
     """The mean attention patterns of a task at a length; ``None`` when it has no test prompt of this length."""
-    return _patterns(data.url(), run_id, data.last_weights(run_id), task, length)
+    return _patterns(data.key(), run_id, data.last_weights(run_id), task, length)
 
 
 @st.cache_data(show_spinner=False, max_entries=64)
-def _patterns(url: str, run_id: int, sha256: str, task: str, length: int) -> Patterns | None:
+def _patterns(key: str, run_id: int, sha256: str, task: str, length: int) -> Patterns | None:
     from lgt.evaluation.attention import aligned, mean_patterns
     from lgt.evaluation.test_sets import test_set
     from lgt.tasks.vocabulary import TOKENS

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 @st.cache_resource(show_spinner="Loading the model …", max_entries=8)
-def _loaded(url: str, run_id: int, sha256: str) -> tuple[RunConfig, Decoder]:
+def _loaded(key: str, run_id: int, sha256: str) -> tuple[RunConfig, Decoder]:
     from lgt.model.checkpoint import from_bytes
 
-    engine = data.engine()
-    config = queries.run(engine, run_id).config
-    return config, from_bytes(checkpoints.read_checkpoint(engine, run_id).weights, config.model)
+    source = data.library()
+    config = queries.run(source, run_id).config
+    return config, from_bytes(checkpoints.read_checkpoint(source, run_id).weights, config.model)
 
 
 def load(run_id: int) -> tuple[RunConfig, Decoder]:
@@ -30,5 +30,5 @@ def load(run_id: int) -> tuple[RunConfig, Decoder]:
     Every caller gets its own copy, because knocking out a head changes the model and viewers share this process. Raises
     StoreError when the run has no intact weights, CheckpointError when they do not fit its config.
     """
-    config, model = _loaded(data.url(), run_id, data.last_weights(run_id))
+    config, model = _loaded(data.key(), run_id, data.last_weights(run_id))
     return config, copy.deepcopy(model)

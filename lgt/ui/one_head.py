@@ -36,7 +36,8 @@ def show_missing_weights(view: View) -> None:
         f"In this arm, these seeds have weights: {', '.join(map(str, seeds))}." if seeds
         else "Choose a co-trained run: these have weights."
     )  # fmt: skip
-    st.info(f"The weights of run {view.run_id} are not in the store, so its heads cannot be switched off. {others}")
+    name = data.name(view.run_id)
+    st.info(f"The weights of run {name} are not in the store, so its heads cannot be switched off. {others}")
 
 
 def show_head(view: View, head: Head) -> None:

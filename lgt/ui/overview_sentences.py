@@ -5,7 +5,7 @@ Pure functions; no Streamlit here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from lgt.core.config import RunConfig
@@ -15,9 +15,10 @@ from lgt.metrics.by_seed import SeedSummary
 from lgt.metrics.guesses import GuessError
 from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, Zone
 from lgt.recipes.labels import auxiliary_titles, task_title
-from lgt.recipes.settings import has_control
-from lgt.tasks import TASKS
+from lgt.recipes.settings import has_control, is_imported
+from lgt.tasks import TASKS, unit
 from lgt.tasks.examples import example_note, worked_example
+from lgt.tasks.registry import minimum_length
 from lgt.ui.numbers import points_over_seeds, share_over_seeds
 
 STEPS = 7
@@ -72,7 +73,7 @@ class Facts:
 
     @property
     def unit(self) -> str:
-        return TASKS[self.config.main.task].unit
+        return unit(self.config.main.task)
 
     @property
     def trained_to(self) -> int:
@@ -81,7 +82,7 @@ class Facts:
     @property
     def trained_from(self) -> int:
         """The shortest length that the main task has."""
-        return TASKS[self.config.main.task].minimum_length
+        return minimum_length(self.config.main.task)
 
     @property
     def region(self) -> str:
@@ -165,6 +166,11 @@ def steps(facts: Facts, heads: str) -> list[Step]:
     ]  # fmt: skip
 
 
+def _examples(tasks: Iterable[str], config: RunConfig) -> tuple[tuple[str, str, str, str], ...]:
+    """A worked example of each task that this process knows."""
+    return tuple(_example(task, config) for task in tasks if task in TASKS)
+
+
 def _example(task: str, config: RunConfig) -> tuple[str, str, str, str]:
     length = max(TASKS[task].minimum_length, min(EXAMPLE_LENGTH, config.main.training_length))
     prompt, answer = worked_example(task, length, config.options)
@@ -172,13 +178,17 @@ def _example(task: str, config: RunConfig) -> tuple[str, str, str, str]:
 
 
 def _task(facts: Facts) -> Step:
-    task = TASKS[facts.config.main.task]
+    name = facts.config.main.task
+    if name not in TASKS or is_imported(facts.config):
+        text = f"**{facts.main}**: a task that another program trained and measured."
+        return Step("The task", text, examples=_examples([name], facts.config))
+    task = TASKS[name]
     model = facts.config.model
     text = (
         f"**{task.title}**: {task.summary} A small transformer, {model.layers} layers of {model.heads} attention "
         "heads, reads the prompt and writes the answer token by token."
     )
-    return Step("The task", text, examples=(_example(task.name, facts.config),))
+    return Step("The task", text, examples=_examples([name], facts.config))
 
 
 def _trained(facts: Facts) -> Step:
@@ -214,7 +224,7 @@ def _longer(facts: Facts) -> Step:
         f"A second network is trained on the same task and also on **{facts.longer}**, up to "
         f"{facts.config.transfer_length} {facts.unit}.{score}"
     )
-    examples = tuple(_example(spec.task, facts.config) for spec in facts.config.auxiliaries)
+    examples = _examples((spec.task for spec in facts.config.auxiliaries), facts.config)
     return Step(f"A longer, {kind} task as well", text, ("together",), TRANSFER_REGION, examples)
 
 

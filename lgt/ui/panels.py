@@ -10,15 +10,16 @@ import streamlit as st
 
 from lgt.charts import length_accuracy, loss_curve, training_curves
 from lgt.charts.accuracy import BandChoice
-from lgt.core.config import Arm
+from lgt.core.config import Arm, RunConfig
 from lgt.core.glossary import definition
 from lgt.experiments.registry import made_by
 from lgt.experiments.seeds import seeds_text
+from lgt.metrics.run_curves import run_curves
 from lgt.metrics.zones import Zone
-from lgt.recipes.commands import OWN_STORE, experiment_command, measured_as_usual, train_command
+from lgt.recipes.commands import experiment_command, measured_as_usual, train_command
 from lgt.recipes.labels import provenance, setting_title
 from lgt.recipes.presets import baseline
-from lgt.recipes.settings import Setting, has_control
+from lgt.recipes.settings import Setting, has_control, is_imported
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, frame
 from lgt.ui.drawing import draw
@@ -44,6 +45,11 @@ def choose_comparison(found: Mapping[Setting, Comparison]) -> Comparison:
         shown=lambda name: setting_title(names[name], found[names[name]].config), help=definition("task group"),
     )  # fmt: skip
     return found[names[key]]
+
+
+def imported_badge(config: RunConfig) -> str:
+    """A small coloured word for a run that another program made, for Markdown; empty for others."""
+    return ":orange-badge[imported]" if is_imported(config) else ""
 
 
 def choose_threshold() -> float:
@@ -93,11 +99,25 @@ def repeat_sentence(runs: pd.DataFrame, comparison: Comparison) -> str:
     seeds = {int(seed) for seed in runs.model_seed}
     experiment = made_by(set(runs.config_hash), seeds)
     if experiment:
-        return f"Repeat them with `{experiment_command(experiment.name, seeds_text(seeds))} {OWN_STORE}`."
+        return f"Repeat them with `{experiment_command(experiment.name, seeds_text(seeds))}`."
     command = arm_command(comparison, "co-trained", min(comparison.runs["co-trained"]))
-    return f"Repeat one of them with `{command} {OWN_STORE}`." if command else ""
+    return f"Repeat one of them with `{command}`." if command else ""
 
 
 def show_provenance(runs: pd.DataFrame, repeat: str) -> None:
-    """A closing line: which runs, when, on what, from which code, and ``repeat``, how to make them again."""
+    """A closing line: which runs, when, on what, from which code, and ``repeat``, how to make them again.
+
+    Runs with missing counts are named before it.
+    """
+    incomplete = missing_counts(runs[runs.state == "done"].id.tolist())
+    if incomplete:
+        named = "; ".join(f"run {data.name(run_id)}: {frame.escaped(why)}" for run_id, why in incomplete.items())
+        st.warning(f"Incomplete, and left out of numbers that need the missing counts: {named}.")
     st.caption(f"{provenance(runs)} {repeat}".strip())
+
+
+def missing_counts(run_ids: list[int]) -> dict[int, str]:
+    """What is missing of finished runs that are not complete, in words, by id."""
+    curves = run_curves(data.read_accuracy(run_ids)) if run_ids else {}
+    missing = {run_id: curves[run_id].missing if run_id in curves else "no counts" for run_id in run_ids}
+    return {run_id: why for run_id, why in missing.items() if why}

@@ -15,8 +15,8 @@ from lgt.recipes.labels import ARM_TITLES, tasks_title
 from lgt.store.tags import ARCHIVED, DELETED, STAR
 
 COLUMNS = (
-    "run_id", "star", "tasks", "arm", "preset", "seed", "state", "transfer", "trained", "position", "steps", "seconds",
-    "finished", "tags", "notes",
+    "run_id", "number", "store", "star", "tasks", "arm", "preset", "seed", "state", "transfer", "trained", "position",
+    "steps", "seconds", "finished", "tags", "notes",
 )  # fmt: skip
 ARM_ADDRESSES: dict[str, Arm] = {
     "together": "co-trained",
@@ -39,14 +39,15 @@ def table(runs: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
     """One row per run, newest first: :data:`COLUMNS`, and columns to filter by: ``group``, ``side`` (see
     :data:`ARM_FACETS`), ``archived``, ``deleted`` and ``words`` (further text that the search reads).
 
-    ``runs``: see :func:`lgt.store.queries.runs`, ``finals``: see :func:`lgt.store.queries.final_accuracy`. ``transfer``
-    and ``trained`` are shares, missing where there is no such number; ``seconds`` of training.
+    ``runs``: see :func:`lgt.store.library.with_stores`, ``finals``: see :func:`lgt.store.queries.final_accuracy`.
+    ``transfer`` and ``trained`` are shares, missing where there is no such number; ``seconds`` of training.
     """
     rows = runs.merge(finals, left_on="id", right_on="run_id", how="left").sort_values("id", ascending=False)
     marks = [set(str(tags).split(",")) for tags in rows.tags]
     about = zip(rows.task_group, rows.main_task, rows.auxiliaries, rows.main_length, rows.transfer_length, strict=True)
     return pd.DataFrame({
-        "run_id": rows.id, "star": ["★" if STAR in found else "" for found in marks],
+        "run_id": rows.id, "number": rows["number"], "store": rows.store,
+        "star": ["★" if STAR in found else "" for found in marks],
         "tasks": [tasks_title(*one) for one in about], "arm": rows.arm.map(ARM_TITLES).fillna(rows.arm),
         "side": rows.arm.map(ARM_FACETS).fillna(rows.arm),
         "preset": rows.preset, "position": rows.position.map(POSITIONS.title),
@@ -77,8 +78,8 @@ def filtered(
             keep &= rows[column].isin(list(values))
     words = search.lower().split()
     if words:
-        text = rows.run_id.astype(str)
-        for column in ("tasks", "group", "arm", "preset", "position", "state", "tags", "notes", "words"):
+        text = rows.number.astype(str)
+        for column in ("store", "tasks", "group", "arm", "preset", "position", "state", "tags", "notes", "words"):
             text = text.str.cat(rows[column].fillna("").astype(str), sep=" ")
         text = text.str.lower()
         for word in words:

@@ -50,8 +50,9 @@ def show_sharing(
     st.markdown(sharing_sentence(shown, main, auxiliaries, threshold))
     same_zone = [maps[s] for s in maps if zones[s] == zones[seed] and not maps[s].empty]
     st.caption(
-        f"Graph: run {runs[seed]}, seed {seed}{median_note(seed, transfer)}, {int(shown.examples.iloc[0])} prompts for "
-        f"each task. {NOT_COMPARABLE} {len(same_zone)} of {len(runs)} seeds have ablation maps in this zone. "
+        f"Graph: run {data.name(runs[seed])}, seed {seed}{median_note(seed, transfer)}, {int(shown.examples.iloc[0])} "
+        f"prompts for each task. {NOT_COMPARABLE} "
+        f"{len(same_zone)} of {len(runs)} seeds have ablation maps in this zone. "
         + over_seeds(same_zone, main, auxiliaries, threshold)
     )
     if table:
@@ -80,7 +81,7 @@ def missing_maps_sentence(run_id: int, accuracy: pd.DataFrame | None) -> str:
     """Why there is no graph: the run has no maps here, or only at the end of training."""
     later = accuracy is not None and not data.read_head_scores([run_id]).empty
     where = " at this point of training, only at its end" if later else " at these lengths"
-    return f"Run {run_id} has no ablation maps{where}."
+    return f"Run {data.name(run_id)} has no ablation maps{where}."
 
 
 def tasks_of(comparison: Comparison, arm: Arm) -> tuple[str, list[str]]:

@@ -61,7 +61,7 @@ def test_runs_are_repeated_by_an_experiment_that_makes_them_whatever_it_was_call
     for comparison in comparisons(engine).values():
         shown = runs[runs.id.isin(comparison.ids(*comparison.runs))]
         sentence = repeat_sentence(shown, comparison)
-        said = re.search(r"lgt experiment (\S+) --seeds (\S+) ", sentence)
+        said = re.search(r"lgt experiment (\S+) --seeds ([^\s`]+)", sentence)
         assert said or "lgt train" in sentence
         if said:
             named += 1

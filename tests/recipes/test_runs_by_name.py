@@ -118,7 +118,8 @@ def test_a_setting_has_everything_but_the_seed_and_the_measuring() -> None:
                         position="nope")  # fmt: skip
     assert setting_of(own) == Setting("reverse:4+mqar:8", "small", "nope")
     unknown = setting_of(replace(config, preset="gone"))
-    assert unknown.changes == (f"unknown preset or task, config {replace(config, preset='gone').hash()}",)
+    assert unknown.changes == (f"unknown preset or task, config {replace(config, preset='gone', model_seed=0).hash()}",)
+    assert unknown == setting_of(replace(config, preset="gone", model_seed=9)), "seeds of one setting stand together"
     assert unknown.preset == "gone" and setting_of(replace(changed, model_seed=3)) == setting_of(changed)
 
 

@@ -20,7 +20,21 @@ import lgt.store
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig, TaskSpec
 from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
-from lgt.store import backup, blobs, checkpoints, leases, merge, queries, queue, tags, thinning, writes
+from lgt.store import (
+    backup,
+    blobs,
+    checkpoints,
+    exchange,
+    imports,
+    leases,
+    merge,
+    queries,
+    queue,
+    record,
+    tags,
+    thinning,
+    writes,
+)
 from lgt.store.engine import migrate_if_older, open_store, read_connection, write_transaction
 from lgt.store.errors import LeaseLost, StoreError
 from lgt.store.schema import Base, Run, RunState, TrainingState
@@ -73,9 +87,12 @@ def of_run(write: Callable[..., object], *arguments: object, **named: object) ->
     return lambda b: write(b.engine, b.running, b.attempt, *arguments, **named)
 
 
+IMPORTED_RUNS = exchange.read_file(Path(__file__).parents[2] / "docs/examples/import.csv").runs
 WRITES: dict[str, Write] = {
     "backup.restore": Write(lambda b: backup.restore(b.folder / "other.db", str(b.folder / "store.db"))),
     "engine.migrate_if_older": Write(lambda b: migrate_if_older(str(b.folder / "old.db")), shows=False),
+    "imports.import_runs": Write(lambda b: imports.import_runs(b.engine, IMPORTED_RUNS)),
+    "record.record": Write(lambda b: record.record("a:4", database=str(b.folder / "store.db")).__enter__()),
     "leases.cancel_run": Write(lambda b: leases.cancel_run(b.engine, b.queued)),
     "leases.finish_run": Write(of_run(leases.finish_run, "done")),
     "leases.release_run": Write(of_run(leases.release_run)),

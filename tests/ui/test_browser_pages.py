@@ -51,7 +51,7 @@ def test_a_run_is_launched_watched_by_two_and_its_curve_is_there_after_a_refresh
         page.get_by_text(re.compile(r"run 1 .* done")).wait_for(timeout=RUN)  # no click: the pages follow by themselves
         page.get_by_text(re.compile(r"after 1,000 steps")).first.wait_for(timeout=RUN)
         page.wait_for_selector('[data-testid="stVegaLiteChart"] .marks', timeout=ANSWER)
-    assert first.get_by_text("are in this store already").is_visible()
+    assert first.get_by_text("are in your workspace already").is_visible()
     assert second.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     first.close()
     second.close()

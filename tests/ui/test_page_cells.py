@@ -155,7 +155,7 @@ def test_a_cell_of_the_matrix_is_the_gain_over_the_same_number_of_steps(preset, 
 
 
 def test_the_table_of_runs_shows_each_runs_own_numbers(store, monkeypatch, transfer, sql) -> None:
-    table = opened("runs.py", store, monkeypatch).dataframe[0].value.set_index("run_id")
+    table = opened("runs.py", store, monkeypatch).dataframe[0].value.set_index("number")
     trained = dict(sql.execute(TRAINED))
     stored = {row[0]: row[1:] for row in sql.execute("SELECT id, model_seed, state, step, seconds, preset FROM runs")}
     assert list(table.index) == sorted(stored, reverse=True)[: len(table)]

@@ -16,6 +16,11 @@ from tests.ui.test_pages import words
 PAGE = "pages/playground.py"
 
 
+def fields(app):
+    """The boxes to type in, without those of the choice of stores."""
+    return [field for field in app.text_input if not str(field.key).startswith("stores-")]
+
+
 def opened(store, monkeypatch, **address):
     return page_opened(PAGE, store, monkeypatch, **address)
 
@@ -56,7 +61,7 @@ def test_it_opens_on_a_typical_run_of_the_best_known_pair(shipped, monkeypatch):
 def test_typed_numbers_are_answered_and_shown_as_the_model_reads_them(shipped, monkeypatch):
     app = opened(shipped, monkeypatch, a="1274", b="938")
     assert not app.error and "`4721+839=`" in words(app) and "4 digits: trained" in words(app)
-    assert [field.value for field in app.text_input] == ["1274", "938"]
+    assert [field.value for field in fields(app)] == ["1274", "938"]
     assert "all 6 tokens are right" in words(app)
 
 
@@ -72,7 +77,7 @@ def test_typed_numbers_are_answered_and_shown_as_the_model_reads_them(shipped, m
 )
 def test_what_is_no_number_is_one_line_beside_its_field(shipped, monkeypatch, typed, says):
     app = opened(shipped, monkeypatch)
-    app.text_input[1].set_value(typed).run()
+    fields(app)[1].set_value(typed).run()
     assert not app.exception and len(app.error) == 1
     assert says in app.error[0].value and app.error[0].value.startswith("Enter ") and "\n" not in app.error[0].value
     assert "Where the model fails" in words(app)  # the rest of the page stays
@@ -85,17 +90,17 @@ def test_what_is_no_number_is_one_line_beside_its_field(shipped, monkeypatch, ty
 )  # fmt: skip
 def test_what_are_no_letters_is_one_line(shipped, monkeypatch, task, text, says):
     app = opened(shipped, monkeypatch, run=str(playable(shipped, "copy-mqar")), task=task)
-    app.text_input[0].set_value(text).run()
+    fields(app)[0].set_value(text).run()
     assert not app.exception and len(app.error) == 1 and says in app.error[0].value
 
 
 def test_drawing_changes_the_prompt_and_the_address_keeps_it(shipped, monkeypatch):
     app = opened(shipped, monkeypatch, a="1274")
     app.button(key="another").click().run()
-    drawn = [field.value for field in app.text_input]
+    drawn = [field.value for field in fields(app)]
     assert "a" not in app.query_params and app.query_params["draw"] and drawn[0] != "1274"
     again = opened(shipped, monkeypatch, draw=app.query_params["draw"])
-    assert [field.value for field in again.text_input] == drawn
+    assert [field.value for field in fields(again)] == drawn
 
 
 def test_steps_walk_through_the_answer(shipped, monkeypatch):
@@ -161,9 +166,9 @@ def test_another_run_has_its_own_tasks_and_heads(shipped, monkeypatch):
     app = opened(shipped, monkeypatch, head="3.4", off="3.2", task="carry_only")
     assert (app.selectbox(key="choice-run").value and "Carries" in words(app)) or "carries" in words(app)
     app.selectbox(key="choice-run").set_value(str(playable(shipped, "path-dfs"))).run()  # mazes
-    assert not app.exception and not app.error and not app.text_input
+    assert not app.exception and not app.error and not fields(app)
     app.selectbox(key="choice-run").set_value(str(playable(shipped, "caprev"))).run()  # two layers
-    assert not app.exception and not app.error and "off" not in app.query_params and len(app.text_input) == 1
+    assert not app.exception and not app.error and "off" not in app.query_params and len(fields(app)) == 1
 
 
 @pytest.mark.parametrize(

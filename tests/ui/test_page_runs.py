@@ -17,6 +17,7 @@ from lgt.recipes.presets import custom_config, group_config
 from lgt.store import checkpoints, leases, queries, tags, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
+from lgt.store.library import library_of, with_stores
 from lgt.ui import actions, run_table
 from tests.conftest import ROOT
 
@@ -36,7 +37,8 @@ def words(app: AppTest) -> str:
 
 def rows_of(store) -> pd.DataFrame:
     engine = open_store(str(store))
-    return run_table.table(queries.runs(engine), queries.final_accuracy(engine))
+    runs = with_stores(library_of([("workspace", engine)]), queries.runs(engine))
+    return run_table.table(runs, queries.final_accuracy(engine))
 
 
 def test_the_table_has_the_numbers_of_the_curves(shipped):
@@ -114,7 +116,7 @@ def test_a_run_has_its_star_its_note_and_its_other_pages(own_shipped, monkeypatc
     assert f"[Its heads](heads?pair=caprev.demo&side=together&seed={seed})" in words(app)
     assert f"[Open it in the playground](playground?run={run_id})" in words(app)
     app.button(key="star").click().run()
-    app.text_input[1].set_value("look here")
+    next(field for field in app.text_input if field.label == "Note").set_value("look here")
     next(button for button in app.button if button.label == "Save").click().run()
     record = queries.run(engine, run_id)
     assert not app.exception and record.tags == ("star",) and record.notes == "look here"
@@ -178,7 +180,7 @@ def test_a_fork_names_what_the_form_does_not_have(shipped, monkeypatch):
 @pytest.mark.parametrize("asked", ["x", "-1", "99999", "1" * 50, "²", "<b>"])
 def test_a_run_that_is_not_there_is_one_line(asked, shipped, monkeypatch):
     app = opened(shipped, monkeypatch, run=asked)
-    assert not app.exception and not app.error and "is not in this store" in app.warning[0].value
+    assert not app.exception and not app.error and "is not in the stores that count here" in app.warning[0].value
 
 
 def test_an_empty_store_and_a_failed_run(tmp_path, monkeypatch):

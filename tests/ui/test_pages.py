@@ -71,7 +71,7 @@ def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped,
     free = app.text_input(key="seeds").value
     assert not app.button(key="start").disabled and "in this store already" not in words(app)
     app.text_input(key="seeds").set_value("0").run()
-    assert "2 of 2 are in this store already: [run 1](runs?run=1), [run 2](runs?run=2)." in words(app)
+    assert "2 of 2 are in your workspace already: [run 1](runs?run=1), [run 2](runs?run=2)." in words(app)
     assert app.button(key="start").disabled and app.query_params["seeds"] in ("0", ["0"])
     app.button(key="reseed").click().run()
     assert app.text_input(key="seeds").value == free and "seeds" not in app.query_params
@@ -79,7 +79,7 @@ def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped,
     assert app.text_input(key="seeds").value != free, "another pair has other seeds left"
     assert not app.button(key="start").disabled
     app.text_input(key="seeds").set_value("0,77").run()
-    assert "2 of 4 are in this store already" in words(app) and re.search(
+    assert "2 of 4 are in your workspace already" in words(app) and re.search(
         r"2 runs, about \d+ s on \d worker", words(app)
     )
     assert not app.button(key="start").disabled
@@ -113,7 +113,7 @@ def test_after_start_the_seed_stays_so_that_a_second_click_does_not_take_the_nex
     app.button(key="start").click().run()
     assert app.button(key="start").disabled
     assert len(queries.runs(open_store(str(own_shipped)))) == before + 2
-    assert app.text_input(key="seeds").value == seed and "2 of 2 are in this store already" in words(app)
+    assert app.text_input(key="seeds").value == seed and "2 of 2 are in your workspace already" in words(app)
 
 
 def test_launch_queues_a_pair_of_ones_own_at_chosen_lengths(shipped, monkeypatch):

@@ -70,9 +70,7 @@ def entry(judgement: Judgement) -> None:
             runs = data.read_runs()
             st.caption(provenance(runs[runs.id.isin(judgement.runs)]))
         st.caption("Make these runs yourself:")
-        st.code(
-            f".venv/bin/python -m lgt experiment {experiment.name} --database mine.db", language="bash", wrap_lines=True
-        )
+        st.code(f".venv/bin/python -m lgt experiment {experiment.name}", language="bash", wrap_lines=True)
 
 
 def charts(judgement: Judgement) -> None:
@@ -124,5 +122,5 @@ def main() -> None:
 
 def render() -> None:
     """Draw the page."""
-    with frame.page("Claims", LEAD):
+    with frame.page("Claims", LEAD, evidence=True):
         main()

@@ -11,7 +11,6 @@ from lgt.charts.accuracy import BandChoice
 from lgt.core.config import Arm
 from lgt.core.glossary import definition
 from lgt.metrics.by_seed import transfer_by_seed
-from lgt.recipes.commands import OWN_STORE
 from lgt.recipes.labels import series_title
 from lgt.store.comparisons import Comparison
 from lgt.tasks import TASKS
@@ -39,6 +38,22 @@ def all_series() -> dict[str, Series]:
         for arm, runs in comparison.runs.items()
         if runs
     }
+
+
+def ids_of(series: Series) -> list[int]:
+    """The runs of a series in every store that counts. Two stores may have runs of equal configs; both are shown."""
+    comparison, arm = series
+    of_stores = data.runs_by_store(comparison.setting, arm)
+    return sorted({*comparison.ids(arm), *(run_id for ids in of_stores.values() for run_id in ids)})
+
+
+def with_stores(series: Series, rows: pd.DataFrame) -> pd.DataFrame:
+    """``rows`` with the column ``store`` if runs of several stores are in them: each store gets a curve of its own."""
+    by_store = data.runs_by_store(series[0].setting, series[1])
+    if len(by_store) < 2:
+        return rows
+    titles = {run_id: title for title, ids in by_store.items() for run_id in ids}
+    return rows.assign(store=rows.run_id.map(titles))
 
 
 def title_of(series: Series) -> str:
@@ -115,11 +130,13 @@ def family(task: str) -> str:
 def panel(series: Series, accuracy: pd.DataFrame, share: int, look: Look, key: str, longest: int) -> None:
     """One series: heading, transfer accuracy, curve, graph."""
     comparison, arm = series
-    rows = at_share(accuracy[accuracy.run_id.isin(comparison.ids(arm))], share)
-    summary = transfer_by_seed(rows)
+    rows = with_stores(series, at_share(accuracy[accuracy.run_id.isin(ids_of(series))], share))
     steps = " and ".join(f"{step:,}" for step in sorted(rows.step.unique()))
-    st.markdown(f"**{title_of(series)}**")
-    st.caption(f"transfer accuracy {summary.text() if summary else 'undefined'} · after {steps} steps")
+    st.markdown(f"**{title_of(series)}** {panels.imported_badge(comparison.config)}".strip())
+    for store, of in rows.groupby("store", sort=False) if "store" in rows else [("", rows)]:
+        summary = transfer_by_seed(of)
+        whose = f"{store!s}: " if store else ""
+        st.caption(f"{whose}transfer accuracy {summary.text() if summary else 'undefined'} · after {steps} steps")
     panels.curve(
         rows, key=f"curve-{key}", band=look.band, single_seeds=look.single_seeds, longest=longest,
         name=f"Curve {title_of(series)}",
@@ -158,7 +175,7 @@ def main() -> None:
         st.info("Choose at least one series above.")
         return
     look = options()
-    ids = sorted({run_id for name in names for run_id in series[name][0].ids(series[name][1])})
+    ids = sorted({run_id for name in names for run_id in ids_of(series[name])})
     accuracy = data.read_accuracy(ids, "all")
     accuracy = accuracy.assign(last=accuracy.groupby("run_id")["step"].transform("max"))
     share, longest = share_of_training(accuracy), longest_by_family(accuracy)
@@ -171,9 +188,9 @@ def main() -> None:
     show_differences({name: series[name] for name in names})
     with st.expander("Training of these series"):
         for name in names:
-            comparison, arm = series[name]
+            own = ids_of(series[name])
             st.markdown(f"**{title_of(series[name])}**")
-            panels.training(accuracy[accuracy.run_id.isin(comparison.ids(arm))], comparison.ids(arm), key=name)
+            panels.training(accuracy[accuracy.run_id.isin(own)], own, key=name)
     show_method()
     runs = data.read_runs()
     panels.show_provenance(runs[runs.id.isin(ids)], repeat_sentence([series[name] for name in names]))
@@ -182,7 +199,7 @@ def main() -> None:
 def repeat_sentence(shown: list[Series]) -> str:
     """Commands that repeat one run of each series; empty where no command does."""
     commands = [panels.arm_command(comparison, arm, min(comparison.runs[arm])) for comparison, arm in shown]
-    repeat = ", ".join(f"`{command} {OWN_STORE}`" for command in commands if command)
+    repeat = ", ".join(f"`{command}`" for command in commands if command)
     return f"These commands repeat one run of each series: {repeat}." if repeat else ""
 
 

@@ -10,7 +10,6 @@ from lgt.core.glossary import definition
 from lgt.core.records import Head
 from lgt.metrics.maps import mean_map
 from lgt.metrics.zones import IN_DISTRIBUTION
-from lgt.recipes.commands import OWN_STORE
 from lgt.recipes.labels import head_name, head_names, task_title
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, frame, knock_outs, one_head, panels, sharing
@@ -48,7 +47,7 @@ def show_heads(view: View) -> Head | None:
             selection=HEAD, key=chart_key("maps"), name="Ablation maps", on_select=lambda: take_clicked_head("maps"),
         )  # fmt: skip
         st.caption(
-            f"Run {view.run_id}, seed {view.seed}, {int(view.maps.examples.iloc[0])} prompts for each task. "
+            f"Run {data.name(view.run_id)}, seed {view.seed}, {int(view.maps.examples.iloc[0])} prompts for each task. "
             f"{sharing.NOT_COMPARABLE}"
         )
     if view.auxiliaries:
@@ -128,7 +127,7 @@ def main() -> None:
         return
     view = choose_view()
     if view.maps.empty:
-        st.info(f"Run {view.run_id} has no ablation maps at these lengths. Choose other lengths above.")
+        st.info(f"Run {data.name(view.run_id)} has no ablation maps at these lengths. Choose other lengths above.")
         return
     st.caption(sharing.zone_sentence(view.zone, view.maps, None if view.asked else view.transfer))
     head = show_heads(view)
@@ -140,7 +139,7 @@ def main() -> None:
     show_method()
     runs = data.read_runs()
     command = panels.arm_command(view.comparison, view.arm, view.seed)
-    repeat = f"Repeat it with `{command} {OWN_STORE}`." if command else ""
+    repeat = f"Repeat it with `{command}`." if command else ""
     panels.show_provenance(runs[runs.id == view.run_id], repeat)
 
 

@@ -121,14 +121,25 @@ def estimate(configs: list[RunConfig]) -> str:
     return f"{runs_text}, about {duration(longest)} on {workers_text} (estimated from finished runs here)"
 
 
+def run_link(run_id: int) -> str:
+    """A link to the page of a run, for Markdown."""
+    name = data.name(run_id)
+    return f"[run {name}](runs?run={name})"
+
+
 def show_start(configs: list[RunConfig]) -> None:
     """The button Start. Runs that the store has are not made again; a second click finds the runs of the first one."""
-    known = actions.known_runs(configs) if data.exists() else [None] * len(configs)
+    known = actions.known_runs(configs)
     missing = [config for config, run_id in zip(configs, known, strict=True) if run_id is None]
     here = [run_id for run_id in known if run_id is not None]
     if here:
-        links = ", ".join(f"[run {run_id}](runs?run={run_id})" for run_id in here)
-        st.caption(f"{len(here)} of {len(configs)} are in this store already: {links}. Another seed makes a new run.")
+        links = ", ".join(run_link(run_id) for run_id in here)
+        of = f"{len(here)} of {len(configs)}"
+        st.caption(f"{of} are in your workspace already: {links}. Another seed makes a new run.")
+    elsewhere = actions.shipped_runs(missing)
+    if elsewhere:
+        links = ", ".join(run_link(run_id) for run_id in elsewhere)
+        st.caption(f"Other stores have runs with these settings and seeds: {links}. Start makes your own beside them.")
     if missing:
         st.caption(estimate(missing) + ".")
     token = st.session_state.setdefault("token", uuid.uuid4().hex)
@@ -169,7 +180,7 @@ def draw_runs() -> None:
         show_running(run, names)
     for run in waiting[:5]:
         row, button = st.columns([6, 1], vertical_alignment="center")
-        row.caption(f"run {run.id} · {names.get(run.id, run.label)} · waiting")
+        row.caption(f"run {data.name(run.id)} · {names.get(run.id, run.label)} · waiting")
         cancel_button(run.id, button)
     if len(waiting) > 5:
         st.caption(f"and {len(waiting) - 5} more waiting")
@@ -205,7 +216,7 @@ def show_running(run: LiveRun, names: dict[int, str]) -> None:
             if run.stale
             else ""
         )
-        name.markdown(f"**run {run.id}** · {stale}{names.get(run.id, run.label)}")
+        name.markdown(f"**run {data.name(run.id)}** · {stale}{names.get(run.id, run.label)}")
         cancel_button(run.id, button)
         facts = [f"step {run.step:,} of {run.total_steps:,}"]
         if run.loss is not None:
@@ -241,7 +252,7 @@ def show_curves(running: list[LiveRun]) -> None:
     for run_id, column in zip(sorted(ids), st.columns(CURVES, gap="large"), strict=False):
         with column:
             accuracy = data.read_accuracy([run_id])
-            name = f"**run {run_id}** · {names.get(run_id, '')}"
+            name = f"**run {data.name(run_id)}** · {names.get(run_id, '')}"
             if accuracy.empty:
                 st.caption(f"{name}: nothing has been measured yet.")
                 continue
@@ -261,7 +272,7 @@ def show_ended() -> None:
     for _, row in last.iterrows():
         text, button = st.columns([6, 1], vertical_alignment="center")
         reason = f": {frame.escaped(row.error)}" if isinstance(row.error, str) else ""
-        name = f"[run {row.id}](runs?run={row.id}) · {names[int(row.id)]}"
+        name = f"{run_link(int(row.id))} · {names[int(row.id)]}"
         text.caption(f"{name} · **{row.state}**{reason} · {duration(float(row.seconds))}")
         if row.state in ("failed", "cancelled"):
             number = int(row.id)
@@ -274,7 +285,7 @@ def show_ended() -> None:
             )
             log = data.read_run(int(row.id)).log_tail
             if log:
-                with st.expander(f"Log of run {row.id}"):
+                with st.expander(f"Log of run {data.name(row.id)}"):
                     st.code(log, language=None, wrap_lines=True)
 
 

@@ -15,6 +15,7 @@ from lgt.metrics.by_seed import gain_row
 from lgt.recipes.commands import experiment_command
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS
+from lgt.recipes.settings import IMPORTED
 from lgt.report.figures import resolve
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, frame, group_form
@@ -48,6 +49,8 @@ def rows_of(preset: str, position: Position) -> pd.DataFrame:
 
 def has_preset_lengths(comparison: Comparison, preset: str) -> bool:
     """Whether the training lengths are those that the preset has for a group with this main task."""
+    if preset == IMPORTED:
+        return True
     lengths = PRESETS[preset].lengths if preset in PRESETS else {}
     usual = {lengths[key] for key, group in GROUPS.items() if group.main == comparison.config.main.task}
     return (comparison.config.main.training_length, comparison.config.transfer_length) in usual
@@ -109,7 +112,10 @@ def main() -> None:
         position = group_form.choose_position()
     rows = rows_of(preset, position)
     draw(transfer_matrix, rows, frame.theme(), key="matrix")
-    show_missing(preset, position)
+    if preset == IMPORTED:
+        st.caption("These accuracies come from other programs and do not count in the verdicts of this project.")
+    else:
+        show_missing(preset, position)
     show_grid()
 
 

@@ -234,6 +234,8 @@ def draw(
         else:
             guessing = prediction.is_asked_for() and not step
             show_co_trained(comparison, shown_facts, zones.get("together"), guessing)
+    if badge := panels.imported_badge(comparison.config):
+        below.markdown(f"{badge} Another program measured these runs. They do not count in the verdicts.")
     if note := hidden_note(comparison):
         below.caption(note)
     else:
@@ -256,5 +258,5 @@ def hidden_note(comparison: Comparison) -> str:
 
 def render() -> None:
     """Draw the page."""
-    with frame.page(TITLE, "", "overview"):
+    with frame.page(TITLE, "", "overview", evidence=True):
         main()

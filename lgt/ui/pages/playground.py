@@ -44,11 +44,12 @@ class Scene:
 
 def choose_run(runs: dict[int, str]) -> int:
     """The run; it lives in the address by its number."""
-    names = {str(run_id): title for run_id, title in runs.items()}
-    return int(address.select(
-        "Run (only runs with stored weights)", list(names), default=str(answers.typical_run(runs)), key="run",
-        shown=lambda name: names[name],
-    ))  # fmt: skip
+    ids = {data.name(run_id): run_id for run_id in runs}
+    name = address.select(
+        "Run (only runs with stored weights)", list(ids), default=data.name(answers.typical_run(runs)), key="run",
+        shown=lambda name: runs[ids[name]],
+    )  # fmt: skip
+    return ids[name]
 
 
 def as_read(scene: Scene) -> None:
