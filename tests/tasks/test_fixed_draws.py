@@ -6,14 +6,15 @@ that it cannot be compared with stored runs. Change a line only when that is wan
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import numpy as np
 import pytest
 
 from lgt.core.config import TaskOptions
 from lgt.core.seeding import generator
-from lgt.tasks import TASKS
-from lgt.tasks.base import Examples
+from lgt.tasks import TASKS, sampling
+from lgt.tasks.base import Examples, draw_examples
 from lgt.tasks.prompts import prompts_of_same_layout, typed
 from lgt.tasks.sampling import sample_rows, test_examples, training_examples
 from lgt.tasks.vocabulary import decode
@@ -55,6 +56,32 @@ def test_test_sets_and_training_prompts_are_those_of_stored_runs(
 
 def test_every_task_is_written_down() -> None:
     assert [name for name, *_ in DRAWN] == list(TASKS)
+
+
+def test_samples_are_as_many_as_are_wanted() -> None:
+    assert [len(sample_rows("reverse", 3, count, 0)) for count in (1, 256, 300, 513)] == [1, 256, 300, 513]
+
+
+@pytest.mark.parametrize(("count", "chunks"), [(1, 1), (13, 1), (14, 17), (1000, 17)])
+def test_drawing_ends_when_enough_is_found_or_after_sixteen_chunks_without_a_new_prompt(
+    monkeypatch: pytest.MonkeyPatch, count: int, chunks: int
+) -> None:
+    """One chunk has all 13 test prompts of one letter (:mod:`tests.tasks.test_sampling` writes them down)."""
+    draws = []
+
+    def draw(*arguments: Any) -> Examples:
+        draws.append(len(arguments[2]))
+        return draw_examples(*arguments)
+
+    monkeypatch.setattr(sampling, "draw_examples", draw)
+    assert len(test_examples(TASKS["string_copy"], 1, count, 0, TaskOptions())) == min(count, 13)
+    assert draws == [1024] * chunks
+
+
+def test_drawing_ends_after_sixteen_chunks_if_there_is_no_test_prompt(monkeypatch: pytest.MonkeyPatch) -> None:
+    chunks = []
+    monkeypatch.setattr(sampling, "_new_test_rows", lambda drawn, seen: chunks.append(len(drawn)) or [])
+    assert len(test_examples(TASKS["reverse"], 3, 5, 0, TaskOptions())) == 0 and chunks == [1024] * 16
 
 
 def test_samples_and_prompts_to_try_are_the_same_in_every_session() -> None:

@@ -176,6 +176,14 @@ class BelowBody(OffBody):
     outside = -1
 
 
+class TagBody(OffBody):
+    outside = VOCABULARY_SIZE  # its own tag
+
+
+class NextBody(OffBody):
+    outside = VOCABULARY_SIZE + 3  # the first id behind its tag and its two tokens
+
+
 class Asked(ParityTask):
     """Remembers with which grid, seed and length the registry asks it."""
 
@@ -208,6 +216,11 @@ WORKS = "a method that works on the prompts of the four shortest lengths"
             f"parity.typed, texts, working or example_note: 'ValueError: no bits' is not accepted; accepted: {WORKS}",
         ),
         (OffBody, "parity.draw: 199 is not accepted; accepted: tokens of version 1 of the vocabulary and of `tokens`"),
+        (NextBody, "parity.draw: 152 is not accepted; accepted: tokens of version 1 of the vocabulary and of `tokens`"),
+        (
+            TagBody,
+            "parity.draw: '<parity>' is not accepted; accepted: tokens of version 1 of the vocabulary and of `tokens`",
+        ),
         (BelowBody, "parity.draw: -1 is not accepted; accepted: tokens of version 1 of the vocabulary and of `tokens`"),
     ],
 )
