@@ -16,6 +16,7 @@ from lgt.tasks.arithmetic import copy_first_operand, no_carry, product, with_top
 from lgt.tasks.base import Bodies, draw_examples
 from lgt.tasks.examples import example_note, worked_example
 from lgt.tasks.prompts import drawn, first_of, typed
+from lgt.tasks.registry import minimum_length
 from lgt.tasks.requirements import OPTIONS as SMALL
 from lgt.tasks.sampling import sample_rows
 from lgt.tasks.strings import capitalize
@@ -136,6 +137,7 @@ def test_a_wrong_token_and_a_wrong_id_are_refused_with_all_that_is_accepted() ->
 
 def test_lengths_of_an_unknown_task_are_counted_in_task_units() -> None:
     assert (unit("reverse"), unit("reverse_add"), unit("gone")) == ("characters", "digits", "task units")
+    assert [minimum_length(name) for name in ("reverse", "mqar", "dfs_trace", "gone")] == [1, 2, 2, 1]
 
 
 # --- new tasks
