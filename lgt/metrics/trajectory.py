@@ -97,7 +97,7 @@ def learned_steps(steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pairs(steps: pd.DataFrame, measure: str) -> Floats:
-    return steps.dropna(subset=[measure]).sort_values("step")[["gap", measure]].to_numpy(dtype=float)
+    return steps.dropna(subset=["gap", measure]).sort_values("step")[["gap", measure]].to_numpy(dtype=float)
 
 
 def _rho(pairs: Floats) -> float | None:
