@@ -7,8 +7,10 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
 
 from lgt.metrics.by_seed import LEARNED
+from lgt.metrics.correlation import spearman
 from lgt.metrics.intervals import Interval, t_interval
 from lgt.metrics.length_grid import nearness, relative_gap
 from lgt.metrics.run_curves import curve, curves_of
@@ -92,3 +94,13 @@ def test_the_interval_of_a_correlation_is_the_same_in_every_session() -> None:
     steps = pd.DataFrame({"step": range(20), "gap": rng.random(20), "map_difference": rng.random(20)})
     found = tracking(steps, "map_difference")
     assert (found.low, found.high) == pytest.approx((-0.6321138972521622, 0.3653310502283103))
+
+
+def test_the_interval_of_a_correlation_is_that_of_resampled_pairs() -> None:
+    rng = np.random.default_rng(5)
+    x, y = rng.random(9), rng.random(9).round(1)  # with ties
+    found = spearman(x, y, np.random.default_rng(7), resamples=300)
+    drawn = np.random.default_rng(7).integers(9, size=(300, 9))
+    one_by_one = [stats.spearmanr(x[pairs], y[pairs]).statistic for pairs in drawn]
+    assert (found.low, found.high) == pytest.approx(tuple(np.nanpercentile(one_by_one, [2.5, 97.5])))
+    assert found.rho == pytest.approx(stats.spearmanr(x, y).statistic) and found.n == 9
