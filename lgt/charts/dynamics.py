@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isnan
 from typing import Any
 
 import altair as alt
@@ -71,11 +72,9 @@ def circuit_chart(frame: pd.DataFrame, measure: str, rhos: dict[int, float | Non
     The line joins checkpoints in order, from light (early) to strong (late). ``rhos``: Spearman's rho by seed. Below
     it stands the final transfer accuracy: a gap of 0 can also mean that everything fails.
     """
-    frame = frame.dropna(subset=[measure]).sort_values(["seed", "step"])
+    frame = frame.dropna(subset=["gap", measure]).sort_values(["seed", "step"])
     if frame.empty:
-        return message(
-            "The prompts of these tasks have different layouts, so their attention cannot be compared.", theme
-        )
+        return message("No checkpoint has both the gap and this measure.", theme)
     panels = Panels.of(frame.seed)
     scale = 100 if measure == "map_difference" else 1
     top = float(frame[measure].max()) * scale or 1.0
@@ -91,7 +90,8 @@ def circuit_chart(frame: pd.DataFrame, measure: str, rhos: dict[int, float | Non
     ]  # fmt: skip
     titles = {seed: f"seed {seed}: ρ = {_rho(rhos.get(seed))}" for seed in panels.seeds}
     last = rows.groupby("seed").transfer.last()
-    reached = {seed: f"transfer {last[seed]:.0%}" for seed in panels.seeds}
+    reached = {seed: "transfer not measured" if isnan(last[seed]) else f"transfer {last[seed]:.0%}"
+               for seed in panels.seeds}  # fmt: skip
     base = alt.Chart(rows).encode(x=panels.x(), y=panels.y())
     layers = [
         *panels.frames(theme, titles, reached, ("0", f"{top:.2g}", f"{high:g}")),

@@ -26,7 +26,7 @@ def experiment(
 
     chosen, wanted = experiment_named(name), parse_seeds(seeds)
     check_integer("--workers", workers, 1, 256)
-    engine = open_database(database)
+    engine = open_database(database, create=not status, read_only=status)
     from lgt.execution.campaign import campaign_status, run_campaign
 
     if not status:

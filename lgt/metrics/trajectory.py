@@ -52,12 +52,12 @@ def _curves_by_step(accuracy: pd.DataFrame, config: RunConfig) -> dict[int, RunC
 
 
 def _map_differences(head_scores: pd.DataFrame, config: RunConfig, zone: str) -> pd.Series:
-    """The ablation-map difference (see :func:`lgt.metrics.head_sharing.map_difference`) by step."""
+    """The ablation-map difference (see :func:`lgt.metrics.head_sharing.map_difference`) by step; empty if a task has no map."""
     mapped = sorted(int(length) for length in head_scores.length.unique())
     chosen = zone_lengths(mapped, config.main.training_length, config.transfer_length).get(zone, [])  # type: ignore[call-overload]
     rows = head_scores[head_scores.length.isin(chosen)]
     maps = rows.groupby(["step", "layer", "head", "task"]).accuracy_drop.mean().unstack("task")
-    if maps.empty:
+    if maps.empty or not {spec.task for spec in config.tasks} <= set(maps):
         return pd.Series(dtype=float)
     main = maps[config.main.task]
     apart = pd.DataFrame({spec.task: (main - maps[spec.task]).abs() for spec in config.auxiliaries})
@@ -97,7 +97,7 @@ def learned_steps(steps: pd.DataFrame) -> pd.DataFrame:
 
 
 def _pairs(steps: pd.DataFrame, measure: str) -> Floats:
-    return steps.dropna(subset=[measure]).sort_values("step")[["gap", measure]].to_numpy(dtype=float)
+    return steps.dropna(subset=["gap", measure]).sort_values("step")[["gap", measure]].to_numpy(dtype=float)
 
 
 def _rho(pairs: Floats) -> float | None:

@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 from lgt.recipes import limits
 from lgt.store import locations, migrate, sqlite_files
 from lgt.store.errors import LeaseLost, StoreError, store_name, translate_errors
+from lgt.store.reading_copies import is_in_wal_mode, reading_copy, schema_in_header
 from lgt.store.upserts import bump_revision
 
 __all__ = ["Engine", "LeaseLost", "StoreError", "database_url", "open_store", "read_connection", "write_transaction"]
@@ -105,36 +106,16 @@ def refuse_if_read_only(name: str) -> None:
 
 
 def reading_key(url: str) -> str:
-    """A text that changes when the store at ``url`` must be opened anew to read it: it was upgraded, or is of an older
-    schema and was changed."""
+    """A text that changes when the store at ``url`` must be opened anew to read it: it was upgraded, or is read as a
+    copy (:mod:`lgt.store.reading_copies`) and was changed."""
     if is_server(url):
         return ""
+    path = database_file(url)
     try:
-        with open(database_file(url), "rb") as file:
-            version = int.from_bytes(file.read(64)[60:], "big")  # SQLite's user_version
-            changed = os.fstat(file.fileno()).st_mtime_ns
-    except OSError:
+        version, changed = schema_in_header(path), path.stat().st_mtime_ns
+        return f"{version} {changed}" if _needs_copy(path) else f"{version}"
+    except (OSError, StoreError):
         return ""
-    return f"{version}" if version >= migrate.latest_schema() else f"{version} {changed}"
-
-
-def migrate_if_older(url: str) -> None:
-    """Migrate the store at ``url`` if its schema is older than this code's and the store is writable.
-
-    Does nothing in every other case; :func:`open_store` then raises the error, if there is one.
-    """
-    parsed = _parsed(url)
-    with suppress(StoreError), translate_errors(parsed):
-        if parsed.get_backend_name() == "sqlite":
-            path = Path(str(parsed.database))
-            sqlite_files.check_file(path, writable=True)
-            engine = sqlite_engine(path, read_only=True)
-        else:
-            engine = create_engine(parsed, poolclass=NullPool)
-        with read_connection(engine) as connection:
-            stored = migrate.stored_schema(connection)
-        if 0 < stored < migrate.latest_schema():
-            open_store(url, create=False)
 
 
 def _open_sqlite(url: URL, may_create: bool, read_only: bool) -> Engine:
@@ -147,13 +128,29 @@ def _open_sqlite(url: URL, may_create: bool, read_only: bool) -> Engine:
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         sqlite_files.create_file(path, _create_tables)
     sqlite_files.check_file(path, writable=not read_only)
-    engine = sqlite_engine(path, read_only=read_only)
+    opened = reading_copy(path, _prepare_copy) if read_only and _needs_copy(path) else path
+    engine = sqlite_engine(opened, read_only=read_only, shown=path)
     with read_connection(engine) as connection:
-        stored = sqlite_files.check_contents(connection, path)
+        stored = sqlite_files.check_contents(connection, path, opened)
     _check_or_migrate_schema(engine, str(path), stored, read_only)
     if not read_only:
         _use_rollback_journal(engine)
     return engine
+
+
+def _needs_copy(path: Path) -> bool:
+    """Whether reading the store as it is would change it: it has an older schema, or a write-ahead log."""
+    return 0 < schema_in_header(path) < migrate.latest_schema() or is_in_wal_mode(path)
+
+
+def _prepare_copy(path: Path) -> None:
+    """Migrate a private copy. Raises StoreError for what is no store; the message names the copy's original."""
+    engine = sqlite_engine(path, read_only=False)
+    with read_connection(engine) as connection:
+        stored = migrate.stored_schema(connection)
+    if 0 < stored < migrate.latest_schema():
+        with write_transaction(engine, results_changed=False, of_this_program=True) as connection:
+            migrate.upgrade(connection)
 
 
 def _create_tables(path: Path) -> None:
@@ -183,15 +180,18 @@ def _check_or_migrate_schema(engine: Engine, name: str, stored: int, read_only: 
         migrate.upgrade(connection)
 
 
-def sqlite_engine(path: Path, *, read_only: bool) -> Engine:
-    """An engine for the existing SQLite file ``path``. It checks nothing and never creates a file."""
+def sqlite_engine(path: Path, *, read_only: bool, shown: Path | None = None) -> Engine:
+    """An engine for the existing SQLite file ``path``. It checks nothing and never creates a file.
+
+    ``shown``: the file that ``path`` is a copy of; messages name it, and large weights are in its folder.
+    """
     # A killed writer leaves a journal. Only a connection with mode=rw can recover it, also when it then only reads.
     mode = "rw" if not read_only or sqlite_files.is_writable(path) else "ro"
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_MS / 1000)
 
-    engine = create_engine(URL.create("sqlite", database=str(path)), creator=connect, poolclass=NullPool)
+    engine = create_engine(URL.create("sqlite", database=str(shown or path)), creator=connect, poolclass=NullPool)
     event.listen(engine, "connect", lambda raw, _record: _configure(raw, read_only))
     event.listen(engine, "begin", _begin)
     return engine
@@ -227,13 +227,17 @@ def _open_server(url: URL, may_create: bool, read_only: bool) -> Engine:
 
 
 @contextmanager
-def write_transaction(engine: Engine, *, results_changed: bool = True) -> Iterator[Connection]:
+def write_transaction(
+    engine: Engine, *, results_changed: bool = True, of_this_program: bool = False
+) -> Iterator[Connection]:
     """A short transaction with the write lock from its start. It commits at the end and rolls back on any error.
 
     It increases the store's revision number, unless ``results_changed`` is False (heartbeats and progress). Raises
-    StoreError when the database refuses (locked, full, damaged, ...), and always while ``LGT_READ_ONLY`` is set.
+    StoreError when the database refuses (locked, full, damaged, ...), and always while ``LGT_READ_ONLY`` is set, except
+    for a private copy ``of_this_program``.
     """
-    refuse_if_read_only(store_name(engine.url))
+    if not of_this_program:
+        refuse_if_read_only(store_name(engine.url))
     with translate_errors(engine.url), engine.connect() as opened:
         connection = opened.execution_options(**{WRITES: True})
         with connection.begin():

@@ -68,8 +68,8 @@ def filesystem_of(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
     return max(within, key=lambda mount: len(mount[0]), default=("", ""))[1]
 
 
-def check_contents(connection: Connection, path: Path) -> int:
-    """The schema number of the SQLite store behind ``connection``.
+def check_contents(connection: Connection, path: Path, opened: Path) -> int:
+    """The schema number of the SQLite store behind ``connection``, which has the file ``opened``: ``path`` or a copy.
 
     Raises StoreError when the file belongs to another program, is cut short or lacks tables. Reads only a few pages.
     """
@@ -78,8 +78,8 @@ def check_contents(connection: Connection, path: Path) -> int:
         raise StoreError(f"{path} is a SQLite database of another program (application id {identity}); "
                          "choose another file with --database")  # fmt: skip
     pages = connection.scalar(text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))
-    if pages is None or path.stat().st_size < pages:
-        raise StoreError(f"{path} is damaged: it has {path.stat().st_size} of {pages} bytes; {RESTORE}")
+    if pages is None or opened.stat().st_size < pages:
+        raise StoreError(f"{path} is damaged: it has {opened.stat().st_size} of {pages} bytes; {RESTORE}")
     stored = migrate.stored_schema(connection)
     if stored != connection.scalar(text("PRAGMA user_version")):
         raise StoreError(f"{path} is damaged: its schema number is unclear; {RESTORE}")

@@ -65,6 +65,7 @@ def runs_with_weights() -> dict[int, str]:
                     found.setdefault(run_id, f"{title} · {ARM_TITLES[arm]} · seed {seed}")
     everything = data.read_runs()
     if not everything.empty:
+        everything = everything[everything.main_task.notna()]
         names = everything.main_task + "+" + everything.auxiliaries.fillna(everything.main_task)
         known = names.map(lambda text: set(text.split("+")) <= set(TASKS))
         others = everything[(everything.state == "done") & everything.id.isin(kept) & known]

@@ -67,8 +67,19 @@ def draw(
     parts = (*chart.args, *arguments) if isinstance(chart, partial) else arguments
     table = next((part for part in parts if isinstance(part, pd.DataFrame)), pd.DataFrame())
     drawn()[key] = Drawn(name or key.replace("-", " ").capitalize(), made, table)
+    if not has_selections(made):
+        on_select = None
     with st.container(key=container_key(key)):
         st.vega_lite_chart(made, key=key, theme=None, width="stretch", on_select=on_select or "ignore")
+
+
+def has_selections(made: Any) -> bool:
+    """Whether a specification defines a selection; a chart that only says what is missing has none."""
+    if isinstance(made, dict):
+        if any("select" in parameter for parameter in made.get("params", [])):
+            return True
+        return any(has_selections(part) for key, part in made.items() if key not in ("data", "datasets", "encoding"))
+    return isinstance(made, list) and any(map(has_selections, made))
 
 
 def container_key(key: str) -> str:

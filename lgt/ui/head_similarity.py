@@ -43,6 +43,12 @@ def map_array(heads: pd.DataFrame, task: str, measure: str) -> np.ndarray:
     return heads[heads.task == task].pivot(index="layer", columns="head", values=measure).to_numpy(dtype=float)
 
 
+def has_maps(heads: pd.DataFrame, *tasks: str) -> bool:
+    """Whether each of these tasks has a number for every head. Counts of an incomplete store may be missing."""
+    maps = [map_array(heads, task, measure) for task in tasks for measure in ("loss_rise", "accuracy_drop")]
+    return all(one.size > 0 and one.shape == maps[0].shape and bool(np.isfinite(one).all()) for one in maps)
+
+
 def head_sharing_of(heads: pd.DataFrame, main: str, other: str, *, correlation: bool = True) -> HeadSharing:
     """Head sharing of two tasks of one run. Chance: heads shuffled within their layer, from a fixed seed.
 
@@ -81,12 +87,17 @@ def control_sentence(
 
 def _overlaps(maps: list[pd.DataFrame], main: str, auxiliaries: list[str]) -> str:
     found = {other: _overlap(maps, main, other) for other in auxiliaries}
-    return ", ".join(f"with {task_title(other)} {mean:.2f} (by chance {by_chance:.2f})"
-                     for other, (mean, by_chance) in found.items())  # fmt: skip
+    return ", ".join(
+        f"with {task_title(other)} " + ("not measured" if of is None else f"{of[0]:.2f} (by chance {of[1]:.2f})")
+        for other, of in found.items()
+    )
 
 
-def _overlap(maps: list[pd.DataFrame], main: str, other: str) -> tuple[float, float]:
-    found = [head_sharing_of(heads, main, other, correlation=False) for heads in maps]
+def _overlap(maps: list[pd.DataFrame], main: str, other: str) -> tuple[float, float] | None:
+    whole = [heads for heads in maps if has_maps(heads, main, other)]
+    if not whole:
+        return None
+    found = [head_sharing_of(heads, main, other, correlation=False) for heads in whole]
     return float(np.mean([f.jaccard for f in found])), float(np.mean([f.jaccard_baseline for f in found]))
 
 
@@ -95,11 +106,15 @@ def similarity_table(heads: pd.DataFrame, attention: pd.DataFrame, main: str, au
     with its permutation p, overlap of the top heads beside chance, mean attention-matrix difference or ``not
     comparable``.
 
+    A task without a number for every head is left out.
+
     ``heads``: columns task, layer, head, accuracy_drop, loss_rise; ``attention``: columns task_b, difference, of the
     same lengths.
     """
     rows = []
     for other in auxiliaries:
+        if not has_maps(heads, main, other):
+            continue
         found = head_sharing_of(heads, main, other)
         difference = map_difference(*(map_array(heads, task, "accuracy_drop") for task in (main, other)))
         differences = attention[attention.task_b == other].difference
@@ -112,7 +127,7 @@ def similarity_table(heads: pd.DataFrame, attention: pd.DataFrame, main: str, au
                 "attention difference": "not comparable" if differences.empty else f"{differences.mean():.2f}",
             }
         )
-    return pd.DataFrame(rows).set_index("task")
+    return pd.DataFrame(rows).set_index("task") if rows else pd.DataFrame()
 
 
 def with_reading_help(table: pd.DataFrame) -> pd.DataFrame:

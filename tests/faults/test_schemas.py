@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import event
 
 from lgt.store import checkpoints, integrity, migrate, queries, queue
-from lgt.store.engine import migrate_if_older, open_store
+from lgt.store.engine import open_store
 from tests.faults import size
 from tests.faults.processes import ended, started
 
@@ -68,19 +68,6 @@ def test_r13_an_old_store_is_upgraded_and_reads_the_same(stored: Path, tmp_path:
     assert not queries.accuracy(store, [1]).empty and checkpoints.read_checkpoint(store, 1).step == 20
     assert queries.run(store, 4).stale and queue.requeue_expired(store) == [4]
     assert queue.claim(store, "w", "cpu") == (3, 1) and queue.claim(store, "w", "cpu") == (4, 2)
-
-
-@pytest.mark.parametrize("stored", STORES, ids=lambda path: path.stem)
-def test_r13_the_dashboard_upgrades_what_it_may(stored: Path, tmp_path: Path, monkeypatch) -> None:
-    path = Path(shutil.copy(stored, tmp_path / "results.db"))
-    monkeypatch.setenv("LGT_READ_ONLY", "1")
-    migrate_if_older(str(path))
-    assert path.read_bytes() == stored.read_bytes()
-    monkeypatch.delenv("LGT_READ_ONLY")
-    migrate_if_older(str(path))
-    assert len(queries.runs(open_store(str(path), read_only=True))) == 4
-    migrate_if_older(str(tmp_path / "none.db"))
-    assert not (tmp_path / "none.db").exists()
 
 
 @pytest.mark.slow

@@ -35,7 +35,7 @@ from lgt.store import (
     thinning,
     writes,
 )
-from lgt.store.engine import migrate_if_older, open_store, read_connection, write_transaction
+from lgt.store.engine import open_store, read_connection, write_transaction
 from lgt.store.errors import LeaseLost, StoreError
 from lgt.store.schema import Base, Run, RunState, TrainingState
 
@@ -90,7 +90,6 @@ def of_run(write: Callable[..., object], *arguments: object, **named: object) ->
 IMPORTED_RUNS = exchange.read_file(Path(__file__).parents[2] / "docs/examples/import.csv").runs
 WRITES: dict[str, Write] = {
     "backup.restore": Write(lambda b: backup.restore(b.folder / "other.db", str(b.folder / "store.db"))),
-    "engine.migrate_if_older": Write(lambda b: migrate_if_older(str(b.folder / "old.db")), shows=False),
     "imports.import_runs": Write(lambda b: imports.import_runs(b.engine, IMPORTED_RUNS)),
     "record.record": Write(lambda b: record.record("a:4", database=str(b.folder / "store.db")).__enter__()),
     "leases.cancel_run": Write(lambda b: leases.cancel_run(b.engine, b.queued)),
@@ -220,11 +219,8 @@ def test_every_write_is_refused_and_changes_nothing_under_read_only(
 ) -> None:
     before, files, old = contents(bench.engine), bench.files(), (bench.folder / "old.db").read_bytes()
     monkeypatch.setenv("LGT_READ_ONLY", "1")
-    if name == "engine.migrate_if_older":  # asked before every page: it leaves the store as it is, without a word
+    with pytest.raises(StoreError, match="LGT_READ_ONLY"):
         WRITES[name].call(bench)
-    else:
-        with pytest.raises(StoreError, match="LGT_READ_ONLY"):
-            WRITES[name].call(bench)
     assert contents(bench.engine) == before and bench.files() == files
     assert (bench.folder / "old.db").read_bytes() == old
 

@@ -127,7 +127,7 @@ def family(task: str) -> str:
     return TASKS[task].family if task in TASKS else task
 
 
-def panel(series: Series, accuracy: pd.DataFrame, share: int, look: Look, key: str, longest: int) -> None:
+def panel(series: Series, accuracy: pd.DataFrame, share: int, look: Look, key: str, longest: int | None) -> None:
     """One series: heading, transfer accuracy, curve, graph."""
     comparison, arm = series
     rows = with_stores(series, at_share(accuracy[accuracy.run_id.isin(ids_of(series))], share))
@@ -184,7 +184,7 @@ def main() -> None:
         for name, column in zip(row, st.columns(max(2, len(row)), gap="medium"), strict=False):
             with column:
                 main_family = family(series[name][0].config.main.task)
-                panel(series[name], accuracy, share, look, name, longest[main_family])
+                panel(series[name], accuracy, share, look, name, longest.get(main_family))
     show_differences({name: series[name] for name in names})
     with st.expander("Training of these series"):
         for name in names:

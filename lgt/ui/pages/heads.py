@@ -59,7 +59,11 @@ def show_similarity(view: View) -> None:
     """How similar the heads of the tasks are, beside the same numbers for an unrelated task."""
     attention = data.read_attention_differences([view.run_id])
     same_lengths = attention[attention.length.isin(view.lengths)]
-    st.table(with_reading_help(similarity_table(view.maps, same_lengths, view.main, view.auxiliaries)))
+    table = similarity_table(view.maps, same_lengths, view.main, view.auxiliaries)
+    if table.empty:
+        st.info("The maps of these tasks are not complete, so they cannot be compared.")
+        return
+    st.table(with_reading_help(table))
     control = control_of(data.read_comparisons(), view.comparison)
     if control is None or control.setting == view.comparison.setting:
         return

@@ -1,0 +1,105 @@
+"""Private copies of SQLite stores that cannot be read as they are: an older schema, or a write-ahead log.
+
+Reading a store never changes it and leaves no file beside it. A store of an older schema would have to be migrated, and
+a file with a write-ahead log gets two more files when it is opened. Both are copied into this user's cache, and the
+copy is migrated and read. A copy belongs to one state of the original (its path, size, time and inode).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from lgt.core.paths import cache_directory, private_folder
+from lgt.store.errors import StoreError
+
+KEPT_SECONDS = 7 * 24 * 3600.0
+"""A copy that nobody has opened for this time is removed when another one is made."""
+HEADER = 64
+
+
+def is_in_wal_mode(path: Path) -> bool:
+    """Whether SQLite would open ``path`` with a write-ahead log. Reads the header only."""
+    return _header(path)[18:20] == b"\x02\x02"
+
+
+def schema_in_header(path: Path) -> int:
+    """SQLite's user_version in the header of ``path``, which is the schema number of a store."""
+    return int.from_bytes(_header(path)[60:], "big")
+
+
+def _header(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(HEADER)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def reading_copy(path: Path, prepare: Callable[[Path], None]) -> Path:
+    """A copy of the store ``path`` in this user's cache, which ``prepare`` has migrated. Made if there is none.
+
+    Raises StoreError when there is no room for it, and what ``prepare`` raises.
+    """
+    status = path.stat()
+    key = f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}\n{status.st_ino}\n{_wal_state(path)}"
+    try:
+        folder = _folder()
+        target = folder / f"{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.db"
+        if target.exists():
+            os.utime(target)
+            return target
+        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as new:
+            made = Path(new) / "copy.db"
+            _copy(path, made)
+            prepare(made)
+            os.replace(made, target)
+        _remove_old(folder, target)
+        return target
+    except OSError as error:
+        raise StoreError(f"{path} cannot be copied for reading: {error.strerror or error}; free some space") from error
+
+
+def _wal_state(path: Path) -> str:
+    log = path.with_name(path.name + "-wal")
+    return f"{log.stat().st_size} {log.stat().st_mtime_ns}" if log.exists() else ""
+
+
+def _folder() -> Path:
+    """The folder of copies in the cache, or one in the folder for temporary files where the cache cannot be used."""
+    try:
+        return private_folder(private_folder(cache_directory()) / "stores")
+    except OSError:
+        return private_folder(Path(tempfile.gettempdir()) / f"lgt-stores-{os.getuid() if hasattr(os, 'getuid') else 0}")
+
+
+def _copy(path: Path, target: Path) -> None:
+    if is_in_wal_mode(path):
+        shutil.copyfile(path, target)
+        log = path.with_name(path.name + "-wal")
+        if log.exists():
+            shutil.copyfile(log, target.with_name(target.name + "-wal"))
+        with closing(sqlite3.connect(target)) as copied:
+            copied.execute("PRAGMA journal_mode = DELETE")
+        return
+    with (
+        closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=30)) as original,
+        closing(sqlite3.connect(target)) as copied,
+    ):
+        original.backup(copied)
+
+
+def _remove_old(folder: Path, kept: Path) -> None:
+    for path in folder.iterdir():
+        try:
+            if path != kept and path.stat().st_mtime < time.time() - KEPT_SECONDS:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        except OSError:
+            continue  # another process uses or removes it

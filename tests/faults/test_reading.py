@@ -1,0 +1,156 @@
+"""R15: reading never writes. Stores of every schema, read-only, damaged or incomplete: their bytes, times and folders
+stay as they are, and what is missing is one line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from lgt.cli.main import main
+from lgt.store import queries
+from lgt.store.engine import open_store
+from tests.conftest import ROOT
+from tests.faults import size
+
+PAGES = ("overview", "explore", "heads", "matrix", "claims", "launch", "runs", "playground")
+COMMANDS = (
+    "runs", "runs --json", "show 1", "show 1 --json", "claims", "claims --json", "doctor", "export {folder}",
+    "export {folder}.csv", "backup {folder}-backup.db", "experiment first-results --seeds 0 --status",
+)  # fmt: skip
+
+
+def flipped(path: Path, seed: int) -> None:
+    data = bytearray(path.read_bytes())
+    draw = random.Random(seed)
+    for _ in range(20):
+        data[draw.randrange(100, len(data))] = draw.randrange(256)
+    path.write_bytes(data)
+
+
+def sql(*statements: str) -> Callable[[Path], None]:
+    def change(path: Path) -> None:
+        with sqlite3.connect(path) as connection:
+            for statement in statements:
+                connection.execute(statement)
+        connection.close()
+
+    return change
+
+
+def old(path: Path) -> None:
+    shutil.copy(ROOT / "tests/stores/schema-1.db", path)
+
+
+def with_log(path: Path) -> None:
+    """A store that another tool has switched to a write-ahead log, with committed rows in the log."""
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("UPDATE runs SET notes = 'in the log' WHERE id = 1")
+    connection.commit()
+    kept = {name: (path.parent / name).read_bytes() for name in (path.name, f"{path.name}-wal")}
+    connection.close()
+    for name, content in kept.items():
+        (path.parent / name).write_bytes(content)
+
+
+STORES: dict[str, Callable[[Path], object]] = {
+    "as shipped": lambda path: None, "schema 1": old, "write-ahead log": with_log,
+    "no final accuracy of run 1": sql("DELETE FROM accuracy WHERE run_id = 1 AND step >= 1000"),
+    "a length of the region is gone": sql("DELETE FROM accuracy WHERE length = 9"),
+    "trained lengths are gone": sql("DELETE FROM accuracy WHERE length <= 8"),
+    "an auxiliary is gone": sql("DELETE FROM accuracy WHERE task = 'reverse'"),
+    "no accuracy": sql("DELETE FROM accuracy"), "no maps": sql("DELETE FROM head_scores"),
+    "half of the maps": sql("DELETE FROM head_scores WHERE layer = 1"),
+    "no differences": sql("DELETE FROM attention_differences"), "no logs": sql("DELETE FROM training_log"),
+    "no weights": sql("DELETE FROM checkpoints"),
+    "no tasks of a run": sql("DELETE FROM run_tasks WHERE run_id = 1"),
+    "configs of newer code": sql("UPDATE runs SET config = json_set(config, '$.new', 1) WHERE id % 3 = 0"),
+    "another program": sql("PRAGMA application_id = 7"),
+    "newer": sql("UPDATE lgt_schema_version SET version_num = '99'", "PRAGMA user_version = 99"),
+    "cut": lambda path: os.truncate(path, path.stat().st_size // 2), "text": lambda path: path.write_text("x" * 5000),
+    "flipped 1": lambda path: flipped(path, 1), "flipped 2": lambda path: flipped(path, 2),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def small(shared_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of two comparisons of the shipped store, so that opening a page takes a moment."""
+    path = Path(shutil.copy(shared_store, tmp_path_factory.mktemp("small") / "results.db"))
+    kept = "SELECT id FROM runs WHERE task_group IN ('caprev', 'add-carry') AND model_seed < 2 AND preset = 'demo'"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute(f"DELETE FROM runs WHERE id NOT IN ({kept})")
+    connection.commit()
+    connection.execute("VACUUM")
+    connection.close()
+    return path
+
+
+def state(folder: Path) -> dict[str, tuple[str, int]]:
+    return {
+        path.name: (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
+        for path in sorted(folder.iterdir()) if path.is_file()
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", STORES)
+def test_r15_reading_never_writes(kind, small, tmp_path, monkeypatch, capsys) -> None:
+    place = tmp_path / "elsewhere"
+    place.mkdir()
+    store = Path(shutil.copy(small, place / "results.db"))
+    STORES[kind](store)
+    place.chmod(0o555)
+    before, times = state(place), place.stat().st_mtime_ns
+    monkeypatch.setenv("LGT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LGT_SHIPPED", str(store))
+    monkeypatch.setenv("LGT_DATABASE_URL", str(tmp_path / "none.db"))
+    for number, words in enumerate(COMMANDS):
+        with pytest.raises(SystemExit) as ended:
+            main(words.format(folder=tmp_path / f"out-{number}").split())
+        said = capsys.readouterr().err.strip()
+        assert ended.value.code in (0, 1, 2) and said.count("\n") == 0, words
+    draw = random.Random(kind)
+    for page in draw.sample(PAGES, size(2, len(PAGES))):
+        app = AppTest.from_file(str(ROOT / f"pages/{page}.py"), default_timeout=60).run()
+        assert not app.exception, page
+        assert not [one for one in app.error if "could not be drawn" in str(one.value)], page
+    place.chmod(0o755)
+    assert state(place) == before and place.stat().st_mtime_ns == times
+    assert not (tmp_path / "none.db").exists()
+
+
+def test_a_store_of_an_older_schema_reads_as_after_its_migration(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("LGT_CACHE", str(tmp_path / "cache"))
+    store, migrated = tmp_path / "old.db", tmp_path / "new.db"
+    old(store)
+    old(migrated)
+    read, written = open_store(str(store), read_only=True), open_store(str(migrated))
+    for function in (queries.accuracy, queries.head_scores, queries.attention_differences, queries.training_log):
+        assert function(read, range(1, 9)).equals(function(written, range(1, 9)))
+    assert str(store) in str(read.url)
+    assert open_store(str(store), read_only=True) and len(list((tmp_path / "cache/stores").iterdir())) == 1, "made once"
+
+
+def test_committed_rows_of_a_write_ahead_log_are_read(small, tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("LGT_CACHE", str(tmp_path / "cache"))
+    store = Path(shutil.copy(small, tmp_path / "results.db"))
+    with_log(store)
+    runs = queries.runs(open_store(str(store), read_only=True))
+    assert "in the log" in set(runs.notes)
+
+
+def test_a_changed_store_is_read_anew(tmp_path, monkeypatch) -> None:
+    monkeypatch.setenv("LGT_CACHE", str(tmp_path / "cache"))
+    store = tmp_path / "old.db"
+    old(store)
+    assert "changed" not in set(queries.runs(open_store(str(store), read_only=True)).notes)
+    sql("UPDATE runs SET notes = 'changed'")(store)
+    assert set(queries.runs(open_store(str(store), read_only=True)).notes) == {"changed"}
