@@ -461,7 +461,7 @@ def test_an_export_names_its_columns_and_has_the_weights(store: Engine, tmp_path
     readme = (tmp_path / "out" / "README.txt").read_text()
     assert "accuracy.csv: run_id, step, task, length, correct, total" in readme and readme.endswith("\n")
     assert readme.startswith("Length Transfer Lab: runs and their measurements. One file per table, joined by run_id")
-    lines = (tmp_path / "out" / "accuracy.csv").read_text().splitlines()
+    lines = (tmp_path / "out" / "accuracy.csv").read_text(encoding="utf-8-sig").splitlines()
     assert lines == ["run_id,step,task,length,correct,total", f"{run_id},3,no_carry,2,5,7"]
 
 
