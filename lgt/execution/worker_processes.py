@@ -91,7 +91,7 @@ def ensure_workers(database_url: str, runs: int) -> int:
 
 def slots_folder(database_url: str) -> Path:
     """The folder of this user's slots for the store at ``database_url``. Raises StoreError when it cannot be used."""
-    name = hashlib.sha256(database_url.encode()).hexdigest()[:16]
+    name = hashlib.sha256(os.fsencode(database_url)).hexdigest()[:16]
     try:
         return private_folder(cache_directory() / "workers" / name)
     except OSError as error:

@@ -8,7 +8,8 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from sqlalchemy import Engine, make_url, select
+from sqlalchemy import Engine, select
+from sqlalchemy.engine import URL
 
 from lgt.store import atomic_files, blobs
 from lgt.store.atomic_files import temporary_path
@@ -16,6 +17,7 @@ from lgt.store.engine import BUSY_TIMEOUT_MS, database_file, open_store, read_co
 from lgt.store.errors import RESTORE, StoreError, store_name, translate_errors
 from lgt.store.integrity import integrity
 from lgt.store.schema import Checkpoint
+from lgt.store.sqlite_files import LONGEST_NAME
 
 
 def backup(engine: Engine, path: Path) -> Path:
@@ -30,8 +32,8 @@ def backup(engine: Engine, path: Path) -> Path:
     try:
         with temporary_path(path) as copy_path, translate_errors(engine.url):
             _vacuum_into(engine, copy_path)
-            copy = open_store(str(copy_path), create=False, read_only=True)
-            _copy_large_weights(copy, blobs.files_folder(engine.url), blobs.files_folder(make_url(f"sqlite:///{path}")))
+            copy = open_store(str(copy_path.absolute()), create=False, read_only=True)
+            _copy_large_weights(copy, blobs.files_folder(engine.url), _files_of(path))
             problems = integrity(copy, blobs.files_folder(engine.url))
             if problems:
                 found = problems[0].replace(str(copy_path), "its copy")
@@ -42,6 +44,11 @@ def backup(engine: Engine, path: Path) -> Path:
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
     return path
+
+
+def _files_of(path: Path) -> Path:
+    """The folder of the files of the SQLite store ``path``, which need not exist."""
+    return blobs.files_folder(URL.create("sqlite", database=str(path.absolute())))
 
 
 def _copy_large_weights(engine: Engine, source: Path, target: Path) -> None:
@@ -56,7 +63,7 @@ def _copy_large_weights(engine: Engine, source: Path, target: Path) -> None:
 def _vacuum_into(engine: Engine, path: Path) -> None:
     source = Path(str(engine.url.database)).as_uri()
     with closing(sqlite3.connect(f"{source}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
-        connection.execute("VACUUM INTO ?", (str(path),))
+        connection.execute("VACUUM INTO ?", (path.absolute().as_uri(),))  # also a name that is not Unicode
 
 
 def restore(path: Path, url: str) -> Path | None:
@@ -67,7 +74,7 @@ def restore(path: Path, url: str) -> Path | None:
     """
     target = database_file(url)
     refuse_if_read_only(str(target))
-    source = open_store(str(path), create=False, read_only=True)
+    source = open_store(str(path.absolute()), create=False, read_only=True)
     problems = integrity(source)
     if problems:
         raise StoreError(f"{path} is damaged ({problems[0]}); choose another backup")
@@ -75,9 +82,7 @@ def restore(path: Path, url: str) -> Path | None:
         with temporary_path(target) as copy_path, translate_errors(source.url):
             _vacuum_into(source, copy_path)
             atomic_files.sync(copy_path)
-            _copy_large_weights(
-                source, blobs.files_folder(source.url), blobs.files_folder(make_url(f"sqlite:///{target}"))
-            )
+            _copy_large_weights(source, blobs.files_folder(source.url), _files_of(target))
             old_store = _rename_old_store(target)
             os.replace(copy_path, target)
         atomic_files.sync(target.parent)
@@ -90,7 +95,9 @@ def _rename_old_store(target: Path) -> Path | None:
     """Rename a store and its journal together: SQLite would apply a journal left here to the restored file."""
     if not os.path.lexists(target):
         return None
-    renamed = target.with_name(f"{target.name}.{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime())}")
+    ending = time.strftime(".%Y%m%dT%H%M%SZ", time.gmtime())
+    begin = os.fsdecode(os.fsencode(target.name)[: LONGEST_NAME - len(ending)])
+    renamed = target.with_name(begin + ending)
     if renamed.exists():
         raise StoreError(f"{renamed} exists; wait a second, then try again")
     os.rename(target, renamed)

@@ -9,6 +9,7 @@ transaction.
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -29,6 +30,8 @@ from lgt.store.upserts import bump_revision
 __all__ = ["Engine", "LeaseLost", "StoreError", "database_url", "open_store", "read_connection", "write_transaction"]
 
 BUSY_TIMEOUT_MS = 30_000
+SCHEME = re.compile(r"[\w+.-]*://")
+"""What a URL begins with; any other name of a store is a path."""
 WRITES = "lgt_writes"
 """Execution option of a connection whose transactions take the write lock when they begin."""
 
@@ -36,25 +39,29 @@ WRITES = "lgt_writes"
 def database_url(option: str | None = None) -> str:
     """The URL of the store that new runs go to: ``option``, else :func:`lgt.store.locations.workspace`.
 
-    A plain path is accepted and becomes a SQLite URL with an absolute path. Raises StoreError for a bad URL.
+    For a SQLite store it is the absolute path, never a URL: a path is taken as it is, while a URL is decoded when it is
+    read, so that ``?``, ``#`` and ``%41`` in a name would open another file. Raises StoreError for a bad URL.
     """
-    return _parsed(option or locations.workspace()).render_as_string(hide_password=False)
+    return _as_text(_parsed(option or locations.workspace()))
+
+
+def _as_text(url: URL) -> str:
+    """The text that :func:`_parsed` reads as ``url``: the path of a SQLite file, else the URL with its password."""
+    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=False)
 
 
 def _parsed(text: str) -> URL:
-    if "?" in text and (":" not in text or text.startswith("sqlite")):
-        raise StoreError(f"{text!r} has a question mark; a store's path or SQLite URL cannot have one; choose another")
-    if "://" not in text:
-        text = f"sqlite:///{Path(text).expanduser().absolute()}"
+    if not SCHEME.match(text):
+        return _sqlite_url(URL.create("sqlite", database=text))
+    if "?" in text and text.startswith("sqlite"):
+        raise StoreError(f"{text!r} has a question mark, which a SQLite URL cannot have; give the path without sqlite:///")
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:
         raise StoreError(f"{text!r} is not a database URL; give a path, sqlite:///PATH or postgresql://...") from error
     if url.get_backend_name() not in ("sqlite", "postgresql"):
         raise StoreError(f"{url.drivername} stores are not supported; give a path, sqlite:///PATH or postgresql://...")
-    if url.get_backend_name() == "sqlite":
-        return _sqlite_url(url)
-    return url
+    return _sqlite_url(url) if url.get_backend_name() == "sqlite" else url
 
 
 def _sqlite_url(url: URL) -> URL:
@@ -62,7 +69,11 @@ def _sqlite_url(url: URL) -> URL:
         raise StoreError(f"{url.render_as_string()!r} is not a plain SQLite file; give its path or sqlite:///PATH")
     if not url.database or url.database == ":memory:" or "\0" in url.database:
         raise StoreError("a store must be a file that several processes can open; give its path")
-    return url.set(database=str(Path(url.database).expanduser().absolute()))
+    path = Path(url.database)
+    if url.database.startswith("~"):  # not Path("./~"), which is a file
+        with suppress(RuntimeError):  # no user has this name
+            path = path.expanduser()
+    return url.set(database=str(path.absolute()))
 
 
 def is_server(url: str) -> bool:
@@ -71,8 +82,8 @@ def is_server(url: str) -> bool:
 
 
 def full_url(engine: Engine) -> str:
-    """The URL of an open store with its password. Pass it on only through the environment, never show it."""
-    return engine.url.render_as_string(hide_password=False)
+    """The path or URL of an open store, with its password. Pass it on only through the environment, never show it."""
+    return _as_text(engine.url)
 
 
 def database_file(url: str) -> Path:

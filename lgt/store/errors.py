@@ -10,11 +10,16 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 
+def readable(text: str) -> str:
+    """``text`` for a message or a page: bytes of a file name that are no Unicode are shown as ``\\udcff``."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class StoreError(RuntimeError):
     """A store cannot do what was asked. ``str()`` is one line: which store, what is wrong, what to do."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(message.split()))
+        super().__init__(" ".join(readable(message).split()))
 
 
 class StoreBusy(StoreError):
@@ -54,7 +59,7 @@ def error_message(name: str, error: BaseException | None) -> str:
 def store_name(url: URL) -> str:
     """The name of the store at ``url`` in messages: its file path, or its URL without the password."""
     if url.get_backend_name() == "sqlite":
-        return str(url.database)
+        return readable(str(url.database))
     return url.render_as_string(hide_password=True)
 
 

@@ -20,7 +20,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 import pandas as pd
 from sqlalchemy import Engine
 
-from lgt.store.engine import database_file, is_server, open_store
+from lgt.store.engine import database_file, full_url, is_server, open_store
 from lgt.store.errors import StoreError, store_name
 from lgt.store.locations import SHIPPED, WORKSPACE
 
@@ -110,8 +110,8 @@ def library_of(stores: Sequence[tuple[str, Engine | None]]) -> Library:
     """
     found: list[Member] = []
     for place, (name, engine) in enumerate(stores):
-        known = {store_name(member.engine.url) for member in found}
-        if engine is None or store_name(engine.url) in known:
+        known = {full_url(member.engine) for member in found}
+        if engine is None or full_url(engine) in known:
             continue
         found.append(Member(_unique(short_name(name), {member.name for member in found}), engine, STRIDE * place))
     return Library(tuple(found))

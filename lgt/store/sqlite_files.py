@@ -20,6 +20,8 @@ from lgt.store.schema import APPLICATION_ID, Base
 
 NETWORK_FILESYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "afs")
 SMALLEST_PAGE = 512
+LONGEST_NAME, LONGEST_PATH = 247, 500
+"""Bytes of a store's name and path; SQLite appends ``-journal`` and takes paths up to 512 bytes."""
 
 
 def is_writable(path: Path) -> bool:
@@ -95,9 +97,10 @@ def create_file(path: Path, fill: Callable[[Path], None]) -> None:
     If another process creates ``path`` first, its file stays and this one is deleted. Raises StoreError if the file
     cannot be created.
     """
-    _check_folder(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+    # The longest name that a store can have leaves no place for more, so the temporary name does not contain it.
+    temporary = path.with_name(f".lgt-{os.getpid()}-{secrets.token_hex(4)}.new")
     try:
+        _check_folder(path)
         temporary.touch(exist_ok=False)
         fill(temporary)
         try:
@@ -118,6 +121,9 @@ def create_file(path: Path, fill: Callable[[Path], None]) -> None:
 def _check_folder(path: Path) -> None:
     """Raise StoreError when the folder of ``path``, or what is already in it, forbids a new store there."""
     folder = path.parent
+    if len(os.fsencode(path.name)) > LONGEST_NAME or len(os.fsencode(path)) > LONGEST_PATH:
+        raise StoreError(f"{path} cannot be created: SQLite takes names of at most {LONGEST_NAME} bytes and paths of at "
+                         f"most {LONGEST_PATH}; choose a shorter path with --database")  # fmt: skip
     if not folder.is_dir():
         raise StoreError(f"{path} cannot be created: the folder {folder} does not exist; create it or correct the path")
     if not os.access(folder, os.W_OK | os.X_OK):

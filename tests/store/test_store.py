@@ -307,12 +307,12 @@ def test_weights_above_8_mb_lie_beside_the_store_and_are_checked_all_the_same(en
 def test_database_url(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("LGT_DATABASE_URL", raising=False)
     monkeypatch.chdir(tmp_path)
-    assert database_url(None) == f"sqlite:///{REPOSITORY / 'workspace.db'}"
+    assert database_url(None) == str(REPOSITORY / "workspace.db")
     monkeypatch.setenv("LGT_DATABASE_URL", "postgresql+psycopg://me:secret@host/lab")
     assert database_url(None) == "postgresql+psycopg://me:secret@host/lab"
-    assert database_url("mine.db") == f"sqlite:///{tmp_path / 'mine.db'}"
-    assert database_url("sqlite:///mine.db") == f"sqlite:///{tmp_path / 'mine.db'}"
-    for bad in ("mysql://host/lab", "sqlite://", "a?b.db", "sqlite:///x.db?mode=ro", "://"):
+    assert database_url("mine.db") == str(tmp_path / "mine.db")
+    assert database_url("sqlite:///mine.db") == str(tmp_path / "mine.db")
+    for bad in ("mysql://host/lab", "sqlite://", "sqlite:///a?b.db", "sqlite:///x.db?mode=ro", "://"):
         with pytest.raises(StoreError):
             database_url(bad)
 

@@ -1,0 +1,119 @@
+"""Every name that the system allows names one store, wherever a store is named: no name is read as part of a URL."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lgt.cli.main import main
+from lgt.execution.worker_processes import slots_folder, worker_environment
+from lgt.store import blobs, locations, queries, writes
+from lgt.store.backup import backup, restore
+from lgt.store.engine import StoreError, database_file, database_url, full_url, open_store
+from lgt.store.library import open_library
+from lgt.store.merge import merge
+from tests.conftest import ROOT
+from tests.store.test_store import finished_run
+
+NAMES = [
+    "plain.db", "a?b.db", "a?mode=ro", "?", "a#b.db", "#", "a%41b.db", "%2e%2e", "100%", "%", "a&b=c.db", "a:b.db", "a@b.db",
+    "user:pw@host", "a+b.db", "a b.db", " leading", "trailing ", "a  b", "tab\tname", "new\nline.db", "-dash.db", "--database",
+    "~tilde", "~", "$HOME", "`id`", "'quote'", 'double"quote', "back\\slash", "semi;colon", "*", "[a].db", "{a}", "Müller.db",
+    "L1·H2 ← 日本語.db", "\N{PILE OF POO}", "e\u0301", ":memory:", "file:x?mode=memory", "sqlite:", "postgresql:", "a|b", "<x>",
+    "x" * 240, os.fsdecode(b"latin-\xfc.db"), os.fsdecode(b"\xff\xfe"), ".hidden", "con", "a.db-journal", "a\rb", "\x1b[31m",
+]  # fmt: skip
+"""File and folder names with signs that URLs, shells, patterns, terminals or other encodings read as something else."""
+
+
+def files(folder: Path) -> set[str]:
+    return {os.path.relpath(os.path.join(root, name), folder) for root, _, names in os.walk(folder) for name in names}
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LGT_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_a_name_opens_the_file_of_that_name_and_makes_no_other(name: str, tmp_path: Path) -> None:
+    folder = name[:100]
+    path = tmp_path / folder / name
+    path.parent.mkdir()
+    engine = open_store(str(path))
+    run_id = finished_run(engine)
+    for text in (full_url(engine), database_url(str(path)), database_url(full_url(engine))):
+        again = open_store(text, read_only=True)
+        assert again.url == engine.url and full_url(again) == full_url(engine) and database_file(text) == path
+        assert queries.run(again, run_id).label == "first"
+    assert files(tmp_path) == {f"{folder}/{name}"}
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_backup_restore_merge_and_workers_keep_the_name(name: str, tmp_path: Path) -> None:
+    for part in ("store", "backup", "merged"):
+        (tmp_path / part).mkdir()
+    path, kept, merged = (tmp_path / part / name for part in ("store", "backup", "merged"))
+    engine = open_store(str(path))
+    run_id = finished_run(engine)
+    assert backup(engine, kept) == kept
+    writes.delete_runs(engine, [run_id])
+    old = restore(kept, full_url(engine))
+    assert old is not None and old.name.startswith(name[:200]) and old.unlink() is None
+    assert list(queries.runs(open_store(full_url(engine), read_only=True)).label) == ["first"]
+    target = open_store(str(merged))
+    assert merge(target, str(path)).added == 1 and merge(target, full_url(engine)).added == 0
+    assert files(tmp_path) == {f"store/{name}", f"backup/{name}", f"merged/{name}"}
+    assert slots_folder(full_url(target)) != slots_folder(full_url(engine))
+    assert len(open_library([("a", str(path)), ("b", str(merged)), ("c", full_url(engine))]).library.members) == 2
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_files_beside_a_store_have_its_name(name: str, tmp_path: Path) -> None:
+    engine = open_store(str(tmp_path / name))
+    blobs.write_file(blobs.files_folder(engine.url), "state.safetensors", b"1")
+    assert files(tmp_path) == {name, f"{name}.files/state.safetensors"}
+
+
+def test_a_worker_gets_each_name_unchanged(tmp_path: Path) -> None:
+    program = "import os, sys; sys.stdout.buffer.write(os.fsencode(os.environ['LGT_DATABASE_URL']))"
+    for name in NAMES:
+        environment = worker_environment(database_url(str(tmp_path / name)))
+        done = subprocess.run([sys.executable, "-S", "-c", program], env=environment, capture_output=True, check=True)
+        assert done.stdout == os.fsencode(tmp_path / name)
+    assert locations.workspace() == os.environ.get("LGT_DATABASE_URL", str(ROOT / "workspace.db"))
+
+
+@pytest.mark.parametrize("name", NAMES, ids=ascii)
+def test_commands_take_each_name_from_the_option_and_from_the_environment(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    engine = open_store(str(tmp_path / name))
+    finished_run(engine)
+    option = name if name not in ("~", ":memory:", "file:x?mode=memory") else f"./{name}"
+    for words in (["runs", f"--database={option}"], ["export", "--", f"out{name}"], ["doctor"], ["backup", "--", f"2{name}"]):
+        monkeypatch.setenv("LGT_DATABASE_URL", str(tmp_path / name))
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert end.value.code == 0, capsys.readouterr()
+    written = files(tmp_path)
+    assert f"out{name}/runs.csv" in written and {one for one in written if not one.startswith("out")} == {name, f"2{name}"}
+
+
+def test_a_url_is_decoded_and_a_path_is_not(tmp_path: Path) -> None:
+    assert database_url(f"sqlite:///{tmp_path}/a%20b") == str(tmp_path / "a b")
+    assert database_url(f"{tmp_path}/a%20b") == str(tmp_path / "a%20b")
+    with pytest.raises(StoreError, match="question mark.*give the path"):
+        database_url(f"sqlite:///{tmp_path}/a?b")
+
+
+def test_a_name_that_is_too_long_is_one_line(tmp_path: Path) -> None:
+    for length in (248, 255, 256, 5000):
+        with pytest.raises(StoreError) as refused:
+            open_store(str(tmp_path / ("x" * length)))
+        assert "\n" not in str(refused.value)
+    assert not files(tmp_path)
