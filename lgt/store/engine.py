@@ -54,7 +54,9 @@ def _parsed(text: str) -> URL:
     if not SCHEME.match(text):
         return _sqlite_url(URL.create("sqlite", database=text))
     if "?" in text and text.startswith("sqlite"):
-        raise StoreError(f"{text!r} has a question mark, which a SQLite URL cannot have; give the path without sqlite:///")
+        raise StoreError(
+            f"{text!r} has a question mark, which a SQLite URL cannot have; give the path without sqlite:///"
+        )
     try:
         url = make_url(text)
     except (ArgumentError, ValueError) as error:

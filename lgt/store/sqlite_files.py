@@ -124,8 +124,8 @@ def _check_folder(path: Path) -> None:
     """Raise StoreError when the folder of ``path``, or what is already in it, forbids a new store there."""
     folder = path.parent
     if len(os.fsencode(path.name)) > LONGEST_NAME or len(os.fsencode(path)) > LONGEST_PATH:
-        raise StoreError(f"{path} cannot be created: SQLite takes names of at most {LONGEST_NAME} bytes and paths of at "
-                         f"most {LONGEST_PATH}; choose a shorter path with --database")  # fmt: skip
+        raise StoreError(f"{path} cannot be created: SQLite takes names of at most {LONGEST_NAME} bytes and paths of "
+                         f"at most {LONGEST_PATH}; choose a shorter path with --database")  # fmt: skip
     if not folder.is_dir():
         raise StoreError(f"{path} cannot be created: the folder {folder} does not exist; create it or correct the path")
     if not os.access(folder, os.W_OK | os.X_OK):
