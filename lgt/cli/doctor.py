@@ -13,6 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from lgt.core.checks import ConfigError
+from lgt.core.processors import usable_cores
 from lgt.core.version import code_version
 from lgt.recipes.limits import READ_ONLY, limits, read_only, variable
 from lgt.store import integrity, locations, queries
@@ -26,11 +27,18 @@ PACKAGES = ("streamlit", "altair", "pandas", "sqlalchemy", "alembic", "scipy", "
 
 @dataclass(frozen=True)
 class Finding:
-    """The result of one check: whether it passed, and one line with what was found and what to do."""
+    """The result of one check: whether it passed, and one line with what was found and what to do. ``degraded``: all
+    works, but slower."""
 
     subject: str
     ok: bool
     text: str
+    degraded: bool = False
+
+    @property
+    def word(self) -> str:
+        """``ok``, ``slow`` or ``FAIL``."""
+        return "FAIL" if not self.ok else "slow" if self.degraded else "ok"
 
 
 def examine(database: str | None, also: Sequence[str] = ()) -> list[Finding]:
@@ -46,7 +54,8 @@ def examine(database: str | None, also: Sequence[str] = ()) -> list[Finding]:
 
 def python_finding() -> Finding:
     """Whether this Python version is new enough."""
-    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {os.cpu_count()} cores"
+    cores = f"{usable_cores()} of {os.cpu_count()} cores usable"
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}, {cores}"
     ok = sys.version_info >= (3, 11)
     return Finding("python", ok, found if ok else found + "; install Python 3.11 or newer")
 
@@ -66,7 +75,9 @@ def compiler_finding() -> Finding:
     """Whether the fused training step can be compiled. Without it runs are slower, but their results are right."""
     loaded, text = attempt()
     if loaded is None:
-        return Finding("fused training step", True, f"{text}; runs train in plain PyTorch; install g++ for speed")
+        fix = "install g++" if "found" in text else "repair the compiler"
+        return Finding("fused training step", True, f"{text}; runs train in plain PyTorch, several times slower; {fix}",
+                       degraded=True)  # fmt: skip
     return Finding("fused training step", True, f"compiled by {text}, cached in {Path(loaded._name).parent}")
 
 

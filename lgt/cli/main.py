@@ -6,6 +6,7 @@ modules import torch and training inside the commands that need them, so that ``
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -51,6 +52,9 @@ def fail(message: str, code: int = 2) -> NoReturn:
 
 def main(arguments: list[str] | None = None, command: Callable[..., Any] = app) -> None:
     """Run the command line. A user error gives one line on standard error and exit code 2, an interrupt code 130."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a console's encoding may lack a sign; a question mark stands for it
     try:
         extensions.load()
         code = command(arguments, standalone_mode=False)

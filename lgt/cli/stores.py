@@ -103,6 +103,6 @@ def doctor(database: ReadDatabase = None, also: Also = None) -> None:
 
     findings = examine(database, also or ())
     for finding in findings:
-        print(f"{'ok  ' if finding.ok else 'FAIL'} {finding.subject}: {finding.text}")
+        print(f"{finding.word:<4} {finding.subject}: {finding.text}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)

@@ -1,25 +1,75 @@
-"""The cache folder of this user: compiled code, worker slots, files that are too large for a store."""
+"""The folders of this user for cached files: compiled code, worker slots, copies, files too large for a store."""
 
 from __future__ import annotations
 
+import logging
 import os
+import stat
+import tempfile
 from pathlib import Path
+
+NAME = "length-transfer-lab"
+
+
+def home() -> Path:
+    """The home folder of this user; a private folder for temporary files where the system knows none."""
+    try:
+        found = Path.home()
+    except RuntimeError:  # no HOME, and no entry for this user id
+        return temporary_folder()
+    return found if str(found) not in ("", "/") and found.is_dir() else temporary_folder()
+
+
+def temporary_folder() -> Path:
+    """The folder of this user among temporary files."""
+    return Path(tempfile.gettempdir()) / f"{NAME}-{user_id()}"
 
 
 def cache_directory() -> Path:
     """The folder for cached files: ``LGT_CACHE``, else a folder in the user's cache directory."""
     if os.environ.get("LGT_CACHE"):
         return Path(os.environ["LGT_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "length-transfer-lab"
+    found = os.environ.get("XDG_CACHE_HOME")
+    if found:
+        return Path(found) / NAME
+    folder = home()
+    return folder if folder == temporary_folder() else folder / ".cache" / NAME
+
+
+def own_folder(name: str) -> Path:
+    """The folder ``name`` of this user alone, in the cache or, where the cache is another user's or full, among
+    temporary files. Raises PermissionError when neither can be used."""
+    for base in dict.fromkeys((cache_directory(), temporary_folder())):
+        try:
+            return private_folder(base / name)
+        except OSError as error:
+            logging.getLogger(__name__).info("%s cannot be used: %s", base / name, error)
+    raise PermissionError(f"neither {cache_directory()} nor {tempfile.gettempdir()} can be written by this user alone")
 
 
 def private_folder(directory: Path) -> Path:
-    """``directory``, created if missing. Raises PermissionError when another user could write files into it."""
-    directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+    """``directory``, created if missing, with the folders above it that are missing too.
+
+    Raises PermissionError when it is another user's, or when others could have written files into it.
+    """
+    missing = [directory, *(parent for parent in directory.parents if not parent.exists())]
+    for folder in reversed(missing):
+        folder.mkdir(exist_ok=True, mode=0o700)  # with parents=True the folders above would get the umask's mode
+    if os.name == "nt":
+        return directory  # its owner and mode say nothing there
     status = directory.stat()
     if status.st_uid != user_id() or status.st_mode & 0o022:
         raise PermissionError(f"{directory} can be written by others")
     return directory
+
+
+def share_like(path: Path, folder: Path) -> None:
+    """Let those who may write ``folder`` read and write ``path``, a new file or folder in it, whatever the umask is."""
+    if os.name == "nt":
+        return
+    given, own = folder.stat().st_mode, stat.S_IMODE(path.stat().st_mode)
+    if given & stat.S_IWGRP and path.stat().st_uid == user_id():
+        path.chmod(own | 0o060 | (0o2010 if path.is_dir() else 0))
 
 
 def user_id() -> int:

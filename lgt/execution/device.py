@@ -43,7 +43,7 @@ def device_name(device: str, config: RunConfig, together: int = 1) -> str:
 def processor_name() -> str:
     """The processor's model name if the system provides it, else its architecture."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return platform.machine()
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Iterable
 from types import TracebackType
@@ -15,7 +16,9 @@ class LogTail(logging.Handler):
 
     def __init__(self, secrets: Iterable[str | None] = ()) -> None:
         super().__init__(logging.INFO)
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S"))
+        form = logging.Formatter("%(asctime)s UTC %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+        form.converter = time.gmtime
+        self.setFormatter(form)
         self.secrets = [secret for secret in secrets if secret]
         self.lines: deque[str] = deque(maxlen=MAXIMUM_LINES)
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lgt.core.paths import cache_directory, private_folder
+from lgt.core.paths import own_folder
 from lgt.execution.stop_signal import StopSignal
 from lgt.recipes.limits import limits
 from lgt.store.engine import refuse_if_read_only
@@ -93,7 +93,7 @@ def slots_folder(database_url: str) -> Path:
     """The folder of this user's slots for the store at ``database_url``. Raises StoreError when it cannot be used."""
     name = hashlib.sha256(database_url.encode()).hexdigest()[:16]
     try:
-        return private_folder(cache_directory() / "workers" / name)
+        return own_folder(f"workers/{name}")
     except OSError as error:
         raise StoreError(f"workers cannot be counted: {error}; set LGT_CACHE to a folder of your own") from error
 

@@ -52,7 +52,8 @@ def _curves_by_step(accuracy: pd.DataFrame, config: RunConfig) -> dict[int, RunC
 
 
 def _map_differences(head_scores: pd.DataFrame, config: RunConfig, zone: str) -> pd.Series:
-    """The ablation-map difference (see :func:`lgt.metrics.head_sharing.map_difference`) by step; empty if a task has no map."""
+    """The ablation-map difference (see :func:`lgt.metrics.head_sharing.map_difference`) by step; empty if a task has no
+    map."""
     mapped = sorted(int(length) for length in head_scores.length.unique())
     chosen = zone_lengths(mapped, config.main.training_length, config.transfer_length).get(zone, [])  # type: ignore[call-overload]
     rows = head_scores[head_scores.length.isin(chosen)]

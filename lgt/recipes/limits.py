@@ -3,11 +3,13 @@ when it takes a run."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from dataclasses import dataclass, fields
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import MAXIMUM_LENGTH, RunConfig
+from lgt.core.processors import usable_cores
 from lgt.tasks import vocabulary_size
 
 READ_ONLY = "LGT_READ_ONLY"
@@ -16,14 +18,15 @@ READ_ONLY = "LGT_READ_ONLY"
 @dataclass(frozen=True)
 class Limits:
     """The maximum ``steps``, ``parameters`` and ``length`` of one run, the maximum number of runs waiting in the
-    ``queue``, the maximum number of ``workers`` that the dashboard starts, and the largest store (in MB) that a page
+    ``queue``, the maximum number of ``workers`` that the dashboard starts
+    (default: one for each core that this process may use), and the largest store (in MB) that a page
     takes as an ``upload``."""
 
     steps: int = 100_000
     parameters: int = 50_000_000
     length: int = MAXIMUM_LENGTH
     queue: int = 1_000
-    workers: int = os.cpu_count() or 1
+    workers: int = dataclasses.field(default_factory=usable_cores)
     upload: int = 200
 
 

@@ -29,6 +29,8 @@ def temporary_path(path: Path) -> Iterator[Path]:
 
 def sync(path: Path) -> None:
     """Flush a finished file, or the names in a folder, to the disk. Never call it for a store that is open."""
+    if os.name == "nt" and path.is_dir():
+        return  # Windows cannot open a folder, and writes its names by itself
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.engine import URL
 
-from lgt.core.paths import cache_directory
+from lgt.core.paths import cache_directory, share_like
 from lgt.store import atomic_files
 from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
@@ -46,12 +46,15 @@ def write_file(folder: Path, name: str, data: bytes) -> None:
     """Write ``data`` to the file ``name`` in ``folder``, atomically and flushed to the disk. Raises StoreError."""
     temporary = folder / f".{name}.{os.getpid()}.new"
     try:
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not folder.exists():
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            share_like(folder, folder.parent)
         try:
             with open(temporary, "wb") as handle:
                 handle.write(data)
                 handle.flush()
                 os.fsync(handle.fileno())
+            share_like(temporary, folder)
             os.replace(temporary, folder / name)
             atomic_files.sync(folder)
         finally:

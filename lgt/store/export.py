@@ -35,7 +35,8 @@ def export(engine: Engine, directory: Path, format: Format = "csv") -> list[Path
             paths += _export_checkpoints(connection, directory / "checkpoints")
     except OSError as error:
         raise StoreError(f"{directory} cannot be written: {error.strerror or error}; choose another folder") from error
-    return [*paths, write_atomically(directory / "README.txt", lambda temporary: temporary.write_text(_readme(paths)))]
+    readme = partial(Path.write_text, data=_readme(paths), encoding="utf-8")
+    return [*paths, write_atomically(directory / "README.txt", readme)]
 
 
 def write_rows(path: Path, rows: pd.DataFrame) -> None:
@@ -56,7 +57,7 @@ def _export_table(connection: Connection, table: type[Base], directory: Path, fo
     rows = read_dataframe(connection, select(*columns).order_by(*table.__table__.primary_key))
     path = directory / f"{table.__tablename__}.{format}"
     write: Mapping[str, Callable[[Path], object]] = {
-        "csv": lambda temporary: _escaped(rows).to_csv(temporary, index=False),
+        "csv": lambda temporary: _escaped(rows).to_csv(temporary, index=False, encoding="utf-8-sig"),
         "parquet": lambda temporary: rows.to_parquet(temporary, index=False),
         "json": lambda temporary: rows.to_json(temporary, orient="records", double_precision=15, indent=1),
     }

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import platformdirs
 
+from lgt.core.paths import home, temporary_folder
+
 SHIPPED_VARIABLE = "LGT_SHIPPED"
 WORKSPACE_VARIABLE = "LGT_DATABASE_URL"
 ALSO_VARIABLE = "LGT_ALSO"
@@ -56,6 +58,9 @@ def workspace() -> str:
 
 def data_directory() -> Path:
     """The folder of this user for data of this program."""
+    folder = home()
+    if folder == temporary_folder():
+        return folder
     return Path(platformdirs.user_data_dir(DISTRIBUTION, appauthor=False))
 
 

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from lgt.core.paths import cache_directory, private_folder
+from lgt.core.paths import own_folder
 from lgt.store.errors import StoreError
 
 KEPT_SECONDS = 7 * 24 * 3600.0
@@ -51,7 +51,7 @@ def reading_copy(path: Path, prepare: Callable[[Path], None]) -> Path:
     status = path.stat()
     key = f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}\n{status.st_ino}\n{_wal_state(path)}"
     try:
-        folder = _folder()
+        folder = own_folder("stores")
         target = folder / f"{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.db"
         if target.exists():
             os.utime(target)
@@ -70,14 +70,6 @@ def reading_copy(path: Path, prepare: Callable[[Path], None]) -> Path:
 def _wal_state(path: Path) -> str:
     log = path.with_name(path.name + "-wal")
     return f"{log.stat().st_size} {log.stat().st_mtime_ns}" if log.exists() else ""
-
-
-def _folder() -> Path:
-    """The folder of copies in the cache, or one in the folder for temporary files where the cache cannot be used."""
-    try:
-        return private_folder(private_folder(cache_directory()) / "stores")
-    except OSError:
-        return private_folder(Path(tempfile.gettempdir()) / f"lgt-stores-{os.getuid() if hasattr(os, 'getuid') else 0}")
 
 
 def _copy(path: Path, target: Path) -> None:

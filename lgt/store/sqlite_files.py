@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, inspect, text
 
+from lgt.core.paths import share_like
 from lgt.store import migrate
 from lgt.store.atomic_files import sync
 from lgt.store.errors import RESTORE, StoreError
@@ -59,7 +60,7 @@ def check_filesystem(path: Path) -> None:
 def filesystem_of(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:
     """The type of the filesystem of ``path``, or "" if the system does not provide it."""
     try:
-        lines = mounts.read_text(errors="replace").splitlines()
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return ""
     real = path.resolve()
@@ -100,6 +101,7 @@ def create_file(path: Path, fill: Callable[[Path], None]) -> None:
     try:
         temporary.touch(exist_ok=False)
         fill(temporary)
+        share_like(temporary, path.parent)
         try:
             os.link(temporary, path)
         except FileExistsError:

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from functools import partial
 
+import pandas as pd
 import streamlit as st
 
 from lgt.charts.svg import vector
@@ -163,18 +164,23 @@ def file_name(chart: Drawn) -> str:
     return re.sub("[^a-z0-9]+", "-", chart.name.lower()).strip("-")
 
 
-def numbers(charts: Mapping[str, Drawn], key: str) -> str:
+def numbers(charts: Mapping[str, Drawn], key: str) -> bytes:
     """The table of one of ``charts`` as CSV."""
-    return charts[key].table.to_csv(index=False)
+    return as_csv(charts[key].table)
+
+
+def as_csv(table: pd.DataFrame) -> bytes:
+    """``table`` as CSV. It begins with a byte-order mark, without which spreadsheets misread the signs ä, · and ←."""
+    return table.to_csv(index=False).encode("utf-8-sig")
 
 
 def bundle(charts: Iterable[Drawn], stem: str) -> bytes:
     """A zip with each chart's table as CSV, its Vega-Lite JSON and, if vl-convert is installed, its SVG."""
-    files = {}
+    files: dict[str, str | bytes] = {}
     for chart in charts:
         file = f"{stem}-{file_name(chart)}"
         if not chart.table.empty:
-            files[f"{file}.csv"] = chart.table.to_csv(index=False)
+            files[f"{file}.csv"] = as_csv(chart.table)
         files[f"{file}.vl.json"] = json.dumps(chart.specification, indent=1)
         picture = vector(chart.specification, SVG_WIDTH)
         if picture is not None:  # the package is optional; the specification draws the same chart anywhere

@@ -9,6 +9,7 @@ import streamlit as st
 
 from lgt.core.config import RunConfig
 from lgt.store import checkpoints, queries
+from lgt.store.errors import StoreError
 from lgt.ui import data
 
 if TYPE_CHECKING:
@@ -17,18 +18,22 @@ if TYPE_CHECKING:
 
 @st.cache_resource(show_spinner="Loading the model …", max_entries=8)
 def _loaded(key: str, run_id: int, sha256: str) -> tuple[RunConfig, Decoder]:
-    from lgt.model.checkpoint import from_bytes
+    from lgt.model.checkpoint import CheckpointError, from_bytes
 
     source = data.library()
     config = queries.run(source, run_id).config
-    return config, from_bytes(checkpoints.read_checkpoint(source, run_id).weights, config.model)
+    weights = checkpoints.read_checkpoint(source, run_id).weights
+    try:
+        return config, from_bytes(weights, config.model)
+    except CheckpointError as error:
+        raise StoreError(f"run {source.name(run_id)}: its weights cannot be used ({error})") from error
 
 
 def load(run_id: int) -> tuple[RunConfig, Decoder]:
     """The config of a run and a copy of its model with the last stored weights, in float32 on the CPU.
 
     Every caller gets its own copy, because knocking out a head changes the model and viewers share this process. Raises
-    StoreError when the run has no intact weights, CheckpointError when they do not fit its config.
+    StoreError when the run has no intact weights, or when they do not fit its config.
     """
     config, model = _loaded(data.key(), run_id, data.last_weights(run_id))
     return config, copy.deepcopy(model)

@@ -14,7 +14,7 @@ from lgt.recipes.labels import config_title
 from lgt.recipes.limits import read_only
 from lgt.store.comparisons import Comparison
 from lgt.store.queries import RunRecord
-from lgt.ui import actions, data, frame, group_form, panels, run_table, stores
+from lgt.ui import actions, data, downloads, frame, group_form, panels, run_table, stores
 from lgt.ui.numbers import counted
 
 
@@ -108,7 +108,7 @@ def show_run(row: pd.DataFrame) -> None:
         st.markdown(fork)
     if not accuracy.empty:
         counts = accuracy[["step", "task", "role", "length", "correct", "total"]]
-        st.download_button("Counts of this run (CSV)", counts.to_csv(index=False), f"lgt-run-{name}.csv", key="csv")
+        st.download_button("Counts of this run (CSV)", downloads.as_csv(counts), f"lgt-run-{name}.csv", key="csv")
         with st.expander("Training"):
             panels.training(data.read_accuracy([run_id], "all"), [run_id], key=str(run_id))
     with st.expander("Full configuration"):

@@ -7,13 +7,15 @@ other page all open stores count. The choice holds on all pages of a session and
 from __future__ import annotations
 
 import hashlib
+from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
 from lgt.core.glossary import definition
-from lgt.core.paths import cache_directory
+from lgt.core.paths import own_folder
 from lgt.recipes.limits import limits, read_only
+from lgt.store.atomic_files import write_atomically
 from lgt.store.errors import StoreError
 from lgt.store.library import Library, Member
 from lgt.store.locations import SHIPPED
@@ -103,15 +105,13 @@ def _open_file() -> None:
     if len(content) > limits().upload * 1_000_000:
         st.session_state[REFUSED] = f"{file.name} has more than {limits().upload} MB (LGT_MAX_UPLOAD sets this limit)."
         return
-    folder = cache_directory() / "dropped"
-    path = folder / f"{hashlib.sha256(content).hexdigest()[:16]}.db"
     try:
+        path = own_folder("dropped") / f"{hashlib.sha256(content).hexdigest()[:32]}.db"
         if not path.exists():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            path.write_bytes(content)
+            write_atomically(path, partial(Path.write_bytes, data=content))
             path.chmod(0o400)
     except OSError as error:
-        st.session_state[REFUSED] = f"{file.name} cannot be kept in {folder}: {error.strerror}."
+        st.session_state[REFUSED] = f"{file.name} cannot be kept: {error.strerror or error}."
         return
     _add(Path(file.name).stem, str(path))
 

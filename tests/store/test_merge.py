@@ -126,7 +126,9 @@ def test_csv_cells_cannot_become_formulas(store: Engine, tmp_path: Path) -> None
 
 def test_export_of_an_empty_store_has_headers(tmp_path: Path) -> None:
     export.export(open_store(str(tmp_path / "results.db")), tmp_path / "out", "csv")
-    assert (tmp_path / "out" / "training_log.csv").read_text() == "run_id,step,loss,learning_rate,tokens_per_second\n"
+    assert (tmp_path / "out" / "training_log.csv").read_text(
+        encoding="utf-8-sig"
+    ) == "run_id,step,loss,learning_rate,tokens_per_second\n"
 
 
 def test_export_says_where_it_cannot_write(store: Engine, tmp_path: Path) -> None:

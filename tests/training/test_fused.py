@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import shutil
 import subprocess
 from dataclasses import replace
 
 import pytest
 import torch
 
+from lgt.core import paths
 from lgt.core.config import RunConfig, TrainingConfig
 from lgt.model.decoder import Decoder
 from lgt.recipes.presets import group_config
@@ -227,7 +229,7 @@ def test_a_compiler_that_fails_is_named_in_one_line(monkeypatch, fresh_library, 
 @pytest.mark.usefixtures("quick_build")
 def test_the_compiled_code_is_kept_and_found_again(fresh_library):
     assert fresh_library() is not None
-    (kept,) = fused_library.cache_directory().iterdir()
+    (kept,) = (paths.cache_directory() / "code").glob("*.so")
     written = kept.stat().st_mtime_ns
     forget()
     assert fresh_library() is not None and kept.stat().st_mtime_ns == written
@@ -236,12 +238,13 @@ def test_the_compiled_code_is_kept_and_found_again(fresh_library):
 @pytest.mark.usefixtures("quick_build")
 def test_compiled_code_in_a_folder_that_others_can_write_is_not_loaded(fresh_library, monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    for open_to_all in (fused_library.cache_directory(), tmp_path / "tmp" / f"length-transfer-lab-{os.getuid()}"):
+    for place in (paths.cache_directory(), tmp_path / "tmp" / f"length-transfer-lab-{os.getuid()}"):
+        open_to_all = place / "code"
         open_to_all.mkdir(parents=True)
         open_to_all.chmod(0o777)
     assert fresh_library() is None
-    assert "can hold compiled code" in fused_library.attempt()[1]
-    fused_library.cache_directory().chmod(0o700)
+    assert fused_library.attempt()[0] is None
+    (paths.cache_directory() / "code").chmod(0o700)
     forget()
     assert fresh_library() is not None
 
@@ -253,7 +256,49 @@ def test_a_cache_folder_that_cannot_be_made_is_skipped(fresh_library, monkeypatc
     monkeypatch.setenv("LGT_CACHE", str(blocked / "cache"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     assert fresh_library() is not None
-    assert list((tmp_path / f"length-transfer-lab-{os.getuid()}").glob("step-*.so"))
+    assert list((tmp_path / f"length-transfer-lab-{os.getuid()}").rglob("step-*.so"))
+
+
+@pytest.mark.usefixtures("quick_build")
+@pytest.mark.parametrize("damage", [b"", b"\x7fELF cut", b"other"])
+def test_damaged_code_in_the_cache_is_compiled_again(damage, fresh_library):
+    assert fresh_library() is not None
+    (kept,) = (paths.cache_directory() / "code").glob("*.so")
+    whole = kept.read_bytes()
+    kept.unlink()  # a new file: this process has the old one loaded
+    kept.write_bytes(damage)
+    forget()
+    assert fresh_library() is not None and kept.read_bytes() == whole
+
+
+@pytest.mark.usefixtures("quick_build")
+@pytest.mark.parametrize("umask", [0o077, 0o002, 0o000])
+def test_the_code_is_kept_under_any_umask(umask, fresh_library, tmp_path):
+    before = os.umask(umask)
+    try:
+        paths.own_folder("workers/some")  # whoever makes the cache folder first
+        assert fresh_library() is not None
+    finally:
+        os.umask(before)
+    assert list((paths.cache_directory() / "code").glob("*.so"))
+
+
+@pytest.mark.usefixtures("quick_build")
+def test_folders_of_killed_compilers_are_removed_and_those_at_work_stay(fresh_library):
+    folder = paths.own_folder("code")
+    killed, busy = folder / ".compiling-old", folder / ".compiling-new"
+    for made in (killed, busy):
+        made.mkdir()
+        (made / "step.o").touch()
+    os.utime(killed, (1, 1))
+    assert fresh_library() is not None
+    assert not killed.exists() and busy.exists()
+
+
+@pytest.mark.usefixtures("quick_build")
+def test_the_compiler_may_be_a_command_line(fresh_library, monkeypatch):
+    monkeypatch.setenv("CXX", f"env LANG=C '{shutil.which('g++') or shutil.which('clang++')}'")
+    assert fresh_library() is not None and fused_library.attempt()[1].startswith(str(shutil.which("env")))
 
 
 def test_a_compiler_that_takes_too_long_gives_one_line(fresh_library, monkeypatch, caplog):

@@ -10,13 +10,15 @@ import hashlib
 import logging
 import os
 import platform
+import shlex
 import shutil
 import subprocess
 import tempfile
+import time
 from functools import cache
 from pathlib import Path
 
-from lgt.core.paths import cache_directory, private_folder, user_id
+from lgt.core.paths import own_folder
 
 SOURCES = Path(__file__).parent
 FILES = ("matrix.hpp", "decoder.hpp", "step.cpp")
@@ -27,6 +29,8 @@ FLAGS = (
     "-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros",
 )  # fmt: skip
 COMPILE_SECONDS = 300
+LEFTOVERS = ".compiling-"
+"""Begins the names of the folders in which a compiler works."""
 logger = logging.getLogger(__name__)
 
 
@@ -50,10 +54,12 @@ class Rates(ctypes.Structure):
     )
 
 
-def compiler() -> str | None:
-    """The C++ compiler: ``CXX`` when it is set, else g++ or clang++; None when there is none."""
-    wanted = os.environ.get("CXX")
-    return next(filter(None, map(shutil.which, [wanted] if wanted else ["g++", "clang++"])), None)
+def compiler() -> list[str] | None:
+    """The command of the C++ compiler: ``CXX`` when it is set, such as ``ccache g++``, else g++ or clang++; None when
+    there is none."""
+    wanted = shlex.split(os.environ.get("CXX", ""))
+    commands = [wanted] if wanted else [["g++"], ["clang++"]]
+    return next(([str(shutil.which(first)), *rest] for first, *rest in commands if shutil.which(first)), None)
 
 
 def machine_flags() -> tuple[str, ...]:
@@ -80,47 +86,63 @@ def attempt() -> tuple[ctypes.CDLL | None, str]:
     """
     chosen = compiler()
     if chosen is None:
-        return None, "no C++ compiler found (CXX, g++ or clang++)"
+        return None, f"no C++ compiler found ({os.environ.get('CXX') or 'g++ or clang++'})"
+    named = shlex.join(chosen)
     try:
-        return _declared(ctypes.CDLL(str(_compiled(chosen)))), chosen
+        return _declared(ctypes.CDLL(str(_compiled(chosen)))), named
     except (OSError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", None) or str(error)
         detail = detail.decode(errors="replace") if isinstance(detail, bytes) else detail  # bytes after a time-out
         line = next((text for text in detail.splitlines() if "error" in text.lower()), detail.strip())
-        return None, f"{chosen} cannot make the fused training step ({line.strip()[:200]})"
+        return None, f"{named} cannot make the fused training step ({line.strip()[:200]})"
 
 
-def _compiled(chosen: str) -> Path:
-    """The path of the shared library, which is compiled if it does not exist."""
-    command = [chosen, *FLAGS, *machine_flags(), str(SOURCES / "step.cpp")]
-    version = subprocess.run([chosen, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+def _compiled(chosen: list[str]) -> Path:
+    """The path of the shared library, which is compiled if it does not exist or is damaged."""
+    command = [*chosen, *FLAGS, *machine_flags(), str(SOURCES / "step.cpp")]
+    version = subprocess.run([*chosen, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
     digest = hashlib.sha256("\0".join([*command[1:-1], version, _processor()]).encode())
     for name in FILES:
         digest.update((SOURCES / name).read_bytes())
-    name = f"step-{digest.hexdigest()[:16]}.so"
-    for directory in (cache_directory(), Path(tempfile.gettempdir()) / f"length-transfer-lab-{user_id()}"):
-        try:
-            return _compile_into(directory, name, command)
-        except OSError:  # not private, read-only or full
-            continue
-    raise OSError(f"error: neither {cache_directory()} nor {tempfile.gettempdir()} can hold compiled code")
+    return _compile_into(own_folder("code"), f"step-{digest.hexdigest()[:16]}.so", command)
 
 
 def _compile_into(directory: Path, name: str, command: list[str]) -> Path:
-    private_folder(directory)  # no other user can write there, so the loaded code is ours
-    if (directory / name).exists():
-        return directory / name
-    with tempfile.TemporaryDirectory(dir=directory) as scratch:
-        made = Path(scratch) / name
+    target, checksum = directory / name, directory / f"{name}.sha256"
+    if _is_whole(target, checksum):
+        return target
+    _remove_leftovers(directory)
+    with tempfile.TemporaryDirectory(prefix=LEFTOVERS, dir=directory) as scratch:
+        made, sum_ = Path(scratch) / name, Path(scratch) / checksum.name
         subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=True, timeout=COMPILE_SECONDS)
-        os.replace(made, directory / name)  # so that another process sees the complete file or no file
-    return directory / name
+        sum_.write_text(hashlib.sha256(made.read_bytes()).hexdigest(), encoding="ascii")
+        os.replace(made, target)  # so that another process sees the complete file or no file
+        os.replace(sum_, checksum)
+    return target
+
+
+def _is_whole(target: Path, checksum: Path) -> bool:
+    """Whether the compiled code is the one that was written: a file in a cache may be cut or damaged."""
+    try:
+        return checksum.read_text(encoding="ascii") == hashlib.sha256(target.read_bytes()).hexdigest()
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _remove_leftovers(directory: Path) -> None:
+    """Remove the folders of compilers that were killed: those older than a compiler may run."""
+    for folder in directory.glob(f"{LEFTOVERS}*"):
+        try:
+            if folder.stat().st_mtime < time.time() - 2 * COMPILE_SECONDS:
+                shutil.rmtree(folder, ignore_errors=True)
+        except FileNotFoundError:
+            continue
 
 
 def _processor() -> str:
     """Name and features of the processor. ``-march=native`` depends on them, and machines may share a cache folder."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
     except OSError:
         return platform.processor()
     return "\n".join(sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}))

@@ -15,7 +15,7 @@ from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, frame, knock_outs, one_head, panels, sharing
 from lgt.ui.drawing import draw
 from lgt.ui.facts import control_of
-from lgt.ui.head_similarity import control_sentence, show_trajectory, similarity_table, with_reading_help
+from lgt.ui.head_similarity import control_sentence, has_maps, show_trajectory, similarity_table, with_reading_help
 from lgt.ui.head_view import HEAD, View, chart_key, choose_head, choose_view, take_clicked_head
 from lgt.ui.knock_out_words import CAUTION, TopHeads, result_sentence, top_heads, top_heads_sentence
 from lgt.ui.method import show_method
@@ -92,9 +92,13 @@ def show_test(view: View) -> None:
     if not data.last_weights(view.run_id):
         one_head.show_missing_weights(view)
         return
+    mapped = [task for task in view.auxiliaries if has_maps(view.maps, task)]
+    if not mapped:
+        st.info("No auxiliary task has a map with a number for every head.")
+        return
     left, middle, right = st.columns([3, 3, 2], vertical_alignment="bottom")
     with left:
-        task = address.select("Heads of", view.auxiliaries, default=view.auxiliaries[0], key="of", shown=task_title)
+        task = address.select("Heads of", mapped, default=mapped[0], key="of", shown=task_title)
     most = min(4, view.config.model.layers * view.config.model.heads - 1)
     count = int(middle.select_slider("Number of heads", range(1, most + 1), value=2, key="k", bind="query-params"))
     top = top_heads(view.maps, task, count, view.threshold)
