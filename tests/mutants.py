@@ -75,9 +75,9 @@ def run(package: str, names: list[str]) -> None:
     environment = os.environ | ONE_THREAD | {"UNCHANGED_SOURCE": str(folder / "lgt")}
     mutmut = [sys.executable, "-m", "mutmut"]
     in_memory = MEMORY if MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(dir=in_memory) as scratch, open(folder / "log.txt", "w") as log:
+    with tempfile.TemporaryDirectory(prefix="pytest-", dir=in_memory) as scratch, open(folder / "log.txt", "w") as log:
         options = {
-            "PYTEST_ADDOPTS": f"--basetemp={scratch}/files"
+            "PYTEST_ADDOPTS": f"--basetemp={scratch}/pytest"
         }  # emptied by each child, of which there is one at a time
         command = [*mutmut, "run", "--max-children", "1", *names]
         subprocess.run(command, cwd=folder, env=environment | options, stdout=log, check=False)

@@ -22,7 +22,7 @@ from lgt.recipes.commands import experiment_command, measured_as_usual, referenc
 from lgt.recipes.groups import GROUPS, TaskGroup
 from lgt.recipes.limits import check_limits, limits
 from lgt.recipes.presets import PRESETS, Overrides, baseline, custom_config, group_config, isolated, register_group
-from lgt.recipes.settings import Setting, changes_from, differences, has_control, setting_of
+from lgt.recipes.settings import IMPORTED, Setting, changes_from, differences, has_control, is_imported, setting_of
 
 REVERSE, RECALL = TaskSpec("reverse", "main", 4), TaskSpec("mqar", "auxiliary", 8)
 
@@ -151,6 +151,11 @@ def test_the_setting_of_an_unknown_preset_or_task_names_its_config() -> None:
     )
 
 
+def test_a_run_of_another_program_is_known_by_its_preset() -> None:
+    config = group_config("caprev", "demo")
+    assert is_imported(replace(config, preset=IMPORTED)) and not is_imported(config)
+
+
 def test_the_setting_of_a_run_without_positions_has_no_other_change() -> None:
     assert setting_of(group_config("caprev", "demo", position="nope")) == Setting("caprev", "demo", "nope")
     free = custom_config((REVERSE, RECALL), "demo", "strings", position="nope")
@@ -237,6 +242,26 @@ def test_a_setting_has_a_title_with_lengths_and_changes() -> None:
     assert labels.setting_title(setting_of(config), config) == said
     free = custom_config((REVERSE, RECALL), "small", "strings")
     assert labels.setting_title(setting_of(free), free) == "Reverse beside Associative recall (4 ← 8, preset small)"
+
+
+def test_a_setting_of_several_tasks_and_changes_lists_them_all() -> None:
+    copy = TaskSpec("string_copy", "auxiliary", 8)
+    free = custom_config((REVERSE, RECALL, copy), "small", "strings")
+    changed = with_setting(with_setting(free, "training.steps", "60"), "model.layers", "1")
+    assert labels.setting_title(setting_of(changed), changed) == (
+        "Reverse beside Associative recall and Copy (4 ← 8, preset small, model.layers=1, training.steps=60)"
+    )
+
+
+def test_runs_of_several_stores_are_listed_by_store() -> None:
+    runs = pd.DataFrame({
+        "id": [1, 2, 1_000_004, 1_000_005, 1_000_007], "number": [1, 2, 4, 5, 7], "device": "cpu", "code_version": "1",
+        "finished_at": 0.0, "store": ["results", "results", "mine", "mine", "mine"],
+    })  # fmt: skip
+    end = ", the newest finished on 01 January 1970, on cpu; code version 1."
+    assert labels.provenance(runs) == "Runs 1–2 (results); 4–5, 7 (mine)" + end
+    assert labels.provenance(runs[2:]) == "Runs 4–5, 7" + end, "of one store"
+    assert labels.provenance(runs[2:].drop(columns=["store", "number"])) == "Runs 1000004–1000005, 1000007" + end
 
 
 def test_a_series_has_a_title_with_tasks_and_arm() -> None:
