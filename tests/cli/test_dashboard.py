@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+import tomllib
 import urllib.request
 
 import pytest
@@ -32,6 +33,14 @@ def test_a_port_that_does_not_exist_is_one_line(port, capsys):
     with pytest.raises(SystemExit) as ended:
         main(["app", "--port", port])
     assert ended.value.code == 2 and "whole number" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("folder", [ROOT, dashboard.SCRIPT.parent])
+def test_no_way_to_start_it_asks_an_outside_service_for_its_address(folder):
+    settings = tomllib.loads((folder / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert settings["server"]["address"] == "127.0.0.1" and settings["browser"]["gatherUsageStats"] is False
+    assert "--server.address" in (ROOT / "Dockerfile").read_text(encoding="utf-8")
+    assert "--server.address" in dashboard.command(8501, "0.0.0.0")
 
 
 @pytest.mark.slow
