@@ -32,8 +32,9 @@ T = TypeVar("T")
 
 
 NO_WEIGHTS = ["run_id", "step", "size", "sha256"]
-COUNTED, FURTHER = "stores-counted", "stores-further"
-"""Where the session keeps the names of the stores that count on this page, and the stores that the viewer opened."""
+COUNTED, JUDGED, FURTHER = "stores-counted", "stores-judged", "stores-further"
+"""Where the session keeps the names of the stores that count on this page, those that verdicts stand on, and the stores
+that the viewer opened."""
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
@@ -63,6 +64,12 @@ def library() -> Library:
 def counted() -> Library:
     """The stores that count on this page (:mod:`lgt.ui.stores`)."""
     found, names = library(), st.session_state.get(COUNTED)
+    return found if names is None else found.chosen(names)
+
+
+def judged() -> Library:
+    """The stores that verdicts stand on: the shipped one, or those that the viewer has chosen."""
+    found, names = library(), st.session_state.get(JUDGED)
     return found if names is None else found.chosen(names)
 
 
@@ -237,12 +244,12 @@ def _judgement(_source: Library, key: str, name: str) -> Judgement:
 
 def read_judgement(name: str) -> Judgement:
     """The verdict on one figure; ``name`` is that of its experiment. The other figures are not judged."""
-    return _current(_judgement, counted(), name)
+    return _current(_judgement, judged(), name)
 
 
 def read_judgements() -> list[Judgement]:
     """The verdict on every experiment (see :mod:`lgt.experiments.judging`); none while there is no store."""
-    return _current(_judgements, counted()) if exists() else []
+    return _current(_judgements, judged()) if judged().members else []
 
 
 def read_live_runs() -> list[live.LiveRun]:

@@ -52,6 +52,7 @@ def choose(evidence: bool) -> None:
         if not read_only():
             _open_another()
     st.session_state[data.COUNTED] = chosen
+    st.session_state[data.JUDGED] = usual(found.library, True) if chosen == default else chosen
     address.remember("stores", "" if chosen == default else ".".join(chosen))
 
 

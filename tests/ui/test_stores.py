@@ -200,3 +200,10 @@ def test_the_gain_of_imported_runs_is_that_of_their_counts(imported):
     app = opened("overview", pair=PAIR, stores="workspace")
     gain = (0.85 + 0.71 + 0.55 + 0.40) / 4 - (0.40 + 0.12 + 0.03 + 0.0) / 4
     assert {metric.label: metric.value for metric in app.metric}["Transfer gain"] == f"{100 * gain:+.0f} points"
+
+
+def test_a_verdict_on_any_page_stands_on_the_shipped_results_until_the_viewer_chooses(stores):
+    app = opened("matrix")
+    assert app.session_state["stores-judged"] == ["shipped"]
+    assert app.session_state["stores-counted"] == ["shipped", "workspace"]
+    assert opened("matrix", stores="workspace").session_state["stores-judged"] == ["workspace"]
