@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol
@@ -16,6 +14,7 @@ from lgt.core.config import RunConfig, TrainingConfig
 from lgt.core.notices import warn_once
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder, scored_places
+from lgt.training.fused.library import compiler
 from lgt.training.fused.step import FusedStep, unsupported_network
 from lgt.training.optimizers import make_optimizers, take_step
 
@@ -133,7 +132,7 @@ def compile_layers(model: Decoder) -> None:
     compiler the model is not changed, and this is logged once. The run is then slower, and its result is the same up to
     rounding.
     """
-    if not any(map(shutil.which, (os.environ.get("CXX", "g++"), "g++", "clang++"))):
+    if compiler() is None:
         warn_once(logger, "no C++ compiler (g++ or clang++) found: training without torch.compile")
         return
     for layer in model.layers:

@@ -90,7 +90,7 @@ def attempt() -> tuple[ctypes.CDLL | None, str]:
     named = shlex.join(chosen)
     try:
         return _declared(ctypes.CDLL(str(_compiled(chosen)))), named
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, AttributeError, ValueError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", None) or str(error)
         detail = detail.decode(errors="replace") if isinstance(detail, bytes) else detail  # bytes after a time-out
         line = next((text for text in detail.splitlines() if "error" in text.lower()), detail.strip())
@@ -100,7 +100,9 @@ def attempt() -> tuple[ctypes.CDLL | None, str]:
 def _compiled(chosen: list[str]) -> Path:
     """The path of the shared library, which is compiled if it does not exist or is damaged."""
     command = [*chosen, *FLAGS, *machine_flags(), str(SOURCES / "step.cpp")]
-    version = subprocess.run([*chosen, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
+    version = subprocess.run(
+        [*chosen, "--version"], capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=60
+    ).stdout
     digest = hashlib.sha256("\0".join([*command[1:-1], version, _processor()]).encode())
     for name in FILES:
         digest.update((SOURCES / name).read_bytes())
@@ -114,7 +116,10 @@ def _compile_into(directory: Path, name: str, command: list[str]) -> Path:
     _remove_leftovers(directory)
     with tempfile.TemporaryDirectory(prefix=LEFTOVERS, dir=directory) as scratch:
         made, sum_ = Path(scratch) / name, Path(scratch) / checksum.name
-        subprocess.run([*command, "-o", str(made)], capture_output=True, text=True, check=True, timeout=COMPILE_SECONDS)
+        subprocess.run(
+            [*command, "-o", str(made)], capture_output=True, encoding="utf-8", errors="replace", check=True,
+            timeout=COMPILE_SECONDS,
+        )  # fmt: skip
         sum_.write_text(hashlib.sha256(made.read_bytes()).hexdigest(), encoding="ascii")
         os.replace(made, target)  # so that another process sees the complete file or no file
         os.replace(sum_, checksum)
