@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from dataclasses import dataclass, replace
 
 import pytest
 
 from lgt.core.checks import ConfigError
-from lgt.experiments import register, register_claim
+from lgt.experiments import paper_figures, register, register_claim
 from lgt.experiments import registry as entries
 from lgt.experiments.claims import CLAIMS
 from lgt.experiments.registry import EXPERIMENTS, experiment_named, made_by
@@ -20,6 +21,7 @@ from lgt.store import queries
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from lgt.ui.panels import repeat_sentence
+from tests.conftest import ROOT
 from tests.experiments.test_rules import GAIN
 
 
@@ -124,3 +126,37 @@ def test_what_cannot_be_registered_is_refused_in_one_line(own_entries, changes, 
 def test_a_claim_keeps_its_statement(own_entries):
     with pytest.raises(ConfigError, match="a number that is free"):
         register_claim(90, "another statement")
+
+
+def table_of_verdicts() -> dict[str, tuple[str, str]]:
+    """(figures, preset) by name, as docs/REPRODUCTION.md has them."""
+    lines = [line.split(" | ") for line in (ROOT / "docs/REPRODUCTION.md").read_text().splitlines() if "`" in line]
+    return {words[1].strip("`"): (words[0].lstrip("| "), words[2].split("`")[1]) for words in lines if len(words) > 5}
+
+
+def test_the_entries_that_the_module_makes_are_those_of_the_documents_and_of_the_shipped_runs(shipped):
+    """The module is read again, because its entries are made when it is imported."""
+    fresh = {one.name: one for one in importlib.reload(paper_figures).PAPER_FIGURES}
+    done, documents = queries.finished_by_hash(open_store(str(shipped))), table_of_verdicts()
+    assert list(fresh) == [name for name, one in EXPERIMENTS.items() if name in fresh]
+    for name, one in fresh.items():
+        known = EXPERIMENTS[name]
+        assert replace(one, series={}) == replace(known, series={}), "claim, figures, statement, rule, seeds"
+        for series, make in one.series.items():
+            assert any(make(seed).hash() in done for seed in range(20)), f"{name}: no stored run of {series}"
+            assert make(3) == known.series[series](3)
+        if one.rule is not None:
+            assert documents[name] == (one.figures, one.preset)
+    judged = [one for one in fresh.values() if one.rule is not None]
+    assert {one.name for one in judged} == set(documents) and len(judged) > 40
+
+
+@pytest.mark.parametrize(
+    ("name", "claim", "statement", "seeds"),
+    [("fig3a", 1, "Digit sums and carries of longer numbers lift addition.", 5),
+     ("fig11-maps", 8, "Ablation-map difference tracks the gap: addition", 3),
+     ("fig11-attention", 8, "Attention difference tracks the gap: addition", 3)],
+)  # fmt: skip
+def test_some_entries_word_for_word(name, claim, statement, seeds):
+    one = EXPERIMENTS[name]
+    assert (one.claim, one.seeds) == (claim, seeds) and one.statement.startswith(statement)
