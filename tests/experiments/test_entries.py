@@ -131,7 +131,11 @@ def test_a_claim_keeps_its_statement(own_entries):
 def table_of_verdicts() -> dict[str, tuple[str, str]]:
     """(figures, preset) by name, as docs/REPRODUCTION.md has them."""
     lines = [line.split(" | ") for line in (ROOT / "docs/REPRODUCTION.md").read_text().splitlines() if "`" in line]
-    return {words[1].strip("`"): (words[0].lstrip("| "), words[2].split("`")[1]) for words in lines if len(words) > 5}
+    return {
+        words[1].strip("`"): (words[0].lstrip("| "), words[2].split("`")[1])
+        for words in lines
+        if len(words) > 5 and "`" in words[2]
+    }
 
 
 def test_the_entries_that_the_module_makes_are_those_of_the_documents_and_of_the_shipped_runs(shipped):
