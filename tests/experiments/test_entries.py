@@ -12,6 +12,7 @@ from lgt.core.checks import ConfigError
 from lgt.experiments import paper_figures, register, register_claim
 from lgt.experiments import registry as entries
 from lgt.experiments.claims import CLAIMS
+from lgt.experiments.judging import judge, judge_all
 from lgt.experiments.registry import EXPERIMENTS, experiment_named, made_by
 from lgt.experiments.rules.base import Rule
 from lgt.experiments.seeds import parse_seeds, seeds_text
@@ -131,7 +132,11 @@ def test_a_claim_keeps_its_statement(own_entries):
 def table_of_verdicts() -> dict[str, tuple[str, str]]:
     """(figures, preset) by name, as docs/REPRODUCTION.md has them."""
     lines = [line.split(" | ") for line in (ROOT / "docs/REPRODUCTION.md").read_text().splitlines() if "`" in line]
-    return {words[1].strip("`"): (words[0].lstrip("| "), words[2].split("`")[1]) for words in lines if len(words) > 5}
+    return {
+        words[1].strip("`"): (words[0].lstrip("| "), words[2].split("`")[1])
+        for words in lines
+        if len(words) > 5 and "`" in words[2]
+    }
 
 
 def test_the_entries_that_the_module_makes_are_those_of_the_documents_and_of_the_shipped_runs(shipped):
@@ -160,3 +165,20 @@ def test_the_entries_that_the_module_makes_are_those_of_the_documents_and_of_the
 def test_some_entries_word_for_word(name, claim, statement, seeds):
     one = EXPERIMENTS[name]
     assert (one.claim, one.seeds) == (claim, seeds) and one.statement.startswith(statement)
+
+
+def test_a_seed_with_an_incomplete_run_is_left_out_and_the_reason_is_named(own_shipped):
+    engine = open_store(str(own_shipped))
+    before = judge(engine, EXPERIMENTS["fig3a"])
+    series, of = next((series, run_id) for series, run_id in before.ids[1].items() if series.arm == "co-trained")
+    with engine.begin() as connection:
+        connection.exec_driver_sql("DELETE FROM accuracy WHERE run_id = ? AND length IN (8, 9, 11)", (of,))
+        connection.exec_driver_sql("DELETE FROM accuracy WHERE run_id = ?", (before.ids[2][series],))
+    after = judge(engine, EXPERIMENTS["fig3a"])
+    assert set(before.ids) - set(after.ids) == {1, 2} and after.ids == {s: before.ids[s] for s in after.ids}
+    missing = "; ".join(f"{task} is missing at length 8-9, 11" for task in ("reverse_add", "no_carry", "carry_only"))
+    said = after.left_out[1].removeprefix(f"{series}: run {of} is incomplete (").removesuffix(")")
+    assert sorted(said.split("; ")) == sorted(missing.split("; "))
+    assert after.left_out[2] == f"{series}: run {before.ids[2][series]} is incomplete (no counts)"
+    assert {seed: why for seed, why in after.left_out.items() if seed not in (1, 2)} == before.left_out
+    assert judge_all(engine)[0].as_dict() == judge(engine, judge_all(engine)[0].experiment).as_dict()
