@@ -17,6 +17,7 @@ from typer.exceptions import TyperException
 from lgt.cli import catalogue, judging, stored_runs, stores, training
 from lgt.cli.bench import bench
 from lgt.cli.dashboard import app as dashboard
+from lgt.cli.measuring import evaluate
 from lgt.core import extensions
 from lgt.core.checks import ConfigError
 from lgt.store.errors import StoreError
@@ -30,7 +31,7 @@ app = typer.Typer(
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     training.train, training.submit, training.worker,
-    stored_runs.runs, stored_runs.show, stored_runs.attribute, stored_runs.cancel, stored_runs.retry,
+    stored_runs.runs, stored_runs.show, evaluate, stored_runs.attribute, stored_runs.cancel, stored_runs.retry,
     judging.experiment, judging.claims, judging.report,
     catalogue.tasks, catalogue.groups, catalogue.sample,
     stores.export, stores.import_runs, stores.merge, stores.thin, stores.backup, stores.restore, stores.doctor,

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lgt.core.checks import check_integer
-from lgt.core.config import TaskOptions
+from lgt.core.config import Operands, TaskOptions
 from lgt.core.seeding import generator
 from lgt.tasks import task_named
 from lgt.tasks.base import BODY_START, Examples, IntArray, Task, draw_examples
@@ -75,10 +75,13 @@ def training_examples(task: Task, rng: np.random.Generator, lengths: IntArray, o
     )
 
 
-def test_examples(task: Task, length: int, count: int, seed: int, options: TaskOptions) -> Examples:
-    """At most ``count`` test prompts of exactly this length with distinct bodies; operands are ``equal``.
+def test_examples(
+    task: Task, length: int, count: int, seed: int, options: TaskOptions, operands: Operands = "equal"
+) -> Examples:
+    """At most ``count`` test prompts of exactly this length with distinct bodies.
 
-    The same (task, length, seed, options) always give the same rows. A larger count gives the same rows and then more.
+    The same (task, length, seed, options, operands) always give the same rows. A larger count gives the same rows and
+    then more. Every test set of a run has ``equal`` operands.
     Tasks with the same body format get the same bodies. There are fewer than ``count`` rows if the task has fewer test
     prompts: drawing ends after 16 chunks of 1,024 draws in a row without a new test prompt.
     """
@@ -87,7 +90,7 @@ def test_examples(task: Task, length: int, count: int, seed: int, options: TaskO
     parts: list[Examples] = []
     stale = 0
     while len(seen) < count and stale < STALE_CHUNKS:
-        drawn = draw_examples(task, rng, np.full(CHUNK, length), options, "equal")
+        drawn = draw_examples(task, rng, np.full(CHUNK, length), options, operands)
         fresh = _new_test_rows(drawn, seen)
         stale = 0 if fresh else stale + 1
         parts.append(drawn.take(np.array(fresh, dtype=np.int64)))
