@@ -72,9 +72,14 @@ def circuit_chart(frame: pd.DataFrame, measure: str, rhos: dict[int, float | Non
     The line joins checkpoints in order, from light (early) to strong (late). ``rhos``: Spearman's rho by seed. Below
     it stands the final transfer accuracy: a gap of 0 can also mean that everything fails.
     """
-    frame = frame.dropna(subset=["gap", measure]).sort_values(["seed", "step"])
+    frame = frame.dropna(subset=[measure]).sort_values(["seed", "step"])
     if frame.empty:
-        return message("No checkpoint has both the gap and this measure.", theme)
+        return message(
+            "The prompts of these tasks have different layouts, so their attention cannot be compared.", theme
+        )
+    frame = frame.dropna(subset=["gap"])
+    if frame.empty:
+        return message("No checkpoint has the gap: counts are missing.", theme)
     panels = Panels.of(frame.seed)
     scale = 100 if measure == "map_difference" else 1
     top = float(frame[measure].max()) * scale or 1.0
