@@ -65,25 +65,25 @@ def page(title: str, lead: str, name: str = "", *, evidence: bool = False) -> It
     if lead:
         st.markdown(lead)
     with error_boundary(title):
-        name_closed_stores(evidence)
+        name_closed_stores()
         yield
         name_unknown_tasks()
+        said = stores.sentence(evidence)
+        if said:
+            st.caption(said)
         with buttons:
             downloads.share(key="share")
             stem = f"lgt-{(name or title).lower().replace(' ', '-')}"
             downloads.downloads(stem=stem, background=theme().surface, key="download")
 
 
-def name_closed_stores(evidence: bool) -> None:
-    """One line for each store that cannot be opened, and which stores count on a page of evidence."""
+def name_closed_stores() -> None:
+    """One line for each store that cannot be opened."""
     found = data.opened()
     if not found.library.members:
         return  # the page says what is wrong
     for problem in found.problems:
         st.warning(f"A store is left out. {escaped(problem)}", icon=":material/database_off:")
-    said = stores.sentence(evidence)
-    if said:
-        st.caption(said)
 
 
 def name_unknown_tasks() -> None:

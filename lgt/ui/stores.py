@@ -57,8 +57,11 @@ def choose(evidence: bool) -> None:
 
 
 def _label(library: Library, chosen: list[str]) -> str:
+    """The chosen stores in a word or two, because the title of the page stands beside it."""
     titles = [member.title for member in library.members if member.name in chosen]
-    return " + ".join(titles[:2]) + (f" + {len(titles) - 2}" if len(titles) > 2 else "") if titles else "no results yet"
+    if not titles or len(titles) == len(library.members):
+        return "Results"
+    return titles[0].split()[0] + (f" + {len(titles) - 1}" if len(titles) > 1 else "")
 
 
 def _pills(library: Library, chosen: list[str], default: list[str], evidence: bool) -> list[str]:

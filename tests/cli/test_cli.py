@@ -216,7 +216,8 @@ def test_several_workers_share_a_queue_and_a_slot_is_respected(capsys, tmp_path,
     assert {row["state"] for row in rows} == {"done"} and len({row["owner"] for row in rows}) == 2
     monkeypatch.setenv("LGT_MAX_WORKERS", "1")
     from lgt.execution.worker_processes import take_slot
+    from lgt.store.engine import database_url
 
-    held = take_slot(open_store(store[1]).url.render_as_string())
+    held = take_slot(database_url(store[1]))
     assert held is not None
     assert "all worker slots of this machine are taken" in lgt(capsys, "worker", "--slot", *store)[1]
