@@ -35,14 +35,14 @@ def free_port() -> int:
 
 
 class Server:
-    """The dashboard on ``store``, up when the constructor returns. ``environment`` adds to this process's."""
+    """The dashboard on ``store`` alone, up when the constructor returns. ``environment`` adds to this process's."""
 
     def __init__(self, store: Path, port: int | None = None, **environment: str) -> None:
         self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)],
-            cwd=ROOT, env=os.environ | {"LGT_DATABASE_URL": str(store)} | environment,
+            cwd=ROOT, env=os.environ | {"LGT_DATABASE_URL": str(store), "LGT_SHIPPED": ""} | environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         for _ in range(300):

@@ -11,6 +11,7 @@ from lgt.cli import tables as cli_tables
 from lgt.cli.shared_options import Also, AsJson, ReadDatabase, open_to_read, run_id_of, whole_number
 from lgt.core.checks import ConfigError, check_choice
 from lgt.core.config import Operands, RunConfig
+from lgt.core.number_ranges import parse_ranges
 from lgt.core.records import AccuracyRow
 from lgt.metrics.intervals import wilson_interval
 from lgt.metrics.zones import zone
@@ -83,7 +84,7 @@ def evaluate(
     cells(config, asked)  # before weights are read
     evaluation = evaluation_of(config, asked)
     weights = read_weights(library, run_id, step)
-    counts = accuracy_again(network_of(weights, config), config, asked)
+    counts = accuracy_again(network_of(weights, config, library.name(run_id)), config, asked)
     facts = {"run": library.name(run_id), "label": record.label, "step": weights.step,
              "examples": evaluation.examples, "operands": operands, "seed": evaluation.seed}  # fmt: skip
     rows = described(counts, record.tasks)
@@ -99,20 +100,11 @@ def parse_lengths(text: str) -> tuple[int, ...]:
     >>> parse_lengths("5-7,1,6")
     (1, 5, 6, 7)
     """
-    most = limits().length
-    refused = ConfigError(
-        "--lengths", text, f"lengths from 1 to {most:,}, such as 1-9 or 1,2,5-9 ({variable('length')} sets this limit)"
-    )
-    lengths: set[int] = set()
-    for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        if not low.isdecimal() or (dash and not high.isdecimal()) or len(low + high) > 18:
-            raise refused
-        first, last = int(low), int(high) if dash else int(low)
-        if not 1 <= first <= last <= most:
-            raise refused
-        lengths |= set(range(first, last + 1))
-    return tuple(sorted(lengths))
+    most, found = limits().length, parse_ranges(text)
+    if found is None or any(first < 1 or last > most for first, last in found):
+        accepted = f"lengths from 1 to {most:,}, such as 1-9 or 1,2,5-9 ({variable('length')} sets this limit)"
+        raise ConfigError("--lengths", text, accepted)
+    return tuple(sorted({length for first, last in found for length in range(first, last + 1)}))
 
 
 def read_weights(library: Library, run_id: int, step: int | None) -> CheckpointRecord:
@@ -129,14 +121,14 @@ def read_weights(library: Library, run_id: int, step: int | None) -> CheckpointR
     return checkpoints.read_checkpoint(library, run_id, step)
 
 
-def network_of(weights: CheckpointRecord, config: RunConfig) -> Decoder:
-    """The network with these weights. Raises StoreError if they do not fit ``config``."""
+def network_of(weights: CheckpointRecord, config: RunConfig, name: str) -> Decoder:
+    """The network with the weights of the run ``name``. Raises StoreError if they do not fit ``config``."""
     from lgt.model.checkpoint import CheckpointError, from_bytes
 
     try:
         return from_bytes(weights.weights, config.model)
     except CheckpointError as error:
-        raise StoreError(f"run {weights.run_id}: {error}") from error
+        raise StoreError(f"run {name}: {error}") from error
 
 
 def described(counts: list[AccuracyRow], tasks: tuple[RunTaskRecord, ...]) -> list[dict[str, Any]]:

@@ -90,8 +90,8 @@ def show(run: str, as_json: AsJson = False, database: ReadDatabase = None, also:
     from lgt.store import queries
 
     record, accuracy = queries.run(library, run_id), queries.accuracy(library, [run_id])
-    record = replace(record, id=library.of(run_id)[1])
     if as_json:
-        print(json.dumps(cli_tables.run_as_dict(record, accuracy), indent=2))
+        number = replace(record, id=library.of(run_id)[1])
+        print(json.dumps(cli_tables.run_as_dict(number, accuracy), indent=2))
     else:
-        cli_tables.print_run(record, accuracy)
+        cli_tables.print_run(record, accuracy, library.name(run_id))

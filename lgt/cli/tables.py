@@ -129,11 +129,11 @@ def run_as_dict(record: RunRecord, accuracy: pd.DataFrame) -> dict[str, Any]:
     return {**plain, "config": record.config.as_dict(), "accuracy": rows.to_dict(orient="records")}
 
 
-def print_run(record: RunRecord, accuracy: pd.DataFrame) -> None:
-    """Print one run as text."""
+def print_run(record: RunRecord, accuracy: pd.DataFrame, name: str) -> None:
+    """Print one run as text; ``name``: see :meth:`lgt.store.library.Library.name`."""
     finished = record.finished_at and datetime.fromtimestamp(record.finished_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     facts = {
-        "run": f"{record.id}  {record.label}",
+        "run": f"{name}  {record.label}",
         "state": f"{'stale' if record.stale else record.state}, step {record.step} of {record.total_steps}",
         "error": record.error,
         "lost": record.lost_workers and f"{record.lost_workers} workers stopped reporting",

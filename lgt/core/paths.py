@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 
 NAME = "length-transfer-lab"
+"""The name of this program in the names of folders."""
 
 
 def home() -> Path:

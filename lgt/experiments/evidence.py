@@ -17,7 +17,7 @@ from lgt.metrics.run_curves import RunCurves, run_curves
 from lgt.metrics.trajectory import trajectory
 from lgt.recipes.builders import CO_TRAINED, Series
 from lgt.store import queries
-from lgt.store.library import Source
+from lgt.store.library import Source, run_name
 
 BySeries = dict[Series, dict[int, float]]
 """A number by series and seed."""
@@ -62,7 +62,11 @@ class Evidence:
         for seed, of in runs.ids.items():
             absent = {series: curves[run_id].missing if run_id in curves else "no counts"
                       for series, run_id in of.items()}  # fmt: skip
-            reasons = [f"{series}: run {of[series]} is incomplete ({why})" for series, why in absent.items() if why]
+            reasons = [
+                f"{series}: run {run_name(self.source, of[series])} is incomplete ({why})"
+                for series, why in absent.items()
+                if why
+            ]
             if reasons:
                 del ids[seed]
                 left_out[seed] = ", ".join(reasons)

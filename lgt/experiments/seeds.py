@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from lgt.core.checks import ConfigError
+from lgt.core.number_ranges import parse_ranges
 
 
 def seeds_text(seeds: Collection[int]) -> str:
@@ -24,14 +25,7 @@ def parse_seeds(text: str) -> list[int]:
     >>> parse_seeds("0-2,7")
     [0, 1, 2, 7]
     """
-    seeds: list[int] = []
-    accepted = "seeds such as 0-4 or 0,2,5 (at most 1,000)"
-    for part in text.split(","):
-        low, dash, high = part.strip().partition("-")
-        if not low.isdecimal() or (dash and not high.isdecimal()) or len(low + high) > 18:
-            raise ConfigError("--seeds", text, accepted)
-        first, last = int(low), int(high) if dash else int(low)
-        if not first <= last < first + 1000:
-            raise ConfigError("--seeds", text, accepted)
-        seeds += range(first, last + 1)
-    return sorted(set(seeds))
+    found = parse_ranges(text)
+    if found is None or any(last >= first + 1000 for first, last in found):
+        raise ConfigError("--seeds", text, "seeds such as 0-4 or 0,2,5 (at most 1,000)")
+    return sorted({seed for first, last in found for seed in range(first, last + 1)})

@@ -6,13 +6,14 @@ which computes two of them in SQL; a test compares both. :mod:`lgt.metrics.by_se
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from lgt.core.config import RunConfig
+from lgt.core.number_ranges import id_ranges
 from lgt.metrics.transfer import generalization_gap, trained_accuracy, transfer_accuracy
 
 Curve = dict[int, float]
@@ -57,7 +58,7 @@ class RunCurves:
             for task, there in ((self.main.task, lengths), (of.task, set(of.accuracy))):
                 if needed - there:
                     gaps[task] = gaps.get(task, set()) | (needed - there)
-        return "; ".join(f"{task} is missing at length {ranges(absent)}" for task, absent in gaps.items())
+        return "; ".join(f"{task} is missing at length {id_ranges(absent)}" for task, absent in gaps.items())
 
     @property
     def _region(self) -> set[int]:
@@ -109,21 +110,6 @@ class RunCurves:
             known = [length for length in auxiliary.accuracy if length <= auxiliary.training_length]
             shares[auxiliary.task] = auxiliary.accuracy[max(known)] if known else float("nan")
         return dict(sorted(shares.items()))
-
-
-def ranges(lengths: Iterable[int]) -> str:
-    """Lengths as text; consecutive ones are written as a range.
-
-    >>> ranges({5, 6, 7, 9})
-    '5-7, 9'
-    """
-    runs: list[list[int]] = []
-    for length in sorted(lengths):
-        if runs and length == runs[-1][1] + 1:
-            runs[-1][1] = length
-        else:
-            runs.append([length, length])
-    return ", ".join(f"{first}" if first == last else f"{first}-{last}" for first, last in runs)
 
 
 def curve(rows: pd.DataFrame) -> Curve:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm, RunConfig
+from lgt.core.number_ranges import id_ranges
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.settings import Setting
 from lgt.tasks import TASKS
@@ -19,21 +20,6 @@ ARM_TITLES: dict[Arm, str] = {
     "alone-same-steps": "alone, same steps",
     "alone-same-examples": "alone, same main-task examples",
 }
-
-
-def id_ranges(ids: Iterable[int]) -> str:
-    """Numbers as text; consecutive numbers are written as a range.
-
-    >>> id_ranges([3, 1, 2, 7, 9, 10])
-    '1–3, 7, 9–10'
-    """
-    ranges: list[list[int]] = []
-    for number in sorted(set(ids)):
-        if ranges and number == ranges[-1][1] + 1:
-            ranges[-1][1] = number
-        else:
-            ranges.append([number, number])
-    return ", ".join(f"{first}" if first == last else f"{first}–{last}" for first, last in ranges)
 
 
 def head_name(layer: int, head: int) -> str:

@@ -157,12 +157,13 @@ def _needs_copy(path: Path) -> bool:
 
 
 def _prepare_copy(path: Path) -> None:
-    """Migrate a private copy. Raises StoreError for what is no store; the message names the copy's original."""
+    """Migrate the private copy ``path`` of a store of an older schema. Leaves anything else as it is; whether it is a
+    store is checked when it is opened."""
     engine = sqlite_engine(path, read_only=False)
     with read_connection(engine) as connection:
         stored = migrate.stored_schema(connection)
     if 0 < stored < migrate.latest_schema():
-        with write_transaction(engine, results_changed=False, of_this_program=True) as connection:
+        with write_transaction(engine, results_changed=False, private_copy=True) as connection:
             migrate.upgrade(connection)
 
 
@@ -241,15 +242,15 @@ def _open_server(url: URL, may_create: bool, read_only: bool) -> Engine:
 
 @contextmanager
 def write_transaction(
-    engine: Engine, *, results_changed: bool = True, of_this_program: bool = False
+    engine: Engine, *, results_changed: bool = True, private_copy: bool = False
 ) -> Iterator[Connection]:
     """A short transaction with the write lock from its start. It commits at the end and rolls back on any error.
 
     It increases the store's revision number, unless ``results_changed`` is False (heartbeats and progress). Raises
     StoreError when the database refuses (locked, full, damaged, ...), and always while ``LGT_READ_ONLY`` is set, except
-    for a private copy ``of_this_program``.
+    for a ``private_copy``.
     """
-    if not of_this_program:
+    if not private_copy:
         refuse_if_read_only(store_name(engine.url))
     with translate_errors(engine.url), engine.connect() as opened:
         connection = opened.execution_options(**{WRITES: True})

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar, cast
@@ -84,13 +84,13 @@ class Library:
         wanted = set(names)
         return Library(tuple(member for member in self.members if member.name in wanted))
 
-    def groups(self, run_ids: Iterable[int]) -> Iterator[tuple[Member, list[int]]]:
+    def groups(self, run_ids: Iterable[int]) -> list[tuple[Member, list[int]]]:
         """The numbers of these runs by store. Raises StoreError for a run of no store."""
         found: dict[Member, list[int]] = {}
         for run_id in run_ids:
             member, number = self.of(int(run_id))
             found.setdefault(member, []).append(number)
-        return iter(sorted(found.items(), key=lambda pair: pair[0].offset))
+        return sorted(found.items(), key=lambda pair: pair[0].offset)
 
 
 Source = Engine | Library
@@ -100,6 +100,11 @@ Source = Engine | Library
 def members(source: Source) -> tuple[Member, ...]:
     """The stores of ``source``. A single engine is a store with offset 0."""
     return source.members if isinstance(source, Library) else (Member(WORKSPACE, source, 0),)
+
+
+def run_name(source: Source, run_id: int) -> str:
+    """The name of a run: its number in a single store, else :meth:`Library.name`."""
+    return source.name(run_id) if isinstance(source, Library) else str(run_id)
 
 
 def library_of(stores: Sequence[tuple[str, Engine | None]]) -> Library:

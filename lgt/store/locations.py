@@ -12,7 +12,7 @@ from pathlib import Path
 
 import platformdirs
 
-from lgt.core.paths import home, temporary_folder
+from lgt.core.paths import NAME, home, temporary_folder
 
 SHIPPED_VARIABLE = "LGT_SHIPPED"
 WORKSPACE_VARIABLE = "LGT_DATABASE_URL"
@@ -20,7 +20,6 @@ ALSO_VARIABLE = "LGT_ALSO"
 SHIPPED, WORKSPACE = "shipped", "workspace"
 """The names of these two stores in a library."""
 SHIPPED_FILE, WORKSPACE_FILE = "results.db", "workspace.db"
-DISTRIBUTION = "length-transfer-lab"
 
 
 def checkout() -> Path | None:
@@ -37,7 +36,7 @@ def shipped() -> str | None:
     named = os.environ.get(SHIPPED_VARIABLE)
     if named is not None:
         return named or None
-    folder = checkout() or Path(sys.prefix) / "share" / DISTRIBUTION
+    folder = checkout() or Path(sys.prefix) / "share" / NAME
     path = folder / SHIPPED_FILE
     return str(path) if path.is_file() else None
 
@@ -61,7 +60,7 @@ def data_directory() -> Path:
     folder = home()
     if folder == temporary_folder():
         return folder
-    return Path(platformdirs.user_data_dir(DISTRIBUTION, appauthor=False))
+    return Path(platformdirs.user_data_dir(NAME, appauthor=False))
 
 
 def to_read(database: str | None = None, further: Sequence[str] = ()) -> list[tuple[str, str]]:

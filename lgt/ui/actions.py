@@ -32,7 +32,7 @@ def known_runs(configs: Sequence[RunConfig]) -> list[int | None]:
     return [queries.existing_with_hash(source, config.hash(), queries.NOT_MISSING) for config in configs]
 
 
-def shipped_runs(configs: Sequence[RunConfig]) -> list[int]:
+def runs_elsewhere(configs: Sequence[RunConfig]) -> list[int]:
     """The finished runs of these configs in other stores than the workspace."""
     found = data.library()
     source = found.chosen({member.name for member in found.members} - {WORKSPACE})

@@ -13,6 +13,7 @@ from lgt.recipes.commands import experiment_command, train_command
 from lgt.recipes.labels import config_title
 from lgt.recipes.limits import read_only
 from lgt.store.comparisons import Comparison
+from lgt.store.locations import WORKSPACE
 from lgt.store.queries import RunRecord
 from lgt.ui import actions, data, downloads, frame, group_form, panels, run_table, stores
 from lgt.ui.numbers import counted
@@ -77,7 +78,8 @@ def show_run(row: pd.DataFrame) -> None:
     own = comparison_of(record)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button("All runs", key="back", icon=":material/arrow_back:", on_click=close_run)
-        show_star_button([run_id], row)
+        if is_own(run_id):
+            show_star_button([run_id], row)
         st.markdown(page_links(record, own), width="content")
     name = data.name(run_id)
     st.subheader(f"{row.star.iloc[0]} Run {name} · {title_of(record)}".strip(), anchor=False)
@@ -99,7 +101,10 @@ def show_run(row: pd.DataFrame) -> None:
     with right:
         facts = facts_of(record)
         st.table(pd.DataFrame({"value": facts.values()}, index=list(facts)), hide_header=True)
-    if not read_only():
+    if not is_own(run_id):
+        whose = data.library().of(run_id)[0].title
+        st.caption(f"This run belongs to {whose}. Stars, tags and notes are for runs of your workspace.")
+    elif not read_only():
         tags_and_note_form([run_id], row)
     co_trained = own.config if own else None
     show_command(record, co_trained)
@@ -119,6 +124,11 @@ def show_run(row: pd.DataFrame) -> None:
         st.dataframe(order, key="settings", hide_index=True, width="stretch")
 
 
+def is_own(run_id: int) -> bool:
+    """Whether a run is in the workspace, where it may be changed."""
+    return data.library().of(run_id)[0].name == WORKSPACE
+
+
 def show_command(record: RunRecord, co_trained: RunConfig | None) -> None:
     """The command that makes this run; without one, that of its experiment. ``co_trained``: a run of its comparison."""
     command, kind = train_command(record.config, co_trained), "command"
@@ -126,7 +136,7 @@ def show_command(record: RunRecord, co_trained: RunConfig | None) -> None:
         command, kind = experiment_command(record.experiment), "experiment"
     if command:
         st.caption(f"The {kind} that makes this run:")
-        st.code(f"{command}", language="bash", wrap_lines=True)
+        st.code(command, language="bash", wrap_lines=True)
 
 
 def comparison_of(record: RunRecord) -> Comparison | None:

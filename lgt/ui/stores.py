@@ -46,14 +46,22 @@ def choose(evidence: bool) -> None:
     asked = st.query_params.get("stores", "").split(".")
     wanted = [name for name in names if name in asked] or st.session_state.get(CHOICE, default)
     chosen = [name for name in names if name in wanted] or default
-    with st.popover(_label(found.library, chosen), icon=":material/database:", key="stores"):
-        if len(names) > 1:
-            chosen = _pills(found.library, chosen, default, evidence)
+    if len(names) > 1 or not read_only():
+        chosen = _draw(found.library, chosen, default, evidence)
+    st.session_state[data.COUNTED] = chosen
+    of_the_viewer = CHOICE in st.session_state or bool(st.query_params.get("stores"))
+    st.session_state[data.JUDGED] = chosen if of_the_viewer else usual(found.library, True)
+    address.remember("stores", "" if chosen == default else ".".join(chosen))
+
+
+def _draw(library: Library, chosen: list[str], default: list[str], evidence: bool) -> list[str]:
+    """The button with the choice and the box to open another store; returns what is chosen."""
+    with st.popover(_label(library, chosen), icon=":material/database:", key="stores"):
+        if len(library.members) > 1:
+            chosen = _pills(library, chosen, default, evidence)
         if not read_only():
             _open_another()
-    st.session_state[data.COUNTED] = chosen
-    st.session_state[data.JUDGED] = usual(found.library, True) if chosen == default else chosen
-    address.remember("stores", "" if chosen == default else ".".join(chosen))
+    return chosen
 
 
 def _label(library: Library, chosen: list[str]) -> str:
@@ -136,15 +144,12 @@ def _add(name: str, url: str) -> None:
 
 
 def sentence(evidence: bool) -> str:
-    """What counts on this page, where several stores are open; empty where there is one."""
+    """What counts on a page of evidence, where several stores are open; empty elsewhere."""
     library, counted = data.library(), data.counted()
     if len(library.members) < 2 or not evidence:
         return ""
     own = [member.title for member in counted.members if member.name != SHIPPED]
     if not own:
         return "The verdicts and numbers here stand on the shipped results. Other runs do not count."
-    return f"You have added runs that the project does not ship. Counted here: {', '.join(_titles(counted))}."
-
-
-def _titles(library: Library) -> list[str]:
-    return [member.title for member in library.members]
+    titles = ", ".join(member.title for member in counted.members)
+    return f"You have added runs that the project does not ship. Counted here: {titles}."

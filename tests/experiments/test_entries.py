@@ -176,7 +176,7 @@ def test_a_seed_with_an_incomplete_run_is_left_out_and_the_reason_is_named(own_s
         connection.exec_driver_sql("DELETE FROM accuracy WHERE run_id = ?", (before.ids[2][series],))
     after = judge(engine, EXPERIMENTS["fig3a"])
     assert set(before.ids) - set(after.ids) == {1, 2} and after.ids == {s: before.ids[s] for s in after.ids}
-    missing = "; ".join(f"{task} is missing at length 8-9, 11" for task in ("reverse_add", "no_carry", "carry_only"))
+    missing = "; ".join(f"{task} is missing at length 8–9, 11" for task in ("reverse_add", "no_carry", "carry_only"))
     said = after.left_out[1].removeprefix(f"{series}: run {of} is incomplete (").removesuffix(")")
     assert sorted(said.split("; ")) == sorted(missing.split("; "))
     assert after.left_out[2] == f"{series}: run {before.ids[2][series]} is incomplete (no counts)"

@@ -10,6 +10,7 @@ import pytest
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import MAXIMUM_LENGTH, TaskSpec, with_setting
+from lgt.core.number_ranges import id_ranges
 from lgt.recipes import builders, labels
 from lgt.recipes.commands import reference_of, train_command
 from lgt.recipes.groups import GROUPS, group_named
@@ -157,8 +158,8 @@ def test_a_run_that_no_single_command_makes_has_no_command() -> None:
 
 
 def test_consecutive_numbers_are_joined_to_a_range() -> None:
-    assert labels.id_ranges([]) == "" and labels.id_ranges([5]) == "5"
-    assert labels.id_ranges([9, 1, 3, 2, 2, 11, 10, 7]) == "1–3, 7, 9–11"
+    assert id_ranges([]) == "" and id_ranges([5]) == "5"
+    assert id_ranges([9, 1, 3, 2, 2, 11, 10, 7]) == "1–3, 7, 9–11"
 
 
 def test_labels_tell_arms_lengths_and_positions() -> None:

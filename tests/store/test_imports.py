@@ -16,7 +16,7 @@ from lgt.cli.main import main
 from lgt.core.checks import ConfigError
 from lgt.experiments.judging import judge_all
 from lgt.recipes.settings import IMPORTED
-from lgt.store import exchange, imports, queries, queue, writes
+from lgt.store import exchange, imports, queries, queue
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from lgt.store.errors import StoreError
@@ -261,4 +261,4 @@ def test_the_read_only_switch_refuses_an_import(store, monkeypatch):
     monkeypatch.setenv("LGT_READ_ONLY", "1")
     with pytest.raises(StoreError, match="LGT_READ_ONLY"):
         imports.import_runs(store, exchange.read_file(EXAMPLE).runs)
-    assert writes is not None and queries.runs(store).empty
+    assert queries.runs(store).empty

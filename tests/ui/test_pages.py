@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lgt.recipes.labels import id_ranges
+from lgt.core.number_ranges import id_ranges
 from lgt.recipes.presets import group_config
 from lgt.store import leases, queries, writes
 from lgt.store.engine import open_store

@@ -14,7 +14,9 @@ from lgt.recipes.settings import Setting
 from lgt.store import exchange, imports, leases, queries, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
+from lgt.store.errors import StoreError
 from lgt.store.library import STRIDE
+from lgt.ui import actions
 from tests.conftest import ROOT
 from tests.store.test_library import finished
 from tests.ui.test_pages import words
@@ -105,10 +107,12 @@ def test_explore_lays_the_same_setting_of_two_stores_over_each_other(stores):
 def test_a_shipped_run_is_not_changed_and_the_page_says_whose_it_is(stores):
     before = digest(stores[0])
     app = opened("runs", run="1")
-    if app.button(key="star").disabled:
-        return
-    app.button(key="star").click().run()
-    assert not app.exception and digest(stores[0]) == before
+    assert "This run belongs to shipped results" in words(app) and not [one for one in app.button if one.key == "star"]
+    own = opened("runs", run="workspace.1")
+    own.button(key="star").click().run()
+    assert "star" in queries.run(open_store(str(stores[1]), read_only=True), 1).tags and digest(stores[0]) == before
+    with pytest.raises(StoreError, match="belongs to shipped results"):
+        actions.in_workspace([1])
 
 
 def test_a_launched_run_goes_to_the_workspace(stores, monkeypatch):
@@ -207,3 +211,14 @@ def test_a_verdict_on_any_page_stands_on_the_shipped_results_until_the_viewer_ch
     assert app.session_state["stores-judged"] == ["shipped"]
     assert app.session_state["stores-counted"] == ["shipped", "workspace"]
     assert opened("matrix", stores="workspace").session_state["stores-judged"] == ["workspace"]
+    pills = next(group for group in app.get("button_group") if "Results that count" in group.label)
+    pills.set_value(["workspace"]).run()
+    pills = next(group for group in app.get("button_group") if "Results that count" in group.label)
+    pills.set_value(["shipped", "workspace"]).run()
+    assert app.session_state["stores-judged"] == ["shipped", "workspace"], "chosen, though it is what counts by default"
+
+
+def test_a_read_only_dashboard_with_one_store_has_no_button_for_stores(shipped, monkeypatch):
+    monkeypatch.setenv("LGT_DATABASE_URL", str(shipped))
+    monkeypatch.setenv("LGT_READ_ONLY", "1")
+    assert not [group for group in opened("runs").get("button_group") if "Results that count" in group.label]

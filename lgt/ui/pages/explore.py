@@ -47,7 +47,7 @@ def ids_of(series: Series) -> list[int]:
     return sorted({*comparison.ids(arm), *(run_id for ids in of_stores.values() for run_id in ids)})
 
 
-def with_stores(series: Series, rows: pd.DataFrame) -> pd.DataFrame:
+def split_by_store(series: Series, rows: pd.DataFrame) -> pd.DataFrame:
     """``rows`` with the column ``store`` if runs of several stores are in them: each store gets a curve of its own."""
     by_store = data.runs_by_store(series[0].setting, series[1])
     if len(by_store) < 2:
@@ -130,7 +130,7 @@ def family(task: str) -> str:
 def panel(series: Series, accuracy: pd.DataFrame, share: int, look: Look, key: str, longest: int | None) -> None:
     """One series: heading, transfer accuracy, curve, graph."""
     comparison, arm = series
-    rows = with_stores(series, at_share(accuracy[accuracy.run_id.isin(ids_of(series))], share))
+    rows = split_by_store(series, at_share(accuracy[accuracy.run_id.isin(ids_of(series))], share))
     steps = " and ".join(f"{step:,}" for step in sorted(rows.step.unique()))
     st.markdown(f"**{title_of(series)}** {panels.imported_badge(comparison.config)}".strip())
     for store, of in rows.groupby("store", sort=False) if "store" in rows else [("", rows)]:

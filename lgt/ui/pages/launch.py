@@ -136,7 +136,7 @@ def show_start(configs: list[RunConfig]) -> None:
         links = ", ".join(run_link(run_id) for run_id in here)
         of = f"{len(here)} of {len(configs)}"
         st.caption(f"{of} are in your workspace already: {links}. Another seed makes a new run.")
-    elsewhere = actions.shipped_runs(missing)
+    elsewhere = actions.runs_elsewhere(missing)
     if elsewhere:
         links = ", ".join(run_link(run_id) for run_id in elsewhere)
         st.caption(f"Other stores have runs with these settings and seeds: {links}. Start makes your own beside them.")
