@@ -12,11 +12,15 @@ from lgt.core.config import RunConfig
 from lgt.recipes.commands import experiment_command, train_command
 from lgt.recipes.labels import config_title
 from lgt.recipes.limits import read_only
+from lgt.recipes.settings import is_imported
 from lgt.store.comparisons import Comparison
 from lgt.store.locations import WORKSPACE
 from lgt.store.queries import RunRecord
 from lgt.ui import actions, data, downloads, frame, group_form, panels, run_table, stores
 from lgt.ui.numbers import counted
+
+KNOWN_OF_IMPORTED = ("state", "steps", "created", "tags", "note")
+"""The facts that are shown of a run that another program made."""
 
 
 def show_star_button(ids: list[int], picked: pd.DataFrame) -> None:
@@ -58,8 +62,8 @@ def date_text(seconds: float | None) -> str:
 
 
 def facts_of(record: RunRecord) -> dict[str, str]:
-    """State, origin and marks of a run, in words."""
-    return {
+    """State, origin and marks of a run, in words; of a run that another program made, only what is known."""
+    facts = {
         "state": str(record.state) + (" (stale)" if record.stale else ""), "experiment": record.experiment or "none",
         "seeds": f"model {record.model_seed}, data {record.data_seed}",
         "steps": f"{record.step:,} of {record.total_steps:,}", "tokens": f"{record.tokens:,}",
@@ -69,6 +73,7 @@ def facts_of(record: RunRecord) -> dict[str, str]:
         "code": record.code_version or "unknown", "attempt": str(record.attempt), "config hash": record.config_hash,
         "tags": ", ".join(record.tags) or "none", "note": record.notes or "none",
     }  # fmt: skip
+    return {name: text for name, text in facts.items() if name in KNOWN_OF_IMPORTED or not is_imported(record.config)}
 
 
 def show_run(row: pd.DataFrame) -> None:
@@ -119,7 +124,10 @@ def show_run(row: pd.DataFrame) -> None:
     with st.expander("Full configuration"):
         values = run_table.config_frame(record.config)
         differing = counted(int((values.changed != "").sum()), "value")
-        st.caption(f"Different from the preset {frame.escaped(record.preset)}: {differing}.")
+        st.caption(
+            "Another program made this run. Nothing more is known of its configuration." if is_imported(record.config)
+            else f"Different from the preset {frame.escaped(record.preset)}: {differing}."
+        )  # fmt: skip
         order = values.sort_values("changed", ascending=False, kind="stable")
         st.dataframe(order, key="settings", hide_index=True, width="stretch")
 

@@ -12,6 +12,7 @@ from lgt.core.choices import POSITIONS
 from lgt.core.config import LABELS, Arm, RunConfig
 from lgt.recipes.commands import reference_of
 from lgt.recipes.labels import ARM_TITLES, tasks_title
+from lgt.recipes.settings import IMPORTED, is_imported
 from lgt.store.tags import ARCHIVED, DELETED, STAR
 
 COLUMNS = (
@@ -31,7 +32,7 @@ ARM_FACETS: dict[Arm, str] = {
 }
 """The arms as ``?side=`` of the page Runs names them. Addresses stay, also when titles on the page change."""
 NOT_THERE = "–"
-"""What a comparison of configurations shows for a task that a run does not have."""
+"""What stands for a value that a run does not have, or that is not known."""
 MARKS = (STAR, ARCHIVED, DELETED)
 
 
@@ -50,7 +51,8 @@ def table(runs: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
         "star": ["★" if STAR in found else "" for found in marks],
         "tasks": [tasks_title(*one) for one in about], "arm": rows.arm.map(ARM_TITLES).fillna(rows.arm),
         "side": rows.arm.map(ARM_FACETS).fillna(rows.arm),
-        "preset": rows.preset, "position": rows.position.map(POSITIONS.title),
+        "preset": rows.preset,
+        "position": rows.position.map(POSITIONS.title).where(rows.preset != IMPORTED, NOT_THERE),
         "seed": rows.model_seed, "state": rows.state, "transfer": rows.transfer, "trained": rows.trained,
         "steps": rows.step, "seconds": rows.seconds.where(rows.seconds > 0),
         "finished": pd.to_datetime(rows.finished_at, unit="s", utc=True),
@@ -89,9 +91,12 @@ def filtered(
 
 def flat_config(config: RunConfig) -> dict[str, Any]:
     """Every value of a config by its path, such as ``training.steps``; a task as ``tasks.reverse``: ``auxiliary,
-    trained to 16``."""
+    trained to 16``. Of a run that another program made, only what is known."""
     found: dict[str, Any] = {}
-    for name, value in config.as_dict().items():
+    plain = config.as_dict()
+    if is_imported(config):
+        plain = {name: plain[name] for name in ("tasks", "group", "arm", "preset", "transfer_length", "model_seed")}
+    for name, value in plain.items():
         if name == "tasks":
             found |= {f"tasks.{t['task']}": f"{t['role']}, trained to {t['training_length']}" for t in value}
         elif isinstance(value, dict):

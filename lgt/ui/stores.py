@@ -66,10 +66,9 @@ def _draw(library: Library, chosen: list[str], default: list[str], evidence: boo
 
 def _label(library: Library, chosen: list[str]) -> str:
     """The chosen stores in a word or two, because the title of the page stands beside it."""
-    titles = [member.title for member in library.members if member.name in chosen]
-    if not titles or len(titles) == len(library.members):
+    if not chosen or len(chosen) == len(library.members):
         return "Results"
-    return titles[0].split()[0] + (f" + {len(titles) - 1}" if len(titles) > 1 else "")
+    return chosen[0] + (f" + {len(chosen) - 1}" if len(chosen) > 1 else "")
 
 
 def _pills(library: Library, chosen: list[str], default: list[str], evidence: bool) -> list[str]:

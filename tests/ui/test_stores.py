@@ -222,3 +222,13 @@ def test_a_read_only_dashboard_with_one_store_has_no_button_for_stores(shipped, 
     monkeypatch.setenv("LGT_DATABASE_URL", str(shipped))
     monkeypatch.setenv("LGT_READ_ONLY", "1")
     assert not [group for group in opened("runs").get("button_group") if "Results that count" in group.label]
+
+
+def test_of_an_imported_run_nothing_is_told_that_nobody_knows(imported):
+    app = opened("runs", run="workspace.1")
+    said = words(app) + " ".join(table.value.to_string() for table in [*app.table, *app.dataframe])
+    assert "Nothing more is known of its configuration" in said and "sort_words" in said
+    for guessed in ("layers", "muon", "learning_rate", "rotary", "tokens", "data 0", "fused"):
+        assert guessed not in said, guessed
+    table = opened("runs", stores="workspace").dataframe[0].value
+    assert set(table.position) == {"–"}

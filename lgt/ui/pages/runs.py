@@ -14,8 +14,8 @@ from lgt.recipes.limits import read_only
 from lgt.ui import actions, address, data, frame, one_run, panels, run_table
 
 LEAD = (
-    "Every run of this store. Tick runs to mark, compare or delete them. Open a run for its configuration and its "
-    "measurements."
+    "Every run of the stores that count here. Tick runs to mark, compare or delete them. Open a run for its "
+    "configuration and its measurements."
 )
 SHOWN = {"current": "Current", "starred": "Starred", "archived": "Archived", "deleted": "Deleted"}
 FACETS = {"group": "Task group", "side": "Arm", "preset": "Preset", "state": "State"}
