@@ -18,7 +18,7 @@ CHARTS = '[data-testid="stVegaLiteChart"]'
 
 def step(page, number: int) -> None:
     """Wait until the tour shows this step."""
-    page.get_by_text(f"Step {number} of 7").wait_for(timeout=ANSWER)
+    page.get_by_text(f"Step {number} of 7").first.wait_for(timeout=ANSWER)
 
 
 @pytest.mark.parametrize(("width", "height"), [(1440, 900), (1280, 800)])
@@ -150,7 +150,7 @@ def test_presenter_mode_is_large_and_left_by_escape_after_the_tour(server, tab, 
     page.wait_for_selector(READY)
     page.keyboard.press("Escape")
     page.wait_for_url(lambda url: "tour=" not in url, timeout=ANSWER)
-    page.get_by_text("A small transformer is trained").wait_for(timeout=ANSWER)
+    page.get_by_text("A small transformer is trained").first.wait_for(timeout=ANSWER)
     page.wait_for_selector(READY)
     assert "present=1" in page.url
     page.keyboard.press("Escape")
@@ -199,11 +199,11 @@ def test_each_chart_can_be_kept_as_svg_and_png_and_all_as_zip(server, tab, tmp_p
 
 def test_a_guess_is_drawn_and_revealed_beside_the_curve(server, tab):
     page = tab(f"{server}/?pair=caprev.demo&predict=1")
-    page.get_by_text("Gain and heads are shown after you press Reveal.").wait_for(timeout=ANSWER)
+    page.get_by_text("Gain and heads are shown after you press Reveal.").first.wait_for(timeout=ANSWER)
     page.wait_for_selector(READY)
     page.wait_for_function(f"document.querySelectorAll('{CHARTS} svg').length === 2", timeout=ANSWER)
     page.get_by_role("button", name="Reveal").click()
     page.wait_for_url("**guess=50-50-50-50**", timeout=ANSWER)
-    page.get_by_text("Your guess was").wait_for(timeout=ANSWER)
+    page.get_by_text("Your guess was").first.wait_for(timeout=ANSWER)
     page.wait_for_function(f"document.querySelectorAll('{CHARTS} svg').length === 4", timeout=ANSWER)
     assert tab.complaints == []
