@@ -5,11 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from sqlalchemy import Engine, select
+from sqlalchemy.engine import URL
 
-from lgt.store import blobs
+from lgt.store import blobs, coding
 from lgt.store.dataframes import read_dataframe
 from lgt.store.engine import read_connection
 from lgt.store.errors import RESTORE, StoreError, store_name
@@ -54,12 +57,32 @@ def read_checkpoint(engine: Engine, run_id: int, step: int | None = None) -> Che
     where = f"run {run_id}" + ("" if step is None else f", step {step}")
     if row is None:
         raise StoreError(f"{where}: no checkpoint in the store {store_name(engine.url)}; see `python -m lgt runs`")
+    try:
+        weights = checked_weights(engine.url, row)
+    except DamagedWeights as error:
+        raise StoreError(f"{where}: its checkpoint is damaged (size or SHA-256 differ); {RESTORE}") from error
+    return CheckpointRecord(row.run_id, row.step, row.sha256, row.size, weights)
+
+
+class DamagedWeights(StoreError):
+    """The weights in a row are not those that were stored."""
+
+
+def checked_weights(url: URL, row: Any, folder: Path | None = None) -> bytes:
+    """The safetensors bytes of a row of ``checkpoints``, from the row or from the file that it names.
+
+    ``folder``: the folder of the store's files, if it is not its own. Raises StoreError when the file cannot be read or
+    differs, and DamagedWeights for damaged bytes in the row.
+    """
     if row.weights is None:
-        weights = blobs.read_file(blobs.files_folder(engine.url), row.uri, row.size, row.sha256)
-        return CheckpointRecord(row.run_id, row.step, row.sha256, row.size, weights)
-    if not checksum_matches(row.weights, row.size, row.sha256):
-        raise StoreError(f"{where}: its checkpoint is damaged (size or SHA-256 differ); {RESTORE}")
-    return CheckpointRecord(row.run_id, row.step, row.sha256, row.size, row.weights)
+        return blobs.read_file(folder or blobs.files_folder(url), row.uri, row.size, row.sha256)
+    try:
+        weights = coding.decoded(row.coding, row.weights, row.size) if isinstance(row.weights, bytes) else None
+    except (ValueError, TypeError, OverflowError):
+        weights = None
+    if weights is None or not checksum_matches(weights, row.size, row.sha256):
+        raise DamagedWeights(f"run {row.run_id}: the checkpoint of step {row.step} is damaged")
+    return weights
 
 
 def checksum_matches(weights: object, size: object, sha256: object) -> bool:

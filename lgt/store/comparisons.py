@@ -18,9 +18,10 @@ from lgt.core.checks import ConfigError
 from lgt.core.config import Arm, RunConfig
 from lgt.recipes.presets import baseline
 from lgt.recipes.settings import Setting, setting_of
+from lgt.store.configs import config_of
 from lgt.store.engine import read_connection
 from lgt.store.library import Source, members
-from lgt.store.schema import Run, RunState
+from lgt.store.schema import Config, Run, RunState
 from lgt.store.tags import not_deleted
 
 
@@ -57,7 +58,10 @@ def comparisons(source: Source) -> dict[Setting, Comparison]:
 def _finished(source: Source) -> list[tuple[int, RunConfig]]:
     """(id, config) of the finished runs: what counts more comes later, that is the first store and the newest runs."""
     statement = (
-        select(Run.id, Run.config).where(Run.state == RunState.DONE, not_deleted()).order_by(Run.finished_at, Run.id)
+        select(Run.id, Run.model_seed, Run.data_seed, Config.config)
+        .join(Config)
+        .where(Run.state == RunState.DONE, not_deleted())
+        .order_by(Run.finished_at, Run.id)
     )
     found = []
     for member in reversed(members(source)):
@@ -72,7 +76,7 @@ def _readable_configs(rows: Sequence[Any]) -> list[tuple[int, RunConfig]]:
     found = []
     for row in rows:
         try:
-            found.append((row.id, RunConfig.from_json(row.config)))
+            found.append((row.id, config_of(row.config, row.model_seed, row.data_seed)))
         except ConfigError as error:
             logging.getLogger(__name__).warning("run %s is left out: %s", row.id, error)
     return found

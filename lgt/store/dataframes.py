@@ -19,11 +19,14 @@ def read_dataframe(connection: Connection, statement: Select[*tuple[Any, ...]]) 
 
     Raises StoreError when a stored value is not of its column's type; only a damaged store has such values.
     """
-    rows = connection.execute(statement).all()
-    columns = {column.name: column.type for column in statement.selected_columns}
+    return frame_of(connection, list(statement.selected_columns), connection.execute(statement).all())
+
+
+def frame_of(connection: Connection, columns: Sequence[Any], rows: Sequence[Sequence[Any]]) -> pd.DataFrame:
+    """Rows as a DataFrame, as in :func:`read_dataframe`; ``columns`` have names and types."""
     values: Sequence[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(columns)
     series = {}
-    for (name, kind), column in zip(columns.items(), values, strict=True):
+    for (name, kind), column in zip(((one.name, one.type) for one in columns), values, strict=True):
         try:
             series[name] = pd.Series(column, dtype=_dtype(name, kind))
         except (TypeError, ValueError, OverflowError) as error:

@@ -192,6 +192,22 @@ def _check_or_migrate_schema(engine: Engine, name: str, stored: int, read_only: 
         raise StoreError(f"{name} has schema {stored}, older than {latest}; open it once for writing to migrate it")
     with write_transaction(engine) as connection:
         migrate.upgrade(connection)
+    if engine.dialect.name == "sqlite":
+        _return_free_pages(engine)
+
+
+def _return_free_pages(engine: Engine) -> None:
+    """Make the file smaller after a migration if most of it is empty. A failure changes nothing."""
+    raw = engine.raw_connection()
+    try:
+        free, pages = (
+            raw.cursor().execute(f"PRAGMA {name}").fetchone()[0] for name in ("freelist_count", "page_count")
+        )
+        if free > pages / 2:
+            with suppress(sqlite3.Error):  # another process reads, or the disk is full
+                raw.cursor().execute("VACUUM")
+    finally:
+        raw.close()
 
 
 def sqlite_engine(path: Path, *, read_only: bool, shown: Path | None = None) -> Engine:

@@ -8,14 +8,24 @@ from pathlib import Path
 from typing import Literal, get_args
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, select
+from sqlalchemy import Connection, Engine, select, true
 
-from lgt.store import blobs
 from lgt.store.atomic_files import write_atomically
+from lgt.store.checkpoints import checked_weights
+from lgt.store.configs import whole_text
 from lgt.store.dataframes import read_dataframe
 from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
-from lgt.store.schema import RUN_TABLES, Base, Checkpoint, Run, column_names
+from lgt.store.measurements import (
+    ACCURACY,
+    ATTENTION_DIFFERENCES,
+    HEAD_SCORES,
+    Packed,
+    of_tasks,
+    read_log,
+    read_unpacked,
+)
+from lgt.store.schema import Base, Checkpoint, Config, Intervention, Run, RunTask, column_names
 
 Format = Literal["csv", "parquet", "json"]
 
@@ -31,12 +41,44 @@ def export(engine: Engine, directory: Path, format: Format = "csv") -> list[Path
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with read_connection(engine) as connection:  # one snapshot for all tables
-            paths = [_export_table(connection, table, directory, format) for table in (Run, *RUN_TABLES)]
+            tables = {name: read(connection) for name, read in TABLES.items()}
+            paths = [_write_table(rows, directory / f"{name}.{format}", format) for name, rows in tables.items()]
             paths += _export_checkpoints(connection, directory / "checkpoints")
     except OSError as error:
         raise StoreError(f"{directory} cannot be written: {error.strerror or error}; choose another folder") from error
-    readme = partial(Path.write_text, data=_readme(paths), encoding="utf-8")
+    readme = partial(Path.write_text, data=_readme(tables, paths), encoding="utf-8")
     return [*paths, write_atomically(directory / "README.txt", readme)]
+
+
+def _runs(connection: Connection) -> pd.DataFrame:
+    names = ["config" if name == "config_key" else name for name in column_names(Run)]
+    columns = [Config.config if name == "config" else getattr(Run, name) for name in names]
+    rows = read_dataframe(connection, select(*columns).join(Config).order_by(Run.id))
+    of_runs = zip(rows.config, rows.model_seed, rows.data_seed, strict=True)
+    return rows.assign(config=pd.Series([whole_text(*of_run) for of_run in of_runs], rows.index, "str"))
+
+
+def _table(table: type[Base], *left_out: str) -> Callable[[Connection], pd.DataFrame]:
+    columns = [getattr(table, name) for name in column_names(table) if name not in left_out]
+    return lambda connection: read_dataframe(connection, select(*columns).order_by(*table.__table__.primary_key))
+
+
+def _measured(packed: Packed) -> Callable[[Connection], pd.DataFrame]:
+    return lambda connection: read_unpacked(connection, of_tasks(packed, [RUN_ID]), packed)
+
+
+RUN_ID = Run.id.label("run_id")
+TABLES: Mapping[str, Callable[[Connection], pd.DataFrame]] = {
+    "runs": _runs,
+    "run_tasks": _table(RunTask, "slot"),
+    "accuracy": _measured(ACCURACY),
+    "head_scores": _measured(HEAD_SCORES),
+    "attention_differences": _measured(ATTENTION_DIFFERENCES),
+    "training_log": lambda connection: read_log(connection, [RUN_ID], true()),
+    "checkpoints": _table(Checkpoint, "weights", "coding"),
+    "interventions": _table(Intervention),
+}
+"""The exported tables, in which each value is a row."""
 
 
 def write_rows(path: Path, rows: pd.DataFrame) -> None:
@@ -52,10 +94,7 @@ def write_rows(path: Path, rows: pd.DataFrame) -> None:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
 
 
-def _export_table(connection: Connection, table: type[Base], directory: Path, format: Format) -> Path:
-    columns = [getattr(table, name) for name in column_names(table) if name != "weights"]
-    rows = read_dataframe(connection, select(*columns).order_by(*table.__table__.primary_key))
-    path = directory / f"{table.__tablename__}.{format}"
+def _write_table(rows: pd.DataFrame, path: Path, format: Format) -> Path:
     write: Mapping[str, Callable[[Path], object]] = {
         "csv": lambda temporary: _escaped(rows).to_csv(temporary, index=False, encoding="utf-8-sig"),
         "parquet": lambda temporary: rows.to_parquet(temporary, index=False),
@@ -84,19 +123,17 @@ def _export_checkpoints(connection: Connection, folder: Path) -> list[Path]:
         folder.mkdir(exist_ok=True)
     paths = []
     for run_id, step in stored:
-        columns = (Checkpoint.weights, Checkpoint.uri, Checkpoint.size, Checkpoint.sha256)
-        row = connection.execute(select(*columns).where(Checkpoint.run_id == run_id, Checkpoint.step == step)).one()
-        weights = row.weights or blobs.read_file(
-            blobs.files_folder(connection.engine.url), row.uri, row.size, row.sha256
-        )
+        one = select(Checkpoint).where(Checkpoint.run_id == run_id, Checkpoint.step == step)
+        weights = checked_weights(connection.engine.url, connection.execute(one).one())
         path = folder / f"run-{run_id}-step-{step}.safetensors"
         paths.append(write_atomically(path, partial(Path.write_bytes, data=weights)))
     return paths
 
 
-def _readme(paths: list[Path]) -> str:
-    about = (f"{path.name}: {', '.join(column_names(table))}"
-             for path, table in zip(paths, (Run, *RUN_TABLES), strict=False))  # fmt: skip
+def _readme(tables: Mapping[str, pd.DataFrame], paths: list[Path]) -> str:
+    about = (
+        f"{path.name}: {', '.join(map(str, rows.columns))}" for path, rows in zip(paths, tables.values(), strict=False)
+    )
     return "\n\n".join((
         "Length Transfer Lab: runs and their measurements. One file per table, joined by run_id (in runs: id).",
         "Times are UTC epoch seconds, lengths are in task units, accuracy is correct / total (exact match),\n"

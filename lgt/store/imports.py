@@ -11,17 +11,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Select, delete, insert, select, update
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow
+from lgt.recipes.settings import IMPORTED
 from lgt.store import queries
 from lgt.store.engine import read_connection, write_transaction
+from lgt.store.errors import StoreError
 from lgt.store.exchange import ImportedRun
 from lgt.store.library import Source
-from lgt.store.schema import Run, RunState, RunTask
+from lgt.store.schema import DeletedRun, Run, RunState, RunTask
 from lgt.store.upserts import upsert
-from lgt.store.writes import put_accuracy, run_values, task_values
+from lgt.store.writes import put_accuracy, remove_runs, run_values, task_values
 
 TOKEN = "import:"
 """Begins the token of an imported run; its identity follows."""
@@ -57,7 +59,7 @@ def import_runs(engine: Engine, runs: Iterable[ImportedRun]) -> ImportReport:
 
 
 def _import_run(connection: Connection, run: ImportedRun, before: set[tuple[int, str, int, int, int]]) -> str:
-    known = connection.scalar(select(Run.id).where(Run.token == TOKEN + run.uuid))
+    known = connection.scalar(_with_identity(run.uuid))
     rows = {(step, one.task, one.length, one.correct, one.total) for step, of in run.rows.items() for one in of}
     if known is not None and rows <= before:
         return "unchanged"
@@ -69,10 +71,14 @@ def _import_run(connection: Connection, run: ImportedRun, before: set[tuple[int,
 
 
 def start(connection: Connection, config: RunConfig, label: str, identity: str) -> int:
-    """A new imported run that is running; returns its id. Replaces a run of the same identity."""
-    connection.execute(delete(Run).where(Run.token == TOKEN + identity))
-    values = run_values(config) | {
-        "label": label, "token": TOKEN + identity, "state": RunState.RUNNING, "started_at": time.time(), "attempt": 1,
+    """A new imported run that is running; returns its id. Replaces an imported run of the same identity."""
+    if connection.scalar(select(Run.origin).where(Run.uuid == identity)) == "trained":
+        raise StoreError(f"run {label!r}: the store has a trained run with its uuid {identity}; give it another uuid")
+    remove_runs(connection, Run.uuid == identity)
+    connection.execute(delete(DeletedRun).where(DeletedRun.uuid == identity))
+    values = run_values(connection, config) | {
+        "label": label, "token": TOKEN + identity, "uuid": identity, "origin": IMPORTED,
+        "state": RunState.RUNNING, "started_at": time.time(), "attempt": 1,
         "heartbeat_at": NO_HEARTBEAT,
     }  # fmt: skip
     run_id = int(connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one())
@@ -97,7 +103,7 @@ def finish(connection: Connection, run_id: int, state: RunState, error: str | No
 def _stored_rows(engine: Engine, identity: str) -> set[tuple[int, str, int, int, int]]:
     """The (step, task, length, correct, total) that the store has of an imported run."""
     with read_connection(engine) as connection:
-        known = connection.scalar(select(Run.id).where(Run.token == TOKEN + identity))
+        known = connection.scalar(_with_identity(identity))
     rows = queries.accuracy(engine, [] if known is None else [known], "all")
     return set(rows[["step", "task", "length", "correct", "total"]].itertuples(index=False, name=None))
 
@@ -106,13 +112,14 @@ def exchange_rows(source: Source, run_ids: Sequence[int]) -> pd.DataFrame:
     """All accuracies of these runs in the format that :mod:`lgt.store.exchange` reads, with all of its columns."""
     rows = queries.accuracy(source, run_ids, "all")
     runs = queries.runs(source, ids=run_ids).set_index("id")
-    names = rows.run_id.map(lambda run_id: identity_of(runs.token[run_id]) or f"run {run_id}")
+    identities = runs.uuid.where(runs.origin == IMPORTED, "")
+    names = rows.run_id.map(lambda run_id: identities[run_id] or f"run {run_id}")
     return rows.assign(
-        run=names, uuid=rows.run_id.map(lambda run_id: identity_of(runs.token[run_id])), seed=rows.model_seed,
+        run=names, uuid=rows.run_id.map(identities), seed=rows.model_seed,
         group=rows.task_group, label=rows.run_id.map(runs.label),
     )[list(COLUMNS)]  # fmt: skip
 
 
-def identity_of(token: object) -> str:
-    """The identity of an imported run, which its token has; empty for other runs."""
-    return token.removeprefix(TOKEN) if isinstance(token, str) and token.startswith(TOKEN) else ""
+def _with_identity(identity: str) -> Select[int]:
+    """The id of the imported run with this identity, which is its uuid."""
+    return select(Run.id).where(Run.uuid == identity, Run.origin == IMPORTED)

@@ -7,10 +7,11 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, select
 
 from lgt.store import blobs
-from lgt.store.checkpoints import checksum_matches
+from lgt.store.checkpoints import DamagedWeights, checked_weights
 from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
-from lgt.store.schema import Checkpoint
+from lgt.store.measurements import PACKED, Packed, unpacked
+from lgt.store.schema import Checkpoint, NumberList, RunTask
 
 
 def integrity(engine: Engine, folder: Path | None = None) -> list[str]:
@@ -23,6 +24,7 @@ def integrity(engine: Engine, folder: Path | None = None) -> list[str]:
         with read_connection(engine) as connection:
             if engine.dialect.name == "sqlite":
                 problems += _sqlite_problems(connection)
+            problems += [line for packed in PACKED for line in _packed_problems(connection, packed)]
             problems += _checkpoint_problems(connection, folder or blobs.files_folder(engine.url))
     except StoreError as error:
         problems.append(str(error))
@@ -37,15 +39,35 @@ def _sqlite_problems(connection: Connection) -> list[str]:
 
 
 def _checkpoint_problems(connection: Connection, folder: Path) -> list[str]:
-    problems = []
+    problems: list[str] = []
     for run_id, step in connection.execute(select(Checkpoint.run_id, Checkpoint.step)).all():
-        chosen = select(Checkpoint.weights, Checkpoint.uri, Checkpoint.size, Checkpoint.sha256)
-        row = connection.execute(chosen.where(Checkpoint.run_id == run_id, Checkpoint.step == step)).one()
-        if row.weights is None:
-            try:
-                blobs.read_file(folder, row.uri, row.size, row.sha256)
-            except StoreError as error:
-                problems.append(f"run {run_id}: the checkpoint of step {step}: {error}")
-        elif not checksum_matches(row.weights, row.size, row.sha256):
-            problems.append(f"run {run_id}: the checkpoint of step {step} is damaged")
+        one = select(Checkpoint).where(Checkpoint.run_id == run_id, Checkpoint.step == step)
+        try:
+            checked_weights(connection.engine.url, connection.execute(one).one(), folder)
+        except DamagedWeights as error:
+            problems.append(str(error))
+        except StoreError as error:
+            problems.append(f"run {run_id}: the checkpoint of step {step}: {error}")
+    return problems
+
+
+def _packed_problems(connection: Connection, packed: Packed) -> list[str]:
+    """One line for each row that cannot be unpacked, or that names a task or a list which does not exist."""
+    slots = {(run_id, slot) for run_id, slot in connection.execute(select(RunTask.run_id, RunTask.slot))}
+    lists = set(connection.scalars(select(NumberList.list).distinct()))
+    table = packed.table
+    tasks = [getattr(table, name) for name in packed.slots.values()]
+    chosen = select(table.run_id, *tasks, *packed.packed_columns).order_by(table.run_id)
+    problems = []
+    for run_id, *values in connection.execute(chosen):
+        own, stored = values[: len(tasks)], values[len(tasks) :]
+        named = dict(zip(packed.kind.stored, stored, strict=True))
+        if any((run_id, slot) not in slots for slot in own):
+            problems.append(f"run {run_id}: a row of {table.__tablename__} has a task that the run does not have")
+        if any(named[name] not in lists for name in packed.kind.lists):
+            problems.append(f"run {run_id}: a row of {table.__tablename__} names a list that is not stored")
+        try:
+            unpacked(connection, packed, stored, run_id)
+        except StoreError as error:
+            problems.append(str(error))
     return problems

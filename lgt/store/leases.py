@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, delete, or_, select, update
 from lgt.store import blobs
 from lgt.store.engine import read_connection, refuse_if_read_only, write_transaction
 from lgt.store.errors import LeaseLost, StoreError, store_name
+from lgt.store.measurements import pack_log
 from lgt.store.schema import MEASURED_TABLES, Run, RunState
 
 HEARTBEAT_SECONDS = 5.0
@@ -145,6 +146,7 @@ def finish_run(
     with write_transaction(engine) as connection:
         assert_lease(connection, run_id, attempt)
         connection.execute(update(Run).where(Run.id == run_id).values(values))
+        pack_log(connection, run_id)
         if state == RunState.DONE:
             state_file = blobs.delete_state_row(connection, run_id)
     blobs.remove_file(engine, state_file)
@@ -156,7 +158,10 @@ def cancel_run(engine: Engine, run_id: int) -> bool:
     values = {"state": RunState.CANCELLED, "finished_at": time.time(), "lease_until": None, "heartbeat_at": None}
     with write_transaction(engine) as connection:
         changed = update(Run).where(Run.id == run_id, unfinished).values(values)
-        return connection.execute(changed).rowcount == 1
+        cancelled = connection.execute(changed).rowcount == 1
+        if cancelled:
+            pack_log(connection, run_id)
+        return cancelled
 
 
 def lease_lost(engine: Engine, run_id: int, attempt: int) -> bool:

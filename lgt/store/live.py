@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import Engine, and_, func, select
+from sqlalchemy import Engine, select
 
 from lgt.store.engine import read_connection
 from lgt.store.library import Source, members
+from lgt.store.measurements import read_log
 from lgt.store.queries import is_stale
-from lgt.store.schema import Run, RunState, TrainingLog
+from lgt.store.schema import Run, RunState
 
 
 @dataclass(frozen=True)
@@ -39,28 +42,22 @@ def live_runs(source: Source) -> list[LiveRun]:
 
 
 def _live_runs(engine: Engine) -> list[LiveRun]:
-    newest = select(TrainingLog.run_id, func.max(TrainingLog.step).label("step")).group_by(TrainingLog.run_id)
-    active = select(Run.id).where(Run.state.in_((RunState.RUNNING, RunState.QUEUED)))
-    last = newest.where(TrainingLog.run_id.in_(active)).subquery()
-    log = and_(TrainingLog.run_id == last.c.run_id, TrainingLog.step == last.c.step)
-    statement = (
-        select(
-            Run.id, Run.label, Run.state, Run.heartbeat_at, Run.attempt, Run.owner, Run.step, Run.total_steps,
-            Run.seconds, TrainingLog.loss, TrainingLog.tokens_per_second,
-        )
-        .join(last, last.c.run_id == Run.id, isouter=True)
-        .join(TrainingLog, log, isouter=True)
-        .where(Run.id.in_(active))
-        .order_by(Run.state.desc(), Run.id)
-    )  # fmt: skip
+    active = Run.state.in_((RunState.RUNNING, RunState.QUEUED))
+    statement = select(Run).where(active).order_by(Run.state.desc(), Run.id)
     with read_connection(engine) as connection:
         rows = connection.execute(statement).all()
+        log = read_log(connection, [Run.id.label("run_id")], active).drop_duplicates("run_id", keep="last")
+    last = {line.run_id: (_known(line.loss), _known(line.tokens_per_second)) for line in log.itertuples()}
     return [
         LiveRun(
             row.id, row.label, RunState(row.state), is_stale(row.state, row.heartbeat_at),
             row.attempt, row.owner, row.step, row.total_steps, row.seconds,
             row.seconds / row.step * (row.total_steps - row.step) if row.step else None,
-            row.loss, row.tokens_per_second,
+            *last.get(row.id, (None, None)),
         )
         for row in rows
     ]  # fmt: skip
+
+
+def _known(value: Any) -> float | None:
+    return None if math.isnan(value) else float(value)

@@ -50,7 +50,10 @@ def upgrade(connection: Connection) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    try:
+        command.upgrade(config, "head")
+    except (ValueError, TypeError, KeyError) as error:  # a row that cannot be moved
+        raise StoreError(f"{store_name(connection.engine.url)} is damaged ({error}); {RESTORE}") from error
     if connection.dialect.name == "sqlite":
         connection.execute(text(f"PRAGMA application_id = {APPLICATION_ID}"))
         connection.execute(text(f"PRAGMA user_version = {latest_schema()}"))

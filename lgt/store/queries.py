@@ -13,27 +13,28 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
-from sqlalchemy import Double, Engine, Select, and_, case, func, not_, or_, select, tuple_, type_coerce
+from sqlalchemy import Engine, Select, and_, func, not_, or_, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
 from lgt.store import leases
+from lgt.store.configs import config_of
 from lgt.store.dataframes import read_dataframe
 from lgt.store.engine import read_connection
 from lgt.store.errors import RESTORE, StoreError, store_name
 from lgt.store.library import Source, frames, frames_of_runs, members, one_run
-from lgt.store.schema import (
-    Accuracy,
-    AttentionDifference,
-    HeadScore,
-    Run,
-    RunState,
-    RunTask,
-    StoreState,
-    TrainingLog,
-    column_names,
+from lgt.store.measurements import (
+    ACCURACY,
+    ATTENTION_DIFFERENCES,
+    HEAD_SCORES,
+    Packed,
+    main_means,
+    of_tasks,
+    read_log,
+    read_unpacked,
 )
+from lgt.store.schema import Config, Run, RunState, RunTask, StoreState, column_names
 from lgt.store.tags import not_deleted
 
 Steps = Literal["final", "all"] | int
@@ -42,7 +43,6 @@ NOT_MISSING = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
 """A run in one of these states need not be made again."""
 Choice = str | Sequence[str] | None
 """A filter: one accepted value, several, or ``None`` for no filter."""
-Measured = type[Accuracy] | type[HeadScore] | type[AttentionDifference]
 
 RUN_COLUMNS = (
     Run.id.label("run_id"), Run.task_group, Run.arm, Run.preset, Run.position, Run.model_seed, Run.data_seed,
@@ -66,6 +66,8 @@ class RunRecord:
     """The row of one run. Times are UTC epoch seconds, ``seconds`` is training time, ``tags`` are sorted."""
 
     id: int
+    uuid: str
+    origin: str
     config: RunConfig
     tasks: tuple[RunTaskRecord, ...]
     state: RunState
@@ -94,6 +96,8 @@ class RunRecord:
     error: str | None
     log_tail: str | None
     notes: str
+    tags_at: float | None
+    notes_at: float | None
     created_at: float
     started_at: float | None
     finished_at: float | None
@@ -135,11 +139,11 @@ def runs(
 ) -> pd.DataFrame:
     """The runs that pass every filter given, oldest first.
 
-    Columns: all of the table except ``config`` and ``log_tail``; ``main_task``, ``main_length`` (Lm) and
+    Columns: all of the table except ``config_key`` and ``log_tail``; ``main_task``, ``main_length`` (Lm) and
     ``transfer_length`` (La, may be missing); and ``auxiliaries``: the task names joined by ``+``, missing if there are
     none.
     """
-    columns = [getattr(Run, name) for name in column_names(Run) if name not in ("config", "log_tail")]
+    columns = [getattr(Run, name) for name in column_names(Run) if name not in ("config_key", "log_tail")]
     main = (
         RunTask.task.label("main_task"), RunTask.training_length.label("main_length"), RunTask.transfer_length,
     )  # fmt: skip
@@ -175,12 +179,13 @@ def run(engine: Engine, run_id: int) -> RunRecord:
     """One run without its measurements. Raises StoreError when it is missing, or when its config cannot be read."""
     tasks = select(RunTask.task, RunTask.role, *LENGTHS).where(RunTask.run_id == run_id)
     with read_connection(engine) as connection:
-        row = connection.execute(select(*Run.__table__.columns).where(Run.id == run_id)).mappings().first()
+        chosen = select(*Run.__table__.columns, Config.config).join(Config).where(Run.id == run_id)
+        row = connection.execute(chosen).mappings().first()
         stored_tasks = [RunTaskRecord(*values) for values in connection.execute(tasks)]
     if row is None:
         raise StoreError(f"run {run_id}: not in the store {store_name(engine.url)}; see `python -m lgt runs`")
     try:
-        config, state = RunConfig.from_json(row["config"]), RunState(row["state"])
+        config, state = config_of(row["config"], row["model_seed"], row["data_seed"]), RunState(row["state"])
     except (ConfigError, ValueError, TypeError) as error:
         raise StoreError(
             f"run {run_id}: this code cannot read its stored config ({error}); update the code, or {RESTORE}"
@@ -188,7 +193,8 @@ def run(engine: Engine, run_id: int) -> RunRecord:
     order = [spec.task for spec in config.tasks]
     stored_tasks.sort(key=lambda record: order.index(record.task) if record.task in order else len(order))
     tags = tuple(tag for tag in str(row["tags"]).split(",") if tag)
-    return RunRecord(**{**row, "config": config, "state": state, "tags": tags, "tasks": tuple(stored_tasks)})
+    values = {name: value for name, value in row.items() if name != "config_key"}
+    return RunRecord(**{**values, "config": config, "state": state, "tags": tags, "tasks": tuple(stored_tasks)})
 
 
 def existing_with_hash(source: Source, config_hash: str, states: Iterable[str]) -> int | None:
@@ -250,24 +256,17 @@ def final_accuracy(engine: Engine) -> pd.DataFrame:
     Columns: ``run_id``, ``trained`` (lengths up to Lm) and ``transfer`` (Lm < length <= La; missing without La, or if
     one of these lengths was not measured); equal to :class:`lgt.metrics.run_curves.RunCurves`.
     """
-    share = Accuracy.correct * 1.0 / Accuracy.total
-    inside = Accuracy.length <= RunTask.training_length
-    within = and_(Accuracy.length > RunTask.training_length, Accuracy.length <= RunTask.transfer_length)
-    region = func.max(RunTask.transfer_length - RunTask.training_length)
-    complete = func.count(case((within, share))) == region
-    last = and_(Accuracy.run_id == Run.id, Accuracy.step == Run.total_steps, Accuracy.task == RunTask.task)
+    counts = ACCURACY.table
+    last = and_(counts.run_id == Run.id, counts.step == Run.total_steps, counts.slot == RunTask.slot)
     statement = (
-        select(
-            Run.id.label("run_id"), type_coerce(func.avg(case((inside, share))), Double).label("trained"),
-            type_coerce(case((complete, func.avg(case((within, share))))), Double).label("transfer"),
-        )
+        select(Run.id.label("run_id"), *LENGTHS, *ACCURACY.packed_columns)
         .join(RunTask, and_(RunTask.run_id == Run.id, RunTask.role == "main"))
-        .join(Accuracy, last)
-        .where(Run.state == RunState.DONE, Accuracy.total > 0)
-        .group_by(Run.id)
-    )  # fmt: skip
+        .join(counts, last)
+        .where(Run.state == RunState.DONE)
+        .order_by(Run.id)
+    )
     with read_connection(engine) as connection:
-        return read_dataframe(connection, statement)
+        return main_means(read_unpacked(connection, statement, ACCURACY))
 
 
 @frames_of_runs
@@ -277,10 +276,7 @@ def accuracy(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -> p
     Columns: ``run_id``, ``task_group``, ``arm``, ``preset``, ``position``, ``model_seed``, ``data_seed``, ``step``,
     ``task``, ``role``, ``training_length``, ``transfer_length``, ``length``, ``correct``, ``total``.
     """
-    columns = (Accuracy.step, Accuracy.task, RunTask.role, *LENGTHS, Accuracy.length, Accuracy.correct, Accuracy.total)
-    same_task = and_(RunTask.run_id == Accuracy.run_id, RunTask.task == Accuracy.task)
-    statement = select(*RUN_COLUMNS, *columns).join(Accuracy, Accuracy.run_id == Run.id).join(RunTask, same_task)
-    return _measured(engine, statement, Accuracy, run_ids, step)
+    return _measured(engine, of_tasks(ACCURACY, RUN_COLUMNS, (RunTask.role, *LENGTHS)), ACCURACY, run_ids, step)
 
 
 @frames_of_runs
@@ -290,12 +286,7 @@ def head_scores(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -
     Columns: those of :func:`accuracy` up to ``length``, then ``layer``, ``head``, ``accuracy_drop``, ``loss_rise``
     and ``examples``.
     """
-    table = HeadScore
-    columns = (table.step, table.task, RunTask.role, *LENGTHS, table.length, table.layer, table.head)
-    values = (table.accuracy_drop, table.loss_rise, table.examples)
-    same_task = and_(RunTask.run_id == table.run_id, RunTask.task == table.task)
-    statement = select(*RUN_COLUMNS, *columns, *values).join(table, table.run_id == Run.id).join(RunTask, same_task)
-    return _measured(engine, statement, table, run_ids, step)
+    return _measured(engine, of_tasks(HEAD_SCORES, RUN_COLUMNS, (RunTask.role, *LENGTHS)), HEAD_SCORES, run_ids, step)
 
 
 @frames_of_runs
@@ -305,18 +296,16 @@ def attention_differences(engine: Engine, run_ids: Iterable[int], step: Steps = 
     Columns: those of the run as in :func:`accuracy`, ``step``, ``task_a``, ``task_b``, the main task's
     ``training_length`` and ``transfer_length``, ``length``, ``layer``, ``head``, ``difference``.
     """
-    table = AttentionDifference
-    columns = (table.step, table.task_a, table.task_b, *LENGTHS, table.length, table.layer, table.head)
-    of_main = and_(RunTask.run_id == table.run_id, RunTask.role == "main")
-    chosen = select(*RUN_COLUMNS, *columns, table.difference)
-    statement = chosen.join(table, table.run_id == Run.id).join(RunTask, of_main)
-    return _measured(engine, statement, table, run_ids, step)
+    measured = ATTENTION_DIFFERENCES
+    of_main = and_(RunTask.run_id == measured.table.run_id, RunTask.role == "main")
+    statement = of_tasks(measured, RUN_COLUMNS, LENGTHS).join(RunTask, of_main)
+    return _measured(engine, statement, measured, run_ids, step)
 
 
 def _measured(
-    engine: Engine, statement: Select[*tuple[Any, ...]], table: Measured, run_ids: Iterable[int], step: Steps
+    engine: Engine, statement: Select[*tuple[Any, ...]], measured: Packed, run_ids: Iterable[int], step: Steps
 ) -> pd.DataFrame:
-    ids = sorted_ids(run_ids)
+    ids, table = sorted_ids(run_ids), measured.table
     statement = statement.where(Run.id.in_(ids))
     if step == "final":
         last = select(table.run_id, func.max(table.step)).where(table.run_id.in_(ids)).group_by(table.run_id)
@@ -324,7 +313,7 @@ def _measured(
     elif step != "all":
         statement = statement.where(table.step == step)
     with read_connection(engine) as connection:
-        return read_dataframe(connection, statement.order_by(*table.__table__.primary_key))
+        return read_unpacked(connection, statement, measured)
 
 
 @frames_of_runs
@@ -333,10 +322,6 @@ def training_log(engine: Engine, run_ids: Iterable[int]) -> pd.DataFrame:
 
     ``loss`` is missing (NaN) if it was not a number.
     """
-    table = TrainingLog
-    columns = (table.step, table.loss, table.learning_rate, table.tokens_per_second)
-    statement = (
-        select(*RUN_COLUMNS, *columns).join(table, table.run_id == Run.id).where(Run.id.in_(sorted_ids(run_ids)))
-    )
+    chosen = Run.id.in_(sorted_ids(run_ids))
     with read_connection(engine) as connection:
-        return read_dataframe(connection, statement.order_by(table.run_id, table.step))
+        return read_log(connection, RUN_COLUMNS, chosen)

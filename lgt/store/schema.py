@@ -6,72 +6,57 @@ Times are UTC epoch seconds. Tables with a primary key of several columns have n
 
 from __future__ import annotations
 
-from enum import StrEnum
+from uuid import uuid4
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Double,
-    ForeignKey,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Text,
-    inspect,
-    text,
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, inspect, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lgt.store.schema_base import (
+    APPLICATION_ID,
+    VERSION_TABLE,
+    WITHOUT_ROWID,
+    Base,
+    RunState,
+    key,
+    run_key,
+    text_key,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from lgt.store.schema_measured import (
+    AccuracyCounts,
+    AttentionMap,
+    HeadMap,
+    Number,
+    NumberList,
+    PackedLog,
+    TrainingLogRow,
+)
 
-APPLICATION_ID = 0x4C475431
-"""``LGT1`` in the header of every SQLite store, which distinguishes it from the files of other programs."""
-VERSION_TABLE = "lgt_schema_version"
-"""Alembic's table under another name, because a PostgreSQL database may be shared with other programs."""
-
-
-class RunState(StrEnum):
-    """The state of a run."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def terminal(self) -> bool:
-        """True for done, failed and cancelled: no worker changes these states, only the command ``retry`` does."""
-        return self in (RunState.DONE, RunState.FAILED, RunState.CANCELLED)
-
-
-class Base(DeclarativeBase):
-    """Base of all tables: names for constraints, which later migrations need, and column types for Python types."""
-
-    metadata = MetaData(
-        naming_convention={
-            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-            "ck": "ck_%(table_name)s_%(constraint_name)s",
-            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-            "pk": "pk_%(table_name)s",
-        }
-    )
-    type_annotation_map = {int: Integer, float: Double, str: Text, bytes: LargeBinary}  # noqa: RUF012
-
-
-WITHOUT_ROWID = {"sqlite_with_rowid": False}
-
-
-def _run_key() -> Mapped[int]:
-    return mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
-
-
-def _key() -> Mapped[int]:
-    return mapped_column(primary_key=True, autoincrement=False)
-
-
-def _text_key() -> Mapped[str]:
-    return mapped_column(primary_key=True)
+__all__ = [
+    "APPLICATION_ID",
+    "MEASURED_TABLES",
+    "RUN_TABLES",
+    "VERSION_TABLE",
+    "VIEWS",
+    "AccuracyCounts",
+    "Annotation",
+    "AttentionMap",
+    "Base",
+    "Checkpoint",
+    "Config",
+    "DeletedRun",
+    "HeadMap",
+    "Intervention",
+    "Number",
+    "NumberList",
+    "PackedLog",
+    "Run",
+    "RunState",
+    "RunTask",
+    "StoreState",
+    "TrainingLogRow",
+    "TrainingState",
+    "column_names",
+]  # fmt: skip
 
 
 class Run(Base):
@@ -80,6 +65,10 @@ class Run(Base):
     __tablename__ = "runs"
 
     id: Mapped[int] = mapped_column(primary_key=True)
+    uuid: Mapped[str] = mapped_column(unique=True, default=lambda: str(uuid4()))
+    """The same in every store to which the run is copied."""
+    origin: Mapped[str] = mapped_column(default="trained", server_default=text("'trained'"))
+    """``trained``, or ``imported`` if another program made the run."""
     token: Mapped[str | None] = mapped_column(unique=True)
     """Given by the submitter: two submissions with one token create one run."""
     label: Mapped[str] = mapped_column(default="")
@@ -87,8 +76,8 @@ class Run(Base):
     task_group: Mapped[str]
     arm: Mapped[str]
     preset: Mapped[str]
-    config: Mapped[str]
-    """Canonical JSON of the :class:`lgt.core.config.RunConfig`."""
+    config_key: Mapped[str] = mapped_column(ForeignKey("configs.key"))
+    """Names the row of ``configs`` with the run's config."""
     config_hash: Mapped[str] = mapped_column(index=True)
     code_version: Mapped[str] = mapped_column(default="")
     model_seed: Mapped[int] = mapped_column(BigInteger)
@@ -114,6 +103,10 @@ class Run(Base):
     notes: Mapped[str] = mapped_column(default="")
     tags: Mapped[str] = mapped_column(default="")
     """Comma-separated."""
+    tags_at: Mapped[float | None]
+    """When the tags last changed. In a merge the later change counts; missing counts as the earliest."""
+    notes_at: Mapped[float | None]
+    """When the notes last changed."""
     created_at: Mapped[float]
     started_at: Mapped[float | None]
     finished_at: Mapped[float | None]
@@ -121,91 +114,48 @@ class Run(Base):
     __table_args__ = (Index(None, "task_group", "arm", "preset"), {"sqlite_autoincrement": True})
 
 
+class Config(Base):
+    """The config of runs that differ only in their seeds: canonical JSON without them (:mod:`lgt.store.configs`)."""
+
+    __tablename__ = "configs"
+    __table_args__ = WITHOUT_ROWID
+
+    key: Mapped[str] = text_key()
+    config: Mapped[str]
+
+
 class RunTask(Base):
-    """A task of a run. ``training_length`` and ``transfer_length`` (La of the comparison) decide the task's zones."""
+    """A task of a run. ``slot`` 0 is the main task, then the others in the order of the config.
+
+    ``training_length`` and ``transfer_length`` (La of the comparison) decide the task's zones.
+    """
 
     __tablename__ = "run_tasks"
     __table_args__ = WITHOUT_ROWID
 
-    run_id: Mapped[int] = _run_key()
-    task: Mapped[str] = _text_key()
+    run_id: Mapped[int] = run_key()
+    slot: Mapped[int] = key()
+    task: Mapped[str]
     role: Mapped[str]
     training_length: Mapped[int]
     transfer_length: Mapped[int | None]
 
 
-class Accuracy(Base):
-    """Exact-match counts per (run, step, task, length)."""
-
-    __tablename__ = "accuracy"
-    __table_args__ = (CheckConstraint("correct >= 0 AND correct <= total", name="counts"), WITHOUT_ROWID)
-
-    run_id: Mapped[int] = _run_key()
-    step: Mapped[int] = _key()
-    task: Mapped[str] = _text_key()
-    length: Mapped[int] = _key()
-    correct: Mapped[int]
-    total: Mapped[int]
-
-
-class HeadScore(Base):
-    """Mean-ablation map entries per length, so that two tasks can be compared at the same lengths."""
-
-    __tablename__ = "head_scores"
-    __table_args__ = WITHOUT_ROWID
-
-    run_id: Mapped[int] = _run_key()
-    step: Mapped[int] = _key()
-    task: Mapped[str] = _text_key()
-    length: Mapped[int] = _key()
-    layer: Mapped[int] = _key()
-    head: Mapped[int] = _key()
-    accuracy_drop: Mapped[float | None]
-    loss_rise: Mapped[float | None]
-    examples: Mapped[int]
-
-
-class AttentionDifference(Base):
-    """Attention-matrix differences of two tasks per head."""
-
-    __tablename__ = "attention_differences"
-    __table_args__ = WITHOUT_ROWID
-
-    run_id: Mapped[int] = _run_key()
-    step: Mapped[int] = _key()
-    task_a: Mapped[str] = _text_key()
-    task_b: Mapped[str] = _text_key()
-    length: Mapped[int] = _key()
-    layer: Mapped[int] = _key()
-    head: Mapped[int] = _key()
-    difference: Mapped[float | None]
-
-
-class TrainingLog(Base):
-    """Loss (missing if it was not a number), learning rate and speed over steps."""
-
-    __tablename__ = "training_log"
-    __table_args__ = WITHOUT_ROWID
-
-    run_id: Mapped[int] = _run_key()
-    step: Mapped[int] = _key()
-    loss: Mapped[float | None]
-    learning_rate: Mapped[float | None]
-    tokens_per_second: Mapped[float | None]
-
-
 class Checkpoint(Base):
     """Weights after a step: safetensors bytes, or ``uri``, a file name (see :mod:`lgt.store.blobs`).
 
+    ``coding`` says how the bytes in ``weights`` are stored (:mod:`lgt.store.coding`). ``size`` and ``sha256`` are those
+    of the safetensors bytes.
     This table has a rowid, which is faster for rows with large values.
     """
 
     __tablename__ = "checkpoints"
 
-    run_id: Mapped[int] = _run_key()
-    step: Mapped[int] = _key()
+    run_id: Mapped[int] = run_key()
+    step: Mapped[int] = key()
     sha256: Mapped[str]
     size: Mapped[int] = mapped_column(BigInteger)
+    coding: Mapped[str] = mapped_column(default="", server_default=text("''"))
     weights: Mapped[bytes | None]
     uri: Mapped[str | None]
 
@@ -216,7 +166,7 @@ class TrainingState(Base):
     __tablename__ = "training_states"
     __table_args__ = WITHOUT_ROWID
 
-    run_id: Mapped[int] = _run_key()
+    run_id: Mapped[int] = run_key()
     step: Mapped[int]
     file: Mapped[str]
     sha256: Mapped[str]
@@ -233,13 +183,13 @@ class Intervention(Base):
     __tablename__ = "interventions"
     __table_args__ = (CheckConstraint("correct >= 0 AND correct <= total", name="counts"), WITHOUT_ROWID)
 
-    run_id: Mapped[int] = _run_key()
-    step: Mapped[int] = _key()
-    kind: Mapped[str] = _text_key()
-    task: Mapped[str] = _text_key()
-    zone: Mapped[str] = _text_key()
-    heads: Mapped[str] = _text_key()
-    draw: Mapped[int] = _key()
+    run_id: Mapped[int] = run_key()
+    step: Mapped[int] = key()
+    kind: Mapped[str] = text_key()
+    task: Mapped[str] = text_key()
+    zone: Mapped[str] = text_key()
+    heads: Mapped[str] = text_key()
+    draw: Mapped[int] = key()
     correct: Mapped[int]
     total: Mapped[int]
 
@@ -252,14 +202,41 @@ class StoreState(Base):
 
     __tablename__ = "store_state"
 
-    id: Mapped[int] = _key()
+    id: Mapped[int] = key()
     revision: Mapped[int] = mapped_column(BigInteger)
 
 
-MEASURED_TABLES = (Accuracy, HeadScore, AttentionDifference, TrainingLog, Checkpoint, Intervention)
+class Annotation(Base):
+    """Tags and notes of a viewer about a run of another store, by its uuid. Where a time is missing the run's own
+    tags or notes count."""
+
+    __tablename__ = "annotations"
+    __table_args__ = WITHOUT_ROWID
+
+    run_uuid: Mapped[str] = text_key()
+    tags: Mapped[str] = mapped_column(default="")
+    notes: Mapped[str] = mapped_column(default="")
+    tags_at: Mapped[float | None]
+    notes_at: Mapped[float | None]
+
+
+class DeletedRun(Base):
+    """A run that was deleted, so that copies of this store can learn it: every run with this uuid that was created
+    before ``deleted_at``."""
+
+    __tablename__ = "deleted_runs"
+    __table_args__ = WITHOUT_ROWID
+
+    uuid: Mapped[str] = text_key()
+    deleted_at: Mapped[float]
+
+
+MEASURED_TABLES = (AccuracyCounts, HeadMap, AttentionMap, TrainingLogRow, PackedLog, Checkpoint, Intervention)
 """The tables that training a run fills. Their rows are deleted when the run starts over."""
 RUN_TABLES = (RunTask, *MEASURED_TABLES)
 """The tables whose rows belong to a run, in an order in which they can be inserted."""
+VIEWS = ("accuracy", "head_scores", "attention_differences", "training_log")
+"""The views that show the packed tables one value per row, under the names of the tables before schema 3."""
 
 
 def column_names(table: type[Base]) -> list[str]:

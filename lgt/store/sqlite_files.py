@@ -17,7 +17,7 @@ from lgt.core.paths import share_like
 from lgt.store import migrate
 from lgt.store.atomic_files import sync
 from lgt.store.errors import RESTORE, StoreError
-from lgt.store.schema import APPLICATION_ID, Base
+from lgt.store.schema import APPLICATION_ID, VIEWS, Base
 
 NETWORK_FILESYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "afs")
 SMALLEST_PAGE = 512
@@ -86,7 +86,8 @@ def check_contents(connection: Connection, path: Path, opened: Path) -> int:
     stored = migrate.stored_schema(connection)
     if stored != connection.scalar(text("PRAGMA user_version")):
         raise StoreError(f"{path} is damaged: its schema number is unclear; {RESTORE}")
-    missing = set(Base.metadata.tables) - set(inspect(connection).get_table_names())
+    there = inspect(connection)
+    missing = {*Base.metadata.tables, *VIEWS} - {*there.get_table_names(), *there.get_view_names()}
     if stored == migrate.latest_schema() and missing:
         raise StoreError(f"{path} is damaged: no table {', '.join(sorted(missing))}; {RESTORE}")
     return stored

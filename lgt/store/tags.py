@@ -7,6 +7,7 @@ Launch page ignore the run.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 from sqlalchemy import ColumnElement, Engine, select, update
@@ -38,7 +39,7 @@ def change_tags(
         for run_id, tags in rows:
             wanted = joined_tags((set(tags.split(",")) | added) - removed)
             if wanted != tags:
-                connection.execute(update(Run).where(Run.id == run_id).values(tags=wanted))
+                connection.execute(update(Run).where(Run.id == run_id).values(tags=wanted, tags_at=time.time()))
                 changed.append(run_id)
     return changed
 
@@ -46,4 +47,4 @@ def change_tags(
 def set_note(engine: Engine, run_ids: Iterable[int], text: str) -> None:
     """Replace the note of runs."""
     with write_transaction(engine) as connection:
-        connection.execute(update(Run).where(Run.id.in_(list(run_ids))).values(notes=text))
+        connection.execute(update(Run).where(Run.id.in_(list(run_ids))).values(notes=text, notes_at=time.time()))

@@ -4,16 +4,25 @@ from __future__ import annotations
 
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import ColumnElement, Engine, delete, func, select, tuple_
+import numpy as np
+from sqlalchemy import Connection, Engine, delete, func, select
 
 from lgt.recipes.groups import GROUPS
 from lgt.store import queries
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import write_transaction
 from lgt.store.errors import StoreError, store_name, translate_errors
-from lgt.store.schema import AttentionDifference, Checkpoint, HeadScore, Run, RunState, RunTask, TrainingLog
+from lgt.store.measurements import (
+    ATTENTION_DIFFERENCES,
+    HEAD_SCORES,
+    TRAINING_LOG,
+    Packed,
+    keep_only,
+    pack_log,
+    unpacked,
+)
+from lgt.store.schema import Checkpoint, Run, RunState, RunTask
 
 TRANSFERS = 0.5
 """The smallest transfer accuracy of a run that counts as a run with transfer."""
@@ -34,7 +43,8 @@ def thin(engine: Engine) -> ThinReport:
 
     The weights of :func:`runs_that_keep_weights` stay. Head rows from before the last step are deleted at lengths that
     newer runs do not measure (:mod:`lgt.training.snapshots`). About :data:`KEPT_LOSSES` losses per run stay, evenly
-    spaced, the last one included. All other numbers stay, and running a config again produces the same weights.
+    spaced, the last one included, rounded to seven digits. All other numbers stay, and running a config again produces
+    the same weights.
     Raises StoreError for a store that is not SQLite.
     """
     if engine.dialect.name != "sqlite":
@@ -42,33 +52,48 @@ def thin(engine: Engine) -> ThinReport:
     done = select(Run.id).where(Run.state == RunState.DONE, Run.id.not_in(runs_that_keep_weights(engine)))
     with write_transaction(engine) as connection:
         weights = connection.execute(delete(Checkpoint).where(Checkpoint.run_id.in_(done))).rowcount
-        tables = (HeadScore, AttentionDifference)
-        rows = sum(connection.execute(delete(table).where(_unshown_head_rows(table))).rowcount for table in tables)
-        rows += connection.execute(delete(TrainingLog).where(_dropped_losses())).rowcount
+        rows = sum(_drop_unshown_heads(connection, packed) for packed in (HEAD_SCORES, ATTENTION_DIFFERENCES))
+        rows += _drop_losses(connection)
     with translate_errors(engine.url), closing(engine.raw_connection()) as raw:
         raw.cursor().execute("VACUUM")
     return ThinReport(weights, rows)
 
 
-def _unshown_head_rows(table: type[HeadScore] | type[AttentionDifference]) -> ColumnElement[bool]:
-    """Head rows of finished runs from before the last step, at lengths beyond the main task's transfer region."""
+def _drop_unshown_heads(connection: Connection, packed: Packed) -> int:
+    """Drop the values of finished runs from before the last step, at lengths beyond the main task's transfer region;
+    returns how many."""
+    table, names = packed.table, ["run_id", "step", *packed.slots.values()]
     longest = func.coalesce(RunTask.transfer_length, RunTask.training_length)
-    of_run = select(Run.id).join(RunTask, (RunTask.run_id == Run.id) & (RunTask.role == "main"))
-    beyond = of_run.where(
-        Run.id == table.run_id, Run.state == RunState.DONE, table.step < Run.total_steps, table.length > longest
+    statement = (
+        select(longest, *(getattr(table, name) for name in names), *packed.packed_columns)
+        .join(Run, Run.id == table.run_id)
+        .join(RunTask, (RunTask.run_id == Run.id) & (RunTask.role == "main"))
+        .where(Run.state == RunState.DONE, table.step < Run.total_steps)
     )
-    return beyond.correlate(table).exists()
+    dropped = 0
+    for most, *values in connection.execute(statement).all():
+        key = dict(zip(names, values, strict=False))
+        columns = unpacked(connection, packed, values[len(names) :], key["run_id"])
+        kept = columns["length"] <= most
+        dropped += 0 if kept.all() else keep_only(connection, packed, key, columns, kept)
+    return dropped
 
 
-def _dropped_losses() -> ColumnElement[bool]:
-    """The rows to delete from the training logs of finished runs: all except every n-th one, counted from the last."""
-    of_run: dict[str, Any] = {"partition_by": TrainingLog.run_id}
-    rank = (func.row_number().over(order_by=TrainingLog.step.desc(), **of_run) - 1).label("rank")
-    every = (func.count().over(**of_run) // KEPT_LOSSES).label("every")
-    finished = TrainingLog.run_id.in_(select(Run.id).where(Run.state == RunState.DONE))
-    ranked = select(TrainingLog.run_id, TrainingLog.step, rank, every).where(finished).subquery()
-    between = select(ranked.c.run_id, ranked.c.step).where(ranked.c.every > 1, ranked.c.rank % ranked.c.every != 0)
-    return tuple_(TrainingLog.run_id, TrainingLog.step).in_(between)
+def _drop_losses(connection: Connection) -> int:
+    """Drop rows of the training logs of finished runs: all except every n-th one, counted from the last; returns how
+    many. The numbers that stay are rounded to what a float of 4 bytes holds."""
+    dropped = 0
+    for run_id in connection.scalars(select(Run.id).where(Run.state == RunState.DONE)).all():
+        pack_log(connection, run_id)
+        chosen = select(*TRAINING_LOG.packed_columns).where(TRAINING_LOG.table.run_id == run_id)
+        row = connection.execute(chosen).first()
+        if row is not None:
+            columns = unpacked(connection, TRAINING_LOG, row, run_id)
+            columns |= {name: columns[name].astype(np.float32).astype(np.float64) for name in TRAINING_LOG.kind.reals}
+            count = len(columns["step"])
+            kept = np.arange(count)[::-1] % max(1, count // KEPT_LOSSES) == 0
+            dropped += keep_only(connection, TRAINING_LOG, {"run_id": run_id}, columns, kept)
+    return dropped
 
 
 def runs_that_keep_weights(engine: Engine) -> set[int]:

@@ -26,6 +26,12 @@ def upsert(connection: Connection, table: type[Base], rows: Sequence[Mapping[str
     connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=values), list(rows))
 
 
+def insert_missing(connection: Connection, table: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert those of ``rows`` whose primary key does not exist yet."""
+    if rows:
+        connection.execute(_insert(connection, table).on_conflict_do_nothing(), list(rows))
+
+
 def bump_revision(connection: Connection) -> None:
     """Increase the store's revision number by one."""
     statement = _insert(connection, StoreState).values(id=1, revision=1)

@@ -7,37 +7,34 @@ Only the attempt that owns a run may write its measurements (see :mod:`lgt.store
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, text, update
+from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, text, update
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
 from lgt.core.transfer_length import transfer_length
 from lgt.recipes.limits import check_limits, limits, variable
-from lgt.store import blobs, leases
+from lgt.store import blobs, coding, leases, measurements
+from lgt.store.configs import delete_unused, store_config
 from lgt.store.engine import refuse_if_read_only, write_transaction
 from lgt.store.errors import StoreError, store_name
 from lgt.store.leases import assert_lease
 from lgt.store.schema import (
-    Accuracy,
-    AttentionDifference,
-    Base,
     Checkpoint,
-    HeadScore,
+    DeletedRun,
     Run,
     RunState,
     RunTask,
-    TrainingLog,
+    TrainingLogRow,
 )
 from lgt.store.upserts import upsert
 
 SUBMISSIONS_LOCK = 0x4C475432  # key of PostgreSQL's advisory lock for submissions
-MAXIMUM_ROW_BYTES = 8 * 1024 * 1024
+MAXIMUM_ROW_BYTES = coding.MOST_BYTES
 """Weights up to this size are stored in the database itself, so that one file contains models that can be loaded."""
 
 
@@ -95,7 +92,7 @@ def _create(
             check_queue_length(connection, len(configs))
         ids = []
         for number, (config, label) in enumerate(zip(configs, labels, strict=True)):
-            values = run_values(config) | {
+            values = run_values(connection, config) | {
                 "label": label, "experiment": experiment, "code_version": code_version, "state": state,
                 "token": token and f"{token}/{number}",
             }  # fmt: skip
@@ -129,21 +126,24 @@ def check_queue_length(connection: Connection, new: int) -> None:
                          f"({variable('queue')} sets this limit); cancel some, or wait for workers")  # fmt: skip
 
 
-def run_values(config: RunConfig) -> dict[str, Any]:
-    """The columns of ``runs`` that are derived from ``config``, and the time of creation."""
+def run_values(connection: Connection, config: RunConfig) -> dict[str, Any]:
+    """The columns of ``runs`` that are derived from ``config``, whose text is stored, and the time of creation."""
     return {
         "task_group": config.group, "arm": config.arm, "preset": config.preset, "position": config.model.position,
-        "config": config.canonical_json(), "config_hash": config.hash(), "total_steps": config.training.steps,
+        "config_key": store_config(connection, config), "config_hash": config.hash(),
+        "total_steps": config.training.steps,
         "model_seed": config.model_seed, "data_seed": config.data_seed, "created_at": time.time(),
     }  # fmt: skip
 
 
 def task_values(config: RunConfig, run_id: int) -> list[dict[str, Any]]:
-    """The rows of ``run_tasks`` for ``config``. If ``config`` has no La, it is computed from the auxiliary lengths."""
+    """The rows of ``run_tasks`` for ``config``, the main task first. If ``config`` has no La, it is computed from the
+    auxiliary lengths."""
     length = config.transfer_length
     if length is None:
         length = transfer_length(config.main.training_length, (spec.training_length for spec in config.auxiliaries))
-    return [asdict(spec) | {"run_id": run_id, "transfer_length": length} for spec in config.tasks]
+    specs = enumerate((config.main, *config.auxiliaries))
+    return [asdict(spec) | {"run_id": run_id, "slot": slot, "transfer_length": length} for slot, spec in specs]
 
 
 def record_progress(
@@ -165,24 +165,25 @@ def record_progress(
     with write_transaction(engine, results_changed=False) as connection:
         assert_lease(connection, run_id, attempt)
         connection.execute(update(Run).where(Run.id == run_id).values(values))
-        upsert(connection, TrainingLog, _keyed(log_rows, run_id=run_id))
+        rows = [{name: measurements.number(value) for name, value in asdict(row).items()} for row in log_rows]
+        upsert(connection, TrainingLogRow, [{"run_id": run_id, **row} for row in rows])
 
 
 def record_accuracy(engine: Engine, run_id: int, attempt: int, step: int, rows: Iterable[AccuracyRow]) -> None:
     """Store exact-match counts after ``step`` steps. Raises LeaseLost."""
-    _record(engine, Accuracy, run_id, attempt, step, rows)
+    _record(engine, measurements.ACCURACY, run_id, attempt, step, rows)
 
 
 def record_head_scores(engine: Engine, run_id: int, attempt: int, step: int, rows: Iterable[HeadScoreRow]) -> None:
     """Store mean-ablation map entries after ``step`` steps. Raises LeaseLost."""
-    _record(engine, HeadScore, run_id, attempt, step, rows)
+    _record(engine, measurements.HEAD_SCORES, run_id, attempt, step, rows)
 
 
 def record_attention_differences(
     engine: Engine, run_id: int, attempt: int, step: int, rows: Iterable[AttentionDifferenceRow]
 ) -> None:
     """Store attention-matrix differences after ``step`` steps. Raises LeaseLost."""
-    _record(engine, AttentionDifference, run_id, attempt, step, rows)
+    _record(engine, measurements.ATTENTION_DIFFERENCES, run_id, attempt, step, rows)
 
 
 def record_attribution(
@@ -198,8 +199,8 @@ def record_attribution(
     """
     with write_transaction(engine) as connection:
         check_finished(run_id, connection.scalar(select(Run.state).where(Run.id == run_id)))
-        upsert(connection, HeadScore, _keyed(scores, run_id=run_id, step=step))
-        upsert(connection, AttentionDifference, _keyed(differences, run_id=run_id, step=step))
+        measurements.put(connection, measurements.HEAD_SCORES, run_id, step, scores)
+        measurements.put(connection, measurements.ATTENTION_DIFFERENCES, run_id, step, differences)
 
 
 def check_finished(run_id: int, state: str | None) -> None:
@@ -210,23 +211,16 @@ def check_finished(run_id: int, state: str | None) -> None:
 
 def put_accuracy(connection: Connection, run_id: int, step: int, rows: Iterable[AccuracyRow]) -> None:
     """Store exact-match counts after ``step`` steps inside the caller's transaction, whoever owns the run."""
-    upsert(connection, Accuracy, _keyed(rows, run_id=run_id, step=step))
+    measurements.put(connection, measurements.ACCURACY, run_id, step, rows)
 
 
-def _record(engine: Engine, table: type[Base], run_id: int, attempt: int, step: int, rows: Iterable[Any]) -> None:
-    keyed = _keyed(rows, run_id=run_id, step=step)
+def _record(
+    engine: Engine, into: measurements.Packed, run_id: int, attempt: int, step: int, rows: Iterable[Any]
+) -> None:
+    rows = list(rows)
     with write_transaction(engine) as connection:
         assert_lease(connection, run_id, attempt)
-        upsert(connection, table, keyed)
-
-
-def _keyed(rows: Iterable[Any], **key: int) -> list[dict[str, Any]]:
-    return [key | {name: _number(value) for name, value in asdict(row).items()} for row in rows]
-
-
-def _number(value: Any) -> Any:
-    """NaN is stored as NULL on every database. SQLite does this by itself, PostgreSQL does not."""
-    return None if isinstance(value, float) and math.isnan(value) else value
+        measurements.put(connection, into, run_id, step, rows)
 
 
 def record_checkpoint(engine: Engine, run_id: int, attempt: int, step: int, weights: bytes) -> None:
@@ -235,11 +229,13 @@ def record_checkpoint(engine: Engine, run_id: int, attempt: int, step: int, weig
     Weights above ``MAXIMUM_ROW_BYTES`` are written to a file in the store's folder of files, and the row has its name.
     Raises LeaseLost, and StoreError when the file cannot be written.
     """
+    large = len(weights) > MAXIMUM_ROW_BYTES
+    how, stored = (coding.PLAIN, None) if large else coding.encoded(weights)
     row = {"run_id": run_id, "step": step, "sha256": hashlib.sha256(weights).hexdigest(), "size": len(weights),
-           "weights": weights, "uri": None}  # fmt: skip
-    if len(weights) > MAXIMUM_ROW_BYTES:
+           "coding": how, "weights": stored, "uri": None}  # fmt: skip
+    if large:
         refuse_if_read_only(store_name(engine.url))  # before the file is written
-        row |= {"weights": None, "uri": blobs.checkpoint_name(run_id, step)}
+        row |= {"uri": blobs.checkpoint_name(run_id, step)}
         blobs.write_file(blobs.files_folder(engine.url), str(row["uri"]), weights)
     with write_transaction(engine) as connection:
         assert_lease(connection, run_id, attempt)
@@ -247,6 +243,17 @@ def record_checkpoint(engine: Engine, run_id: int, attempt: int, step: int, weig
 
 
 def delete_runs(engine: Engine, run_ids: Iterable[int]) -> int:
-    """Delete runs and their measurements; returns how many existed. The next write of a running run is refused."""
+    """Delete runs and their measurements; returns how many existed. The next write of a running run is refused.
+
+    The uuids of the runs stay in ``deleted_runs``.
+    """
     with write_transaction(engine) as connection:
-        return connection.execute(delete(Run).where(Run.id.in_(list(run_ids)))).rowcount
+        return remove_runs(connection, Run.id.in_(list(run_ids)))
+
+
+def remove_runs(connection: Connection, chosen: ColumnElement[bool]) -> int:
+    """Delete the chosen runs, and the configs that no other run has, inside the caller's transaction."""
+    gone = connection.execute(delete(Run).where(chosen).returning(Run.uuid, Run.config_key)).all()
+    upsert(connection, DeletedRun, [{"uuid": row.uuid, "deleted_at": time.time()} for row in gone])
+    delete_unused(connection, [row.config_key for row in gone])
+    return len(gone)

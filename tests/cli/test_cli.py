@@ -16,7 +16,7 @@ from sqlalchemy import delete, update
 from lgt.cli.main import main
 from lgt.store import queries
 from lgt.store.engine import open_store, write_transaction
-from lgt.store.schema import AttentionDifference, HeadScore, Run, RunState
+from lgt.store.schema import AttentionMap, HeadMap, Run, RunState
 
 QUICK = ["--set", "training.steps=6", "--set", "evaluation.examples=6", "--set", "evaluation.progress_examples=4",
          "--set", "evaluation.snapshots=2", "--set", "evaluation.attribution_examples=4",
@@ -137,7 +137,7 @@ def test_heads_measured_again_are_those_that_the_run_measured(capsys, tmp_path):
     engine, tables = open_store(str(store)), (queries.head_scores, queries.attention_differences)
     measured = [read(engine, [1]) for read in tables]
     with write_transaction(engine) as connection:
-        for table in (HeadScore, AttentionDifference):
+        for table in (HeadMap, AttentionMap):
             connection.execute(delete(table))
     code, out, _ = lgt(capsys, "attribute", "1", "--database", store)
     assert code == 0 and "transfer region, lengths" in out and "L2·H4" in out

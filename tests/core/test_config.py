@@ -27,6 +27,7 @@ from lgt.tasks import TASKS, check_run
 from lgt.tasks.base import Task
 from tests.conftest import ROOT
 from tests.networks import TWICE
+from tests.packed import config_text
 
 STORES = sorted((ROOT / "tests" / "stores").glob("*.db"))
 
@@ -170,7 +171,11 @@ def test_groups_name_registered_tasks_of_their_family():
 def stored_runs(path: Path) -> list[tuple[str, str]]:
     connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
     try:
-        return connection.execute("SELECT config, config_hash FROM runs").fetchall()
+        if connection.execute("SELECT 1 FROM sqlite_schema WHERE name = 'configs'").fetchone() is None:
+            return connection.execute("SELECT config, config_hash FROM runs").fetchall()
+        connection.row_factory = sqlite3.Row
+        runs = connection.execute("SELECT * FROM runs JOIN configs ON configs.key = runs.config_key").fetchall()
+        return [(config_text(run["config"], run), run["config_hash"]) for run in runs]
     finally:
         connection.close()
 

@@ -20,7 +20,7 @@ from lgt.model.decoder import Decoder
 from lgt.recipes.builders import three_arms
 from lgt.store import backup, checkpoints, export, integrity, leases, merge, queries, writes
 from lgt.store.engine import open_store, write_transaction
-from lgt.store.schema import Run
+from lgt.store.schema import Config, Run
 from lgt.training.fused.library import library
 from lgt.training.loop import TrainingFailed
 from tests.conftest import tiny
@@ -159,11 +159,11 @@ def test_only_the_newest_lines_of_a_log_are_kept():
 
 
 def test_a_queued_run_that_this_code_cannot_read_fails_and_the_next_one_goes_on(engine):
-    newer, good = writes.create_run(engine, quick()), writes.create_run(engine, quick(model_seed=1))
+    newer, good = writes.create_run(engine, quick(preset="newer")), writes.create_run(engine, quick())
     with write_transaction(engine) as connection:
-        text = connection.execute(select(Run.config).where(Run.id == newer)).scalar_one()
+        key, text = connection.execute(select(Config.key, Config.config).join(Run).where(Run.id == newer)).one()
         changed = text.replace('"arm":', '"colour":"red","arm":')
-        connection.execute(update(Run).where(Run.id == newer).values(config=changed))
+        connection.execute(update(Config).where(Config.key == key).values(config=changed))
     assert worker.work(engine, report=lambda line: None) == 1
     assert queries.run(engine, good).state == "done"
     with engine.connect() as connection:

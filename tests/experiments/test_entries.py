@@ -6,6 +6,7 @@ import importlib
 import re
 from dataclasses import dataclass, replace
 
+import numpy as np
 import pytest
 
 from lgt.core.checks import ConfigError
@@ -21,9 +22,11 @@ from lgt.recipes.builders import ALONE_SAME_STEPS
 from lgt.store import queries
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
+from lgt.store.measurements import ACCURACY
 from lgt.ui.panels import repeat_sentence
 from tests.conftest import ROOT
 from tests.experiments.test_rules import GAIN
+from tests.packed import without
 
 
 def test_every_experiment_makes_its_runs():
@@ -171,9 +174,9 @@ def test_a_seed_with_an_incomplete_run_is_left_out_and_the_reason_is_named(own_s
     engine = open_store(str(own_shipped))
     before = judge(engine, EXPERIMENTS["fig3a"])
     series, of = next((series, run_id) for series, run_id in before.ids[1].items() if series.arm == "co-trained")
-    with engine.begin() as connection:
-        connection.exec_driver_sql("DELETE FROM accuracy WHERE run_id = ? AND length IN (8, 9, 11)", (of,))
-        connection.exec_driver_sql("DELETE FROM accuracy WHERE run_id = ?", (before.ids[2][series],))
+    empty = before.ids[2][series]
+    gone = without(ACCURACY, lambda row: (row.run_id == empty) | (row.run_id == of) & np.isin(row.length, (8, 9, 11)))
+    gone(own_shipped)
     after = judge(engine, EXPERIMENTS["fig3a"])
     assert set(before.ids) - set(after.ids) == {1, 2} and after.ids == {s: before.ids[s] for s in after.ids}
     missing = "; ".join(f"{task} is missing at length 8–9, 11" for task in ("reverse_add", "no_carry", "carry_only"))

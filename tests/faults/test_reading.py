@@ -17,8 +17,10 @@ from streamlit.testing.v1 import AppTest
 from lgt.cli.main import main
 from lgt.store import queries
 from lgt.store.engine import open_store
+from lgt.store.measurements import ACCURACY, HEAD_SCORES
 from tests.conftest import ROOT
 from tests.faults import size
+from tests.packed import without
 
 PAGES = ("overview", "explore", "heads", "matrix", "claims", "launch", "runs", "playground")
 COMMANDS = (
@@ -45,8 +47,8 @@ def sql(*statements: str) -> Callable[[Path], None]:
     return change
 
 
-def old(path: Path) -> None:
-    shutil.copy(ROOT / "tests/stores/schema-1.db", path)
+def old(path: Path, schema: int = 1) -> None:
+    shutil.copy(ROOT / f"tests/stores/schema-{schema}.db", path)
 
 
 def with_log(path: Path) -> None:
@@ -62,17 +64,23 @@ def with_log(path: Path) -> None:
 
 
 STORES: dict[str, Callable[[Path], object]] = {
-    "as shipped": lambda path: None, "schema 1": old, "write-ahead log": with_log,
-    "no final accuracy of run 1": sql("DELETE FROM accuracy WHERE run_id = 1 AND step >= 1000"),
-    "a length of the region is gone": sql("DELETE FROM accuracy WHERE length = 9"),
-    "trained lengths are gone": sql("DELETE FROM accuracy WHERE length <= 8"),
-    "an auxiliary is gone": sql("DELETE FROM accuracy WHERE task = 'reverse'"),
-    "no accuracy": sql("DELETE FROM accuracy"), "no maps": sql("DELETE FROM head_scores"),
-    "half of the maps": sql("DELETE FROM head_scores WHERE layer = 1"),
-    "no differences": sql("DELETE FROM attention_differences"), "no logs": sql("DELETE FROM training_log"),
+    "as shipped": lambda path: None, "schema 1": old, "schema 2": lambda path: old(path, 2),
+    "write-ahead log": with_log,
+    "no final accuracy of run 1": without(ACCURACY, lambda of: (of.run_id == 1) & (of.step >= 1000)),
+    "a length of the region is gone": without(ACCURACY, lambda of: of.length == 9),
+    "trained lengths are gone": without(ACCURACY, lambda of: of.length <= 8),
+    "an auxiliary is gone": without(ACCURACY, lambda of: of.task == "reverse"),
+    "no accuracy": sql("DELETE FROM accuracy_counts"), "no maps": sql("DELETE FROM head_maps"),
+    "half of the maps": without(HEAD_SCORES, lambda of: of.layer == 1),
+    "no differences": sql("DELETE FROM attention_maps"), "no logs": sql("DELETE FROM packed_logs"),
     "no weights": sql("DELETE FROM checkpoints"),
     "no tasks of a run": sql("DELETE FROM run_tasks WHERE run_id = 1"),
-    "configs of newer code": sql("UPDATE runs SET config = json_set(config, '$.new', 1) WHERE id % 3 = 0"),
+    "configs of newer code": sql("UPDATE configs SET config = json_set(config, '$.new', 1) WHERE key IN "
+                                 "(SELECT config_key FROM runs WHERE id % 3 = 0)"),
+    "a list that is none": sql("UPDATE accuracy_counts SET lengths = '1-' WHERE run_id = 1"),
+    "a list that is too long": sql("UPDATE accuracy_counts SET totals = '64x999999' WHERE run_id = 1"),
+    "too few bytes": sql("UPDATE head_maps SET loss_rises = substr(loss_rises, 2) WHERE run_id = 1"),
+    "weights that are cut": sql("UPDATE checkpoints SET weights = substr(weights, 1, 1000)"),
     "another program": sql("PRAGMA application_id = 7"),
     "newer": sql("UPDATE lgt_schema_version SET version_num = '99'", "PRAGMA user_version = 99"),
     "cut": lambda path: os.truncate(path, path.stat().st_size // 2), "text": lambda path: path.write_text("x" * 5000),

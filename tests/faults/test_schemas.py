@@ -16,24 +16,9 @@ from lgt.store import checkpoints, integrity, migrate, queries, queue
 from lgt.store.engine import open_store
 from tests.faults import size
 from tests.faults.processes import ended, started
+from tests.packed import rows, same_rows
 
 STORES = sorted((Path(__file__).parent.parent / "stores").glob("schema-*.db"))
-
-
-def rows(path: Path) -> dict[str, list[dict[str, object]]]:
-    """Every row of a database by table, read by plain SQL and not by this project's code."""
-    with closing(sqlite3.connect(path)) as connection:
-        connection.row_factory = sqlite3.Row
-        names = [name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
-        kept = [name for name in names if name not in ("lgt_schema_version", "sqlite_sequence", "store_state")]
-        return {name: [dict(row) for row in connection.execute(f"SELECT * FROM {name}")] for name in kept}
-
-
-def same_rows(path: Path, before: dict[str, list[dict[str, object]]]) -> None:
-    """Check that all old rows are still there; newer schemas may add tables and columns."""
-    after = rows(path)
-    for name, old in before.items():
-        assert [{key: new[key] for key in row} for row, new in zip(old, after[name], strict=True)] == old
 
 
 def upgrade(path: str) -> None:

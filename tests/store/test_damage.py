@@ -19,7 +19,7 @@ from lgt.store import checkpoints, integrity, leases, migrate, queries, sqlite_f
 from lgt.store import engine as engines
 from lgt.store.engine import StoreError, open_store, write_transaction
 from lgt.store.schema import APPLICATION_ID
-from tests.store.test_store import ACCURACY, CONFIG, finished_run
+from tests.store.test_store import ACCURACY, CONFIG, WEIGHTS, finished_run
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def newer(path: Path) -> None:
 def without_table(path: Path) -> None:
     store = open_store(str(path))
     with write_transaction(store) as connection:
-        connection.exec_driver_sql("DROP TABLE accuracy")
+        connection.exec_driver_sql("DROP TABLE accuracy_counts")
 
 
 def unclear_version(path: Path) -> None:
@@ -79,7 +79,7 @@ def unclear_version(path: Path) -> None:
         (lambda path: os.mkfifo(path), "not a regular file"),
         (foreign, "another program"),
         (newer, "update the code"),
-        (without_table, "no table accuracy"),
+        (without_table, "no table accuracy_counts"),
         (unclear_version, "schema number is unclear"),
     ],
 )
@@ -141,7 +141,7 @@ def test_integrity_finds_damage_that_opening_does_not(whole: Path, tmp_path: Pat
     path = copied(whole, tmp_path)
     assert integrity.integrity(open_store(str(path))) == []
     damaged = bytearray(path.read_bytes())
-    damaged[damaged.rindex(bytes(range(200))) + 5] ^= 1  # inside a checkpoint
+    damaged[damaged.rindex(WEIGHTS[:200]) + 5] ^= 1  # inside a checkpoint
     path.write_bytes(damaged)
     assert [line for line in integrity.integrity(open_store(str(path))) if re.search(r"run \d: the checkpoint", line)]
 
@@ -217,11 +217,11 @@ def test_a_full_disk_fails_one_write_and_does_not_damage_the_store(whole: Path, 
 
     event.listen(store, "connect", full)
     with pytest.raises(StoreError, match="disk full") as caught:
-        writes.record_checkpoint(store, run_id, attempt, 1, bytes(100_000))
+        writes.record_checkpoint(store, run_id, attempt, 1, random.Random(1).randbytes(100_000))
     one_line(caught.value)
     event.remove(store, "connect", full)
     assert integrity.integrity(store) == []
-    writes.record_checkpoint(store, run_id, attempt, 1, bytes(100_000))
+    writes.record_checkpoint(store, run_id, attempt, 1, random.Random(1).randbytes(100_000))
 
 
 def test_a_locked_store_says_so(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -271,7 +271,7 @@ def test_a_writer_that_fails_midway_leaves_nothing(whole: Path, tmp_path: Path) 
     store = open_store(str(copied(whole, tmp_path)))
     before = queries.revision(store)
     with pytest.raises(ZeroDivisionError), write_transaction(store) as connection:
-        connection.exec_driver_sql("DELETE FROM accuracy")
+        connection.exec_driver_sql("DELETE FROM accuracy_counts")
         _ = 1 / 0
     assert queries.revision(store) == before
     assert len(queries.accuracy(store, [1])) == len(ACCURACY)

@@ -361,7 +361,7 @@ def test_starting_over_deletes_the_rows_of_this_run_only(bench: Bench) -> None:
     leases.reset_run(bench.engine, bench.running, bench.attempt)
     after = contents(bench.engine)
     assert bench.files() == {} and after["training_states"] == []
-    for table in ("accuracy", "head_scores", "training_log", "checkpoints"):
+    for table in ("accuracy_counts", "head_maps", "log_rows", "checkpoints"):
         assert after[table] == [row for row in before[table] if row[0] != bench.running] != before[table], table
     record = queries.run(bench.engine, bench.running)
     assert (record.step, record.tokens, record.seconds, record.state) == (0, 0, 0.0, RunState.RUNNING)

@@ -102,7 +102,7 @@ def test_export_writes_every_table_with_counts(store: Engine, tmp_path: Path, fo
     paths = export.export(store, folder, format)
     assert sorted(paths) == sorted(path for path in folder.rglob("*") if path.is_file())
     assert {path.name for path in paths} == {
-        *(f"{table}.{format}" for table in ("runs", *counts(store))), "run-1-step-20.safetensors", "README.txt",
+        *(f"{table}.{format}" for table in export.TABLES), "run-1-step-20.safetensors", "README.txt",
     }  # fmt: skip
     read = {"csv": pd.read_csv, "parquet": pd.read_parquet, "json": pd.read_json}[format]
     accuracy = read(folder / f"accuracy.{format}")

@@ -6,6 +6,7 @@ import hashlib
 import os
 import sqlite3
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from lgt.core.records import AccuracyRow, LogRow
 from lgt.store import blobs, checkpoints, export, integrity, leases, merge, queries, queue, tags, thinning, writes
 from lgt.store.engine import open_store, read_connection, write_transaction
 from lgt.store.errors import LeaseLost, StoreBusy, StoreError, error_message, store_name, translate_errors
-from lgt.store.schema import Checkpoint, Run, RunTask, TrainingLog, TrainingState
+from lgt.store.schema import Checkpoint, Config, Run, RunTask, TrainingLogRow, TrainingState
 
 MAIN = TaskSpec("reverse_add", "main", 4)
 CONFIG = RunConfig(
@@ -133,9 +134,10 @@ def test_a_new_run_has_every_column(store: Engine) -> None:
     wanted = {
         "id": run_id, "label": "one", "experiment": "fig3a", "code_version": "v", "token": "t/0", "state": "queued",
         "task_group": "add-carry", "arm": "co-trained", "preset": "demo", "position": "rope", "model_seed": 0,
-        "data_seed": 0, "config": CONFIG.canonical_json(), "config_hash": CONFIG.hash(), "total_steps": 5000,
+        "data_seed": 0, "origin": "trained", "config_hash": CONFIG.hash(), "total_steps": 5000,
         "attempt": 0, "step": 0, "tokens": 0, "seconds": 0.0, "lost_workers": 0, "tags": "", "notes": "",
     }  # fmt: skip
+    assert str(uuid.UUID(str(found.pop("uuid")))) and len(str(found.pop("config_key"))) == 32
     assert {name: value for name, value in found.items() if value is not None} == wanted
     with read_connection(store) as connection:
         tasks = connection.execute(select(RunTask.task, RunTask.role, RunTask.training_length, RunTask.transfer_length))
@@ -249,7 +251,7 @@ def test_a_reset_run_starts_from_nothing(store: Engine) -> None:
     assert [row(store, other)[name] for name in ("step", "tokens", "seconds")] == [5, 50, 1.5]
     assert blobs.newest_state(store, run_id, "v") is None and blobs.newest_state(store, other, "v") == b"state"
     with read_connection(store) as connection:
-        assert list(connection.scalars(select(TrainingLog.run_id))) == [other]
+        assert list(connection.scalars(select(TrainingLogRow.run_id))) == [other]
     assert [path.name for path in blobs.files_folder(store.url).iterdir()] == [
         f"run-{other}-attempt-1-step-5.safetensors"
     ]
@@ -431,7 +433,7 @@ def test_a_run_that_cannot_be_read_says_so(store: Engine, tmp_path: Path) -> Non
     assert refused(queries.run, store, 9) == said
     run_id = writes.create_run(store, CONFIG)
     with write_transaction(store) as connection:
-        connection.execute(update(Run).values(config="{}"))
+        connection.execute(update(Config).values(config="{}"))
     said = refused(queries.run, store, run_id)
     assert said == (
         f"run {run_id}: this code cannot read its stored config (tasks: [] is not accepted; accepted: exactly one task "
@@ -492,9 +494,7 @@ def test_thinning_keeps_about_fifty_losses_of_a_finished_run(store: Engine) -> N
     running, attempt = started(store)
     writes.record_progress(store, running, attempt, step=160, tokens=1, seconds=1.0, log_rows=log)
     report = thinning.thin(store)
-    with read_connection(store) as connection:
-        kept = list(connection.scalars(select(TrainingLog.step).where(TrainingLog.run_id == done)))
-        whole = list(connection.scalars(select(TrainingLog.step).where(TrainingLog.run_id == running)))
+    kept, whole = (queries.training_log(store, [run_id]).step.tolist() for run_id in (done, running))
     assert sorted(kept) == [step for step in range(1, 161) if (160 - step) % 3 == 0] and len(whole) == 160
     assert (report.weights, report.rows) == (0, 160 - len(kept))
 

@@ -16,7 +16,7 @@ from sqlalchemy import Engine, create_engine, inspect, text
 
 from lgt.store import migrate, queries, writes
 from lgt.store.engine import StoreError, open_store, read_connection
-from lgt.store.schema import VERSION_TABLE, Base
+from lgt.store.schema import VERSION_TABLE, VIEWS, Base
 from tests.store.test_store import ACCURACY, CONFIG, REPOSITORY, engine, finished_run
 
 __all__ = ["engine"]
@@ -34,7 +34,7 @@ def upgrade():
     op.add_column("runs", sa.Column("mood", sa.Text()))
     op.execute("UPDATE runs SET mood = 'good'")
     if killed:
-        op.execute("UPDATE accuracy SET correct = 0")
+        op.execute("UPDATE accuracy_counts SET totals = '1'")
         os.kill(os.getpid(), signal.SIGKILL)
 """
 OPEN = """
@@ -74,8 +74,10 @@ def test_sqlite_tables_are_the_same_text_as_the_models_would_make(tmp_path: Path
     migrated = open_store(str(tmp_path / "migrated.db"))
     direct = create_engine(f"sqlite:///{tmp_path / 'direct.db'}")
     Base.metadata.create_all(direct)
-    assert definitions(migrated) == definitions(direct)
-    assert "ROWID" in definitions(migrated)["head_scores"]
+    found = definitions(migrated)
+    assert {name: found.pop(name).split().count("VIEW") for name in VIEWS} == dict.fromkeys(VIEWS, 1)
+    assert found == definitions(direct)
+    assert "ROWID" in found["accuracy_counts"]
 
 
 def definitions(engine: Engine) -> dict[str, str]:
