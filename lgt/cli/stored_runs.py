@@ -21,11 +21,11 @@ from lgt.store.errors import StoreError
 
 def runs(as_json: AsJson = False, database: ReadDatabase = None, also: Also = None) -> None:
     """List the runs of the shipped results and of your workspace."""
-    from lgt.store import live, queries
+    from lgt.store import live, queries, remarks
     from lgt.store.library import with_stores
 
     library = open_to_read(database, also)
-    rows = json.loads(with_stores(library, queries.runs(library)).to_json(orient="records"))
+    rows = json.loads(with_stores(library, remarks.shown(library, queries.runs(library))).to_json(orient="records"))
     for row in rows:
         row["run"] = library.name(row["id"])
         row["stale"] = queries.is_stale(row["state"], row["heartbeat_at"])
@@ -87,9 +87,10 @@ def show(run: str, as_json: AsJson = False, database: ReadDatabase = None, also:
         whole_number(run)  # before a store is opened
     library = open_to_read(database, also)
     run_id = run_id_of(library, run)
-    from lgt.store import queries
+    from lgt.store import queries, remarks
 
-    record, accuracy = queries.run(library, run_id), queries.accuracy(library, [run_id])
+    record = remarks.shown_of_run(library, queries.run(library, run_id))
+    accuracy = queries.accuracy(library, [run_id])
     if as_json:
         number = replace(record, id=library.of(run_id)[1])
         print(json.dumps(cli_tables.run_as_dict(number, accuracy), indent=2))

@@ -66,11 +66,17 @@ def export_rows(path: Path, runs: list[str], group: str | None, library: Library
 
 
 def merge(other: str, database: Database = None) -> None:
-    """Copy the finished runs of the store OTHER into this store. Runs that this store already has are skipped."""
-    from lgt.store.merge import merge as copy_runs
+    """Take over from the store OTHER its finished runs, measurements, weights, tags, notes and deletions.
 
-    report = copy_runs(open_database(database), other)
-    print(f"{report.added} runs added, {report.skipped} skipped (already in this store)")
+    OTHER is only read. Stores that merge each other end with the same runs, in any order; docs/STORE.md has the rules.
+    """
+    from lgt.store.merge import merge as take_over
+
+    report = take_over(open_database(database), other)
+    words = ("added", "updated", "unchanged", "skipped", "deleted")
+    print("runs: " + ", ".join(f"{getattr(report, word):,} {word}" for word in words))
+    for line in report.reasons:
+        print(f"  {line}")
 
 
 def thin(database: Database = None) -> None:

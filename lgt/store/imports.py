@@ -6,12 +6,13 @@ experiment has this preset's settings.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
-from sqlalchemy import Connection, Engine, Select, delete, insert, select, update
+from sqlalchemy import Connection, Engine, Select, insert, select, update
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow
@@ -23,7 +24,7 @@ from lgt.store.exchange import ImportedRun
 from lgt.store.library import Source
 from lgt.store.schema import DeletedRun, Run, RunState, RunTask
 from lgt.store.upserts import upsert
-from lgt.store.writes import put_accuracy, remove_runs, run_values, task_values
+from lgt.store.writes import put_accuracy, run_values, task_values
 
 TOKEN = "import:"
 """Begins the token of an imported run; its identity follows."""
@@ -71,15 +72,17 @@ def _import_run(connection: Connection, run: ImportedRun, before: set[tuple[int,
 
 
 def start(connection: Connection, config: RunConfig, label: str, identity: str) -> int:
-    """A new imported run that is running; returns its id. Replaces an imported run of the same identity."""
-    if connection.scalar(select(Run.origin).where(Run.uuid == identity)) == "trained":
+    """A new imported run that is running; returns its id.
+
+    A run that was deleted may be imported again: it is created after the deletion, also if the clock is behind.
+    """
+    if connection.scalar(select(Run.id).where(Run.uuid == identity)) is not None:
         raise StoreError(f"run {label!r}: the store has a trained run with its uuid {identity}; give it another uuid")
-    remove_runs(connection, Run.uuid == identity)
-    connection.execute(delete(DeletedRun).where(DeletedRun.uuid == identity))
+    deleted = connection.scalar(select(DeletedRun.deleted_at).where(DeletedRun.uuid == identity)) or 0.0
     values = run_values(connection, config) | {
         "label": label, "token": TOKEN + identity, "uuid": identity, "origin": IMPORTED,
         "state": RunState.RUNNING, "started_at": time.time(), "attempt": 1,
-        "heartbeat_at": NO_HEARTBEAT,
+        "heartbeat_at": NO_HEARTBEAT, "created_at": max(time.time(), math.nextafter(deleted, math.inf)),
     }  # fmt: skip
     run_id = int(connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one())
     upsert(connection, RunTask, task_values(config, run_id))

@@ -1,86 +1,169 @@
-"""Copy the finished runs of another store into this one."""
+"""Merge another store into this one: runs, measurements, weights, tags, notes and deletions.
+
+Stores that merge each other, in any order and any number of times, end with the same runs. This holds because each
+part has one rule that decides between two values, whichever store has which:
+
+- A run is known by its uuid. Only finished runs are copied.
+- A deletion removes every copy of the run that was created before it.
+- Tags, and notes, are those that were changed last.
+- Of two versions of an imported run the one that was imported last counts, as a whole.
+- Measurements of a run are united (:mod:`lgt.store.merge_rows`).
+"""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, insert, or_, select
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from lgt.store import blobs
-from lgt.store.checkpoints import DamagedWeights, checked_weights
+from lgt.store import merge_rows, remarks
+from lgt.store.configs import delete_unused
 from lgt.store.engine import open_store, read_connection, refuse_if_read_only, write_transaction
-from lgt.store.errors import StoreError, store_name
-from lgt.store.measurements import PACKED, put_lists
-from lgt.store.schema import RUN_TABLES, Base, Checkpoint, Config, Run, RunState
+from lgt.store.errors import store_name
+from lgt.store.merge_rows import Outcome, StoredRun
+from lgt.store.schema import RUN_TABLES, Config, DeletedRun, Run, RunState
 from lgt.store.upserts import insert_missing, upsert
+from lgt.store.writes import remove_runs
 
-IDENTITY = ("config_hash", "code_version", "device", "created_at", "finished_at")
-"""Columns of ``runs`` that identify a finished run in any store: no two runs have the same values."""
+VERSION = ("created_at", "finished_at", "code_version", "device", "config_hash")
+"""The columns of ``runs`` that decide which version of a run is the newest."""
+OF_THE_STORE = ("id", "token")
+"""The columns of ``runs`` that a copy does not get."""
+AT_ONCE = 50
+"""How many runs are read at once."""
 
 
 @dataclass(frozen=True)
 class MergeReport:
-    """How many finished runs a merge copied, and how many the store already had."""
+    """What a merge did with the runs of the other store, and how many runs of this store it deleted.
 
-    added: int
-    skipped: int
+    ``reasons`` has a line for each run that was updated, skipped or deleted.
+    """
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    skipped: int = 0
+    deleted: int = 0
+    reasons: tuple[str, ...] = ()
 
 
 def merge(engine: Engine, other_url: str) -> MergeReport:
-    """Copy the finished runs of another store, with their measurements and weights, if this store lacks them.
+    """Take over from another store what this one lacks. The other store is only read, whatever its schema.
 
-    The copies get new ids. Each run is copied in one transaction, so an interrupted merge can be repeated. Raises
-    StoreError when the other store cannot be read or a run in it has a damaged checkpoint.
+    Copies get new numbers. Each run is merged in one transaction, so an interrupted merge can be repeated. A run with
+    damaged weights is merged without them. Raises StoreError when a store cannot be read or written.
     """
     refuse_if_read_only(store_name(engine.url))
     other = open_store(other_url, create=False, read_only=True)
     with read_connection(other) as source:
-        finished = list(source.scalars(select(Run.id).where(Run.state == RunState.DONE).order_by(Run.id)))
-    added = sum(_copy_run(engine, other, run_id) for run_id in finished)
-    return MergeReport(added=added, skipped=len(finished) - added)
+        numbers = list(source.scalars(select(Run.id).order_by(Run.id)))
+        gone = {row.uuid: row.deleted_at for row in source.execute(select(DeletedRun))}
+        said = remarks.all_rows(source)
+    name = Path(store_name(other.url)).name
+    deleted = _merge_deletions(engine, gone)
+    outcomes: dict[int, Outcome] = {}
+    for at in range(0, len(numbers), AT_ONCE):
+        outcomes |= _merge_runs(engine, other, numbers[at : at + AT_ONCE])
+    remarks.merge(engine, said)
+    counts = Counter(outcome.word for outcome in outcomes.values())
+    told = (f"run {number} of {name}: {outcome.word}, {outcome.reason}" for number, outcome in outcomes.items()
+            if outcome.reason)  # fmt: skip
+    return MergeReport(
+        **counts, deleted=len(deleted), reasons=(*(f"run {number}: deleted, as in {name}" for number in deleted), *told)
+    )
 
 
-def _copy_run(engine: Engine, other: Engine, run_id: int) -> bool:
+def _merge_deletions(engine: Engine, gone: Mapping[str, float]) -> list[int]:
+    """Take over deletions; returns the numbers of the runs of this store that they delete."""
+    with read_connection(engine) as connection:
+        known = {row.uuid: row.deleted_at for row in connection.execute(select(DeletedRun))}
+        runs = connection.execute(select(Run.id, Run.uuid, Run.created_at)).all()
+    new = {uuid: when for uuid, when in gone.items() if when > known.get(uuid, -math.inf)}
+    numbers = sorted(run.id for run in runs if run.created_at <= new.get(run.uuid, -math.inf))
+    if new:
+        with write_transaction(engine) as connection:
+            remove_runs(connection, Run.id.in_(numbers))
+            upsert(connection, DeletedRun, [{"uuid": uuid, "deleted_at": when} for uuid, when in new.items()])
+    return numbers
+
+
+def _merge_runs(engine: Engine, other: Engine, numbers: Sequence[int]) -> dict[int, Outcome]:
+    """Merge some runs of the other store. Equal runs are only read."""
     with read_connection(other) as source:
-        run = _rows(source, Run, Run.id, run_id)
-        config = _rows(source, Config, Config.key, run[0]["config_key"]) if run else []
-        measured = {table: _rows(source, table, table.run_id, run_id) for table in RUN_TABLES}
-    if not run:
-        return False  # deleted by another process meanwhile
-    for row in measured[Checkpoint]:
-        if row["weights"] is not None and not _intact(other, row):
-            raise StoreError(f"{store_name(other.url)}: run {run_id} has a damaged checkpoint; the run was not copied")
-    in_files = [row for row in measured[Checkpoint] if row["weights"] is None]
-    contents = [
-        blobs.read_file(blobs.files_folder(other.url), row["uri"], row["size"], row["sha256"]) for row in in_files
-    ]
-    values = {name: value for name, value in run[0].items() if name not in ("id", "token")}
-    same = and_(*(getattr(Run, name).is_not_distinct_from(values[name]) for name in IDENTITY))
+        found = merge_rows.read(source, Run.id.in_(numbers))
+    with read_connection(engine) as connection:
+        known = {run.uuid: run for run in merge_rows.read(connection, Run.uuid.in_([run.uuid for run in found]))}
+    outcomes = {}
+    for theirs in found:
+        if theirs.run["state"] != RunState.DONE:
+            outcome = Outcome("skipped", f"it has not finished ({theirs.run['state']})")
+        elif theirs.uuid in known and known[theirs.uuid].same_as(theirs):
+            outcome = Outcome("unchanged")
+        else:
+            outcome = _merge_run(engine, other, theirs)
+        outcomes[theirs.run["id"]] = outcome
+    return outcomes
+
+
+def _merge_run(engine: Engine, other: Engine, theirs: StoredRun) -> Outcome:
+    damage = theirs.damage(other)
+    if damage:
+        return Outcome("skipped", damage)
+    theirs, damaged = theirs.with_intact_weights(other)
     with write_transaction(engine) as connection:
-        if connection.scalar(select(Run.id).where(or_(same, Run.uuid == values["uuid"])).limit(1)) is not None:
-            return False
-        insert_missing(connection, Config, config)
-        new_id = connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one()
-        for row, data in zip(in_files, contents, strict=True):
-            row["uri"] = blobs.checkpoint_name(new_id, row["step"])
-            blobs.write_file(blobs.files_folder(engine.url), row["uri"], data)
-        for table, rows in measured.items():
-            upsert(connection, table, [row | {"run_id": new_id} for row in rows])
-        put_lists(connection, (row[name] for packed in PACKED for row in measured[packed.table]
-                               for name in packed.kind.lists))  # fmt: skip
-    return True
+        if _deleted(connection, theirs):
+            return Outcome("skipped", "this store has deleted it")
+        mine = next(iter(merge_rows.read(connection, Run.uuid == theirs.uuid)), None)
+        outcome = _united(connection, mine, theirs, other)
+    return outcome.and_then(damaged)
 
 
-def _intact(other: Engine, row: dict[str, Any]) -> bool:
-    try:
-        checked_weights(other.url, SimpleNamespace(**row))
-    except DamagedWeights:
-        return False
-    return True
+def _deleted(connection: Connection, theirs: StoredRun) -> bool:
+    """Whether this store has deleted the run after the run was created."""
+    when = connection.scalar(select(DeletedRun.deleted_at).where(DeletedRun.uuid == theirs.uuid))
+    return when is not None and theirs.run["created_at"] <= when
 
 
-def _rows(connection: Connection, table: type[Base], key: Any, run_id: int) -> list[dict[str, Any]]:
-    statement = select(*table.__table__.columns).where(key == run_id)
-    return [dict(row) for row in connection.execute(statement).mappings()]
+def _united(connection: Connection, mine: StoredRun | None, theirs: StoredRun, other: Engine) -> Outcome:
+    if mine is None:
+        _insert(connection, theirs, other)
+        return Outcome("added")
+    if mine.run["state"] == RunState.RUNNING:
+        return Outcome("skipped", "a worker of this store is running it")
+    words = []
+    if mine.run["state"] != RunState.DONE or _version(mine.run) < _version(theirs.run):
+        words.append("measurements of a newer version" if mine.run["state"] == RunState.DONE else "it had not finished")
+        _replace(connection, mine, theirs, other)
+    elif _version(mine.run) == _version(theirs.run):
+        words += merge_rows.unite(connection, mine, theirs, other)
+    words += remarks.merge_into_run(connection, mine.run, theirs.run)
+    return Outcome("updated", ", ".join(words)) if words else Outcome("unchanged")
+
+
+def _version(run: Mapping[str, Any]) -> tuple[tuple[bool, Any], ...]:
+    return tuple((run[name] is not None, run[name] or 0) for name in VERSION)
+
+
+def _insert(connection: Connection, theirs: StoredRun, other: Engine) -> None:
+    insert_missing(connection, Config, theirs.configs)
+    values = {name: value for name, value in theirs.run.items() if name not in OF_THE_STORE}
+    run_id = connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one()
+    merge_rows.insert_measured(connection, run_id, theirs, other)
+
+
+def _replace(connection: Connection, mine: StoredRun, theirs: StoredRun, other: Engine) -> None:
+    """Let the run have the config, state and measurements of the other one. Its number, tags and notes stay."""
+    insert_missing(connection, Config, theirs.configs)
+    run_id, kept = mine.run["id"], (*OF_THE_STORE, *remarks.FIELDS)
+    values = {name: value for name, value in theirs.run.items() if name not in kept}
+    connection.execute(update(Run).where(Run.id == run_id).values(values))
+    for table in RUN_TABLES:
+        connection.execute(delete(table).where(table.run_id == run_id))
+    merge_rows.insert_measured(connection, run_id, theirs, other)
+    delete_unused(connection, [mine.run["config_key"]])

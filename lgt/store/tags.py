@@ -28,16 +28,21 @@ def joined_tags(tags: Iterable[str]) -> str:
     return ",".join(sorted({" ".join(tag.replace(",", " ").split()) for tag in tags} - {""}))
 
 
+def with_changes(tags: str, add: Iterable[str], remove: Iterable[str]) -> str:
+    """Stored tags with some added and some removed."""
+    added, removed = ({*joined_tags(given).split(",")} for given in (add, remove))
+    return joined_tags(({*tags.split(",")} | added) - removed)
+
+
 def change_tags(
     engine: Engine, run_ids: Iterable[int], *, add: Iterable[str] = (), remove: Iterable[str] = ()
 ) -> list[int]:
     """Add and remove tags of runs; returns the ids of the runs whose tags changed, which an undo needs."""
-    added, removed = set(joined_tags(add).split(",")), set(joined_tags(remove).split(","))
-    changed = []
+    add, remove, changed = list(add), list(remove), []
     with write_transaction(engine) as connection:
         rows = connection.execute(select(Run.id, Run.tags).where(Run.id.in_(list(run_ids)))).all()
         for run_id, tags in rows:
-            wanted = joined_tags((set(tags.split(",")) | added) - removed)
+            wanted = with_changes(tags, add, remove)
             if wanted != tags:
                 connection.execute(update(Run).where(Run.id == run_id).values(tags=wanted, tags_at=time.time()))
                 changed.append(run_id)

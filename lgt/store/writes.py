@@ -253,7 +253,8 @@ def delete_runs(engine: Engine, run_ids: Iterable[int]) -> int:
 
 def remove_runs(connection: Connection, chosen: ColumnElement[bool]) -> int:
     """Delete the chosen runs, and the configs that no other run has, inside the caller's transaction."""
-    gone = connection.execute(delete(Run).where(chosen).returning(Run.uuid, Run.config_key)).all()
-    upsert(connection, DeletedRun, [{"uuid": row.uuid, "deleted_at": time.time()} for row in gone])
+    gone = connection.execute(delete(Run).where(chosen).returning(Run.uuid, Run.config_key, Run.created_at)).all()
+    now = time.time()  # the clock of the computer that created a run may be ahead of this one
+    upsert(connection, DeletedRun, [{"uuid": row.uuid, "deleted_at": max(now, row.created_at)} for row in gone])
     delete_unused(connection, [row.config_key for row in gone])
     return len(gone)

@@ -12,7 +12,7 @@ from lgt.core.config import RunConfig
 from lgt.execution import worker_processes
 from lgt.recipes.labels import run_label
 from lgt.recipes.limits import read_only
-from lgt.store import leases, queries, queue, tags, writes
+from lgt.store import leases, queries, queue, remarks, tags, writes
 from lgt.store.engine import database_url, open_store
 from lgt.store.errors import StoreError
 from lgt.store.locations import WORKSPACE
@@ -71,7 +71,7 @@ def in_workspace(run_ids: Sequence[int]) -> list[int]:
         member, number = data.library().of(run_id)
         if member.name != WORKSPACE:
             whose = f"run {data.name(run_id)} belongs to {member.title}"
-            raise StoreError(f"{whose}; only runs of your workspace can be changed")
+            raise StoreError(f"{whose}; only runs of your workspace can be changed or deleted")
         numbers.append(number)
     return numbers
 
@@ -91,15 +91,34 @@ def retry(run_id: int) -> bool:
 
 
 def retag(run_ids: Sequence[int], *, add: Sequence[str] = (), remove: Sequence[str] = ()) -> list[int]:
-    """Add and remove tags (see :mod:`lgt.store.tags`); returns the ids of the runs that this changed."""
-    numbers = dict(zip(in_workspace(run_ids), run_ids, strict=True))
-    changed = tags.change_tags(open_store(database_url()), list(numbers), add=add, remove=remove)
+    """Add and remove tags (see :mod:`lgt.store.tags`); returns the ids of the runs of the workspace that this changed.
+
+    Tags of runs of other stores are kept in the workspace. Such a run cannot be deleted, which raises StoreError.
+    """
+    own, others = own_and_others(run_ids)
+    if tags.DELETED in add:
+        in_workspace(run_ids)
+    engine, numbers = open_store(database_url()), dict(zip(in_workspace(own), own, strict=True))
+    changed = tags.change_tags(engine, list(numbers), add=add, remove=remove)
+    if others:
+        shown = {record.uuid: tags.joined_tags(record.tags) for record in map(data.read_run, others)}
+        remarks.change_tags(engine, shown, add=add, remove=remove)
     return [numbers[number] for number in changed]
 
 
 def note(run_ids: Sequence[int], text: str) -> None:
-    """Replace the note of runs."""
-    tags.set_note(open_store(database_url()), in_workspace(run_ids), text)
+    """Replace the note of runs. Notes about runs of other stores are kept in the workspace."""
+    own, others = own_and_others(run_ids)
+    engine = open_store(database_url())
+    tags.set_note(engine, in_workspace(own), text)
+    if others:
+        remarks.set_note(engine, [data.read_run(run_id).uuid for run_id in others], text)
+
+
+def own_and_others(run_ids: Sequence[int]) -> tuple[list[int], list[int]]:
+    """The runs of the workspace, and those of other stores."""
+    own = [run_id for run_id in run_ids if data.library().of(run_id)[0].name == WORKSPACE]
+    return own, [run_id for run_id in run_ids if run_id not in own]
 
 
 def delete(run_ids: Sequence[int]) -> int:

@@ -21,7 +21,7 @@ from lgt.experiments.registry import experiment_named
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS
 from lgt.recipes.settings import Setting, is_imported
-from lgt.store import checkpoints, live, locations, queries
+from lgt.store import checkpoints, live, locations, queries, remarks
 from lgt.store.comparisons import Comparison, comparisons
 from lgt.store.engine import Engine, open_store, reading_key
 from lgt.store.errors import StoreError
@@ -229,7 +229,7 @@ def read_final_accuracy() -> pd.DataFrame:
 
 def read_runs() -> pd.DataFrame:
     """All runs (see :func:`lgt.store.library.with_stores`); an empty frame while there is no store."""
-    return _current(_runs, counted()) if exists() else pd.DataFrame()
+    return remarks.shown(library(), _current(_runs, counted())) if exists() else pd.DataFrame()
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)  # a judgement holds functions, which are not copied
@@ -259,4 +259,4 @@ def read_live_runs() -> list[live.LiveRun]:
 
 def read_run(run_id: int) -> queries.RunRecord:
     """One run at this moment (see :func:`lgt.store.queries.run`); never cached."""
-    return queries.run(library(), run_id)
+    return remarks.shown_of_run(library(), queries.run(library(), run_id))

@@ -83,8 +83,7 @@ def show_run(row: pd.DataFrame) -> None:
     own = comparison_of(record)
     with st.container(horizontal=True, gap="small", vertical_alignment="center"):
         st.button("All runs", key="back", icon=":material/arrow_back:", on_click=close_run)
-        if is_own(run_id):
-            show_star_button([run_id], row)
+        show_star_button([run_id], row)
         st.markdown(page_links(record, own), width="content")
     name = data.name(run_id)
     st.subheader(f"{row.star.iloc[0]} Run {name} · {title_of(record)}".strip(), anchor=False)
@@ -108,8 +107,8 @@ def show_run(row: pd.DataFrame) -> None:
         st.table(pd.DataFrame({"value": facts.values()}, index=list(facts)), hide_header=True)
     if not is_own(run_id):
         whose = data.library().of(run_id)[0].title
-        st.caption(f"This run belongs to {whose}. Stars, tags and notes are for runs of your workspace.")
-    elif not read_only():
+        st.caption(f"This run belongs to {whose}. Your star, tags and note about it are kept in your workspace.")
+    if not read_only():
         tags_and_note_form([run_id], row)
     co_trained = own.config if own else None
     show_command(record, co_trained)

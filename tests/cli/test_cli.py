@@ -122,8 +122,9 @@ def test_train_show_runs_export_and_merge_on_a_real_run(capsys, tmp_path):
     code, out, _ = lgt(capsys, "export", tmp_path / "out", "--database", store)
     assert code == 0 and (tmp_path / "out" / "accuracy.csv").exists()
     code, out, _ = lgt(capsys, "merge", store, "--database", tmp_path / "b.db")
-    assert code == 0 and out.startswith("1 runs added, 0")
-    assert lgt(capsys, "merge", store, "--database", tmp_path / "b.db")[1].startswith("0 runs added, 1")
+    assert code == 0 and out.startswith("runs: 1 added, 0")
+    again = lgt(capsys, "merge", store, "--database", tmp_path / "b.db")[1]
+    assert again == "runs: 0 added, 0 updated, 1 unchanged, 0 skipped, 0 deleted\n"
     assert lgt(capsys, "doctor", "--database", store)[0] == 0
     assert lgt(capsys, "backup", tmp_path / "copy.db", "--database", store)[0] == 0
     store.write_bytes(b"")

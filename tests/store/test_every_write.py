@@ -31,6 +31,7 @@ from lgt.store import (
     queries,
     queue,
     record,
+    remarks,
     tags,
     thinning,
     writes,
@@ -88,6 +89,7 @@ def of_run(write: Callable[..., object], *arguments: object, **named: object) ->
 
 
 IMPORTED_RUNS = exchange.read_file(Path(__file__).parents[2] / "docs/examples/import.csv").runs
+SAID = {"run_uuid": "u", "tags": "star", "notes": "", "tags_at": 1.0, "notes_at": None}
 WRITES: dict[str, Write] = {
     "backup.restore": Write(lambda b: backup.restore(b.folder / "other.db", str(b.folder / "store.db"))),
     "imports.import_runs": Write(lambda b: imports.import_runs(b.engine, IMPORTED_RUNS)),
@@ -102,6 +104,9 @@ WRITES: dict[str, Write] = {
     "leases.start_run": Write(lambda b: leases.start_run(b.engine, b.queued, "me", "cpu")),
     "tags.set_note": Write(lambda b: tags.set_note(b.engine, [b.done], "a note")),
     "tags.change_tags": Write(lambda b: tags.change_tags(b.engine, [b.done], add=["star"])),
+    "remarks.merge": Write(lambda b: remarks.merge(b.engine, [SAID])),
+    "remarks.change_tags": Write(lambda b: remarks.change_tags(b.engine, {"u": ""}, add=["star"])),
+    "remarks.set_note": Write(lambda b: remarks.set_note(b.engine, ["u"], "a note")),
     "merge.merge": Write(lambda b: merge.merge(b.engine, str(b.folder / "other.db"))),
     "queue.claim": Write(lambda b: queue.claim(b.engine, "me", "cpu")),
     "queue.requeue_expired": Write(lambda b: queue.requeue_expired(b.engine)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from sqlalchemy import Engine, text
 from lgt.core.config import Arm, Position, RunConfig
 from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
 from lgt.recipes.presets import group_config
-from lgt.store import backup, checkpoints, export, integrity, leases, merge, queries, thinning, writes
+from lgt.store import backup, checkpoints, export, integrity, leases, merge, merge_rows, queries, thinning, writes
 from lgt.store.engine import StoreError, open_store, read_connection, write_transaction
 from lgt.store.schema import RUN_TABLES
 from tests.store.test_store import ACCURACY, CONFIG, WEIGHTS, finished_run
@@ -41,7 +42,10 @@ def test_merging_copies_finished_runs_once(store: Engine, tmp_path: Path) -> Non
     finished_run(other)
     theirs = finished_run(other, label="theirs")
     writes.create_run(other, queries.run(other, theirs).config, token="still queued")
-    assert merge.merge(store, other_path) == merge.MergeReport(added=2, skipped=0)
+    report = merge.merge(store, other_path)
+    assert report == merge.MergeReport(
+        added=2, skipped=1, reasons=("run 3 of other.db: skipped, it has not finished (queued)",)
+    )
     assert queries.runs(store).label.tolist() == ["first", "first", "theirs"]
     merged = queries.run(store, 3)
     original = queries.run(other, theirs)
@@ -49,9 +53,9 @@ def test_merging_copies_finished_runs_once(store: Engine, tmp_path: Path) -> Non
     assert checkpoints.read_checkpoint(store, 3).weights == WEIGHTS
     assert counts(store) == {name: 3 * n // 2 for name, n in counts_of_finished(other).items()}
     once = counts(store)
-    assert merge.merge(store, other_path) == merge.MergeReport(added=0, skipped=2)
+    assert merge.merge(store, other_path) == merge.MergeReport(unchanged=2)
     assert counts(store) == once
-    assert merge.merge(other, str(tmp_path / "results.db")) == merge.MergeReport(added=1, skipped=2)
+    assert merge.merge(other, str(tmp_path / "results.db")) == merge.MergeReport(added=1, unchanged=2)
 
 
 def counts_of_finished(other: Engine) -> dict[str, int]:
@@ -59,14 +63,46 @@ def counts_of_finished(other: Engine) -> dict[str, int]:
     return counts(other)
 
 
-def test_a_damaged_run_is_not_merged(store: Engine, tmp_path: Path) -> None:
+def test_damaged_weights_and_runs_are_not_merged(store: Engine, tmp_path: Path) -> None:
     other = open_store(str(tmp_path / "other.db"))
     finished_run(other)
+    finished_run(other)
     with write_transaction(other) as connection:
-        connection.execute(text("UPDATE checkpoints SET size = size + 1"))
-    with pytest.raises(StoreError, match="run 1 has a damaged checkpoint"):
-        merge.merge(store, str(tmp_path / "other.db"))
-    assert len(queries.runs(store)) == 1
+        connection.execute(text("UPDATE checkpoints SET size = size + 1 WHERE run_id = 1"))
+        connection.execute(text("UPDATE head_maps SET loss_rises = x'00' WHERE run_id = 2"))
+    report = merge.merge(store, str(tmp_path / "other.db"))
+    assert (report.added, report.skipped, len(report.reasons)) == (1, 1, 2)
+    assert report.reasons[0] == "run 1 of other.db: added, the damaged weights of step 20 were left out"
+    assert report.reasons[1].startswith("run 2 of other.db: skipped, ") and "head_maps" in report.reasons[1]
+    assert integrity.integrity(store) == [] and len(checkpoints.list_checkpoints(store)) == 1
+
+
+def test_two_workers_of_one_copied_queue_give_one_version(tmp_path: Path) -> None:
+    """Two people copy a store with a queued run, and both train it: the run that finished last counts, whole."""
+    one, two = (open_store(str(tmp_path / name)) for name in ("one.db", "two.db"))
+    writes.create_run(one, CONFIG)
+    one.dispose()
+    Path(shutil.copy(tmp_path / "one.db", tmp_path / "two.db"))
+    for engine, correct in ((one, 1), (two, 2)):
+        attempt = leases.start_run(engine, 1, "worker", "cpu")
+        writes.record_accuracy(engine, 1, attempt, 20, [AccuracyRow(CONFIG.main.task, 1, correct, 9)])
+        leases.finish_run(engine, 1, attempt, "done")
+    assert merge.merge(one, str(tmp_path / "two.db")).updated == 1
+    assert merge.merge(two, str(tmp_path / "one.db")) == merge.MergeReport(unchanged=1)
+    assert [queries.accuracy(engine, [1]).correct.tolist() for engine in (one, two)] == [[2], [2]]
+
+
+def test_a_run_that_is_running_here_is_not_replaced(tmp_path: Path) -> None:
+    one, two = (open_store(str(tmp_path / name)) for name in ("one.db", "two.db"))
+    writes.create_run(one, CONFIG)
+    one.dispose()
+    Path(shutil.copy(tmp_path / "one.db", tmp_path / "two.db"))
+    leases.start_run(one, 1, "worker", "cpu")
+    attempt = leases.start_run(two, 1, "worker", "cpu")
+    leases.finish_run(two, 1, attempt, "done")
+    report = merge.merge(one, str(tmp_path / "two.db"))
+    assert report.reasons == ("run 1 of two.db: skipped, a worker of this store is running it",)
+    assert queries.run(one, 1).state == "running"
 
 
 def test_a_merge_that_fails_midway_leaves_nothing_of_that_run(
@@ -75,14 +111,14 @@ def test_a_merge_that_fails_midway_leaves_nothing_of_that_run(
     other_path = str(tmp_path / "other.db")
     finished_run(open_store(other_path))
     before = counts(store)
-    sent = merge.upsert
+    sent = merge_rows.upsert
 
     def broken(connection: object, table: type, rows: list[dict[str, object]]) -> None:
         if table is RUN_TABLES[3]:
             raise StoreError("disk full")
         sent(connection, table, rows)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(merge, "upsert", broken)
+    monkeypatch.setattr(merge_rows, "upsert", broken)
     with pytest.raises(StoreError, match="disk full"):
         merge.merge(store, other_path)
     assert (counts(store), len(queries.runs(store))) == (before, 1)

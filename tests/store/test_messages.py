@@ -475,7 +475,7 @@ def test_merged_runs_have_new_ids_and_no_token(store: Engine, tmp_path: Path) ->
     leases.finish_run(other, first, attempt, "done")
     started(other)
     report = merge.merge(store, str(tmp_path / "other.db"))
-    assert (report.added, report.skipped) == (1, 0)
+    assert (report.added, report.unchanged) == (1, 0)
     (copied,) = set(queries.runs(store).id) - {waiting}
     found, theirs = row(store, copied), row(other, first)
     assert found == theirs | {"id": copied, "token": None} and copied != first
@@ -483,7 +483,7 @@ def test_merged_runs_have_new_ids_and_no_token(store: Engine, tmp_path: Path) ->
         [3, "no_carry", 5, 7]
     ]
     again = merge.merge(store, str(tmp_path / "other.db"))
-    assert (again.added, again.skipped) == (0, 1)
+    assert (again.added, again.unchanged) == (0, 1)
 
 
 def test_thinning_keeps_about_fifty_losses_of_a_finished_run(store: Engine) -> None:

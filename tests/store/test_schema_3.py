@@ -11,12 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, select, text, update
+from sqlalchemy import Engine, select, text
 
 from lgt.core.records import AccuracyRow, LogRow
 from lgt.store import configs, integrity, leases, merge, queries, tags, writes
 from lgt.store.engine import StoreError, open_store, read_connection, write_transaction
-from lgt.store.schema import AccuracyCounts, Config, DeletedRun, NumberList, PackedLog, Run, RunTask, TrainingLogRow
+from lgt.store.schema import AccuracyCounts, Config, DeletedRun, NumberList, PackedLog, RunTask, TrainingLogRow
 from tests.conftest import ROOT
 from tests.store.test_store import CONFIG, engine, finished_run
 
@@ -164,9 +164,7 @@ def test_a_copy_of_a_run_is_known_by_its_uuid(tmp_path: Path) -> None:
     finished_run(other)
     assert merge.merge(store, str(tmp_path / "b.db")).added == 1
     assert queries.run(store, 1).uuid == queries.run(other, 1).uuid
-    with write_transaction(store) as connection:
-        connection.execute(update(Run).values(device="another"))
-    assert merge.merge(store, str(tmp_path / "b.db")) == merge.MergeReport(added=0, skipped=1)
+    assert merge.merge(store, str(tmp_path / "b.db")) == merge.MergeReport(unchanged=1)
     assert integrity.integrity(store) == [] and len(scalars(store, select(Config.key))) == 1
 
 
@@ -221,3 +219,19 @@ def test_a_measurement_of_an_unknown_task_is_refused(engine: Engine) -> None:
     with pytest.raises(StoreError, match=said):
         writes.record_accuracy(engine, run_id, attempt, 1, [AccuracyRow("no_carry", 3, 5, 4)])
     assert scalars(engine, select(AccuracyCounts.step)) == [] == scalars(engine, select(NumberList.list))
+
+
+@pytest.mark.parametrize("stored", OLD, ids=lambda path: path.stem)
+def test_an_old_store_is_merged_from_a_read_only_folder_and_only_once(stored: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "medium"
+    folder.mkdir()
+    old = Path(shutil.copy(stored, folder / "old.db"))
+    old.chmod(0o444)
+    folder.chmod(0o555)
+    before = old.read_bytes()
+    store = open_store(str(tmp_path / "new.db"))
+    report, again = merge.merge(store, str(old)), merge.merge(store, str(old))
+    finished = [one for one in report.reasons if "it has not finished" not in one]
+    assert report.added > 0 and finished == [] and again.added == again.updated == 0
+    assert again.unchanged == report.added and integrity.integrity(store) == []
+    assert old.read_bytes() == before and [path.name for path in folder.iterdir()] == ["old.db"]

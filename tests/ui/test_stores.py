@@ -104,10 +104,28 @@ def test_explore_lays_the_same_setting_of_two_stores_over_each_other(stores):
     assert not [one for one in alone.caption if ": transfer accuracy" in str(one.value)]
 
 
-def test_a_shipped_run_is_not_changed_and_the_page_says_whose_it_is(stores):
+def test_what_a_viewer_says_about_a_shipped_run_is_kept_in_the_workspace(stores):
     before = digest(stores[0])
     app = opened("runs", run="1")
-    assert "This run belongs to shipped results" in words(app) and not [one for one in app.button if one.key == "star"]
+    assert "This run belongs to shipped results" in words(app)
+    app.button(key="star").click().run()
+    form = {one.label: one for one in app.text_input}
+    form["Note"].input("a clear case")
+    form["Tags, separated by commas"].input("talk")
+    next(one for one in app.button if one.label == "Save").click().run()
+    assert not app.exception and not app.error and digest(stores[0]) == before
+    again = opened("runs", run="1")
+    assert "★ Run 1" in words(again) and {one.label: one.value for one in again.text_input}["Note"] == "a clear case"
+    assert again.button(key="star").label == "Unstar"
+    again.button(key="star").click().run()
+    assert "★ Run 1" not in words(opened("runs", run="1"))
+    actions.retag([1], add=["archived"])
+    with pytest.raises(StoreError, match="belongs to shipped results; only runs of your workspace can be changed or d"):
+        actions.retag([1], add=["deleted"])
+
+
+def test_a_run_of_the_workspace_is_starred_and_a_shipped_one_is_not_written(stores):
+    before = digest(stores[0])
     own = opened("runs", run="workspace.1")
     own.button(key="star").click().run()
     assert "star" in queries.run(open_store(str(stores[1]), read_only=True), 1).tags and digest(stores[0]) == before
