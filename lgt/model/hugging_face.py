@@ -48,6 +48,11 @@ class Counterpart:
     tokens: tuple[str, ...]
     notes: tuple[str, ...]
 
+    @property
+    def architecture(self) -> str:
+        """The class of ``transformers``, such as ``LlamaForCausalLM``."""
+        return str(self.config["architectures"][0])
+
 
 def check_counterpart(config: ModelConfig) -> None:
     """Raise ConfigError, which names the field, if ``transformers`` has no network that computes what ``config``
