@@ -32,7 +32,8 @@ app = typer.Typer(
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     training.train, training.submit, training.worker,
-    stored_runs.runs, stored_runs.show, evaluate, export_model, stored_runs.attribute, stored_runs.cancel, stored_runs.retry,
+    stored_runs.runs, stored_runs.show, evaluate, export_model,
+    stored_runs.attribute, stored_runs.cancel, stored_runs.retry,
     judging.experiment, judging.claims, judging.report,
     catalogue.tasks, catalogue.groups, catalogue.sample,
     stores.export, stores.import_runs, stores.merge, stores.thin, stores.backup, stores.restore, stores.doctor,

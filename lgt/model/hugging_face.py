@@ -34,7 +34,7 @@ from lgt.tasks.vocabulary import BOS, EOS, PAD, TOKENS
 
 NO_ROTATION = 1e30
 LONGEST = 32_768
-"""The number of positions in the config. The network has no such limit; other programs reserve memory by this number."""
+"""The number of positions in the config. The network has no such limit; other programs reserve memory for so many."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +116,9 @@ def _attention(attention: Attention) -> dict[str, Tensor]:
     heads = attention.config.heads
     query, query_norm = _normalised(query, attention.query_gain.flatten())
     key, key_norm = _normalised(key, attention.key_gain.flatten())
-    value = value.unflatten(0, (heads, -1))  # [H, dh, W]
+    value = value.view(heads, -1, value.shape[1])  # [H, dh, W]
     value = torch.cat((value, torch.zeros_like(value)), dim=1).flatten(0, 1)
-    output = output.unflatten(1, (heads, -1))  # [W, H, dh]
+    output = output.view(len(output), heads, -1)  # [W, H, dh]
     output = torch.cat((output, torch.zeros_like(output)), dim=2).flatten(1)
     # Their scores are divided by sqrt(2 dh), ours by sqrt(dh).
     return {"q_proj": query, "k_proj": key, "v_proj": value, "o_proj": output,
@@ -129,9 +129,10 @@ def _normalised(weight: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
     """A projection to heads of 2 dh channels [2 dh H, W] and a norm weight [2 dh] for all heads, which give what the
     projection ``weight`` [dh H, W] gives after the RMS norm and the gain per head ``gain`` [H].
 
-    Let g be the largest gain of the layer and a = gain / g. Each channel x becomes two: a x and sqrt(1 - a^2) x. The sum
-    of their squares is x^2, so the norm is the same for every a. The norm weight is g for the first and 0 for the
-    second: what is left is a g x / RMS. The factor sqrt(2) keeps the mean square, of twice as many channels, the same.
+    Let g be the largest gain of the layer and a = gain / g. Each channel x becomes two: a x and sqrt(1 - a^2) x. The
+    sum of their squares is x^2, so the RMS is the same for every a. The norm weight is g for the first and 0 for the
+    second: what is left is g a x / RMS, which is gain x / RMS. There are twice as many channels, so the mean square
+    would be half as large; the factor sqrt(2) keeps it the same, also beside the epsilon of the norm.
 
     The two are neighbours, because the rotation of heads of 2 dh channels turns pair 2 i by the angle that ours has for
     pair i. Pair 2 i + 1 is zero.
@@ -139,7 +140,7 @@ def _normalised(weight: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
     heads, weight, gain = len(gain), weight.double(), gain.double()
     largest = gain.abs().max().clamp_min(torch.finfo(torch.float32).tiny)
     share = (gain / largest)[:, None, None]  # [H, 1, 1]
-    rows = weight.unflatten(0, (heads, -1))  # [H, dh, W]
+    rows = weight.view(heads, -1, weight.shape[1])  # [H, dh, W]
     pairs = torch.stack((share * rows, (1 - share**2).clamp_min(0).sqrt() * rows), dim=2)  # [H, dh, 2, W]
     norm = torch.stack((largest, torch.zeros_like(largest))).repeat(rows.shape[1])  # [2 dh]
     return (pairs * 2**0.5).flatten(0, 2), norm / 2**0.5

@@ -84,12 +84,12 @@ def _loading(config: RunConfig, exported: Exported) -> list[str]:
         parts.append(f"The right answer is `{decode(prompt.answer)}`. No run was trained on this prompt.")
         if not all(prompt.scored[prompt.prompt_length : prompt.prompt_length + len(prompt.answer)]):
             parts.append(
-                "The answer of this task contains tokens that belong to the question, which `generate` writes by itself. "
-                "Give them to the network, and read its prediction of the others."
+                "In this task some tokens of the answer belong to the question. `generate` would write its own. Give "
+                "them to the network instead, and read its predictions of the others."
             )
     parts.append(
-        "A prompt begins with the tag of its task in angle brackets; the tokenizer puts the begin token before it. Text "
-        "that is not in the vocabulary is refused with an error that contains `Missing [UNK] token`."
+        "A prompt begins with the tag of its task in angle brackets. The tokenizer puts the begin token before it. "
+        "Text that is not in the vocabulary is refused with an error that contains `Missing [UNK] token`."
     )
     return parts
 
@@ -108,7 +108,8 @@ def _accuracy(record: RunRecord, accuracy: pd.DataFrame) -> list[str]:
     """Sentences about the table, and the table: one row for each length, one column for each task."""
     if accuracy.empty:
         return ["The store has no accuracies for these weights."]
-    counts = {(row.task, int(row.length)): (int(row.correct), int(row.total)) for row in accuracy.itertuples()}
+    columns = (accuracy[name].tolist() for name in ("task", "length", "correct", "total"))
+    counts = {(task, length): (correct, total) for task, length, correct, total in zip(*columns, strict=True)}
     names = [spec.task for spec in record.config.tasks]
     main, end = record.config.main, record.config.transfer_length
     head = ["length", f"zone of {task_title(main.task)}", *map(task_title, names)]
@@ -117,7 +118,7 @@ def _accuracy(record: RunRecord, accuracy: pd.DataFrame) -> list[str]:
         for length in sorted({length for _, length in counts})
     ]
     return [
-        "Exact match: the share of test prompts whose whole answer is right, then the right answers and the number n of "
+        "Exact match: the share of test prompts whose whole answer is right. In brackets: the right answers of all n "
         "prompts. No test prompt was used in training.",
         _table([head, ["---"] * len(head), *rows]),
     ]
@@ -149,7 +150,7 @@ def _facts(record: RunRecord, exported: Exported) -> str:
         "tasks": tasks,
         "transfer region": transfer,
         "seeds": f"{config.model_seed} (model), {config.data_seed} (data)",
-        "weights": f"after {exported.step:,} of {config.training.steps:,} steps of {config.training.batch_size} examples",
+        "weights": f"after {exported.step:,} of {config.training.steps:,} steps",
         "network": f"{config.model.layers} layers, {config.model.heads} heads, width {config.model.width}",
         "code version": f"`{record.code_version}`",
         "device": record.device or "",

@@ -39,7 +39,7 @@ def check_new_folder(path: Path) -> None:
         if not Path(os.path.realpath(path)).parent.is_dir():
             raise StoreError(f"{path} cannot be made, because the folder {path.parent} does not exist")
     except OSError as error:
-        raise StoreError(f"{path} cannot be read: {reason(error)}; choose another place") from error
+        raise StoreError(f"{path} cannot be read: {reason(error)}") from error
 
 
 def write_folder(path: Path, files: Mapping[str, bytes]) -> Path:
@@ -62,7 +62,7 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> Path:
             temporary.rename(target)
             sync(target.parent)
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {reason(error)}; choose another place") from error
+        raise StoreError(f"{path} cannot be written: {reason(error)}") from error
     return path
 
 
