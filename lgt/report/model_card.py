@@ -14,6 +14,7 @@ from lgt.metrics.zones import zone
 from lgt.recipes.commands import train_command
 from lgt.recipes.labels import auxiliary_titles, config_title, task_title
 from lgt.store.queries import RunRecord
+from lgt.tasks import TASKS
 from lgt.tasks.prompts import LONGEST, Prompt, drawn
 from lgt.tasks.vocabulary import decode
 
@@ -64,7 +65,7 @@ def _summary(config: RunConfig, exported: Exported) -> str:
     return (
         f"A small decoder that Length Transfer Lab trained from random weights on the task {task_title(main.task)}, up "
         f"to length {main.training_length}{beside}. It is a `{exported.architecture}` for Hugging Face `transformers`. "
-        "It knows only these tasks and a vocabulary of single characters."
+        "It knows only these tasks and the tokens of its own vocabulary."
     )
 
 
@@ -91,7 +92,15 @@ def _loading(config: RunConfig, exported: Exported) -> list[str]:
         "A prompt begins with the tag of its task in angle brackets. The tokenizer puts the begin token before it. "
         "Text that is not in the vocabulary is refused with an error that contains `Missing [UNK] token`."
     )
-    return parts
+    return [*parts, "\n".join(_meaning(spec.task) for spec in config.tasks)]
+
+
+def _meaning(task: str) -> str:
+    """What a prompt with this task's tag asks for, as an item of a list."""
+    if task not in TASKS:
+        return f"- `<{task}>`"
+    one = TASKS[task]
+    return f"- `<{task}>`: {one.title}. {one.summary} {one.note} Lengths count {one.unit}.".replace("  ", " ")
 
 
 def example(config: RunConfig) -> Prompt | None:
@@ -162,6 +171,6 @@ def _facts(record: RunRecord, exported: Exported) -> str:
 
 def _source(exported: Exported) -> str:
     return (
-        f"MIT license, as Length Transfer Lab. The experiment is from {PAPER}. The authors of the paper did not make "
-        "this network."
+        f"MIT license, the license of Length Transfer Lab. The experiment is from {PAPER}. The authors of the paper "
+        "did not make this network."
     )
