@@ -150,7 +150,7 @@ def test_a_step_and_a_store_are_named_as_elsewhere_and_no_store_is_changed(capsy
     assert f"run mine.1 after {step} steps" in out
     card = (tmp_path / "net/README.md").read_text()
     assert f"after {step} of 150 steps" in card and re.search(
-        r"\| 4 \| transfer region \| [01]\.\d+ \(\d+ of 20\)", card
+        r"\| 4 \| transfer region \| [01]\.\d+ \(\d+ of 40\)", card
     )
     weights = checkpoints.read_checkpoint(open_store(str(store), read_only=True), 1, step).weights
     model, tokens = from_bytes(weights, trained[0].model), torch.arange(60)[None]
