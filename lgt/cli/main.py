@@ -18,6 +18,7 @@ from lgt.cli import catalogue, judging, stored_runs, stores, training
 from lgt.cli.bench import bench
 from lgt.cli.dashboard import app as dashboard
 from lgt.cli.measuring import evaluate
+from lgt.cli.model_export import export_model
 from lgt.core import extensions
 from lgt.core.checks import ConfigError
 from lgt.store.errors import StoreError
@@ -31,13 +32,14 @@ app = typer.Typer(
 )
 COMMANDS: tuple[Callable[..., None], ...] = (
     training.train, training.submit, training.worker,
-    stored_runs.runs, stored_runs.show, evaluate, stored_runs.attribute, stored_runs.cancel, stored_runs.retry,
+    stored_runs.runs, stored_runs.show, evaluate, export_model,
+    stored_runs.attribute, stored_runs.cancel, stored_runs.retry,
     judging.experiment, judging.claims, judging.report,
     catalogue.tasks, catalogue.groups, catalogue.sample,
     stores.export, stores.import_runs, stores.merge, stores.thin, stores.backup, stores.restore, stores.doctor,
     bench, dashboard,
 )  # fmt: skip
-NAMES = {stores.import_runs: "import"}
+NAMES = {stores.import_runs: "import", export_model: "export-model"}
 """Commands whose name is no name of a function."""
 for command in COMMANDS:
     app.command(NAMES.get(command))(command)

@@ -107,15 +107,20 @@ def parse_lengths(text: str) -> tuple[int, ...]:
     return tuple(sorted({length for first, last in found for length in range(first, last + 1)}))
 
 
-def read_weights(library: Library, run_id: int, step: int | None) -> CheckpointRecord:
-    """The stored weights after ``step`` steps. Raises StoreError without any, ConfigError for another step."""
+def read_weights(library: Library, run_id: int, step: int | None, missing: str | None = None) -> CheckpointRecord:
+    """The stored weights after ``step`` steps. Raises StoreError without any, ConfigError for another step.
+
+    ``missing``: what the error says when there are none; by default where the accuracies are.
+    """
     from lgt.store import checkpoints
 
     steps = list(checkpoints.list_checkpoints(library, run_ids=[run_id]).step)
     if not steps:
         name = library.name(run_id)
-        raise StoreError(f"run {name}: its weights are not stored, so it cannot be measured again; "
-                         "its accuracies are: see `python -m lgt show " + name + "`")  # fmt: skip
+        missing = missing or (
+            "so it cannot be measured again; its accuracies are: see `python -m lgt show " + name + "`"
+        )
+        raise StoreError(f"run {name}: its weights are not stored, {missing}")
     if step is not None and step not in steps:
         raise ConfigError("--step", step, "a step with stored weights: " + ", ".join(map(str, steps)))
     return checkpoints.read_checkpoint(library, run_id, step)

@@ -58,12 +58,16 @@ def measured_copy(model: Decoder) -> Decoder:
     return copy.to(next(model.parameters()).device)
 
 
-def to_bytes(model: Decoder) -> bytes:
-    """Safetensors bytes of :func:`stored_weights`, with the names of the appended tokens."""
-    weights, about = stored_weights(model), {"format": FORMAT}
+def known_ids(model: Decoder) -> list[int]:
+    """The ids of the tokens for which ``model`` has weights, in order: all ids except those of :class:`KnownTokens`."""
     unembedding = model.unembedding
     unknown = unembedding.unknown.tolist() if isinstance(unembedding, KnownTokens) else []
-    kept = [number for number in range(model.embedding.num_embeddings) if number not in unknown]
+    return [number for number in range(model.embedding.num_embeddings) if number not in unknown]
+
+
+def to_bytes(model: Decoder) -> bytes:
+    """Safetensors bytes of :func:`stored_weights`, with the names of the appended tokens."""
+    weights, about, kept = stored_weights(model), {"format": FORMAT}, known_ids(model)
     if len(kept) > VOCABULARY_SIZE:
         weights |= {name: weights[name][kept].contiguous() for name in ROWS}
         tokens = [TOKENS[number] for number in kept[VOCABULARY_SIZE:]]

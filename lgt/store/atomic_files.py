@@ -5,11 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from lgt.store.errors import DISK_FULL
+from lgt.store.errors import DISK_FULL, StoreError
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
@@ -25,6 +25,45 @@ def temporary_path(path: Path) -> Iterator[Path]:
     """A path with the name of ``path`` in a new folder next to it; the folder is removed when the block ends."""
     with tempfile.TemporaryDirectory(prefix=".lgt-", dir=path.parent) as folder:
         yield Path(folder) / path.name
+
+
+def check_new_folder(path: Path) -> None:
+    """Raise StoreError unless ``path`` is free or an empty folder, in a folder that exists."""
+    try:
+        if path.is_dir() and path.samefile(Path.cwd()):
+            raise StoreError(f"{path} is the folder in which this command runs; name a new folder")
+        if path.is_dir() and any(path.iterdir()):
+            raise StoreError(f"{path} is not empty; name a new folder")
+        if path.exists() and not path.is_dir():
+            raise StoreError(f"{path} is a file; name a new folder")
+        if not Path(os.path.realpath(path)).parent.is_dir():
+            raise StoreError(f"{path} cannot be made, because the folder {path.parent} does not exist")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {reason(error)}") from error
+
+
+def write_folder(path: Path, files: Mapping[str, bytes]) -> Path:
+    """Write ``files``, by name, into the new folder ``path`` and return it. The folder appears with all its files or
+    not at all.
+
+    Raises StoreError as :func:`check_new_folder` does, and when the system refuses.
+    """
+    check_new_folder(path)
+    target = Path(os.path.realpath(path))
+    try:
+        with temporary_path(target) as temporary:
+            temporary.mkdir()
+            for name, content in files.items():
+                (temporary / name).write_bytes(content)
+                sync(temporary / name)
+            sync(temporary)
+            if os.name == "nt" and target.is_dir():
+                target.rmdir()  # only Windows refuses to rename to an empty folder
+            temporary.rename(target)
+            sync(target.parent)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {reason(error)}") from error
+    return path
 
 
 def sync(path: Path) -> None:

@@ -25,7 +25,8 @@ from tests.packed import without
 PAGES = ("overview", "explore", "heads", "matrix", "claims", "launch", "runs", "playground")
 COMMANDS = (
     "runs", "runs --json", "show 1", "show 1 --json", "claims", "claims --json", "doctor", "export {folder}",
-    "export {folder}.csv", "backup {folder}-backup.db", "experiment first-results --seeds 0 --status",
+    "export {folder}.csv", "export-model 97 {folder}", "backup {folder}-backup.db",
+    "experiment first-results --seeds 0 --status",
 )  # fmt: skip
 
 
