@@ -19,7 +19,7 @@ from lgt.recipes.limits import READ_ONLY, limits, read_only, variable
 from lgt.store import integrity, locations, queries
 from lgt.store.engine import open_store
 from lgt.store.errors import StoreError, store_name
-from lgt.store.library import is_missing
+from lgt.store.opening import is_missing
 from lgt.training.fused.library import attempt
 
 PACKAGES = ("streamlit", "altair", "pandas", "sqlalchemy", "alembic", "scipy", "safetensors", "torch", "typer")

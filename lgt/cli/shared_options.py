@@ -61,7 +61,7 @@ def open_to_read(database: str | None, also: Sequence[str] | None = None, *, evi
     option names cannot be opened.
     """
     from lgt.store import locations
-    from lgt.store.library import open_library
+    from lgt.store.opening import open_library
 
     stores = locations.to_read(database, also or ())
     if evidence and not database and stores[0][0] == locations.SHIPPED:

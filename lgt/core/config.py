@@ -278,7 +278,7 @@ class RunConfig:
         """Inverse of :meth:`canonical_json`. Raises ConfigError when the text is not a JSON object."""
         try:
             plain = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ConfigError("config", text, "a JSON object") from error
         if not isinstance(plain, dict):
             raise ConfigError("config", text, "a JSON object")

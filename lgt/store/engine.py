@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,6 +34,14 @@ __all__ = ["Engine", "LeaseLost", "StoreError", "database_url", "open_store", "r
 BUSY_TIMEOUT_MS = 30_000
 SCHEME = re.compile(r"[\w+.-]*://")
 """What a URL begins with; any other name of a store is a path."""
+QUERY_SECONDS, CHECK_SECONDS = 60.0, 600.0
+"""How long a query that only reads may take, and a check of the whole file."""
+STEPS_BETWEEN_CHECKS = 100_000
+"""How many of SQLite's steps lie between two looks at the clock, about a millisecond."""
+LONGEST_VALUE = 64 * 1024 * 1024
+"""The longest text or bytes, in bytes, that SQLite makes or reads. Weights in a row have at most 8 MB."""
+ENDS = "lgt_ends"
+"""Where a connection keeps when its query must have ended."""
 WRITES = "lgt_writes"
 """Execution option of a connection whose transactions take the write lock when they begin."""
 
@@ -223,15 +232,28 @@ def sqlite_engine(path: Path, *, read_only: bool, shown: Path | None = None) -> 
         return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_MS / 1000)
 
     engine = create_engine(URL.create("sqlite", database=str(shown or path)), creator=connect, poolclass=NullPool)
-    event.listen(engine, "connect", lambda raw, _record: _configure(raw, read_only))
+    event.listen(engine, "connect", lambda raw, record: _configure(raw, record, read_only))
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "before_cursor_execute", _start_clock)
     return engine
 
 
-def _configure(raw: Any, read_only: bool) -> None:
+def _configure(raw: Any, record: Any, read_only: bool) -> None:
     raw.isolation_level = None  # otherwise the driver begins deferred transactions; _begin decides here
-    for pragma in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF", f"query_only = {int(read_only)}"):
+    raw.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST_VALUE)
+    for pragma in ("foreign_keys = ON", "synchronous = FULL", "trusted_schema = OFF", "cell_size_check = ON",
+                   f"query_only = {int(read_only)}"):  # fmt: skip
         raw.execute(f"PRAGMA {pragma}")
+    if read_only:
+        ends = record.info[ENDS] = [time.monotonic() + QUERY_SECONDS]
+        raw.set_progress_handler(lambda: time.monotonic() > ends[0], STEPS_BETWEEN_CHECKS)
+
+
+def _start_clock(connection: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+    """A query that reads may take QUERY_SECONDS: a store from somebody else could contain one that never ends."""
+    ends = connection.info.get(ENDS)
+    if ends is not None:
+        ends[0] = time.monotonic() + (CHECK_SECONDS if statement.startswith("PRAGMA") else QUERY_SECONDS)
 
 
 def _begin(connection: Connection) -> None:

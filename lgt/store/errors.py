@@ -42,6 +42,8 @@ _SQLITE = {
     sqlite3.SQLITE_CORRUPT: ("is damaged", RESTORE),
     sqlite3.SQLITE_NOTADB: ("is not a SQLite database", "choose another file with --database, or " + RESTORE),
     sqlite3.SQLITE_FULL: ("could not grow", DISK_FULL),
+    sqlite3.SQLITE_INTERRUPT: ("has a query that takes too long, which was ended", RESTORE),
+    sqlite3.SQLITE_TOOBIG: ("has a value that is too long", RESTORE),
     sqlite3.SQLITE_CANTOPEN: ("cannot be opened", "check that the file exists and that you may read and write it"),
 }
 

@@ -10,7 +10,6 @@ of this module ask each store for its own runs.
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar, cast
 import pandas as pd
 from sqlalchemy import Engine
 
-from lgt.store.engine import database_file, full_url, is_server, open_store
+from lgt.store.engine import full_url
 from lgt.store.errors import StoreError, store_name
 from lgt.store.locations import SHIPPED, WORKSPACE
 
@@ -132,39 +131,6 @@ def with_stores(library: Library, runs: pd.DataFrame) -> pd.DataFrame:
     ``number``, its number there."""
     found = [library.of(run_id) for run_id in runs.id]
     return runs.assign(number=[number for _, number in found], store=[member.title for member, _ in found])
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A library, and one line for each store that could not be opened."""
-
-    library: Library
-    problems: tuple[str, ...]
-
-
-def _opened_to_read(url: str) -> Engine:
-    return open_store(url, read_only=True)
-
-
-def open_library(stores: Iterable[tuple[str, str]], opened: Callable[[str], Engine] = _opened_to_read) -> Opened:
-    """Open stores, given as (name, path or URL), to read. A workspace that does not exist yet is left out.
-
-    A store that cannot be opened does not stop the others. ``opened`` opens one store.
-    """
-    engines: list[tuple[str, Engine | None]] = []
-    problems = []
-    for name, url in stores:
-        try:
-            engines.append((name, None if name == WORKSPACE and is_missing(url) else opened(url)))
-        except StoreError as error:
-            engines.append((name, None))
-            problems.append(str(error))
-    return Opened(library_of(engines), tuple(problems))
-
-
-def is_missing(url: str) -> bool:
-    """Whether ``url`` (URL or path) is a SQLite file that does not exist. Raises StoreError for a bad URL."""
-    return not is_server(url) and not os.path.exists(database_file(url))
 
 
 def short_name(text: str) -> str:

@@ -21,12 +21,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
-from lgt.store import merge_rows, remarks
+from lgt.store import merge_rows, remarks, stored_runs
 from lgt.store.configs import delete_unused
 from lgt.store.engine import open_store, read_connection, refuse_if_read_only, write_transaction
 from lgt.store.errors import store_name
-from lgt.store.merge_rows import Outcome, StoredRun
+from lgt.store.merge_rows import Outcome
 from lgt.store.schema import RUN_TABLES, Config, DeletedRun, Run, RunState
+from lgt.store.stored_runs import AT_ONCE, StoredRun
 from lgt.store.upserts import insert_missing, upsert
 from lgt.store.writes import remove_runs
 
@@ -34,8 +35,6 @@ VERSION = ("created_at", "finished_at", "code_version", "device", "config_hash")
 """The columns of ``runs`` that decide which version of a run is the newest."""
 OF_THE_STORE = ("id", "token")
 """The columns of ``runs`` that a copy does not get."""
-AT_ONCE = 50
-"""How many runs are read at once."""
 
 
 @dataclass(frozen=True)
@@ -96,9 +95,9 @@ def _merge_deletions(engine: Engine, gone: Mapping[str, float]) -> list[int]:
 def _merge_runs(engine: Engine, other: Engine, numbers: Sequence[int]) -> dict[int, Outcome]:
     """Merge some runs of the other store. Equal runs are only read."""
     with read_connection(other) as source:
-        found = merge_rows.read(source, Run.id.in_(numbers))
+        found = stored_runs.read(source, Run.id.in_(numbers))
     with read_connection(engine) as connection:
-        known = {run.uuid: run for run in merge_rows.read(connection, Run.uuid.in_([run.uuid for run in found]))}
+        known = {run.uuid: run for run in stored_runs.read(connection, Run.uuid.in_([run.uuid for run in found]))}
     outcomes = {}
     for theirs in found:
         if theirs.run["state"] != RunState.DONE:
@@ -112,14 +111,14 @@ def _merge_runs(engine: Engine, other: Engine, numbers: Sequence[int]) -> dict[i
 
 
 def _merge_run(engine: Engine, other: Engine, theirs: StoredRun) -> Outcome:
-    damage = theirs.damage(other)
-    if damage:
-        return Outcome("skipped", damage)
+    problem = theirs.problem()
+    if problem:
+        return Outcome("skipped", f"it is damaged ({problem})")
     theirs, damaged = theirs.with_intact_weights(other)
     with write_transaction(engine) as connection:
         if _deleted(connection, theirs):
             return Outcome("skipped", "this store has deleted it")
-        mine = next(iter(merge_rows.read(connection, Run.uuid == theirs.uuid)), None)
+        mine = next(iter(stored_runs.read(connection, Run.uuid == theirs.uuid)), None)
         outcome = _united(connection, mine, theirs, other)
     return outcome.and_then(damaged)
 

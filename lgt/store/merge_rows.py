@@ -10,19 +10,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Engine, select
+from sqlalchemy import Connection, Engine
 
 from lgt.store import blobs
-from lgt.store.checkpoints import DamagedWeights, checked_weights
-from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
 from lgt.store.measurements import PACKED, TRAINING_LOG, Packed, put_lists, replace_row, unpacked
 from lgt.store.packing import Numbers
-from lgt.store.schema import RUN_TABLES, Checkpoint, Config, Intervention, Run, RunTask
+from lgt.store.schema import Checkpoint, Intervention
+from lgt.store.stored_runs import StoredRun
 from lgt.store.upserts import upsert
 
 Row = Mapping[str, Any]
@@ -43,77 +41,6 @@ class Outcome:
     def and_then(self, more: Sequence[str]) -> Outcome:
         """This outcome with further reasons."""
         return replace(self, reason=", ".join(filter(None, (self.reason, *more))))
-
-
-@dataclass(frozen=True)
-class StoredRun:
-    """All rows of a run. ``measured`` has the rows of every table of ``RUN_TABLES``."""
-
-    run: dict[str, Any]
-    configs: list[dict[str, Any]]
-    measured: dict[Any, list[dict[str, Any]]]
-
-    @property
-    def uuid(self) -> str:
-        """The run's uuid."""
-        return str(self.run["uuid"])
-
-    @property
-    def tasks(self) -> dict[int, str]:
-        """The task of each slot."""
-        return {row["slot"]: row["task"] for row in self.measured[RunTask]}
-
-    def same_as(self, other: StoredRun) -> bool:
-        """Whether both have the same values, except their numbers and what only their own store needs."""
-        local = ("id", "token")
-        if any(value != other.run[name] for name, value in self.run.items() if name not in local):
-            return False
-        return all(_comparable(rows) == _comparable(other.measured[table]) for table, rows in self.measured.items())
-
-    def damage(self, store: Engine) -> str:
-        """What is damaged in the rows of measurements; empty if nothing is."""
-        with read_connection(store) as connection:
-            for packed in PACKED:
-                for row in self.measured[packed.table]:
-                    try:
-                        unpacked(connection, packed, [row[name] for name in packed.kind.stored], self.run["id"])
-                    except StoreError as error:
-                        return str(error)
-        return ""
-
-    def with_intact_weights(self, store: Engine) -> tuple[StoredRun, list[str]]:
-        """This run without damaged weights in its rows, and what was left out. Raises StoreError for a bad file."""
-        kept, left_out = [], []
-        for row in self.measured[Checkpoint]:
-            try:
-                if row["weights"] is not None:
-                    checked_weights(store.url, SimpleNamespace(**row))
-                kept.append(row)
-            except DamagedWeights:
-                left_out.append(f"the damaged weights of step {row['step']} were left out")
-        return replace(self, measured={**self.measured, Checkpoint: kept}), left_out
-
-
-def _comparable(rows: Sequence[Row]) -> list[list[tuple[str, Any]]]:
-    plain = [sorted((name, value) for name, value in row.items() if name not in ("run_id", "uri")) for row in rows]
-    return sorted(plain, key=repr)
-
-
-def read(connection: Connection, chosen: ColumnElement[bool]) -> list[StoredRun]:
-    """The rows of the chosen runs."""
-    runs = _rows(connection, Run, chosen)
-    keys = {row["config_key"] for row in runs}
-    configs = {row["key"]: row for row in _rows(connection, Config, Config.key.in_(keys))}
-    measured: dict[int, dict[Any, list[dict[str, Any]]]] = {row["id"]: {of: [] for of in RUN_TABLES} for row in runs}
-    for table in RUN_TABLES:
-        for row in _rows(connection, table, table.run_id.in_(list(measured))):
-            measured[row["run_id"]][table].append(row)
-    return [StoredRun(run, [configs[run["config_key"]]], measured[run["id"]]) for run in runs]
-
-
-def _rows(connection: Connection, table: Any, chosen: ColumnElement[bool]) -> list[dict[str, Any]]:
-    statement = select(*table.__table__.columns).where(chosen)
-    return [dict(row) for row in connection.execute(statement).mappings()]
 
 
 def insert_measured(connection: Connection, run_id: int, theirs: StoredRun, other: Engine) -> None:

@@ -33,15 +33,17 @@ def stored_schema(connection: Connection) -> int:
     return int(revision)
 
 
-def upgrade(connection: Connection) -> None:
-    """Migrate to the newest schema inside the caller's transaction, which on SQLite already holds the write lock.
+def upgrade(connection: Connection, to: int | None = None) -> None:
+    """Migrate to the newest schema, or to an older one, inside the caller's transaction, which on SQLite already holds
+    the write lock.
 
     A process that waited for the lock does nothing when another one has migrated meanwhile. On SQLite the application
     id and the schema number are written to the file's header in the same transaction: a kill leaves the old store.
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text(f"SELECT pg_advisory_xact_lock({APPLICATION_ID})"))
-    if stored_schema(connection) >= latest_schema():
+    wanted = latest_schema() if to is None else to
+    if stored_schema(connection) >= wanted:
         return
     # Imported here, because importing Alembic takes half a second and most pages and commands need no migration.
     from alembic import command
@@ -51,9 +53,9 @@ def upgrade(connection: Connection) -> None:
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
     try:
-        command.upgrade(config, "head")
+        command.upgrade(config, f"{wanted:04}")
     except (ValueError, TypeError, KeyError) as error:  # a row that cannot be moved
         raise StoreError(f"{store_name(connection.engine.url)} is damaged ({error}); {RESTORE}") from error
     if connection.dialect.name == "sqlite":
         connection.execute(text(f"PRAGMA application_id = {APPLICATION_ID}"))
-        connection.execute(text(f"PRAGMA user_version = {latest_schema()}"))
+        connection.execute(text(f"PRAGMA user_version = {wanted}"))

@@ -11,13 +11,14 @@ import secrets
 from collections.abc import Callable
 from pathlib import Path
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, text
 
 from lgt.core.paths import share_like
 from lgt.store import migrate
 from lgt.store.atomic_files import sync
 from lgt.store.errors import RESTORE, StoreError
-from lgt.store.schema import APPLICATION_ID, VIEWS, Base
+from lgt.store.known_schemas import check_schema
+from lgt.store.schema import APPLICATION_ID
 
 NETWORK_FILESYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "afs")
 SMALLEST_PAGE = 512
@@ -83,13 +84,12 @@ def check_contents(connection: Connection, path: Path, opened: Path) -> int:
     pages = connection.scalar(text("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"))
     if pages is None or opened.stat().st_size < pages:
         raise StoreError(f"{path} is damaged: it has {opened.stat().st_size} of {pages} bytes; {RESTORE}")
+    named = connection.scalar(text("PRAGMA user_version")) or 0
+    if 0 < named <= migrate.latest_schema():
+        check_schema(connection, path, named)
     stored = migrate.stored_schema(connection)
-    if stored != connection.scalar(text("PRAGMA user_version")):
+    if stored != named:
         raise StoreError(f"{path} is damaged: its schema number is unclear; {RESTORE}")
-    there = inspect(connection)
-    missing = {*Base.metadata.tables, *VIEWS} - {*there.get_table_names(), *there.get_view_names()}
-    if stored == migrate.latest_schema() and missing:
-        raise StoreError(f"{path} is damaged: no table {', '.join(sorted(missing))}; {RESTORE}")
     return stored
 
 

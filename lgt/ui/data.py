@@ -23,9 +23,11 @@ from lgt.recipes.presets import PRESETS
 from lgt.recipes.settings import Setting, is_imported
 from lgt.store import checkpoints, live, locations, queries, remarks, revisions
 from lgt.store.comparisons import Comparison, comparisons
-from lgt.store.engine import Engine, open_store, reading_key
+from lgt.store.engine import Engine, reading_key
 from lgt.store.errors import StoreError
-from lgt.store.library import Library, Opened, open_library, with_stores
+from lgt.store.library import Library, with_stores
+from lgt.store.opening import Opened, open_library
+from lgt.store.opening import open_to_read as open_checked
 from lgt.tasks import TASKS
 
 T = TypeVar("T")
@@ -38,19 +40,19 @@ that the viewer opened."""
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
-def _engine(url: str, key: str) -> Engine:
-    return open_store(url, read_only=True)
+def _engine(name: str, url: str, key: str) -> Engine:
+    return open_checked(name, url)
 
 
 def opened() -> Opened:
     """The stores that this viewer can read, and one line for each that cannot be opened."""
     stores = [*locations.to_read(), *st.session_state.get(FURTHER, ())]
-    return open_library(stores, lambda url: _engine(url, reading_key(url)))
+    return open_library(stores, lambda name, url: _engine(name, url, reading_key(url)))
 
 
 def open_to_read(url: str) -> None:
     """Open a store, so that a page can show it. Raises StoreError when that is not possible."""
-    _engine(url, reading_key(url))
+    _engine("", url, reading_key(url))
 
 
 def library() -> Library:

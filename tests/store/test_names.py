@@ -14,8 +14,8 @@ from lgt.execution.worker_processes import slots_folder, worker_environment
 from lgt.store import blobs, queries, writes
 from lgt.store.backup import backup, restore
 from lgt.store.engine import StoreError, database_file, database_url, full_url, open_store
-from lgt.store.library import open_library
 from lgt.store.merge import merge
+from lgt.store.opening import open_library
 from tests.store.test_store import finished_run
 
 NAMES = [

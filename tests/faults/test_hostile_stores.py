@@ -1,0 +1,129 @@
+"""S1, S2: a store that somebody else made is opened only if its schema is exactly ours, and never hangs."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from lgt.store import backup, engine, merge, opening, queries
+from lgt.store.engine import StoreError, open_store, read_connection, reading_key
+from tests.conftest import ROOT
+from tests.store.test_store import finished_run
+
+OLD = sorted((ROOT / "tests" / "stores").glob("schema-*.db"))
+TRIGGER = "CREATE TRIGGER t AFTER UPDATE ON runs BEGIN UPDATE runs SET label = 'x'; END"
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n"
+HOSTILE: dict[str, tuple[str, ...]] = {
+    "a trigger": (TRIGGER,),
+    "a trigger with a name of ours": (TRIGGER.replace("TRIGGER t", "TRIGGER ix_runs_stat"),),
+    "a view in place of a table": ("DROP TABLE store_state", f"CREATE VIEW store_state AS {ENDLESS}"),
+    "another view under our name": ("DROP VIEW accuracy", f"CREATE VIEW accuracy AS {ENDLESS}"),
+    "one more view": (f"CREATE VIEW more AS {ENDLESS}",),
+    "a computed column": ("ALTER TABLE annotations ADD COLUMN big GENERATED ALWAYS AS (zeroblob(1000000000)) VIRTUAL",),
+    "one more column": ("ALTER TABLE runs ADD COLUMN more TEXT",),
+    "one more table": ("CREATE TABLE more (x)",),
+    "a virtual table": ("CREATE VIRTUAL TABLE more USING fts5(x)",),
+    "a table that is virtual": ("DROP TABLE interventions", "CREATE VIRTUAL TABLE interventions USING fts5(run_id)"),
+    "one more index": ("CREATE INDEX more ON runs (abs(id))",),
+    "no index": ("DROP INDEX ix_runs_state",),
+    "a check that computes": (
+        "DROP TABLE deleted_runs",
+        "CREATE TABLE deleted_runs (uuid TEXT NOT NULL, deleted_at DOUBLE NOT NULL, CHECK (length(uuid) >= 0),"
+        " CONSTRAINT pk_deleted_runs PRIMARY KEY (uuid)) WITHOUT ROWID",
+    ),
+    "hundreds of tables": tuple(f"CREATE TABLE more{n} (x)" for n in range(300)),
+    "a long definition": ("CREATE TABLE more (" + ", ".join(f"c{n}" for n in range(1999)) + ")",) ,
+    "a name with control characters": ('CREATE TABLE "a\x1b[31m\nb" (x)',),
+}  # fmt: skip
+
+
+def changed(path: Path, statements: tuple[str, ...]) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("good") / "good.db"
+    store = open_store(str(path))
+    finished_run(store)
+    return path
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_s1_a_store_with_another_schema_is_not_opened(name: str, good: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(good, tmp_path / "theirs.db"))
+    changed(path, HOSTILE[name])
+    mine = Path(shutil.copy(good, tmp_path / "mine.db"))
+    store = open_store(str(mine))
+    before = path.read_bytes()
+    ways = {
+        "read": lambda: open_store(str(path), read_only=True),
+        "write": lambda: open_store(str(path)),
+        "merge": lambda: merge.merge(store, str(path)),
+        "restore": lambda: backup.restore(path, str(mine)),
+    }
+    for way, ask in ways.items():
+        with pytest.raises(StoreError) as found:
+            ask()
+        line = str(found.value)
+        assert line.count("\n") == 0 and "\x1b" not in line and len(line) < 400 and "theirs.db" in line, way
+        assert "is not opened" in line or "is damaged: no table" in line, line
+    opened = opening.open_library([("shipped", str(mine)), ("theirs", str(path))])
+    assert [member.name for member in opened.library.members] == ["shipped"] and len(opened.problems) == 1
+    assert len(queries.runs(opened.library)) == 1 and path.read_bytes() == before
+
+
+@pytest.mark.parametrize("stored", OLD, ids=lambda path: path.stem)
+def test_s1_an_old_store_with_a_trigger_is_not_migrated(stored: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(stored, tmp_path / "old.db"))
+    changed(path, (TRIGGER,))
+    for read_only in (True, False):
+        with pytest.raises(StoreError, match=r"old\.db is not opened: its trigger 't' is in no store of this program"):
+            open_store(str(path), read_only=read_only)
+
+
+@pytest.mark.parametrize("stored", OLD, ids=lambda path: path.stem)
+def test_every_released_schema_is_known(stored: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(stored, tmp_path / "old.db"))
+    assert len(queries.runs(open_store(str(path), read_only=True))) > 0
+    assert len(queries.runs(open_store(str(path)))) > 0
+
+
+def test_a_store_made_by_other_versions_of_the_libraries_is_compared_with_one_made_now(
+    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lgt.store.known_schemas.KNOWN", {})
+    assert len(queries.runs(open_store(str(good), read_only=True))) == 1
+    path = Path(shutil.copy(good, tmp_path / "theirs.db"))
+    changed(path, HOSTILE["one more view"])
+    with pytest.raises(StoreError, match="its view 'more' is in no store"):
+        open_store(str(path))
+
+
+def test_statistics_of_sqlite_are_no_reason_to_refuse_a_store(good: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(good, tmp_path / "theirs.db"))
+    changed(path, ("ANALYZE",))
+    assert len(queries.runs(open_store(str(path)))) == 1
+
+
+def test_s2_a_query_that_never_ends_is_ended(good: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "QUERY_SECONDS", 0.2)
+    store = open_store(str(good), read_only=True)
+    ended = pytest.raises(StoreError, match=r"good\.db has a query that takes too long, which was ended")
+    with ended, read_connection(store) as connection:
+        connection.exec_driver_sql(ENDLESS).fetchall()
+    assert len(queries.runs(store)) == 1 and reading_key(str(good))
+
+
+def test_s2_a_value_that_is_too_long_is_refused(good: Path) -> None:
+    store = open_store(str(good), read_only=True)
+    refused = pytest.raises(StoreError, match=r"good\.db has a value that is too long")
+    with refused, read_connection(store) as connection:
+        connection.exec_driver_sql("SELECT zeroblob(100000000)").fetchall()
