@@ -117,7 +117,7 @@ def queue_findings(runs: pd.DataFrame) -> list[Finding]:
     found = []
     if "abandoned" in silent:
         text = (
-            f"run {', '.join(silent['abandoned'])}: abandoned, no numbers from its program for an hour; if the program "
+            f"run {', '.join(silent['abandoned'])}: abandoned, no numbers for an hour; if its program "
         )
         found.append(Finding("recorded runs", True, text + "has ended, end the run with `python -m lgt cancel RUN`"))
     if "stale" in silent:

@@ -46,7 +46,7 @@ def runs(as_json: AsJson = False, database: ReadDatabase = None, also: Also = No
 
 
 def cancel(run: str, database: Database = None) -> None:
-    """Cancel a queued, running or abandoned run; its numbers stay. A worker stops within seconds. `retry` resumes it."""
+    """Cancel a queued, running or abandoned run. Its worker stops within seconds. `retry` resumes it."""
     from lgt.store import leases, queries
 
     engine = open_database(database)

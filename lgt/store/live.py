@@ -18,7 +18,9 @@ from lgt.store.schema import Run, RunState
 
 @dataclass(frozen=True)
 class LiveRun:
-    """A queued or running run. ``shown``: see :func:`lgt.store.leases.shown_state`. ``loss`` (nats) and ``tokens_per_second`` are the last logged values.
+    """A queued or running run. ``loss`` (nats) and ``tokens_per_second`` are the last logged values.
+
+    ``shown``: see :func:`lgt.store.leases.shown_state`. ``recorded``: another program trains it.
 
     ``seconds_left`` is the remaining steps times the mean seconds per step so far, measuring included; None at step 0.
     """

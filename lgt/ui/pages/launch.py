@@ -31,7 +31,7 @@ RECENT_SECONDS = 900
 MOST_ENDED = 8
 SILENT = {
     "stale": ":orange[**stale**: its worker does not answer; the next free worker takes over within a minute] · ",
-    "abandoned": ":orange[**abandoned**: its program has sent no numbers for an hour; if it has ended, cancel the run] · ",
+    "abandoned": ":orange[**abandoned**: no numbers for an hour; if its program has ended, cancel the run] · ",
 }
 """What is said of a running run that nobody reports on, by how its state is shown."""
 PROPOSED = "proposed-seeds"
