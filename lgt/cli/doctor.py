@@ -116,9 +116,7 @@ def queue_findings(runs: pd.DataFrame) -> list[Finding]:
         silent.setdefault(state, []).append(str(run))
     found = []
     if "abandoned" in silent:
-        text = (
-            f"run {', '.join(silent['abandoned'])}: abandoned, no numbers for an hour; if its program "
-        )
+        text = f"run {', '.join(silent['abandoned'])}: abandoned, no numbers for an hour; if its program "
         found.append(Finding("recorded runs", True, text + "has ended, end the run with `python -m lgt cancel RUN`"))
     if "stale" in silent:
         text = f"run {', '.join(silent['stale'])}: no heartbeat; start `python -m lgt worker`, which takes over"

@@ -8,6 +8,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+STARTED_IN = os.getcwd() if os.path.exists(".") else "/"
+"""The folder in which this process started. Relative paths in variables belong to it, also after a change of folder."""
 NAME = "length-transfer-lab"
 """The name of this program in the names of folders."""
 
@@ -29,12 +31,17 @@ def temporary_folder() -> Path:
 def cache_directory() -> Path:
     """The folder for cached files: ``LGT_CACHE``, else a folder in the user's cache directory."""
     if os.environ.get("LGT_CACHE"):
-        return Path(os.environ["LGT_CACHE"])
-    found = os.environ.get("XDG_CACHE_HOME")
-    if found:
+        return absolute(os.environ["LGT_CACHE"])
+    found = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(found):  # a relative one is to be ignored (XDG Base Directory Specification)
         return Path(found) / NAME
     folder = home()
     return folder if folder == temporary_folder() else folder / ".cache" / NAME
+
+
+def absolute(path: str) -> Path:
+    """The path in a variable of the environment; a relative one belongs to the folder where this process started."""
+    return Path(STARTED_IN, path)
 
 
 def own_folder(name: str) -> Path:

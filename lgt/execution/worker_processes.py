@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lgt.core.paths import own_folder
+from lgt.core.paths import absolute, own_folder
 from lgt.execution.stop_signal import StopSignal
 from lgt.recipes.limits import limits
 from lgt.store.engine import refuse_if_read_only
@@ -47,7 +47,8 @@ def worker_environment(database_url: str) -> dict[str, str]:
     The URL is not an argument, because it may contain a password and every user of the machine can read arguments.
     """
     path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
-    return os.environ | {"LGT_DATABASE_URL": database_url, "PYTHONPATH": path}
+    folders = {name: str(absolute(os.environ[name])) for name in ("LGT_CACHE", "LGT_FILES") if os.environ.get(name)}
+    return os.environ | folders | {"LGT_DATABASE_URL": database_url, "PYTHONPATH": path}
 
 
 def wait_for_workers(workers: Sequence[subprocess.Popen[bytes]]) -> int:

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.engine import URL
 
-from lgt.core.paths import cache_directory, share_like
+from lgt.core.paths import absolute, cache_directory, share_like
 from lgt.store import atomic_files
 from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
@@ -39,7 +39,9 @@ def files_folder(url: URL) -> Path:
     if url.get_backend_name() == "sqlite" and not shared:
         return Path(f"{url.database}.files")
     address = f"{url.get_backend_name()} {url.host} {url.port} {url.database}"
-    return Path(shared or cache_directory()) / f"files-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
+    return (
+        absolute(shared) if shared else cache_directory()
+    ) / f"files-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
 
 
 def write_file(folder: Path, name: str, data: bytes) -> None:
@@ -135,8 +137,13 @@ def remove_file(engine: Engine, name: str | None) -> None:
 
 
 def remove_orphans(engine: Engine, older_than: float = ORPHAN_SECONDS) -> list[str]:
-    """Remove files that no row names and that are older than ``older_than`` seconds; returns their names."""
+    """Remove files that no row names and that are older than ``older_than`` seconds; returns their names.
+
+    What killed processes left beside a SQLite store is removed too.
+    """
     folder = files_folder(engine.url)
+    if engine.dialect.name == "sqlite":
+        atomic_files.remove_leftovers(Path(str(engine.url.database)).parent)
     if not folder.is_dir():
         return []
     with read_connection(engine) as connection:

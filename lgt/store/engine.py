@@ -219,6 +219,9 @@ def sqlite_engine(path: Path, *, read_only: bool, shown: Path | None = None) -> 
     mode = "rw" if not read_only or sqlite_files.is_writable(path) else "ro"
 
     def connect() -> sqlite3.Connection:
+        if shown not in (None, path):
+            with suppress(OSError):
+                os.utime(path)  # a copy that is read is kept
         return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_MS / 1000)
 
     engine = create_engine(URL.create("sqlite", database=str(shown or path)), creator=connect, poolclass=NullPool)

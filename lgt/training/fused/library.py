@@ -60,7 +60,9 @@ def compiler() -> list[str] | None:
     try:
         wanted = shlex.split(os.environ.get("CXX", ""))
     except ValueError as error:
-        raise ValueError(f"CXX={os.environ['CXX']!r} is not accepted ({error}); accepted: a command, such as ccache g++") from error
+        raise ValueError(
+            f"CXX={os.environ['CXX']!r} is not accepted ({error}); accepted: a command, such as ccache g++"
+        ) from error
     commands = [wanted] if wanted else [["g++"], ["clang++"]]
     return next(([str(shutil.which(first)), *rest] for first, *rest in commands if shutil.which(first)), None)
 
