@@ -71,13 +71,20 @@ def private_folder(directory: Path) -> Path:
     return directory
 
 
-def share_like(path: Path, folder: Path) -> None:
-    """Let those who may write ``folder`` read and write ``path``, a new file or folder in it, whatever the umask is."""
+def share_like(path: Path, folder: Path) -> bool:
+    """Let those who may write ``folder`` read and write ``path``, a file or folder in it, whatever the umask is.
+
+    Returns whether this changed ``path``. One of another user stays as it is.
+    """
     if os.name == "nt":
-        return
-    given, own = folder.stat().st_mode, stat.S_IMODE(path.stat().st_mode)
-    if given & stat.S_IWGRP and path.stat().st_uid == user_id():
-        path.chmod(own | 0o060 | (0o2010 if path.is_dir() else 0))
+        return False
+    status, is_folder = path.stat(), path.is_dir()
+    own = stat.S_IMODE(status.st_mode)
+    wanted = own | 0o060 | (0o2010 if is_folder else 0)
+    if not folder.stat().st_mode & stat.S_IWGRP or status.st_uid != user_id() or own == wanted:
+        return False
+    path.chmod(wanted)
+    return True
 
 
 def user_id() -> int:

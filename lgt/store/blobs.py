@@ -48,9 +48,7 @@ def write_file(folder: Path, name: str, data: bytes) -> None:
     """Write ``data`` to the file ``name`` in ``folder``, atomically and flushed to the disk. Raises StoreError."""
     temporary = folder / f".{name}.{os.getpid()}.new"
     try:
-        if not folder.exists():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            share_like(folder, folder.parent)
+        _open_folder(folder)
         try:
             with open(temporary, "wb") as handle:
                 handle.write(data)
@@ -63,6 +61,23 @@ def write_file(folder: Path, name: str, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"{folder / name} cannot be written: {atomic_files.reason(error)}") from error
+
+
+def _open_folder(folder: Path) -> None:
+    """Make ``folder`` if it is missing, open to the group if the folder above it is. Raises StoreError if this user may
+    not write it.
+
+    Its owner also opens one that an earlier version made for its owner alone.
+    """
+    new = not folder.exists()
+    if new:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if share_like(folder, folder.parent) and not new:
+        for path in folder.iterdir():
+            share_like(path, folder)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(f"{folder} may not be written by this user; its owner can open it to the group with "
+                         "`chmod -R g+rwX` or by the next run in this store")  # fmt: skip
 
 
 def read_file(folder: Path, name: str, size: int, sha256: str) -> bytes:

@@ -25,7 +25,8 @@ FILES = ("matrix.hpp", "decoder.hpp", "step.cpp")
 # The compiler may reorder sums, so that it can vectorise them. NaN and infinity are still computed correctly, so that
 # training notices a loss that is not finite. CXXFLAGS is not read, and -ffast-math in CXX is undone.
 FLAGS = (
-    "-O3", "-fno-fast-math", "-fno-finite-math-only", "-fno-unsafe-math-optimizations", "-std=c++17", "-shared", "-fPIC", "-pthread",
+    "-O3", "-fno-fast-math", "-fno-finite-math-only", "-fno-unsafe-math-optimizations",
+    "-std=c++17", "-shared", "-fPIC", "-pthread",
     "-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros",
 )  # fmt: skip
 COMPILE_SECONDS = 300
