@@ -13,8 +13,8 @@ from lgt.cli.main import COMMANDS
 from tests.conftest import ROOT
 
 LISTING = (
-    "--help", "tasks", "groups", "sample reverse --length 4", "runs", "runs --json", "show 1", "show 1 --json", "claims",
-    "claims --json", "experiment first-results --seeds 0 --status", "evaluate 1 --help", "doctor",
+    "--help", "tasks", "groups", "sample reverse --length 4", "runs", "runs --json", "show 1", "show 1 --json",
+    "claims", "claims --json", "experiment first-results --seeds 0 --status", "evaluate 1 --help", "doctor",
     "export {out}.csv", "backup {out}.db", "cancel 1", "show 99999",
 )  # fmt: skip
 WRITING = {"train", "submit", "worker", "attribute", "retry", "report", "import", "merge", "thin", "restore", "bench",
