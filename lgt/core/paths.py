@@ -20,7 +20,8 @@ def home() -> Path:
         found = Path.home()
     except RuntimeError:  # no HOME, and no entry for this user id
         return temporary_folder()
-    return found if str(found) not in ("", "/") and found.is_dir() else temporary_folder()
+    usable = str(found) not in ("", "/") and found.is_dir() and os.access(found, os.X_OK)
+    return found if usable else temporary_folder()
 
 
 def temporary_folder() -> Path:
