@@ -183,3 +183,10 @@ def worker_of(checkout: Path, environment: dict[str, str]) -> str:
     )
     command = [sys.executable, "-c", code]
     return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_benchmarks_name_the_cores_that_may_be_used(monkeypatch):
+    from benchmarks import document
+
+    monkeypatch.setattr(document, "usable_cores", lambda: 3)
+    assert ", 3 cores" in document.machine()
