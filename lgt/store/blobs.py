@@ -75,7 +75,7 @@ def _open_folder(folder: Path) -> None:
     if share_like(folder, folder.parent) and not new:
         for path in folder.iterdir():
             share_like(path, folder)
-    if not os.access(folder, os.W_OK | os.X_OK):
+    if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
         raise StoreError(f"{folder} may not be written by this user; its owner can open it to the group with "
                          "`chmod -R g+rwX` or by the next run in this store")  # fmt: skip
 
