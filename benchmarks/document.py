@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import ROOT, Section
+from lgt.core.processors import usable_cores
 from lgt.core.version import code_version
 
 DOCUMENT = ROOT / "BENCHMARKS.md"
@@ -78,7 +79,7 @@ def machine() -> str:
     model = re.search(r"model name\s*:\s*(.*)", text)
     listed = re.search(r"(?:flags|Features)\s*:\s*(.*)", text)
     flags = [flag for flag in FLAGS if listed and flag in listed.group(1).split()]
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cores = usable_cores()
     name = model.group(1).strip() if model else platform.processor() or platform.machine()
     return f"{name}, {cores} cores" + (f" ({', '.join(flags)})" if flags else "")
 

@@ -27,7 +27,7 @@ def app(
     if database:
         os.environ["LGT_DATABASE_URL"] = database
     if also:
-        os.environ["LGT_ALSO"] = ";".join([*locations.also(), *also])
+        os.environ["LGT_ALSO"] = locations.as_also([*locations.also(), *also])
     os.execv(sys.executable, command(port, address))
 
 

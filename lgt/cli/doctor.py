@@ -16,7 +16,7 @@ from lgt.core.checks import ConfigError
 from lgt.core.processors import usable_cores
 from lgt.core.version import code_version
 from lgt.recipes.limits import READ_ONLY, limits, read_only, variable
-from lgt.store import integrity, locations, queries
+from lgt.store import integrity, leases, locations, queries
 from lgt.store.engine import open_store
 from lgt.store.errors import StoreError, store_name
 from lgt.store.opening import is_missing
@@ -110,11 +110,16 @@ def store_findings(subject: str, url: str) -> list[Finding]:
 def queue_findings(runs: pd.DataFrame) -> list[Finding]:
     """Whether queued runs have a worker, and whether a worker was lost."""
     running, waiting = runs[runs.state == "running"], int((runs.state == "queued").sum())
-    heartbeats = zip(running.id, running.heartbeat_at, strict=True)
-    stale = [run for run, heartbeat_at in heartbeats if queries.is_stale("running", heartbeat_at)]
+    shown = map(leases.shown_state, running.state, running.heartbeat_at, running.origin)
+    silent: dict[str, list[str]] = {}
+    for run, state in zip(running.id, shown, strict=True):
+        silent.setdefault(state, []).append(str(run))
     found = []
-    if stale:
-        text = f"run {', '.join(map(str, stale))}: no heartbeat; start `python -m lgt worker`, which takes over"
+    if "abandoned" in silent:
+        text = f"run {', '.join(silent['abandoned'])}: abandoned, no numbers for an hour; if its program "
+        found.append(Finding("recorded runs", True, text + "has ended, end the run with `python -m lgt cancel RUN`"))
+    if "stale" in silent:
+        text = f"run {', '.join(silent['stale'])}: no heartbeat; start `python -m lgt worker`, which takes over"
         found.append(Finding("workers", True, text))
     elif waiting and running.empty:
         text = f"{waiting} queued and none running; start `python -m lgt worker`"

@@ -7,6 +7,7 @@ modules import torch and training inside the commands that need them, so that ``
 from __future__ import annotations
 
 import io
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -19,6 +20,7 @@ from lgt.cli.bench import bench
 from lgt.cli.dashboard import app as dashboard
 from lgt.cli.measuring import evaluate
 from lgt.cli.model_export import export_model
+from lgt.cli.output import is_full, outlive_readers
 from lgt.core import extensions
 from lgt.core.checks import ConfigError
 from lgt.store.errors import StoreError
@@ -58,18 +60,23 @@ def main(arguments: list[str] | None = None, command: Callable[..., Any] = app) 
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")  # a console's encoding may lack a sign; a question mark stands for it
+    outlive_readers()
     try:
         extensions.load()
         code = command(arguments, standalone_mode=False)
+        if sys.stdout:
+            sys.stdout.flush()  # what cannot be written is an error here, not a message when Python ends
     except TyperException as error:
         fail(error.format_message())
     except (ConfigError, StoreError) as error:
         fail(str(error))
     except (KeyboardInterrupt, typer.Abort):
         fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(0) from None
+    except OSError as error:
+        if not is_full(error):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is still to be written would fail again
+        fail(f"the output cannot be written: {error.strerror}")
     if code == INTERRUPTED:
         fail("interrupted", INTERRUPTED)
     raise SystemExit(code if isinstance(code, int) else 0)

@@ -40,7 +40,7 @@ Evidence = Annotated[
 ]
 Also = Annotated[
     list[str] | None,
-    typer.Option(help="Read this store too: a file or a URL; may be repeated. LGT_ALSO names more, with ; between."),
+    typer.Option(help='Read this store too: a file or a URL; may be repeated. LGT_ALSO names more: a.db;"b;c.db".'),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda.")]

@@ -16,20 +16,21 @@ from lgt.cli.shared_options import (
     run_id_of,
     whole_number,
 )
+from lgt.recipes.settings import is_imported
 from lgt.store.errors import StoreError
 
 
 def runs(as_json: AsJson = False, database: ReadDatabase = None, also: Also = None) -> None:
     """List the runs of the shipped results and of your workspace."""
-    from lgt.store import live, queries, remarks
+    from lgt.store import leases, live, queries, remarks
     from lgt.store.library import with_stores
 
     library = open_to_read(database, also)
     rows = json.loads(with_stores(library, remarks.shown(library, queries.runs(library))).to_json(orient="records"))
     for row in rows:
         row["run"] = library.name(row["id"])
-        row["stale"] = queries.is_stale(row["state"], row["heartbeat_at"])
-        row["shown"] = "stale" if row["stale"] else row["state"]
+        row["stale"] = leases.is_stale(row["state"], row["heartbeat_at"], row["origin"])
+        row["shown"] = leases.shown_state(row["state"], row["heartbeat_at"], row["origin"])
     seconds_left = {run.id: run.seconds_left for run in live.live_runs(library)}
     for row in rows:
         seconds = seconds_left.get(row["id"])
@@ -45,7 +46,7 @@ def runs(as_json: AsJson = False, database: ReadDatabase = None, also: Also = No
 
 
 def cancel(run: str, database: Database = None) -> None:
-    """Cancel a queued or running run. Its worker stops within seconds. `retry` resumes it."""
+    """Cancel a queued, running or abandoned run. Its worker stops within seconds. `retry` resumes it."""
     from lgt.store import leases, queries
 
     engine = open_database(database)
@@ -61,6 +62,8 @@ def retry(run: str, database: Database = None) -> None:
 
     engine = open_database(database)
     record = queries.run(engine, whole_number(run))
+    if is_imported(record.config):
+        raise StoreError(f"run {record.id} cannot be retried: another program made it; start that program again")
     if not queue.retry(engine, record.id):
         raise StoreError(f"run {record.id} cannot be retried: it is {record.state}; only failed and cancelled runs can")
     print(f"run {record.id}: queued again; `python -m lgt worker` executes it")

@@ -134,7 +134,7 @@ def print_run(record: RunRecord, accuracy: pd.DataFrame, name: str) -> None:
     finished = record.finished_at and datetime.fromtimestamp(record.finished_at, UTC).strftime("%Y-%m-%d %H:%M UTC")
     facts = {
         "run": f"{name}  {record.label}",
-        "state": f"{'stale' if record.stale else record.state}, step {record.step} of {record.total_steps}",
+        "state": f"{record.shown}, step {record.step} of {record.total_steps}",
         "error": record.error,
         "lost": record.lost_workers and f"{record.lost_workers} workers stopped reporting",
         "finished": finished,

@@ -164,13 +164,15 @@ def worker(
     if slot and locked_slot is None:
         print("all worker slots of this machine are taken (LGT_MAX_WORKERS)")
         return
+    from lgt.execution.log_tail import log_in_utc, print_in_utc
     from lgt.execution.stop_signal import StopSignal
     from lgt.execution.worker import work
 
+    log_in_utc()
     with StopSignal() as stop_requested:
         work(
             engine, experiment=experiment_name, once=once, threads=threads, device=device, together=together,
-            idle_seconds=idle, stop_requested=stop_requested,
+            idle_seconds=idle, stop_requested=stop_requested, report=print_in_utc if slot else print,
         )  # fmt: skip
 
 

@@ -8,6 +8,8 @@ import stat
 import tempfile
 from pathlib import Path
 
+STARTED_IN = os.getcwd() if os.path.exists(".") else "/"
+"""The folder in which this process started. Relative paths in variables belong to it, also after a change of folder."""
 NAME = "length-transfer-lab"
 """The name of this program in the names of folders."""
 
@@ -18,7 +20,8 @@ def home() -> Path:
         found = Path.home()
     except RuntimeError:  # no HOME, and no entry for this user id
         return temporary_folder()
-    return found if str(found) not in ("", "/") and found.is_dir() else temporary_folder()
+    usable = str(found) not in ("", "/") and found.is_dir() and os.access(found, os.X_OK)
+    return found if usable else temporary_folder()
 
 
 def temporary_folder() -> Path:
@@ -29,12 +32,17 @@ def temporary_folder() -> Path:
 def cache_directory() -> Path:
     """The folder for cached files: ``LGT_CACHE``, else a folder in the user's cache directory."""
     if os.environ.get("LGT_CACHE"):
-        return Path(os.environ["LGT_CACHE"])
-    found = os.environ.get("XDG_CACHE_HOME")
-    if found:
+        return absolute(os.environ["LGT_CACHE"])
+    found = os.environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(found):  # a relative one is to be ignored (XDG Base Directory Specification)
         return Path(found) / NAME
     folder = home()
     return folder if folder == temporary_folder() else folder / ".cache" / NAME
+
+
+def absolute(path: str) -> Path:
+    """The path in a variable of the environment; a relative one belongs to the folder where this process started."""
+    return Path(STARTED_IN, path)
 
 
 def own_folder(name: str) -> Path:
@@ -64,13 +72,20 @@ def private_folder(directory: Path) -> Path:
     return directory
 
 
-def share_like(path: Path, folder: Path) -> None:
-    """Let those who may write ``folder`` read and write ``path``, a new file or folder in it, whatever the umask is."""
+def share_like(path: Path, folder: Path) -> bool:
+    """Let those who may write ``folder`` read and write ``path``, a file or folder in it, whatever the umask is.
+
+    Returns whether this changed ``path``. One of another user stays as it is.
+    """
     if os.name == "nt":
-        return
-    given, own = folder.stat().st_mode, stat.S_IMODE(path.stat().st_mode)
-    if given & stat.S_IWGRP and path.stat().st_uid == user_id():
-        path.chmod(own | 0o060 | (0o2010 if path.is_dir() else 0))
+        return False
+    status, is_folder = path.stat(), path.is_dir()
+    own = stat.S_IMODE(status.st_mode)
+    wanted = own | 0o060 | (0o2010 if is_folder else 0)
+    if not folder.stat().st_mode & stat.S_IWGRP or status.st_uid != user_id() or own == wanted:
+        return False
+    path.chmod(wanted)
+    return True
 
 
 def user_id() -> int:

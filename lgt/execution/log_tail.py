@@ -1,4 +1,4 @@
-"""The last log lines of a worker. They are stored with a run that fails."""
+"""The log lines of a worker, with their times in UTC. The last ones are stored with a run that fails."""
 
 from __future__ import annotations
 
@@ -11,14 +11,31 @@ from types import TracebackType
 MAXIMUM_LINES = 60
 
 
+def utc_formatter() -> logging.Formatter:
+    """Log lines with their time in UTC, which they say."""
+    form = logging.Formatter("%(asctime)s UTC %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+    form.converter = time.gmtime
+    return form
+
+
+def log_in_utc() -> None:
+    """Write the warnings of this process to standard error with their times in UTC."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(utc_formatter())
+    logging.basicConfig(handlers=[handler])
+
+
+def print_in_utc(text: str) -> None:
+    """Print a line of a worker's log file with its time in UTC."""
+    print(time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime()), text, flush=True)
+
+
 class LogTail(logging.Handler):
     """A log handler that collects the newest lines of all loggers in its block and writes *** for ``secrets``."""
 
     def __init__(self, secrets: Iterable[str | None] = ()) -> None:
         super().__init__(logging.INFO)
-        form = logging.Formatter("%(asctime)s UTC %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
-        form.converter = time.gmtime
-        self.setFormatter(form)
+        self.setFormatter(utc_formatter())
         self.secrets = [secret for secret in secrets if secret]
         self.lines: deque[str] = deque(maxlen=MAXIMUM_LINES)
 

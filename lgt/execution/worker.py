@@ -10,12 +10,13 @@ import torch
 from sqlalchemy import Engine
 
 from lgt.core.config import RunConfig
+from lgt.core.paths import cache_directory
 from lgt.execution.device import device_name, prepare_device
 from lgt.execution.ensemble_worker import claim_together, execute_together
 from lgt.execution.log_tail import LogTail
 from lgt.execution.run_session import ClaimedRun, StoreRecorder, at_most_every, heartbeats
 from lgt.model.checkpoint import CheckpointError
-from lgt.store import blobs, queue
+from lgt.store import atomic_files, blobs, dropped, queue, reading_copies
 from lgt.store.errors import StoreBusy
 from lgt.store.queries import RunRecord
 from lgt.store.schema import RunState
@@ -76,6 +77,13 @@ def _train(
         train(config, recorder, device=device, should_stop=should_stop)
 
 
+def remove_what_nobody_uses(engine: Engine) -> None:
+    """Remove files without a row, what killed processes left, and the stores in the cache that nobody has read long."""
+    blobs.remove_orphans(engine)
+    for module in (dropped, reading_copies):
+        atomic_files.remove_old(cache_directory() / module.FOLDER, module.KEPT_SECONDS)
+
+
 def work(
     engine: Engine, *, experiment: str | None = None, once: bool = False, threads: int = 1, device: str = "cpu",
     together: int = 1, idle_seconds: float = 0.0, stop_requested: Callable[[], bool] = never,
@@ -89,7 +97,7 @@ def work(
     """
     torch.set_num_threads(threads)
     prepare_device(device)
-    blobs.remove_orphans(engine)
+    remove_what_nobody_uses(engine)
 
     def say(record: RunRecord, word: str) -> None:
         report(f"run {record.id}: {record.label} {word}")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lgt.core.paths import own_folder
+from lgt.core.paths import absolute, own_folder
 from lgt.execution.stop_signal import StopSignal
 from lgt.recipes.limits import limits
 from lgt.store.engine import refuse_if_read_only
@@ -38,6 +38,9 @@ def start_workers(database_url: str, count: int, *options: str) -> list[subproce
 
 def worker_command(*options: str) -> list[str]:
     """The command that starts a worker of this installation."""
+    if os.pathsep in str(CHECKOUT):  # PYTHONPATH cannot name such a folder
+        start = "import sys; sys.path.insert(0, sys.argv.pop(1)); from lgt.cli.main import main; main()"
+        return [sys.executable, "-c", start, str(CHECKOUT), "worker", *options]
     return [sys.executable, "-m", "lgt", "worker", *options]
 
 
@@ -46,8 +49,11 @@ def worker_environment(database_url: str) -> dict[str, str]:
 
     The URL is not an argument, because it may contain a password and every user of the machine can read arguments.
     """
-    path = os.pathsep.join(filter(None, [str(CHECKOUT), os.environ.get("PYTHONPATH")]))
-    return os.environ | {"LGT_DATABASE_URL": database_url, "PYTHONPATH": path}
+    path = os.pathsep.join(
+        filter(None, ["" if os.pathsep in str(CHECKOUT) else str(CHECKOUT), os.environ.get("PYTHONPATH")])
+    )
+    folders = {name: str(absolute(os.environ[name])) for name in ("LGT_CACHE", "LGT_FILES") if os.environ.get(name)}
+    return os.environ | folders | {"LGT_DATABASE_URL": database_url, "PYTHONPATH": path}
 
 
 def wait_for_workers(workers: Sequence[subprocess.Popen[bytes]]) -> int:

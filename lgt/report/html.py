@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import html
-import os
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,6 +18,7 @@ from lgt.experiments.words import replaced_sentence, scale_sentence
 from lgt.recipes.labels import provenance
 from lgt.report.figures import resolve
 from lgt.store import queries
+from lgt.store.atomic_files import write_atomically
 from lgt.store.errors import StoreError, store_name
 from lgt.store.library import Library, Source, members, with_stores
 
@@ -46,10 +45,7 @@ def write_report(source: Source, path: Path) -> Path:
     """
     text = "\n".join(page(source))
     try:
-        with tempfile.TemporaryDirectory(prefix=".lgt-", dir=path.parent) as folder:
-            beside = Path(folder) / path.name
-            beside.write_text(text, encoding="utf-8")
-            os.replace(beside, path)
+        write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {error.strerror or error}; choose another place") from error
     return path

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import errno
 import os
+import re
+import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from lgt.core.paths import user_id
 from lgt.store.errors import DISK_FULL, StoreError
+
+LEFTOVER = re.compile(r"\.(lgt|new)-([a-z0-9_]{8}|\d+-[0-9a-f]{8}\.new(-journal)?)")
+"""The names of temporary folders and files: of :func:`temporary_path`, of new stores and of copies for reading."""
+LEFTOVER_SECONDS = 3600.0
+"""A temporary file or folder that has not changed for this time was left by a process that was killed."""
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
@@ -23,6 +32,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> Path:
 @contextmanager
 def temporary_path(path: Path) -> Iterator[Path]:
     """A path with the name of ``path`` in a new folder next to it; the folder is removed when the block ends."""
+    remove_leftovers(path.parent)
     with tempfile.TemporaryDirectory(prefix=".lgt-", dir=path.parent) as folder:
         yield Path(folder) / path.name
 
@@ -64,6 +74,35 @@ def write_folder(path: Path, files: Mapping[str, bytes]) -> Path:
     except OSError as error:
         raise StoreError(f"{path} cannot be written: {reason(error)}") from error
     return path
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporary files and folders of this user in ``folder`` that killed processes left there."""
+    try:
+        found = [path for path in folder.iterdir() if LEFTOVER.fullmatch(path.name)]
+    except OSError:  # there is no such folder, or it may not be read
+        return
+    for path in found:
+        _remove_if_older(path, LEFTOVER_SECONDS)
+
+
+def remove_old(folder: Path, seconds: float, kept: Path | None = None) -> None:
+    """Remove what this user has in a folder of the cache and has not used for ``seconds``, and what killed processes
+    left there; never ``kept``."""
+    remove_leftovers(folder)
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if path != kept:
+            _remove_if_older(path, seconds)
+
+
+def _remove_if_older(path: Path, seconds: float) -> None:
+    try:
+        inside = list(path.iterdir()) if path.is_dir() and not path.is_symlink() else []
+        status = [one.lstat() for one in (path, *inside)]
+        if status[0].st_uid == user_id() and max(one.st_mtime for one in status) < time.time() - seconds:
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    except OSError:
+        return  # another process uses or removes it
 
 
 def sync(path: Path) -> None:

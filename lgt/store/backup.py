@@ -11,6 +11,7 @@ from pathlib import Path
 from sqlalchemy import Engine, select
 from sqlalchemy.engine import URL
 
+from lgt.core.paths import share_like
 from lgt.store import atomic_files, blobs
 from lgt.store.atomic_files import temporary_path
 from lgt.store.engine import BUSY_TIMEOUT_MS, database_file, open_store, read_connection, refuse_if_read_only
@@ -81,6 +82,7 @@ def restore(path: Path, url: str) -> Path | None:
     try:
         with temporary_path(target) as copy_path, translate_errors(source.url):
             _vacuum_into(source, copy_path)
+            share_like(copy_path, target.parent)
             atomic_files.sync(copy_path)
             _copy_large_weights(source, blobs.files_folder(source.url), _files_of(target))
             old_store = _rename_old_store(target)

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.engine import URL
 
-from lgt.core.paths import cache_directory, share_like
+from lgt.core.paths import absolute, cache_directory, share_like
 from lgt.store import atomic_files
 from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
@@ -39,16 +39,16 @@ def files_folder(url: URL) -> Path:
     if url.get_backend_name() == "sqlite" and not shared:
         return Path(f"{url.database}.files")
     address = f"{url.get_backend_name()} {url.host} {url.port} {url.database}"
-    return Path(shared or cache_directory()) / f"files-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
+    return (
+        absolute(shared) if shared else cache_directory()
+    ) / f"files-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
 
 
 def write_file(folder: Path, name: str, data: bytes) -> None:
     """Write ``data`` to the file ``name`` in ``folder``, atomically and flushed to the disk. Raises StoreError."""
     temporary = folder / f".{name}.{os.getpid()}.new"
     try:
-        if not folder.exists():
-            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            share_like(folder, folder.parent)
+        _open_folder(folder)
         try:
             with open(temporary, "wb") as handle:
                 handle.write(data)
@@ -61,6 +61,23 @@ def write_file(folder: Path, name: str, data: bytes) -> None:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise StoreError(f"{folder / name} cannot be written: {atomic_files.reason(error)}") from error
+
+
+def _open_folder(folder: Path) -> None:
+    """Make ``folder`` if it is missing, open to the group if the folder above it is. Raises StoreError if this user may
+    not write it.
+
+    Its owner also opens one that an earlier version made for its owner alone.
+    """
+    new = not folder.exists()
+    if new:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    if share_like(folder, folder.parent) and not new:
+        for path in folder.iterdir():
+            share_like(path, folder)
+    if folder.is_dir() and not os.access(folder, os.W_OK | os.X_OK):
+        raise StoreError(f"{folder} may not be written by this user; its owner can open it to the group with "
+                         "`chmod -R g+rwX` or by the next run in this store")  # fmt: skip
 
 
 def read_file(folder: Path, name: str, size: int, sha256: str) -> bytes:
@@ -135,8 +152,13 @@ def remove_file(engine: Engine, name: str | None) -> None:
 
 
 def remove_orphans(engine: Engine, older_than: float = ORPHAN_SECONDS) -> list[str]:
-    """Remove files that no row names and that are older than ``older_than`` seconds; returns their names."""
+    """Remove files that no row names and that are older than ``older_than`` seconds; returns their names.
+
+    What killed processes left beside a SQLite store is removed too.
+    """
     folder = files_folder(engine.url)
+    if engine.dialect.name == "sqlite":
+        atomic_files.remove_leftovers(Path(str(engine.url.database)).parent)
     if not folder.is_dir():
         return []
     with read_connection(engine) as connection:

@@ -14,6 +14,7 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from sqlalchemy.pool import NullPool
 from lgt.recipes import limits
 from lgt.store import locations, migrate, sqlite_files
 from lgt.store.errors import LeaseLost, StoreError, store_name, translate_errors
+from lgt.store.known_schemas import check_schema
 from lgt.store.raw_bytes import is_in_wal_mode, schema_in_header
 from lgt.store.reading_copies import reading_copy
 from lgt.store.upserts import bump_revision
@@ -151,7 +153,7 @@ def _open_sqlite(url: URL, may_create: bool, read_only: bool) -> Engine:
                 path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         sqlite_files.create_file(path, _create_tables)
     sqlite_files.check_file(path, writable=not read_only)
-    opened = reading_copy(path, _prepare_copy) if read_only and _needs_copy(path) else path
+    opened = reading_copy(path, partial(_prepare_copy, shown=path)) if read_only and _needs_copy(path) else path
     engine = sqlite_engine(opened, read_only=read_only, shown=path)
     with read_connection(engine) as connection:
         stored = sqlite_files.check_contents(connection, path, opened)
@@ -166,12 +168,14 @@ def _needs_copy(path: Path) -> bool:
     return 0 < schema_in_header(path) < migrate.latest_schema() or is_in_wal_mode(path)
 
 
-def _prepare_copy(path: Path) -> None:
-    """Migrate the private copy ``path`` of a store of an older schema. Leaves anything else as it is; whether it is a
-    store is checked when it is opened."""
+def _prepare_copy(path: Path, shown: Path) -> None:
+    """Migrate the private copy ``path`` of ``shown``, a store of an older schema. Raises StoreError if its schema has
+    anything else. Leaves any other file as it is; whether it is a store is checked when it is opened."""
     engine = sqlite_engine(path, read_only=False)
     with read_connection(engine) as connection:
         stored = migrate.stored_schema(connection)
+        if 0 < stored < migrate.latest_schema():
+            check_schema(connection, shown, stored)
     if 0 < stored < migrate.latest_schema():
         with write_transaction(engine, results_changed=False, private_copy=True) as connection:
             migrate.upgrade(connection)
@@ -229,6 +233,9 @@ def sqlite_engine(path: Path, *, read_only: bool, shown: Path | None = None) -> 
     mode = "rw" if not read_only or sqlite_files.is_writable(path) else "ro"
 
     def connect() -> sqlite3.Connection:
+        if shown not in (None, path):
+            with suppress(OSError):
+                os.utime(path)  # a copy that is read is kept
         return sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=BUSY_TIMEOUT_MS / 1000)
 
     engine = create_engine(URL.create("sqlite", database=str(shown or path)), creator=connect, poolclass=NullPool)

@@ -29,7 +29,7 @@ from lgt.store.writes import put_accuracy, run_values, task_values
 TOKEN = "import:"
 """Begins the token of an imported run; its identity follows."""
 NO_HEARTBEAT = 4_102_444_800.0
-"""The year 2100. Another program sends no heartbeats, so its run is never taken for a run that lost its worker."""
+"""The year 2100: no heartbeat yet. What records a run (:mod:`lgt.store.record`) replaces it by the time of a report."""
 COLUMNS = (
     "run", "uuid", "task", "role", "training_length", "transfer_length", "seed", "step", "length", "correct", "total",
     "group", "arm", "label",

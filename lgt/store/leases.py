@@ -6,11 +6,13 @@ the run was cancelled, taken over or finished, the write is refused with :class:
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, or_, select, update
 
+from lgt.recipes.settings import IMPORTED
 from lgt.store import blobs
 from lgt.store.engine import read_connection, refuse_if_read_only, write_transaction
 from lgt.store.errors import LeaseLost, StoreError, store_name
@@ -20,9 +22,32 @@ from lgt.store.schema import MEASURED_TABLES, Run, RunState
 HEARTBEAT_SECONDS = 5.0
 STALE_SECONDS = 2 * HEARTBEAT_SECONDS
 """A run without a heartbeat for this time is shown as stale."""
+ABANDONED_SECONDS = 3600.0
+"""A run that another program records (:mod:`lgt.store.record`) and that has got no numbers for this time is shown as
+abandoned: its program may have been killed. Such programs may train long between two measurements."""
 LEASE_SECONDS = 45.0
 """A run without a heartbeat for this time may be taken over by any worker. It must be longer than ``HEARTBEAT_SECONDS``
 and than all pauses between repeated writes together (``lgt.execution.run_session.PAUSES``)."""
+
+
+def is_stale(state: str, heartbeat_at: float | None, origin: str) -> bool:
+    """Whether a run in ``state`` is running, but its worker has missed two heartbeats since ``heartbeat_at``.
+
+    A run that another program records (``origin``) is stale after ``ABANDONED_SECONDS`` without numbers.
+    """
+    if state != RunState.RUNNING or heartbeat_at is None or math.isnan(heartbeat_at):
+        return state == RunState.RUNNING
+    silent = time.time() - heartbeat_at
+    if origin == IMPORTED:
+        return abs(silent) > ABANDONED_SECONDS  # a time far in the future says nothing either
+    return silent > STALE_SECONDS
+
+
+def shown_state(state: str, heartbeat_at: float | None, origin: str) -> str:
+    """The state of a run in one word: ``stale`` or ``abandoned`` (a recorded run) if nobody reports on it any more."""
+    if not is_stale(state, heartbeat_at, origin):
+        return str(state)
+    return "abandoned" if origin == IMPORTED else "stale"
 
 
 def start_run(

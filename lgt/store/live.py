@@ -8,10 +8,11 @@ from typing import Any
 
 from sqlalchemy import Engine, select
 
+from lgt.recipes.settings import IMPORTED
 from lgt.store.engine import read_connection
+from lgt.store.leases import shown_state
 from lgt.store.library import Source, members
 from lgt.store.measurements import read_log
-from lgt.store.queries import is_stale
 from lgt.store.schema import Run, RunState
 
 
@@ -19,13 +20,15 @@ from lgt.store.schema import Run, RunState
 class LiveRun:
     """A queued or running run. ``loss`` (nats) and ``tokens_per_second`` are the last logged values.
 
+    ``shown``: see :func:`lgt.store.leases.shown_state`. ``recorded``: another program trains it.
+
     ``seconds_left`` is the remaining steps times the mean seconds per step so far, measuring included; None at step 0.
     """
 
     id: int
     label: str
     state: RunState
-    stale: bool
+    shown: str
     attempt: int
     owner: str | None
     step: int
@@ -34,6 +37,12 @@ class LiveRun:
     seconds_left: float | None
     loss: float | None
     tokens_per_second: float | None
+    recorded: bool
+
+    @property
+    def stale(self) -> bool:
+        """Whether its worker has missed two heartbeats, so that another worker may take over."""
+        return self.shown == "stale"
 
 
 def live_runs(source: Source) -> list[LiveRun]:
@@ -50,10 +59,10 @@ def _live_runs(engine: Engine) -> list[LiveRun]:
     last = {line.run_id: (_known(line.loss), _known(line.tokens_per_second)) for line in log.itertuples()}
     return [
         LiveRun(
-            row.id, row.label, RunState(row.state), is_stale(row.state, row.heartbeat_at),
+            row.id, row.label, RunState(row.state), shown_state(row.state, row.heartbeat_at, row.origin),
             row.attempt, row.owner, row.step, row.total_steps, row.seconds,
             row.seconds / row.step * (row.total_steps - row.step) if row.step else None,
-            *last.get(row.id, (None, None)),
+            *last.get(row.id, (None, None)), row.origin == IMPORTED,
         )
         for row in rows
     ]  # fmt: skip

@@ -114,6 +114,8 @@ def _merge_run(engine: Engine, other: Engine, theirs: StoredRun) -> Outcome:
     problem = theirs.problem()
     if problem:
         return Outcome("skipped", f"it is damaged ({problem})")
+    if theirs.unknown():
+        return Outcome("skipped", f"this code cannot read its config ({theirs.unknown()})")
     theirs, damaged = theirs.with_intact_weights(other)
     with write_transaction(engine) as connection:
         if _deleted(connection, theirs):

@@ -6,7 +6,6 @@ derived in :mod:`lgt.metrics`. Weights are read in :mod:`lgt.store.checkpoints`.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -103,13 +102,13 @@ class RunRecord:
 
     @property
     def stale(self) -> bool:
-        """Whether the run's state is running but its worker has missed two heartbeats."""
-        return is_stale(self.state, self.heartbeat_at)
+        """Whether the run's state is running but whoever trains it does not report."""
+        return leases.is_stale(self.state, self.heartbeat_at, self.origin)
 
-
-def is_stale(state: str, heartbeat_at: float | None) -> bool:
-    """Whether a run in ``state`` is running but its worker has missed two heartbeats since ``heartbeat_at``."""
-    return state == RunState.RUNNING and (heartbeat_at is None or heartbeat_at < time.time() - leases.STALE_SECONDS)
+    @property
+    def shown(self) -> str:
+        """The state in one word, see :func:`lgt.store.leases.shown_state`."""
+        return leases.shown_state(self.state, self.heartbeat_at, self.origin)
 
 
 @frames("id")

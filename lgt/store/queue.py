@@ -73,8 +73,12 @@ def requeue_expired(engine: Engine, maximum_lost: int = MAXIMUM_LOST_WORKERS) ->
 
 
 def has_stale_run(engine: Engine, experiment: str | None = None) -> bool:
-    """Whether a run (of ``experiment``) is stale. Its lease may expire soon, which puts it back in the queue."""
-    stale = select(Run.id).where(Run.state == RunState.RUNNING, Run.heartbeat_at < time.time() - leases.STALE_SECONDS)
+    """Whether a run (of ``experiment``) is stale. Its lease may expire soon, which puts it back in the queue.
+
+    A run that another program records never comes to the queue.
+    """
+    trained = and_(Run.state == RunState.RUNNING, Run.origin != IMPORTED)
+    stale = select(Run.id).where(trained, Run.heartbeat_at < time.time() - leases.STALE_SECONDS)
     if experiment is not None:
         stale = stale.where(Run.experiment == experiment)
     with read_connection(engine) as connection:

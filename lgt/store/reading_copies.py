@@ -2,7 +2,8 @@
 
 Reading a store never changes it and leaves no file beside it. A store of an older schema would have to be migrated, and
 a file with a write-ahead log gets two more files when it is opened. Both are copied into this user's cache, and the
-copy is migrated and read. A copy belongs to one state of the original (its path, size, time and inode).
+copy is migrated and read. A copy belongs to one state of the original (its path, size, time and inode). Its name ends
+with the digest of its bytes, so a copy that was cut or damaged is not used and made again.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ import os
 import shutil
 import sqlite3
 import tempfile
-import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
 from lgt.core.paths import own_folder
 from lgt.store import raw_bytes
+from lgt.store.atomic_files import remove_old
 from lgt.store.errors import StoreError
 
 KEPT_SECONDS = 7 * 24 * 3600.0
-"""A copy that nobody has opened for this time is removed when another one is made."""
+"""A copy that nobody has read for this time is removed when another one is made."""
+FOLDER = "stores"
+ATTEMPTS = 3
+"""How often a store with a write-ahead log is copied when another program changes it meanwhile."""
 
 
 def reading_copy(path: Path, prepare: Callable[[Path], None]) -> Path:
@@ -30,23 +34,55 @@ def reading_copy(path: Path, prepare: Callable[[Path], None]) -> Path:
 
     Raises StoreError when there is no room for it, and what ``prepare`` raises.
     """
-    status = path.stat()
-    key = f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}\n{status.st_ino}\n{_wal_state(path)}"
     try:
-        folder = own_folder("stores")
-        target = folder / f"{hashlib.sha256(key.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.db"
-        if target.exists():
-            os.utime(target)
-            return target
-        with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as new:
-            made = Path(new) / "copy.db"
-            _copy(path, made)
-            prepare(made)
-            os.replace(made, target)
-        _remove_old(folder, target)
-        return target
+        folder = own_folder(FOLDER)
+        for _ in range(ATTEMPTS):
+            key = _state(path)
+            found = _whole_copy(folder, key) or _new_copy(path, folder, key, prepare)
+            if found:
+                remove_old(folder, KEPT_SECONDS, found)
+                return found
+        raise StoreError(f"{path} is being changed by another program and cannot be copied for reading; try again")
     except OSError as error:
         raise StoreError(f"{path} cannot be copied for reading: {error.strerror or error}; free some space") from error
+
+
+def _state(path: Path) -> str:
+    """A digest of the original's path and of what changes when it is changed."""
+    status = path.stat()
+    key = f"{path.resolve()}\n{status.st_size}\n{status.st_mtime_ns}\n{status.st_ino}\n{_wal_state(path)}"
+    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def _whole_copy(folder: Path, key: str) -> Path | None:
+    """The copy of this state of an original; None if there is none. A damaged one is removed."""
+    for path in folder.glob(f"{key}-*.db"):
+        try:
+            if path.stem == f"{key}-{_digest(path)}":
+                os.utime(path)
+                return path
+            path.unlink()
+        except FileNotFoundError:  # another process removed it
+            continue
+    return None
+
+
+def _new_copy(path: Path, folder: Path, key: str, prepare: Callable[[Path], None]) -> Path | None:
+    """A copy of the store ``path``; None if that was changed meanwhile, so that the copy may have parts of both."""
+    with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as new:
+        made = Path(new) / "copy.db"
+        _copy(path, made)
+        if raw_bytes.is_in_wal_mode(path) and _state(path) != key:
+            return None
+        prepare(made)
+        target = folder / f"{key}-{_digest(made)}.db"
+        os.replace(made, target)
+    return target
+
+
+def _digest(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
 def _wal_state(path: Path) -> str:
@@ -68,12 +104,3 @@ def _copy(path: Path, target: Path) -> None:
         closing(sqlite3.connect(target)) as copied,
     ):
         original.backup(copied)
-
-
-def _remove_old(folder: Path, kept: Path) -> None:
-    for path in folder.iterdir():
-        try:
-            if path != kept and path.stat().st_mtime < time.time() - KEPT_SECONDS:
-                shutil.rmtree(path) if path.is_dir() else path.unlink()
-        except OSError:
-            continue  # another process uses or removes it

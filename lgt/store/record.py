@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, update
 
 from lgt.core.checks import ConfigError, check_integer
 from lgt.core.config import MAXIMUM_LENGTH, Arm, RunConfig, TaskSpec, TrainingConfig
@@ -15,7 +16,8 @@ from lgt.core.transfer_length import transfer_length as longest_auxiliary
 from lgt.recipes.settings import IMPORTED
 from lgt.store import imports
 from lgt.store.engine import database_url, open_store, write_transaction
-from lgt.store.schema import RunState
+from lgt.store.errors import LeaseLost
+from lgt.store.schema import Run, RunState
 
 
 class Recording:
@@ -27,7 +29,9 @@ class Recording:
     def accuracy(self, step: int, task: str, counts: Mapping[int, tuple[int, int]]) -> None:
         """Store ``{length: (correct, total)}`` of a task after ``step`` steps; the same step again replaces them.
 
-        Raises ConfigError for a task that was not named at the start, or for a count that is not accepted.
+        It also shows that this program runs: a run without a new call for an hour is shown as abandoned, until the
+        next call. Raises ConfigError for a task that was not named at the start, or for a count that is not accepted,
+        and StoreError when the run was cancelled or deleted.
         """
         names = [spec.task for spec in self.config.tasks]
         if task not in names:
@@ -40,7 +44,15 @@ class Recording:
             check_integer("correct", correct, 0, total)
             rows.append(AccuracyRow(task, length, correct, total))
         with write_transaction(self.engine) as connection:
+            if not _renewed(connection, self.id):
+                raise LeaseLost(f"run {self.id} was cancelled or deleted; no more numbers can be recorded in it")
             imports.record(connection, self.id, step, rows)
+
+
+def _renewed(connection: Connection, run_id: int) -> bool:
+    """Note that the program of a run is there; False if the run does not run any more."""
+    running = update(Run).where(Run.id == run_id, Run.origin == IMPORTED, Run.state == RunState.RUNNING)
+    return connection.execute(running.values(heartbeat_at=time.time())).rowcount == 1
 
 
 @contextmanager
@@ -75,11 +87,17 @@ def record(
     engine = open_store(database_url(database))
     with write_transaction(engine) as connection:
         run_id = imports.start(connection, config, label or main, str(uuid.uuid4()))
+        _renewed(connection, run_id)
     try:
         yield Recording(engine, run_id, config)
     except BaseException as error:
-        with write_transaction(engine) as connection:
-            imports.finish(connection, run_id, RunState.FAILED, f"{type(error).__name__}: {error}"[:500])
+        _end(engine, run_id, RunState.FAILED, f"{type(error).__name__}: {error}"[:500])
         raise
+    _end(engine, run_id, RunState.DONE)
+
+
+def _end(engine: Engine, run_id: int, state: RunState, error: str | None = None) -> None:
+    """End the run, unless it was cancelled or deleted before."""
     with write_transaction(engine) as connection:
-        imports.finish(connection, run_id, RunState.DONE)
+        if _renewed(connection, run_id):
+            imports.finish(connection, run_id, state, error)

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, text
 
 from lgt.core.paths import share_like
 from lgt.store import migrate
-from lgt.store.atomic_files import sync
+from lgt.store.atomic_files import remove_leftovers, sync
 from lgt.store.errors import RESTORE, StoreError
 from lgt.store.known_schemas import check_schema
 from lgt.store.schema import APPLICATION_ID
@@ -103,6 +103,7 @@ def create_file(path: Path, fill: Callable[[Path], None]) -> None:
     temporary = path.with_name(f".lgt-{os.getpid()}-{secrets.token_hex(4)}.new")
     try:
         _check_folder(path)
+        remove_leftovers(path.parent)
         temporary.touch(exist_ok=False)
         fill(temporary)
         share_like(temporary, path.parent)

@@ -67,12 +67,16 @@ class StoredRun:
         return all(_comparable(rows) == _comparable(other.measured[table]) for table, rows in self.measured.items())
 
     def problem(self) -> str:
-        """What a run cannot have, as one line; empty if the rows are in order. Weights are not looked at."""
+        """What a run cannot have, as one line; empty if the rows are in order. Weights are not looked at.
+
+        A config that this code does not know is no problem: an extension is not loaded, or newer code made the run.
+        """
         try:
             check_columns(Run, self.run)
-            config = self._checked_config()
-            self._check_run(config)
-            self._check_tasks(config)
+            self._check_run()
+            self._check_tasks()
+            if not self.unknown():
+                self._check_against(self._config())
             for packed in PACKED:
                 for row in self.measured[packed.table]:
                     self._check_measured(packed, row)
@@ -83,16 +87,18 @@ class StoredRun:
             return str(error) or type(error).__name__
         return ""
 
-    def _checked_config(self) -> RunConfig:
-        if len(self.configs) != 1:
-            raise Wrong("it has no config")
-        check_columns(Config, self.configs[0])
+    def unknown(self) -> str:
+        """Why this code cannot read the config of the run; empty if it can."""
         try:
-            return config_of(self.configs[0]["config"], self.run["model_seed"], self.run["data_seed"])
+            self._config()
         except ConfigError as error:
-            raise Wrong(f"config: {error}") from error
+            return str(error)
+        return ""
 
-    def _check_run(self, config: RunConfig) -> None:
+    def _config(self) -> RunConfig:
+        return config_of(self.configs[0]["config"], self.run["model_seed"], self.run["data_seed"])
+
+    def _check_against(self, config: RunConfig) -> None:
         derived = {
             "task_group": config.group, "arm": config.arm, "preset": config.preset, "position": config.model.position,
             "config_hash": config.hash(), "model_seed": config.model_seed, "data_seed": config.data_seed,
@@ -100,6 +106,15 @@ class StoredRun:
         for name, value in derived.items():
             if self.run[name] != value:
                 raise Wrong(f"{name}: {self.run[name]!r} does not belong to its config, which has {value!r}")
+        found = sorted((row["task"], row["role"], row["training_length"]) for row in self.measured[RunTask])
+        named = sorted((spec.task, spec.role, spec.training_length) for spec in config.tasks)
+        if found != named:
+            raise Wrong(f"tasks: {found} do not belong to its config, which has {named}")
+
+    def _check_run(self) -> None:
+        if len(self.configs) != 1:
+            raise Wrong("it has no config")
+        check_columns(Config, self.configs[0])
         if self.run["state"] not in list(RunState):
             raise Wrong(f"state: {self.run['state']!r}")
         if str(UUID(self.uuid)) != self.uuid:
@@ -111,17 +126,13 @@ class StoredRun:
         if self.run["state"] == RunState.DONE and self.run["finished_at"] is None:
             raise Wrong("finished_at: missing")
 
-    def _check_tasks(self, config: RunConfig) -> None:
+    def _check_tasks(self) -> None:
         for row in self.measured[RunTask]:
             check_columns(RunTask, row)
             if not 1 <= row["training_length"] <= MAXIMUM_LENGTH or row["role"] not in get_args(Role):
                 raise Wrong(f"task {row['task']!r}: {row['role']!r} to length {row['training_length']!r}")
             if row["transfer_length"] is not None and not 1 <= row["transfer_length"] <= MAXIMUM_LENGTH:
                 raise Wrong(f"task {row['task']!r}: transfer length {row['transfer_length']!r}")
-        found = sorted((row["task"], row["role"], row["training_length"]) for row in self.measured[RunTask])
-        named = sorted((spec.task, spec.role, spec.training_length) for spec in config.tasks)
-        if found != named:
-            raise Wrong(f"tasks: {found} do not belong to its config, which has {named}")
 
     def _check_measured(self, packed: Packed, row: Row) -> None:
         where = packed.table.__tablename__

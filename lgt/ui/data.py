@@ -46,7 +46,10 @@ def _engine(name: str, url: str, key: str) -> Engine:
 
 def opened() -> Opened:
     """The stores that this viewer can read, and one line for each that cannot be opened."""
-    stores = [*locations.to_read(), *st.session_state.get(FURTHER, ())]
+    try:
+        stores = [*locations.to_read(), *st.session_state.get(FURTHER, ())]
+    except StoreError as error:  # LGT_ALSO cannot be read
+        return Opened(Library(()), (str(error),))
     return open_library(stores, lambda name, url: _engine(name, url, reading_key(url)))
 
 

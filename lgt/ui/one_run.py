@@ -64,7 +64,7 @@ def date_text(seconds: float | None) -> str:
 def facts_of(record: RunRecord) -> dict[str, str]:
     """State, origin and marks of a run, in words; of a run that another program made, only what is known."""
     facts = {
-        "state": str(record.state) + (" (stale)" if record.stale else ""), "experiment": record.experiment or "none",
+        "state": record.shown, "experiment": record.experiment or "none",
         "seeds": f"model {record.model_seed}, data {record.data_seed}",
         "steps": f"{record.step:,} of {record.total_steps:,}", "tokens": f"{record.tokens:,}",
         "training": f"{record.seconds:.0f} s", "created": date_text(record.created_at),

@@ -6,16 +6,13 @@ other page all open stores count. The choice holds on all pages of a session and
 
 from __future__ import annotations
 
-import hashlib
-from functools import partial
 from pathlib import Path
 
 import streamlit as st
 
 from lgt.core.glossary import definition
-from lgt.core.paths import own_folder
 from lgt.recipes.limits import limits, read_only
-from lgt.store.atomic_files import write_atomically
+from lgt.store import dropped
 from lgt.store.errors import StoreError
 from lgt.store.library import Library, Member
 from lgt.store.locations import SHIPPED
@@ -117,10 +114,7 @@ def _open_file() -> None:
         st.session_state[REFUSED] = f"{file.name} has more than {limits().upload} MB (LGT_MAX_UPLOAD sets this limit)."
         return
     try:
-        path = own_folder("dropped") / f"{hashlib.sha256(content).hexdigest()[:32]}.db"
-        if not path.exists():
-            write_atomically(path, partial(Path.write_bytes, data=content))
-            path.chmod(0o400)
+        path = dropped.keep(content)
     except OSError as error:
         st.session_state[REFUSED] = f"{file.name} cannot be kept: {error.strerror or error}."
         return

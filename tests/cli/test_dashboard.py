@@ -8,6 +8,7 @@ import sys
 import time
 import tomllib
 import urllib.request
+from pathlib import Path
 
 import pytest
 
@@ -43,21 +44,53 @@ def test_no_way_to_start_it_asks_an_outside_service_for_its_address(folder):
     assert "--server.address" in dashboard.command(8501, "0.0.0.0")
 
 
+def answers(words: list[str], port: int, folder: Path, environment: dict[str, str]) -> bool:
+    """Whether a dashboard that these words start answers at this port before it ends."""
+    command = [sys.executable, *words]
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            for _ in range(150):
+                try:
+                    return bool(urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health").read() == b"ok")
+                except OSError:
+                    if process.poll() is not None:
+                        return False
+                    time.sleep(0.2)
+            return False
+        finally:
+            process.terminate()
+
+
+HOMES = ["no such folder", "a file", "a folder nobody can write", "not set"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("home", HOMES)
+@pytest.mark.parametrize("way", ["lgt app", "make app"])
+def test_the_dashboard_starts_without_a_usable_home_folder(way, home, tmp_path):
+    (tmp_path / "a file").touch()
+    places = {"a folder nobody can write": "/proc" if os.path.isdir("/proc") else "/", "not set": ""}
+    port = free_port()
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "HOME": places.get(home, str(tmp_path / home))}
+    if home == "not set":
+        del environment["HOME"]
+    words = ["-m", "lgt", "app", "--port", str(port)]
+    if way == "make app":
+        assert "/streamlit run app.py --server.headless false\n" in (ROOT / "Makefile").read_text()
+        # but without a browser
+        words = ["-m", "streamlit", "run", "app.py", "--server.headless", "true", "--server.port", str(port)]
+    assert answers(words, port, ROOT, environment)
+
+
+@pytest.mark.parametrize("folder", [ROOT, dashboard.SCRIPT.parent])
+def test_no_secrets_are_read_from_a_home_folder_that_may_be_another_user_s(folder):
+    settings = tomllib.loads((folder / ".streamlit" / "config.toml").read_text(encoding="utf-8"))
+    assert settings["secrets"] == {"files": []}
+
+
 @pytest.mark.slow
 def test_the_dashboard_starts_in_a_folder_that_is_not_a_checkout(tmp_path):
     port = free_port()
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "lgt", "app", "--port", str(port)]
-    with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL) as process:
-        try:
-            for _ in range(150):
-                try:
-                    assert urllib.request.urlopen(f"http://127.0.0.1:{port}/_stcore/health").read() == b"ok"
-                    break
-                except OSError:
-                    time.sleep(0.2)
-            else:
-                raise AssertionError("the dashboard does not answer")
-        finally:
-            process.terminate()
+    assert answers(["-m", "lgt", "app", "--port", str(port)], port, tmp_path, environment)
     assert not list(tmp_path.iterdir()), "looking at an empty store must not make one"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -151,3 +152,41 @@ def test_in_a_folder_of_one_s_own_the_umask_decides(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "workspace.db").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("name", ["a:b", "with space; and more", "ä#%41?"])
+def test_workers_start_from_a_checkout_with_any_name(name, tmp_path):
+    checkout = tmp_path / name
+    shutil.copytree(ROOT / "lgt", checkout / "lgt", ignore=shutil.ignore_patterns("__pycache__"))
+    code = (
+        "import subprocess, sys, lgt; from lgt.execution.worker_processes import worker_command, worker_environment\n"
+        "command = worker_command('--count', '300')\n"
+        "print(lgt.__file__); sys.stdout.flush()\n"
+        "sys.exit(subprocess.run(command, env=worker_environment(sys.argv[1]), cwd='/').returncode)"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    ended = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "x.db")],
+        cwd=checkout, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ended.stdout.strip() == str(checkout / "lgt/__init__.py")
+    assert ended.returncode == 2 and "--count" in ended.stderr and "Traceback" not in ended.stderr
+    assert "MARK" in worker_of(checkout, environment)
+
+
+def worker_of(checkout: Path, environment: dict[str, str]) -> str:
+    """What a worker prints that this checkout starts, when its code prints a word of its own."""
+    (checkout / "lgt/cli/__init__.py").write_text("print('MARK')\n")
+    code = (
+        "import subprocess; from lgt.execution.worker_processes import worker_command, worker_environment\n"
+        "subprocess.run(worker_command('--help'), env=worker_environment('x.db'), cwd='/')"
+    )
+    command = [sys.executable, "-c", code]
+    return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=True).stdout
+
+
+def test_the_benchmarks_name_the_cores_that_may_be_used(monkeypatch):
+    from benchmarks import document
+
+    monkeypatch.setattr(document, "usable_cores", lambda: 3)
+    assert ", 3 cores" in document.machine()

@@ -8,9 +8,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -399,3 +401,18 @@ def test_a_stopped_worker_requeues_its_run_unless_it_was_cancelled(
     state = worker.execute(engine, run.run_id, run.attempt, config(), stop_requested=lambda: leaving)
     assert state is (RunState.QUEUED if leaving else RunState.CANCELLED)
     assert queries.run(engine, run.run_id).state is state
+
+
+def test_the_log_file_of_a_worker_has_times_in_utc_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = str(tmp_path / "workspace.db")
+    writes.create_runs(open_store(store), [tiny(steps=4)], labels=["a run"])
+    command = worker_processes.worker_command("--slot", "--once")
+    variables = {"TZ": "Asia/Kolkata", "LGT_CACHE": str(tmp_path / "cache"), "CXX": "no-such-compiler"}
+    with open(tmp_path / "log", "w") as log:
+        environment = worker_processes.worker_environment(store) | variables
+        subprocess.run(command, env=environment, stdout=log, stderr=subprocess.STDOUT, check=True)
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert any("a run started" in line for line in lines) and any("plain PyTorch" in line for line in lines)
+    for line in lines:
+        at = datetime.strptime(line[:23], "%Y-%m-%d %H:%M:%S UTC").replace(tzinfo=UTC)
+        assert abs((datetime.now(UTC) - at).total_seconds()) < 600, line

@@ -7,18 +7,22 @@ import json
 import random
 import re
 import string
+import subprocess
+import sys
+import time
 
 import pandas as pd
 import pytest
+from streamlit.testing.v1 import AppTest
 
 import lgt
 from lgt.cli.main import main
 from lgt.core.checks import ConfigError
 from lgt.experiments.judging import judge_all
 from lgt.recipes.settings import IMPORTED
-from lgt.store import exchange, imports, queries, queue, revisions
+from lgt.store import exchange, imports, leases, live, queries, queue, revisions, writes
 from lgt.store.comparisons import comparisons
-from lgt.store.engine import open_store
+from lgt.store.engine import open_store, write_transaction
 from lgt.store.errors import StoreError
 from tests.conftest import ROOT
 from tests.faults import size
@@ -262,3 +266,81 @@ def test_the_read_only_switch_refuses_an_import(store, monkeypatch):
     with pytest.raises(StoreError, match="LGT_READ_ONLY"):
         imports.import_runs(store, exchange.read_file(EXAMPLE).runs)
     assert queries.runs(store).empty
+
+
+def killed_recording(folder, code: str = "") -> None:
+    """Record a run of a:4 in ``folder / workspace.db`` in a process that kills itself in the block."""
+    program = (
+        "import os, signal, lgt\n"
+        f"with lgt.record('a:4', {{'b': 8}}, database={str(folder / 'workspace.db')!r}) as run:\n"
+        f"    run.accuracy(0, 'a', {{4: (1, 2)}})\n    {code}\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=False).returncode < 0
+
+
+def later(monkeypatch, seconds: float) -> None:
+    now = time.time()
+    monkeypatch.setattr("time.time", lambda: now + seconds)
+
+
+def said_by(words: list[str], capsys) -> str:
+    with pytest.raises(SystemExit):
+        main(words)
+    return capsys.readouterr().out
+
+
+def test_a_recorded_run_whose_program_was_killed_is_shown_as_abandoned_and_can_be_cancelled(
+    store, tmp_path, monkeypatch, capsys
+):
+    killed_recording(tmp_path)
+    database = ["--database", str(tmp_path / "workspace.db")]
+    assert "running" in said_by(["runs", *database], capsys)
+    later(monkeypatch, leases.ABANDONED_SECONDS + 1)
+    assert queries.run(store, 1).shown == "abandoned" and live.live_runs(store)[0].shown == "abandoned"
+    assert not live.live_runs(store)[0].stale and not queue.has_stale_run(store), "no worker can take it over"
+    assert "abandoned" in said_by(["runs", *database], capsys)
+    assert "abandoned, step 0" in said_by(["show", "1", *database], capsys)
+    assert "lgt cancel" in said_by(["doctor", *database], capsys)
+    assert queue.requeue_expired(store) == [] and counts_of(store, 1) == [(0, "a", 4, 1, 2)]
+    assert "run 1: cancelled" in said_by(["cancel", "1", *database], capsys)
+    assert queries.run(store, 1).state == "cancelled" and counts_of(store, 1) == [(0, "a", 4, 1, 2)]
+    with pytest.raises(SystemExit):
+        main(["retry", "1", *database])
+    assert "another program made it" in capsys.readouterr().err
+
+
+def test_new_numbers_make_an_abandoned_run_run_again(store, monkeypatch):
+    with lgt.record("a:4", {"b": 8}, database=str(store.url.database)) as run:
+        later(monkeypatch, leases.ABANDONED_SECONDS + 1)
+        assert queries.run(store, run.id).stale
+        run.accuracy(5, "a", {4: (1, 2)})
+        assert not queries.run(store, run.id).stale
+    assert queries.run(store, run.id).state == "done"
+
+
+def test_a_run_of_the_year_2100_is_abandoned_too(store):
+    assert leases.is_stale("running", imports.NO_HEARTBEAT, IMPORTED)
+    assert leases.is_stale("running", float("nan"), IMPORTED) and not leases.is_stale("done", None, IMPORTED)
+
+
+@pytest.mark.parametrize("ended", ["cancelled", "deleted"])
+def test_a_recorded_run_that_was_ended_stays_so_and_takes_no_more_numbers(ended, store):
+    with (
+        pytest.raises(StoreError, match="was cancelled or deleted"),
+        lgt.record("a:4", {"b": 8}, database=str(store.url.database)) as run,
+    ):
+        leases.cancel_run(store, run.id) if ended == "cancelled" else writes.delete_runs(store, [run.id])
+        run.accuracy(5, "a", {4: (1, 2)})
+    assert list(queries.runs(store).state) == ["cancelled"] * (ended == "cancelled")
+
+
+def test_the_launch_page_says_that_a_recorded_run_is_abandoned_and_cancels_it(store, tmp_path, monkeypatch):
+    killed_recording(tmp_path)
+    with write_transaction(store) as connection:
+        connection.exec_driver_sql("UPDATE runs SET heartbeat_at = heartbeat_at - 4000")
+    monkeypatch.setenv("LGT_DATABASE_URL", str(tmp_path / "workspace.db"))
+    app = AppTest.from_file(str(ROOT / "pages/launch.py"), default_timeout=60).run()
+    assert not app.exception and any("**abandoned**" in one.value for one in app.markdown)
+    assert not [one for one in app.button if one.label == "Start workers"]
+    next(one for one in app.button if one.label == "Cancel").click().run()
+    assert queries.run(store, 1).state == "cancelled" and not app.exception

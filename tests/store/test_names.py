@@ -8,14 +8,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from lgt.cli.main import main
 from lgt.execution.worker_processes import slots_folder, worker_environment
-from lgt.store import blobs, queries, writes
+from lgt.store import blobs, locations, queries, writes
 from lgt.store.backup import backup, restore
 from lgt.store.engine import StoreError, database_file, database_url, full_url, open_store
 from lgt.store.merge import merge
 from lgt.store.opening import open_library
+from tests.conftest import ROOT
 from tests.store.test_store import finished_run
 
 NAMES = [
@@ -126,3 +128,37 @@ def test_a_name_that_is_too_long_is_one_line(tmp_path: Path) -> None:
             open_store(str(tmp_path / ("x" * length)))
         assert "\n" not in str(refused.value)
     assert not files(tmp_path)
+
+
+@pytest.mark.parametrize("names", [NAMES, *([name] for name in NAMES)])
+def test_stores_of_any_name_can_be_named_in_lgt_also(names, monkeypatch):
+    monkeypatch.setenv("LGT_ALSO", locations.as_also(names))
+    assert locations.also() == names
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("a.db;b.db", ["a.db", "b.db"]), (" a.db ; b.db ;", ["a.db", "b.db"]), ('"a;b.db"; c.db', ["a;b.db", "c.db"]),
+     ("", []), (";;", [])],
+)  # fmt: skip
+def test_lgt_also_is_split_at_semicolons_outside_quotes(text, names, monkeypatch):
+    monkeypatch.setenv("LGT_ALSO", text)
+    assert locations.also() == names
+
+
+def test_a_quote_that_is_not_closed_in_lgt_also_is_one_line(monkeypatch, capsys):
+    monkeypatch.setenv("LGT_ALSO", '"a;b.db')
+    with pytest.raises(SystemExit) as ended:
+        main(["runs"])
+    said = capsys.readouterr().err
+    assert ended.value.code == 2 and said.count("\n") == 1 and "LGT_ALSO" in said and "double quotes" in said
+    page = AppTest.from_file(str(ROOT / "pages/runs.py"), default_timeout=60).run()
+    assert not page.exception and any("LGT_ALSO" in one.value for one in page.error)
+
+
+def test_the_dashboard_command_hands_on_further_stores_of_any_name(monkeypatch):
+    monkeypatch.setenv("LGT_ALSO", '"one;two.db"')
+    monkeypatch.setattr("os.execv", lambda program, words: None)
+    with pytest.raises(SystemExit):
+        main(["app", "--also", "a;b.db", "--also", "c.db"])
+    assert locations.also() == ["one;two.db", "a;b.db", "c.db"]

@@ -301,6 +301,52 @@ def test_the_compiler_may_be_a_command_line(fresh_library, monkeypatch):
     assert fresh_library() is not None and fused_library.attempt()[1].startswith(str(shutil.which("env")))
 
 
+def compiled() -> dict[str, bytes]:
+    """The compiled code in the cache, by file name."""
+    return {path.name: path.read_bytes() for path in (paths.cache_directory() / "code").glob("*.so")}
+
+
+@pytest.mark.usefixtures("quick_build")
+@pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")
+def test_no_variable_makes_the_compiled_code_compute_something_else(fresh_library, monkeypatch):
+    monkeypatch.setenv("CXX", "g++")
+    assert fresh_library() is not None
+    (plain,) = compiled().items()
+    monkeypatch.setenv("CXXFLAGS", "-ffast-math --no-such-option")
+    forget()
+    assert fresh_library() is not None and list(compiled().items()) == [plain], "CXXFLAGS is not read"
+    for number, options in enumerate(("-ffast-math", "-ffinite-math-only", "-funsafe-math-optimizations -Ofast"), 2):
+        monkeypatch.setenv("CXX", f"g++ {options}")
+        forget()
+        assert fresh_library() is not None, fused_library.attempt()[1]
+        assert len(compiled()) == number and set(compiled().values()) == {plain[1]}, options
+
+
+def wrapper(path, options: str) -> str:
+    """A script that is a compiler with more options at the end; its version is that of g++."""
+    path.write_text(f'#!/bin/sh\nexec g++ "$@" {options}\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.usefixtures("quick_build")
+@pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")
+def test_compilers_that_say_the_same_version_do_not_share_compiled_code(fresh_library, monkeypatch, tmp_path):
+    for number, (name, options) in enumerate((("one", ""), ("other", "-g0"), ("one", "-fno-inline")), 1):
+        monkeypatch.setenv("CXX", wrapper(tmp_path / name, options))
+        forget()
+        assert fresh_library() is not None
+        assert len(compiled()) == number
+    monkeypatch.setenv("CXX", wrapper(tmp_path / "hidden", "-ffast-math"))
+    forget()
+    assert fresh_library() is None and "-ffast-math" in fused_library.attempt()[1]
+
+
+def test_a_compiler_variable_that_is_no_command_line_gives_one_line(fresh_library, monkeypatch):
+    monkeypatch.setenv("CXX", "g++ 'open")
+    assert fresh_library() is None and "accepted: a command, such as ccache g++" in fused_library.attempt()[1]
+
+
 def test_a_compiler_that_takes_too_long_gives_one_line(fresh_library, monkeypatch, caplog):
     def slow(*arguments, **options):
         raise subprocess.TimeoutExpired("g++", 300, stderr=b"step.cpp:1: warning: slow\n")

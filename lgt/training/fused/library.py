@@ -23,9 +23,10 @@ from lgt.core.paths import own_folder
 SOURCES = Path(__file__).parent
 FILES = ("matrix.hpp", "decoder.hpp", "step.cpp")
 # The compiler may reorder sums, so that it can vectorise them. NaN and infinity are still computed correctly, so that
-# training notices a loss that is not finite.
+# training notices a loss that is not finite. CXXFLAGS is not read, and -ffast-math in CXX is undone.
 FLAGS = (
-    "-O3", "-std=c++17", "-shared", "-fPIC", "-pthread",
+    "-O3", "-fno-fast-math", "-fno-finite-math-only", "-fno-unsafe-math-optimizations",
+    "-std=c++17", "-shared", "-fPIC", "-pthread",
     "-fno-math-errno", "-fno-trapping-math", "-fassociative-math", "-fno-signed-zeros",
 )  # fmt: skip
 COMPILE_SECONDS = 300
@@ -56,8 +57,13 @@ class Rates(ctypes.Structure):
 
 def compiler() -> list[str] | None:
     """The command of the C++ compiler: ``CXX`` when it is set, such as ``ccache g++``, else g++ or clang++; None when
-    there is none."""
-    wanted = shlex.split(os.environ.get("CXX", ""))
+    there is none. Raises ValueError when ``CXX`` is no command line. ``CXXFLAGS`` is not read: results would differ."""
+    try:
+        wanted = shlex.split(os.environ.get("CXX", ""))
+    except ValueError as error:
+        raise ValueError(
+            f"CXX={os.environ['CXX']!r} is not accepted ({error}); accepted: a command, such as ccache g++"
+        ) from error
     commands = [wanted] if wanted else [["g++"], ["clang++"]]
     return next(([str(shutil.which(first)), *rest] for first, *rest in commands if shutil.which(first)), None)
 
@@ -84,7 +90,10 @@ def attempt() -> tuple[ctypes.CDLL | None, str]:
 
     Compiling takes a few seconds, once per machine, compiler and source.
     """
-    chosen = compiler()
+    try:
+        chosen = compiler()
+    except ValueError as error:
+        return None, str(error)
     if chosen is None:
         return None, f"no C++ compiler found ({os.environ.get('CXX') or 'g++ or clang++'})"
     named = shlex.join(chosen)
@@ -103,7 +112,8 @@ def _compiled(chosen: list[str]) -> Path:
     version = subprocess.run(
         [*chosen, "--version"], capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=60
     ).stdout
-    digest = hashlib.sha256("\0".join([*command[1:-1], version, _processor()]).encode())
+    words = [*command[:-1], version, _programs(chosen), _processor()]
+    digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogateescape"))
     for name in FILES:
         digest.update((SOURCES / name).read_bytes())
     return _compile_into(own_folder("code"), f"step-{digest.hexdigest()[:16]}.so", command)
@@ -142,6 +152,12 @@ def _remove_leftovers(directory: Path) -> None:
                 shutil.rmtree(folder, ignore_errors=True)
         except FileNotFoundError:
             continue
+
+
+def _programs(chosen: list[str]) -> str:
+    """Which programs the words of a compiler's command are: a script may have another compiler's version."""
+    found = [Path(path).resolve() for path in map(shutil.which, chosen) if path]
+    return "\0".join(f"{path} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in found)
 
 
 def _processor() -> str:

@@ -3,6 +3,9 @@
 //
 // A batch is always cut into GROUPS groups of whole sequences. Each group sums its gradient in a fixed order, and the
 // groups are added in a fixed order. Therefore the same config gives the same weights with any number of threads.
+#if defined(__FAST_MATH__) || (defined(__FINITE_MATH_ONLY__) && __FINITE_MATH_ONLY__)
+#error "the compiler was called with -ffast-math or -ffinite-math-only: a loss that is not finite would go unnoticed"
+#endif
 #include "decoder.hpp"
 
 constexpr long GROUPS = 8;

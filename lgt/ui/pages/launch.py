@@ -29,6 +29,11 @@ CURVES = 2
 RECENT_SECONDS = 900
 """For this time the curve of a finished run stays on the page."""
 MOST_ENDED = 8
+SILENT = {
+    "stale": ":orange[**stale**: its worker does not answer; the next free worker takes over within a minute] · ",
+    "abandoned": ":orange[**abandoned**: no numbers for an hour; if its program has ended, cancel the run] · ",
+}
+"""What is said of a running run that nobody reports on, by how its state is shown."""
 PROPOSED = "proposed-seeds"
 """Where the session keeps the last proposal of the form: for which runs, and which seeds."""
 
@@ -211,14 +216,11 @@ def show_running(run: LiveRun, names: dict[int, str]) -> None:
     """One running run: its step, its speed, the time that is left."""
     with st.container(border=True):
         name, button = st.columns([6, 1], vertical_alignment="center")
-        stale = (
-            ":orange[**stale**: its worker does not answer; the next free worker takes over within a minute] · "
-            if run.stale
-            else ""
-        )
-        name.markdown(f"**run {data.name(run.id)}** · {stale}{names.get(run.id, run.label)}")
+        name.markdown(f"**run {data.name(run.id)}** · {SILENT.get(run.shown, '')}{names.get(run.id, run.label)}")
         cancel_button(run.id, button)
-        facts = [f"step {run.step:,} of {run.total_steps:,}"]
+        facts = [f"step {run.step:,}" if run.recorded else f"step {run.step:,} of {run.total_steps:,}"]
+        if run.recorded:
+            facts.append("recorded by another program")
         if run.loss is not None:
             facts.append(f"loss {run.loss:.3g} nats")
         if run.tokens_per_second:
@@ -227,7 +229,7 @@ def show_running(run: LiveRun, names: dict[int, str]) -> None:
             facts.append(f"about {duration(run.seconds_left)} left")
         if run.attempt > 1:
             facts.append(f"attempt {run.attempt}")
-        st.progress(min(run.step / run.total_steps, 1.0), text=" · ".join(facts))
+        st.progress(0.0 if run.recorded else min(run.step / run.total_steps, 1.0), text=" · ".join(facts))
 
 
 def cancel_button(run_id: int, place: st.delta_generator.DeltaGenerator) -> None:
