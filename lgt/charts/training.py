@@ -11,8 +11,8 @@ import pandas as pd
 from lgt.charts.marks import colour, curve_points, grid_lines, line_key
 from lgt.charts.series import BandChoice, band_note, curve_tooltip, labelled, summarised
 from lgt.charts.theme import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled
-from lgt.charts.zones import ZONE_TITLES, main_bounds
-from lgt.metrics.zones import zone_lengths
+from lgt.charts.zones import main_bounds
+from lgt.metrics.zones import ZONE_TITLES, zone_lengths
 
 PANEL = 1.42
 """From the zero of one panel to that of the next, where a panel's accuracy goes from 0 to 1."""

@@ -83,7 +83,7 @@ def _table(path: Path) -> pd.DataFrame:
             raise StoreError(f"{path}: more than {MOST_BYTES // 1_000_000} MB; split the file")
         if path.suffix.lower() == ".csv":
             table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-            return table.replace("^'('*[=+\\-@＝＋－＠])", r"\1", regex=True)  # see lgt.store.export.FORMULA
+            return table.replace("^'('*[=+\\-@＝＋－＠])", r"\1", regex=True)  # see lgt.store.csv_files.FORMULA
         if path.suffix.lower() == ".json":
             return pd.DataFrame(_records(path))
         return pd.read_parquet(path)

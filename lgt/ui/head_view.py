@@ -7,13 +7,12 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from lgt.charts.zones import ZONE_TITLES
 from lgt.core.config import Arm, RunConfig
 from lgt.core.glossary import definition
 from lgt.core.records import Head
 from lgt.metrics.by_seed import transfer_by_seed
 from lgt.metrics.maps import mean_map
-from lgt.metrics.zones import Zone
+from lgt.metrics.zones import ZONE_TITLES, Zone
 from lgt.recipes.labels import ARM_TITLES, head_name
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, panels, sharing
