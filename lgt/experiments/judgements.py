@@ -14,7 +14,7 @@ from lgt.experiments.numbers import signed
 from lgt.experiments.rules.base import ChartRequest, Measurement, Rule
 from lgt.experiments.verdicts import Outcome
 from lgt.metrics.intervals import Interval, t_interval
-from lgt.recipes.builders import Series
+from lgt.recipes.builders import CO_TRAINED, Series
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,26 @@ class Judgement:
     def charts(self, accuracy: pd.DataFrame) -> Iterator[ChartRequest]:
         """The charts of the figure, by name. ``accuracy``: the final counts of :attr:`runs`."""
         return self.rule.charts(self, accuracy)
+
+    def with_runs(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """``frame`` of one of its charts with the ``run_id`` of each row that is about one run, by ``seed``.
+
+        The run is that of the row's ``series``, or of its pair of training lengths, else the co-trained one. A frame
+        whose rows have a run, or belong to none of ours, stays as it is.
+        """
+        if "run_id" in frame or "seed" not in frame:
+            return frame
+        keys: list[Any]
+        if "series" in frame:
+            of = {str(series): series for series in self.experiment.series}
+            keys = [of.get(name) for name in frame.series]
+        elif "auxiliary_length" in frame:
+            cells = {series.lengths: series for series in self.experiment.series}
+            keys = [cells.get(pair) for pair in zip(frame.main_length, frame.auxiliary_length, strict=True)]
+        else:
+            keys = [CO_TRAINED] * len(frame)
+        found = [self.ids[seed].get(key) for seed, key in zip(frame.seed, keys, strict=True)]
+        return frame if None in found else frame.assign(run_id=found)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

@@ -17,7 +17,7 @@ from lgt.store.errors import StoreError, store_name
 from lgt.store.library import TITLES, Source, members
 
 WIDTH = 100
-MOST_COMMANDS = 12
+MOST_COMMANDS = 40
 """More commands than these are only in the table of runs."""
 
 

@@ -28,7 +28,7 @@ from lgt.store.measurements import (
     read_log,
     read_unpacked,
 )
-from lgt.store.readable import command_of_text, readable
+from lgt.store.readable import command_of_text, group_titles, readable
 from lgt.store.schema import Base, Checkpoint, Config, Intervention, Run, RunTask, column_names
 
 Format = Literal["csv", "parquet", "json"]
@@ -69,15 +69,28 @@ WITH_ZONES = ("accuracy", "head_scores", "attention_differences")
 
 def readable_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     """Exported tables as people read them (:func:`lgt.store.readable.readable`), by name; the same rows."""
-    main = tables["run_tasks"][tables["run_tasks"].role == "main"].set_index("run_id")
-    bounds = main[["training_length", "transfer_length"]].rename(columns={"training_length": "main_length"})
+    tasks = tables["run_tasks"]
+    of_runs = _tasks_of_runs(tasks)
+    lengths, roles = of_runs[["main_length", "transfer_length"]], tasks.set_index(["run_id", "task"])
     found = {}
     for name, rows in tables.items():
-        table = rows.join(bounds, on="run_id") if name in WITH_ZONES else rows
-        found[name] = readable(table.rename(columns={"id": "run", "run_id": "run"}))
-    texts = zip(tables["runs"].config, tables["runs"].experiment, strict=True)
-    commands = pd.Series([command_of_text(*of) for of in texts], found["runs"].index, "str")
-    return {**found, "runs": readable(found["runs"].assign(command=commands))}
+        table = rows.join(lengths, on="run_id") if name in WITH_ZONES else rows
+        if name in WITH_ZONES and "task" in rows:
+            table = table.join(roles[["role", "training_length"]], on=["run_id", "task"])
+        found[name] = table.rename(columns={"id": "run", "run_id": "run", "token": "submission"})
+    runs = found["runs"].join(of_runs, on="run")
+    commands = [command_of_text(*of) for of in zip(runs.config, runs.experiment, strict=True)]
+    texts = {"task_group_title": group_titles(runs), "command": commands}
+    found["runs"] = runs.assign(**{name: pd.Series(of, runs.index, "str") for name, of in texts.items()})
+    return {name: readable(table) for name, table in found.items()}
+
+
+def _tasks_of_runs(tasks: pd.DataFrame) -> pd.DataFrame:
+    """By run id: ``main_task``, ``main_length``, ``transfer_length`` and ``auxiliaries``, the names joined by ``+``."""
+    main = tasks[tasks.role == "main"].set_index("run_id")
+    others = tasks[tasks.role != "main"].groupby("run_id").task.agg("+".join)
+    columns = {"task": "main_task", "training_length": "main_length"}
+    return main[[*columns, "transfer_length"]].rename(columns=columns).join(others.rename("auxiliaries"))
 
 
 def _runs(connection: Connection) -> pd.DataFrame:

@@ -65,7 +65,10 @@ def readable(rows: pd.DataFrame, source: Source | None = None) -> pd.DataFrame:
     table = rows.reset_index(drop=True)
     if "run_id" in table and source is not None:
         table = with_identity(table, source)
-    table = table.rename(columns={old: new for old, new in RENAMED.items() if new not in table})
+    known = [old for old, new in RENAMED.items() if new in table]
+    table = table.drop(columns=known, errors="ignore").rename(columns=RENAMED)
+    if {"preset", "position"} <= set(table):
+        table = table.assign(position=table.position.where(table.preset != IMPORTED, None))  # it is not known
     table = with_times(with_titles(with_shares(with_heads(with_lengths(table)))))
     return table[ordered(table.columns)]
 
@@ -85,8 +88,6 @@ def identities(source: Source, run_ids: Iterable[Any]) -> pd.DataFrame:
     table = runs.assign(
         run=[run_name(source, int(run_id)) for run_id in runs.id], task_group_title=group_titles(runs)
     ).rename(columns={"uuid": "run_uuid", "total_steps": "steps"})  # fmt: skip
-    imported = table.preset == IMPORTED
-    table["position"] = table.position.where(~imported, None)
     columns = list(IDENTITY)
     if isinstance(source, Library) and len(members(source)) > 1:
         table["store"] = [source.of(int(run_id))[0].title for run_id in table.id]

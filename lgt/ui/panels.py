@@ -22,7 +22,7 @@ from lgt.recipes.presets import baseline
 from lgt.recipes.settings import Setting, has_control, is_imported
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, frame
-from lgt.ui.drawing import draw
+from lgt.ui.drawing import draw, view_shows
 
 THRESHOLDS = (2, 5, 10, 20, 50)
 DEFAULT_THRESHOLD = 10
@@ -44,6 +44,7 @@ def choose_comparison(found: Mapping[Setting, Comparison]) -> Comparison:
         "Task group", list(names), default=first_choice(names), key="pair",
         shown=lambda name: setting_title(names[name], found[names[name]].config), help=definition("task group"),
     )  # fmt: skip
+    view_shows(key)
     return found[names[key]]
 
 
