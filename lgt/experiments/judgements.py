@@ -78,17 +78,17 @@ class Judgement:
         """
         if "run_id" in frame or "seed" not in frame:
             return frame
-        keys: list[Any]
+        series: dict[Any, Series]
         if "series" in frame:
-            of = {str(series): series for series in self.experiment.series}
-            keys = [of.get(name) for name in frame.series]
+            names, series = list(frame.series), {str(one): one for one in self.experiment.series}
         elif "auxiliary_length" in frame:
-            cells = {series.lengths: series for series in self.experiment.series}
-            keys = [cells.get(pair) for pair in zip(frame.main_length, frame.auxiliary_length, strict=True)]
+            names = list(zip(frame.main_length, frame.auxiliary_length, strict=True))
+            series = {tuple(one.lengths or ()): one for one in self.experiment.series}
         else:
-            keys = [CO_TRAINED] * len(frame)
-        found = [self.ids[seed].get(key) for seed, key in zip(frame.seed, keys, strict=True)]
-        return frame if None in found else frame.assign(run_id=found)
+            names, series = [CO_TRAINED] * len(frame), {CO_TRAINED: CO_TRAINED}
+        pairs = list(zip(frame.seed, names, strict=True))
+        ids = {(seed, name): of[one] for seed, of in self.ids.items() for name, one in series.items() if one in of}
+        return frame.assign(run_id=[ids[pair] for pair in pairs]) if set(pairs) <= set(ids) else frame
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

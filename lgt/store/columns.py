@@ -123,7 +123,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "threshold": "A head matters to a task if accuracy_drop is above this share.",
         "matters": "Whether the head matters to the task: accuracy_drop is above threshold.",
         "attention_difference": "Attention-matrix difference of the two tasks: absolute differences of the patterns, "
-        "summed over pairs of positions.",
+        "summed over pairs of positions; without a column head it is the mean over heads.",
         "map_difference": "Ablation-map difference at trained lengths: mean over heads of the absolute difference of "
         "accuracy_drop.",
         "map_difference_beyond": "The same in the transfer region.",

@@ -51,7 +51,7 @@ def chart_table(drawn: Drawn, source: Source) -> pd.DataFrame:
     """
     if drawn.table.empty:
         return pd.DataFrame()
-    rows = ADDED.get(drawn.chart, lambda table, _: table)(drawn.table, drawn.options)
+    rows = ADDED[drawn.chart](drawn.table, drawn.options) if drawn.chart in ADDED else drawn.table
     rows = rows.rename(columns=dict(RENAMED.get(drawn.chart, {}))).drop(columns=list(LEFT_OUT), errors="ignore")
     if "run_ids" in rows:
         rows = rows.assign(runs=[names_of(source, text) for text in rows.run_ids]).drop(columns="run_ids")
@@ -73,8 +73,8 @@ def _zones(table: pd.DataFrame, options: Mapping[str, Any]) -> pd.DataFrame:
 
 def _relative(table: pd.DataFrame, _: Mapping[str, Any]) -> pd.DataFrame:
     cells = zip(table.gap, table.main_length, table.auxiliary_length, strict=True)
-    return table.assign(relative_gap=[None if main == other else relative_gap(gap, main, other)
-                                      for gap, main, other in cells])  # fmt: skip
+    shares = [float("nan") if main == other else relative_gap(gap, main, other) for gap, main, other in cells]
+    return table.assign(relative_gap=shares)
 
 
 def _positions_from_one(table: pd.DataFrame, _: Mapping[str, Any]) -> pd.DataFrame:

@@ -80,10 +80,11 @@ def curve(
     )  # fmt: skip
 
 
-def training(accuracy: pd.DataFrame, run_ids: list[int], *, key: str) -> None:
-    """Accuracy per zone over steps, and the loss, of one series."""
-    draw(training_curves, accuracy, frame.theme(), key=f"training-{key}")
-    draw(loss_curve, data.read_training_log(run_ids), frame.theme(), window=5, key=f"loss-{key}")
+def training(accuracy: pd.DataFrame, run_ids: list[int], *, key: str, name: str = "") -> None:
+    """Accuracy per zone over steps, and the loss, of one series; ``name`` is what a viewer downloads it as."""
+    named = f" {name}" if name else ""
+    draw(training_curves, accuracy, frame.theme(), key=f"training-{key}", name=f"Training{named}")
+    draw(loss_curve, data.read_training_log(run_ids), frame.theme(), window=5, key=f"loss-{key}", name=f"Loss{named}")
 
 
 # --- how to repeat ----------------------------------------------------------------------------------------------

@@ -76,12 +76,13 @@ def entry(judgement: Judgement) -> None:
 
 def charts(judgement: Judgement) -> None:
     """The charts of a figure, the first one across the page."""
-    name = judgement.experiment.name
+    name, figure = judgement.experiment.name, f"Figure {judgement.experiment.figures} ({judgement.experiment.name})"
     first, *others = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
-    draw(first, key=f"chart-{name}-0", table=table_of(judgement, first))
+    draw(first, key=f"chart-{name}-0", name=figure, table=table_of(judgement, first))
     for place, (chart, column) in enumerate(zip(others, st.columns(max(2, len(others)), gap="medium"), strict=False)):
         with column:
-            draw(chart, key=f"chart-{name}-{place + 1}", table=table_of(judgement, chart))
+            shown = chart.keywords.get("title") or f"chart {place + 2}"
+            draw(chart, key=f"chart-{name}-{place + 1}", name=f"{figure} {shown}", table=table_of(judgement, chart))
 
 
 def table_of(judgement: Judgement, chart: Chart) -> pd.DataFrame | None:

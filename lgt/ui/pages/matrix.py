@@ -99,10 +99,10 @@ def show_grid() -> None:
         "lengths. The generalization gap is small when the main task is as good as its auxiliary tasks at every length."
     )
     by_ratio, *grids = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
-    draw(by_ratio, key="grid-ratio", table=judgement.with_runs(by_ratio.args[0]))
+    draw(by_ratio, key="grid-ratio", name="Gap by ratio of lengths", table=judgement.with_runs(by_ratio.args[0]))
     for name, chart, column in zip(("ours", "paper"), grids, st.columns(2, gap="large"), strict=True):
         with column:
-            draw(chart, key=f"grid-{name}", table=judgement.with_runs(chart.args[0]))
+            draw(chart, key=f"grid-{name}", name=f"Grid of lengths {name}", table=judgement.with_runs(chart.args[0]))
     st.caption(f"Verdict: {judgement.outcome}. {judgement.sentence()}.")
 
 
