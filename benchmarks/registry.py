@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "sampling": Benchmark("sampling", "making a batch as a share of the training step, every group"),
     "seeds": Benchmark("seeds", "several seeds at once on a CPU: threads, processes, one ensemble"),
     "pages": Benchmark("pages", "a page, warm: store of 10,000 runs and six million rows against 100 runs"),
+    "stores": Benchmark("stores", "a page, warm: three stores of 470, 10,000 and 3 runs against the shipped one"),
     "start": Benchmark("start", "dashboard process start to first chart in a browser", ("playwright",)),
     "gpu": Benchmark("gpu", "paper preset on a GPU: plain loop on the same GPU"),
     "scale": Benchmark("scale", "time and memory against width, length and number of runs; cost of a sweep"),

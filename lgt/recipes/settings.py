@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from typing import Any
 
 from lgt.core.config import LABELS, MEASURING, RunConfig
@@ -69,7 +69,7 @@ def is_imported(config: RunConfig) -> bool:
 
 def changes_from(reference: RunConfig, config: RunConfig) -> list[str]:
     """``path=value`` of each field of ``config`` that differs from ``reference``, except labels and the model seed."""
-    return differences(reference.as_dict(), config.as_dict())
+    return _differences(reference, config)
 
 
 def has_control(config: RunConfig) -> bool:
@@ -82,15 +82,16 @@ def _is_about_measuring(change: str) -> bool:
     return change.startswith(tuple(f"evaluation.{name}=" for name in MEASURING))
 
 
-def differences(reference: dict[str, Any], plain: dict[str, Any], prefix: str = "") -> list[str]:
-    """``path=value`` of each field of ``plain`` that differs from ``reference``, except labels and the model seed."""
+def _differences(reference: Any, config: Any, prefix: str = "") -> list[str]:
+    """As :func:`changes_from`, of two dataclasses of one class."""
     found = []
-    for name, value in plain.items():
-        if name in (*LABELS, "model_seed"):
+    for name in (one.name for one in fields(config)):
+        value, known = getattr(config, name), getattr(reference, name)
+        if name in (*LABELS, "model_seed") or value == known:
             continue
-        known = reference.get(name)
-        if isinstance(value, dict) and isinstance(known, dict):
-            found += differences(known, value, f"{prefix}{name}.")
-        elif value != known:
-            found.append(f"{prefix}{name}={value}")
+        if is_dataclass(value):
+            found += _differences(known, value, f"{prefix}{name}.")
+        else:
+            shown = [asdict(spec) for spec in value] if name == "tasks" else value
+            found.append(f"{prefix}{name}={shown}")
     return found

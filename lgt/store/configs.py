@@ -51,16 +51,24 @@ def _canonical(plain: dict[str, Any]) -> str:
     return json.dumps(plain, sort_keys=True, separators=(",", ":"))
 
 
-@lru_cache(maxsize=1024)
-def _parsed(stored: str) -> tuple[RunConfig, bool]:
-    """The config, with seeds 0 unless the text has its seeds, and whether it has none."""
-    return RunConfig.from_json(stored), not stored.startswith(AS_IT_IS)
+@lru_cache(maxsize=4096)
+def template_of(stored: str) -> RunConfig:
+    """The config of a stored text with seeds 0. Raises ConfigError when this code cannot read it."""
+    return replace(RunConfig.from_json(stored), model_seed=0, data_seed=0)
+
+
+def seeds_of(stored: str, model_seed: int, data_seed: int) -> tuple[int, int]:
+    """The seeds of a run: the given ones, unless its stored text has them."""
+    if not stored.startswith(AS_IT_IS):
+        return model_seed, data_seed
+    config = RunConfig.from_json(stored)
+    return config.model_seed, config.data_seed
 
 
 def config_of(stored: str, model_seed: int, data_seed: int) -> RunConfig:
     """The config of a run. Raises ConfigError when this code cannot read it."""
-    config, shared = _parsed(stored)
-    return replace(config, model_seed=model_seed, data_seed=data_seed) if shared else config
+    own_model_seed, own_data_seed = seeds_of(stored, model_seed, data_seed)
+    return replace(template_of(stored), model_seed=own_model_seed, data_seed=own_data_seed)
 
 
 def store_config(connection: Connection, config: RunConfig) -> str:

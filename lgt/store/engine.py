@@ -24,7 +24,8 @@ from sqlalchemy.pool import NullPool
 from lgt.recipes import limits
 from lgt.store import locations, migrate, sqlite_files
 from lgt.store.errors import LeaseLost, StoreError, store_name, translate_errors
-from lgt.store.reading_copies import is_in_wal_mode, reading_copy, schema_in_header
+from lgt.store.raw_bytes import is_in_wal_mode, schema_in_header
+from lgt.store.reading_copies import reading_copy
 from lgt.store.upserts import bump_revision
 
 __all__ = ["Engine", "LeaseLost", "StoreError", "database_url", "open_store", "read_connection", "write_transaction"]

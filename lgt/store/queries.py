@@ -6,7 +6,6 @@ derived in :mod:`lgt.metrics`. Weights are read in :mod:`lgt.store.checkpoints`.
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from lgt.store.measurements import (
     read_log,
     read_unpacked,
 )
-from lgt.store.schema import Config, Run, RunState, RunTask, StoreState, column_names
+from lgt.store.schema import Config, Run, RunState, RunTask, column_names
 from lgt.store.tags import not_deleted
 
 Steps = Literal["final", "all"] | int
@@ -111,19 +110,6 @@ class RunRecord:
 def is_stale(state: str, heartbeat_at: float | None) -> bool:
     """Whether a run in ``state`` is running but its worker has missed two heartbeats since ``heartbeat_at``."""
     return state == RunState.RUNNING and (heartbeat_at is None or heartbeat_at < time.time() - leases.STALE_SECONDS)
-
-
-def revision(source: Source) -> str:
-    """A short text that changes with every write except heartbeats and progress. Cheap enough for every page view."""
-    return " ".join(_revision(member.engine) for member in members(source))
-
-
-def _revision(engine: Engine) -> str:
-    with read_connection(engine) as connection:
-        counter = connection.scalar(select(StoreState.revision)) or 0
-    if engine.dialect.name != "sqlite":
-        return str(counter)
-    return f"{counter}-{os.stat(str(engine.url.database)).st_ino}"  # the inode: the file may have been replaced
 
 
 @frames("id")

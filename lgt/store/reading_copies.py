@@ -18,29 +18,11 @@ from contextlib import closing
 from pathlib import Path
 
 from lgt.core.paths import own_folder
+from lgt.store import raw_bytes
 from lgt.store.errors import StoreError
 
 KEPT_SECONDS = 7 * 24 * 3600.0
 """A copy that nobody has opened for this time is removed when another one is made."""
-HEADER = 64
-
-
-def is_in_wal_mode(path: Path) -> bool:
-    """Whether SQLite would open ``path`` with a write-ahead log. Reads the header only."""
-    return _header(path)[18:20] == b"\x02\x02"
-
-
-def schema_in_header(path: Path) -> int:
-    """SQLite's user_version in the header of ``path``, which is the schema number of a store."""
-    return int.from_bytes(_header(path)[60:], "big")
-
-
-def _header(path: Path) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read(HEADER)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def reading_copy(path: Path, prepare: Callable[[Path], None]) -> Path:
@@ -73,8 +55,8 @@ def _wal_state(path: Path) -> str:
 
 
 def _copy(path: Path, target: Path) -> None:
-    if is_in_wal_mode(path):
-        shutil.copyfile(path, target)
+    if raw_bytes.is_in_wal_mode(path):
+        raw_bytes.copy(path, target)
         log = path.with_name(path.name + "-wal")
         if log.exists():
             shutil.copyfile(log, target.with_name(target.name + "-wal"))

@@ -67,7 +67,7 @@ def set_note(engine: Engine, uuids: Iterable[str], text: str) -> None:
 def shown(source: Source, rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of :func:`lgt.store.queries.runs` with the tags and notes that the workspace has about other runs."""
     said = _of_viewer(source)
-    here = [place for place, uuid in enumerate(rows.uuid) if uuid in said]
+    here = [place for place, uuid in enumerate(rows.uuid) if uuid in said] if said else []
     if not here:
         return rows
     columns = {name: rows[name].tolist() for name in TIMES}

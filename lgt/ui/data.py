@@ -2,7 +2,7 @@
 
 A library (:mod:`lgt.store.library`) holds the shipped results, the workspace and the stores that the viewer has opened.
 What lists runs reads the stores that count on this page (:func:`counted`); what is asked for by a run's id reads any.
-The key of a cached read contains :func:`lgt.store.queries.revision`, so a page never shows an old number, and drawing
+The key of a cached read contains :func:`lgt.store.revisions.revision`, so a page never shows an old number, and drawing
 the same page again costs one short query for each store.
 """
 
@@ -21,7 +21,7 @@ from lgt.experiments.registry import experiment_named
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS
 from lgt.recipes.settings import Setting, is_imported
-from lgt.store import checkpoints, live, locations, queries, remarks
+from lgt.store import checkpoints, live, locations, queries, remarks, revisions
 from lgt.store.comparisons import Comparison, comparisons
 from lgt.store.engine import Engine, open_store, reading_key
 from lgt.store.errors import StoreError
@@ -148,7 +148,7 @@ def key() -> str:
 
 
 def _current(read: Callable[..., T], source: Library, *arguments: object) -> T:
-    return read(source, f"{source.key}\n{queries.revision(source)}", *arguments)
+    return read(source, f"{source.key}\n{revisions.revision(source)}", *arguments)
 
 
 def _of_runs(read: Callable[..., T], run_ids: Sequence[int], *arguments: object) -> T:

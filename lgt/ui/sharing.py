@@ -10,7 +10,7 @@ import streamlit as st
 from lgt.charts import ablation_maps, sharing_graph, sharing_summary
 from lgt.core.config import Arm
 from lgt.metrics.by_seed import SeedSummary, transfer_by_seed
-from lgt.metrics.maps import mean_map
+from lgt.metrics.maps import mean_maps
 from lgt.metrics.zones import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONE_TITLES, Zone
 from lgt.recipes.labels import task_title
 from lgt.store.comparisons import Comparison
@@ -129,7 +129,8 @@ def maps_by_seed(
     transfer = summary.values if summary else {}
     runs = sorted(comparison.runs[arm].items())
     zones = {seed: mapped_zone(transfer.get(seed)) for seed, _ in runs}
-    maps = {seed: mean_map(scores[scores.run_id == run], comparison.config, zones[seed]) for seed, run in runs}
+    of_runs = mean_maps(scores, comparison.config, {run: zones[seed] for seed, run in runs})
+    maps = {seed: of_runs[run] for seed, run in runs}
     return zones, maps, transfer
 
 

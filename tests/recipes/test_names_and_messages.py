@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -22,7 +24,7 @@ from lgt.recipes.commands import experiment_command, measured_as_usual, referenc
 from lgt.recipes.groups import GROUPS, TaskGroup
 from lgt.recipes.limits import check_limits, limits
 from lgt.recipes.presets import PRESETS, Overrides, baseline, custom_config, group_config, isolated, register_group
-from lgt.recipes.settings import IMPORTED, Setting, changes_from, differences, has_control, is_imported, setting_of
+from lgt.recipes.settings import IMPORTED, Setting, changes_from, has_control, is_imported, setting_of
 
 REVERSE, RECALL = TaskSpec("reverse", "main", 4), TaskSpec("mqar", "auxiliary", 8)
 
@@ -163,12 +165,26 @@ def test_the_setting_of_a_run_without_positions_has_no_other_change() -> None:
     assert Setting("caprev", "demo", "nope").key == "caprev.demo.nope"
 
 
-def test_differences_name_the_whole_value_where_only_one_side_has_parts() -> None:
-    assert differences({"a": {"b": 1, "c": 2}, "d": 3}, {"a": {"b": 1, "c": 5}, "d": 4}) == ["a.c=5", "d=4"]
-    assert differences({"a": 1}, {"a": {"b": 2}}) == ["a={'b': 2}"] and differences({"a": {"b": 2}}, {"a": 1}) == [
-        "a=1"
-    ]
-    assert differences({}, {"group": "x", "arm": "y", "preset": "z", "model_seed": 1}) == []
+def differences(reference: dict[str, Any], plain: dict[str, Any], prefix: str = "") -> list[str]:
+    """What :func:`changes_from` should give, from plain dictionaries of all values."""
+    found = []
+    for name, value in plain.items():
+        if name in ("group", "arm", "preset", "model_seed"):
+            continue
+        known = reference.get(name)
+        if isinstance(value, dict) and isinstance(known, dict):
+            found += differences(known, value, f"{prefix}{name}.")
+        elif value != known:
+            found.append(f"{prefix}{name}={value}")
+    return found
+
+
+def test_changes_are_those_of_the_plain_values() -> None:
+    known = [group_config(group, preset) for group in GROUPS for preset in PRESETS]
+    known += [replace(known[0], model_seed=3), replace(known[0], data_seed=4, transfer_length=7)]
+    known += [replace(known[1], training=replace(known[1].training, steps=7), tasks=known[1].tasks[:1])]
+    for reference, config in itertools.product(known[:6] + known[-3:], known):
+        assert changes_from(reference, config) == differences(reference.as_dict(), config.as_dict())
 
 
 # --- commands

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
-from lgt.store import checkpoints, integrity, leases, migrate, queries, sqlite_files, writes
+from lgt.store import checkpoints, integrity, leases, migrate, queries, revisions, sqlite_files, writes
 from lgt.store import engine as engines
 from lgt.store.engine import StoreError, open_store, write_transaction
 from lgt.store.schema import APPLICATION_ID
@@ -126,7 +126,7 @@ def test_flipped_bits_give_one_line_or_good_reads(whole: Path, tmp_path: Path) -
 
 def read_everything(engine: Engine) -> None:
     integrity.integrity(engine)
-    queries.revision(engine)
+    revisions.revision(engine)
     ids = queries.runs(engine).id.tolist()
     for read in (queries.accuracy, queries.head_scores, queries.attention_differences):
         read(engine, ids, step="all")
@@ -269,9 +269,9 @@ def test_a_store_that_another_tool_switched_to_wal_is_switched_back(whole: Path,
 
 def test_a_writer_that_fails_midway_leaves_nothing(whole: Path, tmp_path: Path) -> None:
     store = open_store(str(copied(whole, tmp_path)))
-    before = queries.revision(store)
+    before = revisions.revision(store)
     with pytest.raises(ZeroDivisionError), write_transaction(store) as connection:
         connection.exec_driver_sql("DELETE FROM accuracy_counts")
         _ = 1 / 0
-    assert queries.revision(store) == before
+    assert revisions.revision(store) == before
     assert len(queries.accuracy(store, [1])) == len(ACCURACY)

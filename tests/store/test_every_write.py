@@ -32,6 +32,7 @@ from lgt.store import (
     queue,
     record,
     remarks,
+    revisions,
     tags,
     thinning,
     writes,
@@ -210,12 +211,12 @@ def contents(engine: Engine) -> dict[str, list[tuple[object, ...]]]:
 
 @EVERY_WRITE
 def test_every_write_changes_the_store_and_the_revision_exactly_when_pages_show_it(bench: Bench, name: str) -> None:
-    before, revision = contents(bench.engine), queries.revision(bench.engine)
+    before, revision = contents(bench.engine), revisions.revision(bench.engine)
     old = (bench.folder / "old.db").read_bytes()
     WRITES[name].call(bench)
     changed = contents(bench.engine) != before or (bench.folder / "old.db").read_bytes() != old
     assert changed, "the call of this table must change something"
-    assert (queries.revision(bench.engine) != revision) == WRITES[name].shows
+    assert (revisions.revision(bench.engine) != revision) == WRITES[name].shows
 
 
 @EVERY_WRITE

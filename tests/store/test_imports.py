@@ -16,7 +16,7 @@ from lgt.cli.main import main
 from lgt.core.checks import ConfigError
 from lgt.experiments.judging import judge_all
 from lgt.recipes.settings import IMPORTED
-from lgt.store import exchange, imports, queries, queue
+from lgt.store import exchange, imports, queries, queue, revisions
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from lgt.store.errors import StoreError
@@ -148,7 +148,7 @@ def malformed(count: int) -> list[tuple[str, bytes]]:
 
 def test_a_malformed_file_is_one_line_and_stores_nothing(tmp_path, store, monkeypatch, capsys):
     monkeypatch.setenv("LGT_DATABASE_URL", str(store.url.database))
-    before = queries.revision(store)
+    before = revisions.revision(store)
     for number, (ending, content) in enumerate(malformed(size(80, 300))):
         path = tmp_path / f"bad-{number}{ending}"
         path.write_bytes(content)
@@ -156,7 +156,7 @@ def test_a_malformed_file_is_one_line_and_stores_nothing(tmp_path, store, monkey
             main(["import", str(EXAMPLE), str(path)])
         said = capsys.readouterr().err.strip()
         assert ended.value.code == 2 and said.count("\n") == 0 and path.name in said, content
-        assert queries.revision(store) == before, "the good file beside it is not stored either"
+        assert revisions.revision(store) == before, "the good file beside it is not stored either"
 
 
 def test_random_bytes_and_random_cells_never_end_in_a_traceback(tmp_path):

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lgt.core.records import AccuracyRow, LogRow
-from lgt.store import checkpoints, leases, queries, tags, writes
+from lgt.store import checkpoints, leases, queries, revisions, tags, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from lgt.store.errors import StoreError
@@ -121,9 +121,9 @@ def test_waiting_runs_and_failed_ones_name_their_store(library, stores):
 
 def test_a_write_to_any_store_changes_the_revision(library, stores):
     for engine in stores:
-        before = queries.revision(library)
+        before = revisions.revision(library)
         tags.set_note(engine, [1], "seen")
-        assert queries.revision(library) != before
+        assert revisions.revision(library) != before
 
 
 def test_a_store_stands_once_and_equal_names_get_numbers(stores, tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from lgt.store import leases, queries, writes
+from lgt.store import leases, queries, revisions, writes
 from lgt.store.engine import LeaseLost, open_store
 from lgt.store.queue import claim, requeue_expired, retry
 from lgt.store.schema import RunState
@@ -65,10 +65,10 @@ def test_a_claim_takes_the_oldest_of_its_experiment(engine: Engine) -> None:
 
 
 def test_an_empty_queue_writes_nothing(engine: Engine) -> None:
-    before = queries.revision(engine)
+    before = revisions.revision(engine)
     assert claim(engine, "w", "cpu") is None
     assert requeue_expired(engine) == []
-    assert queries.revision(engine) == before
+    assert revisions.revision(engine) == before
 
 
 def test_the_run_of_a_lost_worker_is_requeued_and_the_workers_writes_are_refused(engine: Engine) -> None:

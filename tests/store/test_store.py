@@ -14,7 +14,7 @@ from sqlalchemy import Engine, text
 
 from lgt.core.config import RunConfig, TaskSpec
 from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
-from lgt.store import blobs, checkpoints, leases, queries, tags, writes
+from lgt.store import blobs, checkpoints, leases, queries, revisions, tags, writes
 from lgt.store.engine import LeaseLost, StoreError, database_url, open_store, read_connection, write_transaction
 from lgt.store.schema import Base, RunState
 
@@ -223,16 +223,16 @@ def test_a_run_without_la_gets_that_of_its_longest_auxiliary(engine: Engine) -> 
 
 
 def test_revision_changes_with_every_write_and_only_then(engine: Engine) -> None:
-    seen = [queries.revision(engine)]
+    seen = [revisions.revision(engine)]
     run_id = writes.create_run(engine, CONFIG)
-    seen.append(queries.revision(engine))
+    seen.append(revisions.revision(engine))
     attempt = leases.start_run(engine, run_id, "w", "cpu")
-    seen.append(queries.revision(engine))
+    seen.append(revisions.revision(engine))
     writes.record_accuracy(engine, run_id, attempt, 1, ACCURACY)
-    seen.append(queries.revision(engine))
+    seen.append(revisions.revision(engine))
     assert len(set(seen)) == len(seen)
     queries.runs(engine)
-    assert queries.revision(engine) == seen[-1]
+    assert revisions.revision(engine) == seen[-1]
 
 
 def test_not_a_number_is_stored_as_missing(engine: Engine) -> None:
