@@ -10,8 +10,8 @@ import pandas as pd
 from lgt.charts.marks import colour, curve_points, grid_lines, line_key
 from lgt.charts.series import WILSON, BandChoice, band_note, curve_tooltip, labelled, latest, summarised
 from lgt.charts.theme import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled
-from lgt.charts.zones import ZONE_TITLES, LengthAxis, length_axis, main_bounds, zone_layers
-from lgt.metrics.zones import Zone, zone_lengths
+from lgt.charts.zones import LengthAxis, length_axis, main_bounds, zone_layers
+from lgt.metrics.zones import ZONE_TITLES, Zone, zone_lengths
 
 __all__ = ["BandChoice", "length_accuracy"]
 

@@ -102,6 +102,28 @@ def summarised(rows: pd.DataFrame, choice: BandChoice, over: str = "length") -> 
     return pd.concat(curves, ignore_index=True)
 
 
+CURVE = {
+    "series": "curve", "mean": "curve_accuracy", "low": "curve_low", "high": "curve_high", "band": "curve_band",
+    "runs": "curve_seeds",
+}  # fmt: skip
+"""Columns of :func:`summarised`, and what they are called beside the counts of single runs."""
+
+
+def with_curves(frame: pd.DataFrame, theme: Theme, choice: BandChoice) -> pd.DataFrame:
+    """The rows of ``frame`` that are drawn, each with its curve's name, mean, band and number of runs at its length.
+
+    ``frame``: see :func:`lgt.charts.length_accuracy`.
+    """
+    rows = labelled(latest(frame), theme)
+    return beside_counts(rows, summarised(rows, choice), ["length"])[[*frame.columns, *CURVE.values()]]
+
+
+def beside_counts(rows: pd.DataFrame, curves: pd.DataFrame, over: list[str]) -> pd.DataFrame:
+    """``rows`` of :func:`labelled` with the point of ``curves`` at the same values of ``over``."""
+    points = curves[[*CURVE, *over]].rename(columns=CURVE)
+    return rows.rename(columns={"series": "curve"}).merge(points, on=["curve", *over], how="left")
+
+
 def _curve(group: pd.DataFrame, choice: BandChoice, over: str, rng: np.random.Generator) -> pd.DataFrame:
     ratios = group.pivot(index="run_id", columns=over, values="ratio")
     values = ratios.to_numpy(dtype=float)

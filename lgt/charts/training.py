@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from lgt.charts.marks import colour, curve_points, grid_lines, line_key
-from lgt.charts.series import BandChoice, band_note, curve_tooltip, labelled, summarised
+from lgt.charts.series import CURVE, BandChoice, band_note, beside_counts, curve_tooltip, labelled, summarised
 from lgt.charts.theme import ROLE_DASHES, ROLE_WIDTHS, Theme, heading, message, styled
-from lgt.charts.zones import ZONE_TITLES, main_bounds
-from lgt.metrics.zones import zone_lengths
+from lgt.charts.zones import main_bounds
+from lgt.metrics.zones import ZONE_TITLES, zone_lengths
 
 PANEL = 1.42
 """From the zero of one panel to that of the next, where a panel's accuracy goes from 0 to 1."""
@@ -34,11 +34,7 @@ def training_curves(
             "Nothing has been measured yet, or the runs differ in training lengths. Choose runs of one task group.",
             theme,
         )
-    rows = zone_rows(labelled(frame, theme), zones)
-    curves = pd.concat(
-        [summarised(part, band_choice, over="step").assign(panel=panel) for panel, part in rows.groupby("panel")],
-        ignore_index=True,
-    )
+    curves = zone_curves(labelled(frame, theme), zones, band_choice)
     for name in ("mean", "low", "high"):
         curves[f"{name}_y"] = curves[name] + PANEL * curves.panel
     note = band_note(curves) + " A point: mean over the panel's lengths, not smoothed."
@@ -60,9 +56,36 @@ def main_zones(frame: pd.DataFrame) -> dict[str, list[int]]:
     return {ZONE_TITLES[zone]: lengths for zone, lengths in found.items()}
 
 
+def zone_curves(rows: pd.DataFrame, zones: dict[str, list[int]], band_choice: BandChoice) -> pd.DataFrame:
+    """The points of every panel (see :func:`lgt.charts.series.summarised`), with the number of their ``panel``."""
+    parts = zone_rows(rows, zones).groupby("panel")
+    return pd.concat(
+        [summarised(part, band_choice, over="step").assign(panel=panel) for panel, part in parts], ignore_index=True
+    )
+
+
+def with_zone_curves(frame: pd.DataFrame, theme: Theme, band_choice: BandChoice) -> pd.DataFrame:
+    """The rows of ``frame`` that are drawn, each with the point of its curve: the mean over the lengths of its zone.
+
+    ``frame``: see :func:`training_curves`. Where nothing is drawn, ``frame`` as it is.
+    """
+    zones = main_zones(frame)
+    if not zones:
+        return frame
+    rows = labelled(frame, theme)
+    curves = zone_curves(rows, zones, band_choice)
+    drawn = rows.assign(panel=rows.length.map(panel_of(zones)))
+    return beside_counts(drawn[drawn.panel.notna()], curves, ["panel", "step"])[[*frame.columns, *CURVE.values()]]
+
+
+def panel_of(zones: dict[str, list[int]]) -> dict[int, int]:
+    """The panel of each length; the first zone is on top."""
+    return {length: len(zones) - 1 - i for i, lengths in enumerate(zones.values()) for length in lengths}
+
+
 def zone_rows(rows: pd.DataFrame, zones: dict[str, list[int]]) -> pd.DataFrame:
     """One row per (curve, run, step, panel): the mean ``ratio`` over the panel's lengths; the first zone on top."""
-    places = {length: len(zones) - 1 - i for i, lengths in enumerate(zones.values()) for length in lengths}
+    places = panel_of(zones)
     rows = rows[rows.length.isin(list(places))].assign(panel=lambda f: f.length.map(places))
     marks = ["series", "task", "role", "order", "colour", "shape", "fill"]
     return rows.groupby([*marks, "run_id", "step", "panel"], as_index=False, sort=False).agg(

@@ -10,13 +10,9 @@ import pandas as pd
 
 from lgt.charts.marks import colour, text_width
 from lgt.charts.theme import Theme
-from lgt.metrics.zones import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONES, Zone, zone_lengths
+from lgt.metrics.zones import ZONE_TITLES, ZONES, Zone, zone_lengths
 from lgt.tasks import unit
 
-ZONE_TITLES: dict[Zone, str] = {
-    IN_DISTRIBUTION: "trained", TRANSFER_REGION: "transfer region", OUT_OF_DISTRIBUTION: "beyond",
-}  # fmt: skip
-"""The zones as charts and addresses name them."""
 NARROW = 280
 """Width of the plot on a phone, px: labels that stay apart here stay apart everywhere."""
 

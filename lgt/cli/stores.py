@@ -54,14 +54,16 @@ def export(
 
 def export_rows(path: Path, runs: list[str], group: str | None, library: Library) -> None:
     """Write the accuracies of runs, all of them or those that were named, to ``path`` and print how many there are."""
+    from lgt.recipes.labels import task_title
     from lgt.store import queries
     from lgt.store.export import write_rows
     from lgt.store.imports import exchange_rows
+    from lgt.store.readable import with_lengths, with_shares
 
     ids = [run_id_of(library, text) for text in runs] or None
     chosen = queries.runs(library, group=group, ids=ids)
     rows = exchange_rows(library, chosen.id.tolist())
-    write_rows(path, rows)
+    write_rows(path, with_lengths(with_shares(rows)).assign(task_title=rows.task.map(task_title)))
     print(f"{path}: {len(rows):,} rows of {rows.run.nunique():,} runs")
 
 

@@ -14,7 +14,7 @@ from lgt.experiments.numbers import signed
 from lgt.experiments.rules.base import ChartRequest, Measurement, Rule
 from lgt.experiments.verdicts import Outcome
 from lgt.metrics.intervals import Interval, t_interval
-from lgt.recipes.builders import Series
+from lgt.recipes.builders import CO_TRAINED, Series
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,26 @@ class Judgement:
     def charts(self, accuracy: pd.DataFrame) -> Iterator[ChartRequest]:
         """The charts of the figure, by name. ``accuracy``: the final counts of :attr:`runs`."""
         return self.rule.charts(self, accuracy)
+
+    def with_runs(self, frame: pd.DataFrame) -> pd.DataFrame:
+        """``frame`` of one of its charts with the ``run_id`` of each row that is about one run, by ``seed``.
+
+        The run is that of the row's ``series``, or of its pair of training lengths, else the co-trained one. A frame
+        whose rows have a run, or belong to none of ours, stays as it is.
+        """
+        if "run_id" in frame or "seed" not in frame:
+            return frame
+        series: dict[Any, Series]
+        if "series" in frame:
+            names, series = list(frame.series), {str(one): one for one in self.experiment.series}
+        elif "auxiliary_length" in frame:
+            names = list(zip(frame.main_length, frame.auxiliary_length, strict=True))
+            series = {tuple(one.lengths or ()): one for one in self.experiment.series}
+        else:
+            names, series = [CO_TRAINED] * len(frame), {CO_TRAINED: CO_TRAINED}
+        pairs = list(zip(frame.seed, names, strict=True))
+        ids = {(seed, name): of[one] for seed, of in self.ids.items() for name, one in series.items() if one in of}
+        return frame.assign(run_id=[ids[pair] for pair in pairs]) if set(pairs) <= set(ids) else frame
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, ready for JSON."""

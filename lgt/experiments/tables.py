@@ -59,17 +59,19 @@ def correlation_frame(judgement: Judgement) -> pd.DataFrame:
 
 def numbers_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
     """One row per seed of every judgement, for :func:`lgt.charts.verdict_chart`: ``difference`` is the rule's number;
-    ``mean``, ``low`` and ``high`` are its mean over seeds and the interval."""
+    ``mean``, ``low`` and ``high`` are its mean over seeds and the interval, ``run_ids`` the ids of the seed's runs."""
     rows = [
         {
             "figure": one.experiment.name, "statement": f"{one.experiment.figures} · {one.experiment.statement}",
             "outcome": one.outcome, "seed": seed, "difference": number,
             "mean": one.interval.mean, "low": one.interval.low, "high": one.interval.high,
+            "quantity": one.rule.quantity,
+            "run_ids": " ".join(str(run_id) for run_id in sorted(set(one.ids.get(seed, {}).values()))),
         }
         for one in judgements if one.interval is not None
         for seed, number in one.numbers.items()
     ]  # fmt: skip
-    columns = ["figure", "statement", "outcome", "seed", "difference", "mean", "low", "high"]
+    columns = ["figure", "statement", "outcome", "seed", "difference", "mean", "low", "high", "quantity", "run_ids"]
     return pd.DataFrame(rows, columns=columns).astype({"low": float, "high": float})
 
 

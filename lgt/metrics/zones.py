@@ -10,6 +10,10 @@ IN_DISTRIBUTION: Final = "in-distribution"
 TRANSFER_REGION: Final = "transfer region"
 OUT_OF_DISTRIBUTION: Final = "out-of-distribution"
 ZONES: Final[tuple[Zone, Zone, Zone]] = (IN_DISTRIBUTION, TRANSFER_REGION, OUT_OF_DISTRIBUTION)
+ZONE_TITLES: Final[dict[Zone, str]] = {
+    IN_DISTRIBUTION: "trained", TRANSFER_REGION: "transfer region", OUT_OF_DISTRIBUTION: "beyond",
+}  # fmt: skip
+"""The zones as pages, charts, files and addresses name them."""
 
 
 def zone(length: int, training_length: int, transfer_length: int | None) -> Zone:

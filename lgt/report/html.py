@@ -18,9 +18,10 @@ from lgt.experiments.words import replaced_sentence, scale_sentence
 from lgt.recipes.labels import provenance
 from lgt.report.figures import resolve
 from lgt.store import queries
+from lgt.store.archive_readme import titles
 from lgt.store.atomic_files import write_atomically
-from lgt.store.errors import StoreError, store_name
-from lgt.store.library import Library, Source, members, with_stores
+from lgt.store.errors import StoreError
+from lgt.store.library import Library, Source, with_stores
 
 ACROSS, WIDTH = 880, 420
 """Width of a chart across the page, and of one of two beside each other, px."""
@@ -54,7 +55,6 @@ def write_report(source: Source, path: Path) -> Path:
 def page(source: Source) -> Iterator[str]:
     """The report's lines."""
     judgements = judge_all(source)
-    stores = [store_name(member.engine.url) for member in members(source)]
     now = datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC")
     yield '<!doctype html><html lang="en"><meta charset="utf-8"><title>Length Transfer Lab</title>'
     yield f"<style>{STYLE}</style>"
@@ -66,7 +66,7 @@ def page(source: Source) -> Iterator[str]:
         "smaller than the paper's; the preset is named with each figure. docs/CLAIMS.md has the rules of the verdicts "
         "and says which of them were written before their runs.</p>"
     )
-    yield f'<p class="note">From {html.escape(" and ".join(stores))}, {now}.</p>'
+    yield f'<p class="note">From {html.escape(titles(source))}, {now}.</p>'
     if not any(one.seeds for one in judgements):
         yield "<p>No finished seed of any figure yet.</p>"
         return

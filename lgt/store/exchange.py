@@ -28,6 +28,8 @@ REQUIRED = ("run", "task", "length", "correct", "total")
 OPTIONAL = (
     "role", "training_length", "transfer_length", "seed", "step", "group", "arm", "label", "uuid",
 )  # fmt: skip
+FURTHER = ("accuracy", "accuracy_low", "accuracy_high", "task_title", "length_unit")
+"""Columns that ``lgt export FILE`` adds for readers. They follow from the others and are not read."""
 OF_THE_RUN = ("transfer_length", "seed", "group", "arm", "label", "uuid")
 """Columns with one value for each run."""
 MOST_ROWS, MOST_BYTES, LONGEST_TEXT = 1_000_000, 200_000_000, 200
@@ -67,7 +69,7 @@ def read_file(path: Path) -> ImportedFile:
     if len(table) > MOST_ROWS:
         raise StoreError(f"{path}: {len(table):,} rows; accepted: at most {MOST_ROWS:,}; split the file")
     known = [name for name in (*REQUIRED, *OPTIONAL) if name in table]
-    ignored = tuple(str(name) for name in table.columns if name not in known and name != "accuracy")
+    ignored = tuple(str(name) for name in table.columns if name not in known and name not in FURTHER)
     rows = [Row(path, number, values) for number, values in enumerate(table[known].to_dict("records"), start=1)]
     by_run: dict[str, list[Row]] = {}
     for row in rows:
@@ -83,7 +85,7 @@ def _table(path: Path) -> pd.DataFrame:
             raise StoreError(f"{path}: more than {MOST_BYTES // 1_000_000} MB; split the file")
         if path.suffix.lower() == ".csv":
             table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-            return table.replace("^'('*[=+\\-@＝＋－＠])", r"\1", regex=True)  # see lgt.store.export.FORMULA
+            return table.replace("^'('*[=+\\-@＝＋－＠])", r"\1", regex=True)  # see lgt.store.csv_files.FORMULA
         if path.suffix.lower() == ".json":
             return pd.DataFrame(_records(path))
         return pd.read_parquet(path)

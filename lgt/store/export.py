@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Literal, get_args
@@ -10,9 +11,11 @@ from typing import Literal, get_args
 import pandas as pd
 from sqlalchemy import Connection, Engine, select, true
 
+from lgt.store.archive_readme import readme, title_of
 from lgt.store.atomic_files import write_atomically
 from lgt.store.checkpoints import checked_weights
 from lgt.store.configs import whole_text
+from lgt.store.csv_files import as_csv
 from lgt.store.dataframes import read_dataframe
 from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
@@ -25,6 +28,7 @@ from lgt.store.measurements import (
     read_log,
     read_unpacked,
 )
+from lgt.store.readable import command_of_text, group_titles, readable
 from lgt.store.schema import Base, Checkpoint, Config, Intervention, Run, RunTask, column_names
 
 Format = Literal["csv", "parquet", "json"]
@@ -33,21 +37,60 @@ Format = Literal["csv", "parquet", "json"]
 def export(engine: Engine, directory: Path, format: Format = "csv") -> list[Path]:
     """Write one file per table into ``directory``, each checkpoint as a file, and a ``README.txt``; return the paths.
 
-    Counts stay counts. Each file is written atomically. In CSV files a text that a spreadsheet would run as a formula
-    gets a leading apostrophe. Raises StoreError when the directory cannot be written.
+    The tables have the columns that :mod:`lgt.store.columns` describes, and are joined by ``run``. Each file is written
+    atomically. In CSV files a text that a spreadsheet would run as a formula gets a leading apostrophe. Raises
+    StoreError when the directory cannot be written.
     """
     if format not in get_args(Format):
         raise StoreError(f"export format {format!r} is not known; choose csv, parquet or json")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         with read_connection(engine) as connection:  # one snapshot for all tables
-            tables = {name: read(connection) for name, read in TABLES.items()}
+            tables = readable_tables({name: read(connection) for name, read in TABLES.items()})
             paths = [_write_table(rows, directory / f"{name}.{format}", format) for name, rows in tables.items()]
             paths += _export_checkpoints(connection, directory / "checkpoints")
     except OSError as error:
         raise StoreError(f"{directory} cannot be written: {error.strerror or error}; choose another folder") from error
-    readme = partial(Path.write_text, data=_readme(tables, paths), encoding="utf-8")
-    return [*paths, write_atomically(directory / "README.txt", readme)]
+    files = {f"{name}.{format}": list(rows.columns) for name, rows in tables.items()}
+    text = readme(ABOUT, title_of(engine), datetime.now(UTC), files, NOTES, tables["runs"].command.tolist())
+    write = partial(Path.write_text, data=text, encoding="utf-8")
+    return [*paths, write_atomically(directory / "README.txt", write)]
+
+
+ABOUT = "runs and their measurements."
+NOTES = (
+    "One file for each table. They are joined by `run`, which is the run's number in its store.",
+    "runs has one row for each run, with its configuration; run_tasks has its tasks and their training lengths.",
+    "checkpoints/ has the stored weights as safetensors files; the table checkpoints has their digests.",
+)
+WITH_ZONES = ("accuracy", "head_scores", "attention_differences")
+"""The tables whose rows have a length, and with it a zone."""
+
+
+def readable_tables(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
+    """Exported tables as people read them (:func:`lgt.store.readable.readable`), by name; the same rows."""
+    tasks = tables["run_tasks"]
+    of_runs = _tasks_of_runs(tasks)
+    lengths, roles = of_runs[["main_length", "transfer_length"]], tasks.set_index(["run_id", "task"])
+    found = {}
+    for name, rows in tables.items():
+        table = rows.join(lengths, on="run_id") if name in WITH_ZONES else rows
+        if name in WITH_ZONES and "task" in rows:
+            table = table.join(roles[["role", "training_length"]], on=["run_id", "task"])
+        found[name] = table.rename(columns={"id": "run", "run_id": "run", "token": "submission"})
+    runs = found["runs"].join(of_runs, on="run")
+    commands = [command_of_text(*of) for of in zip(runs.config, runs.experiment, strict=True)]
+    texts = {"task_group_title": group_titles(runs), "command": commands}
+    found["runs"] = runs.assign(**{name: pd.Series(of, runs.index, "str") for name, of in texts.items()})
+    return {name: readable(table) for name, table in found.items()}
+
+
+def _tasks_of_runs(tasks: pd.DataFrame) -> pd.DataFrame:
+    """By run id: ``main_task``, ``main_length``, ``transfer_length`` and ``auxiliaries``, the names joined by ``+``."""
+    main = tasks[tasks.role == "main"].set_index("run_id")
+    others = tasks[tasks.role != "main"].groupby("run_id").task.agg("+".join)
+    columns = {"task": "main_task", "training_length": "main_length"}
+    return main[[*columns, "transfer_length"]].rename(columns=columns).join(others.rename("auxiliaries"))
 
 
 def _runs(connection: Connection) -> pd.DataFrame:
@@ -84,7 +127,7 @@ TABLES: Mapping[str, Callable[[Connection], pd.DataFrame]] = {
 def write_rows(path: Path, rows: pd.DataFrame) -> None:
     """Write ``rows`` to ``path`` in the format of its ending: .csv, .json or .parquet. Raises StoreError."""
     write: Mapping[str, Callable[[Path], object]] = {
-        ".csv": lambda temporary: _escaped(rows).to_csv(temporary, index=False, encoding="utf-8-sig"),
+        ".csv": lambda temporary: temporary.write_bytes(as_csv(rows)),
         ".parquet": lambda temporary: rows.to_parquet(temporary, index=False),
         ".json": lambda temporary: rows.to_json(temporary, orient="records", indent=1, force_ascii=False),
     }
@@ -96,25 +139,11 @@ def write_rows(path: Path, rows: pd.DataFrame) -> None:
 
 def _write_table(rows: pd.DataFrame, path: Path, format: Format) -> Path:
     write: Mapping[str, Callable[[Path], object]] = {
-        "csv": lambda temporary: _escaped(rows).to_csv(temporary, index=False, encoding="utf-8-sig"),
+        "csv": lambda temporary: temporary.write_bytes(as_csv(rows)),
         "parquet": lambda temporary: rows.to_parquet(temporary, index=False),
         "json": lambda temporary: rows.to_json(temporary, orient="records", double_precision=15, indent=1),
     }
     return write_atomically(path, write[format])
-
-
-FORMULA = r"'*[=+\-@\t\r\n＝＋－＠]"
-"""The beginning of a text that a spreadsheet would run, also behind apostrophes: reading a file takes one off again."""
-
-
-def _escaped(rows: pd.DataFrame) -> pd.DataFrame:
-    """``rows`` with an apostrophe before each text that starts like a formula (OWASP, CSV injection)."""
-    escaped = rows.copy()
-    texts: list[str] = list(rows.select_dtypes("str").columns)
-    for name in texts:
-        formulas = rows[name].str.match(FORMULA, na=False)
-        escaped.loc[formulas, name] = "'" + rows.loc[formulas, name]
-    return escaped
 
 
 def _export_checkpoints(connection: Connection, folder: Path) -> list[Path]:
@@ -128,17 +157,3 @@ def _export_checkpoints(connection: Connection, folder: Path) -> list[Path]:
         path = folder / f"run-{run_id}-step-{step}.safetensors"
         paths.append(write_atomically(path, partial(Path.write_bytes, data=weights)))
     return paths
-
-
-def _readme(tables: Mapping[str, pd.DataFrame], paths: list[Path]) -> str:
-    about = (
-        f"{path.name}: {', '.join(map(str, rows.columns))}" for path, rows in zip(paths, tables.values(), strict=False)
-    )
-    return "\n\n".join((
-        "Length Transfer Lab: runs and their measurements. One file per table, joined by run_id (in runs: id).",
-        "Times are UTC epoch seconds, lengths are in task units, accuracy is correct / total (exact match),\n"
-        "accuracy_drop is a fraction, loss_rise is in nats per answer token, layers and heads count from 0.",
-        "Weights are in checkpoints/ as safetensors; sha256 and size are in the table.",
-        "In CSV files a text that begins with = + - @ carries a leading apostrophe; remove it when reading.",
-        *about,
-    )) + "\n"  # fmt: skip

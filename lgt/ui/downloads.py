@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import io
 import json
-import re
 import zipfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from functools import partial
 
 import pandas as pd
 import streamlit as st
 
 from lgt.charts.svg import vector
-from lgt.ui import drawing
+from lgt.store.archive_readme import readme, titles
+from lgt.store.csv_files import as_csv
+from lgt.store.library import Source
+from lgt.store.readable import readable, runs_table
+from lgt.ui import data, drawing
+from lgt.ui.chart_tables import chart_table, runs_and_commands
 from lgt.ui.drawing import Drawn
 
 ZIP_TIME = (2025, 1, 1, 0, 0, 0)  # one date for all, so that the same view gives the same file
@@ -90,7 +95,7 @@ function picture(svg, text, name) {
 
 export default function ({ data, parentElement }) {
   const list = parentElement.querySelector('.charts');
-  list.replaceChildren(...data.charts.map(({ key, name }) => {
+  list.replaceChildren(...data.charts.map(({ key, name, file }) => {
     const row = document.createElement('div');
     row.className = 'row';
     const title = document.createElement('span');
@@ -103,7 +108,6 @@ export default function ({ data, parentElement }) {
         const svg = drawn(key);
         if (!svg) return;
         const text = drawing(svg, data.background);
-        const file = data.stem + '-' + name.toLowerCase().replace(/[^a-z0-9]+/g, '-');
         if (kind === 'SVG') save(new Blob([text], { type: 'image/svg+xml' }), file + '.svg');
         else picture(svg, text, file + '.png');
       };
@@ -128,63 +132,101 @@ def share(*, key: str) -> None:
         _address(key=f"{key}-address")
 
 
-def downloads(*, stem: str, background: str, key: str) -> None:
+def downloads(*, page: str, background: str, key: str) -> None:
     """A button with every chart of the page as SVG, PNG and CSV, and all of them in one zip.
 
-    The browser saves a chart as it shows it, on ``background``; ``stem`` begins every file name. Draws nothing on a
-    page without charts.
+    The browser saves a chart as it shows it, on ``background``. Names of files begin with ``page`` and what it shows.
+    Draws nothing on a page without charts.
     """
     charts = drawing.drawn()
     if not charts:
         return
+    stem, source = drawing.stem(page), data.library()
+    files = file_names(stem, charts)
     with st.popover("Download", icon=":material/download:", key=key):
-        names = [{"key": drawing.container_key(name), "name": chart.name} for name, chart in charts.items()]
-        _drawings(key=f"{key}-charts", data={"charts": names, "stem": stem, "background": background})
+        names = [{"key": drawing.container_key(name), "name": chart.name, "file": files[name]}
+                 for name, chart in charts.items()]  # fmt: skip
+        _drawings(key=f"{key}-charts", data={"charts": names, "background": background})
         with st.container(horizontal=True, gap="small"):
             for name, chart in charts.items():
                 if not chart.table.empty:
                     st.download_button(
-                        f"{chart.name} (CSV)", partial(numbers, charts, name), f"{stem}-{file_name(chart)}.csv",
-                        "text/csv", key=f"{key}-csv-{name}", on_click="ignore", type="tertiary",
-                        icon=":material/table:",
+                        f"{chart.name} (CSV)", partial(numbers, chart, source), f"{files[name]}.csv", "text/csv",
+                        key=f"{key}-csv-{name}", on_click="ignore", type="tertiary", icon=":material/table:", help=HELP,
                     )  # fmt: skip
         # The file is made later, outside the session: of ``charts``, because other charts may be drawn by then.
         st.download_button(
-            "All charts and their numbers (zip)", lambda: bundle(charts.values(), stem), f"{stem}.zip",
-            "application/zip", key=f"{key}-zip", on_click="ignore",
+            "All charts and their numbers (zip)",
+            lambda: bundle({files[name]: chart for name, chart in charts.items()}, source, page, datetime.now(UTC)),
+            f"{stem}.zip", "application/zip", key=f"{key}-zip", on_click="ignore",
         )  # fmt: skip
         st.caption(
             "For each chart the zip holds its numbers (CSV) and its Vega-Lite specification. It also holds an SVG if "
-            "vl-convert-python is installed on the server."
+            "vl-convert-python is installed on the server. README.txt explains each column and says how to make the "
+            "runs again."
         )
 
 
-def file_name(chart: Drawn) -> str:
-    """The chart's part of a file's name, such as ``curve-alone``."""
-    return re.sub("[^a-z0-9]+", "-", chart.name.lower()).strip("-")
+HELP = "The columns are explained in README.txt of the zip and in docs/DOWNLOADS.md."
 
 
-def numbers(charts: Mapping[str, Drawn], key: str) -> bytes:
-    """The table of one of ``charts`` as CSV."""
-    return as_csv(charts[key].table)
+def file_names(stem: str, charts: Mapping[str, Drawn]) -> dict[str, str]:
+    """By key, the name of a chart's files without their ending, such as ``lgt-overview-caprev-demo-curve-alone``; no
+    two are the same."""
+    found: dict[str, str] = {}
+    for key, chart in charts.items():
+        name = drawing.safe_name(stem, chart.name)
+        taken = set(found.values())
+        numbered = (f"{name}-{number}" for number in range(2, len(charts) + 2))
+        found[key] = name if name not in taken else next(one for one in numbered if one not in taken)
+    return found
 
 
-def as_csv(table: pd.DataFrame) -> bytes:
-    """``table`` as CSV. It begins with a byte-order mark, without which spreadsheets misread the signs ä, · and ←."""
-    return table.to_csv(index=False).encode("utf-8-sig")
+def numbers(chart: Drawn, source: Source) -> bytes:
+    """The table of a chart as CSV. Raises StoreError when the store that it comes from cannot be read."""
+    return as_csv(chart_table(chart, source))
 
 
-def bundle(charts: Iterable[Drawn], stem: str) -> bytes:
-    """A zip with each chart's table as CSV, its Vega-Lite JSON and, if vl-convert is installed, its SVG."""
+def readable_csv(rows: pd.DataFrame, source: Source) -> bytes:
+    """``rows`` with run ids of ``source`` as CSV (:func:`lgt.store.readable.readable`). Raises StoreError."""
+    return as_csv(readable(rows, source))
+
+
+def runs_csv(rows: pd.DataFrame, source: Source) -> bytes:
+    """The runs of a table of the page Runs as CSV (:func:`lgt.store.readable.runs_table`). Raises StoreError."""
+    return as_csv(runs_table(source, rows.run_id, rows.set_index("run_id")))
+
+
+def bundle(charts: Mapping[str, Drawn], source: Source, page: str, made: datetime) -> bytes:
+    """A zip with the files of ``charts``, given by the name of their files, a table of their runs and a README.
+
+    A chart has its table as CSV, its Vega-Lite JSON and, if vl-convert is installed, its SVG. ``made``: the date in
+    UTC that the README says.
+    """
     files: dict[str, str | bytes] = {}
-    for chart in charts:
-        file = f"{stem}-{file_name(chart)}"
-        if not chart.table.empty:
-            files[f"{file}.csv"] = as_csv(chart.table)
+    tables: dict[str, pd.DataFrame] = {}
+    for file, chart in charts.items():
+        tables[f"{file}.csv"] = chart_table(chart, source)
         files[f"{file}.vl.json"] = json.dumps(chart.specification, indent=1)
         picture = vector(chart.specification, SVG_WIDTH)
         if picture is not None:  # the package is optional; the specification draws the same chart anywhere
             files[f"{file}.svg"] = picture
+    tables["runs.csv"], commands = runs_and_commands(charts.values(), source)
+    tables = {name: table for name, table in tables.items() if len(table)}
+    columns = {name: list(table.columns) for name, table in tables.items()}
+    about = f"charts of the page {page} and their numbers."
+    text = readme(about, titles(source), made, columns, NOTES, commands)
+    return zipped({"README.txt": text} | {name: as_csv(table) for name, table in tables.items()} | files)
+
+
+NOTES = (
+    "A chart has a table (.csv), a specification that any Vega-Lite program draws (.vl.json) and a picture (.svg).",
+    "runs.csv has one row for each run that the charts show.",
+)
+
+
+def zipped(files: Mapping[str, str | bytes]) -> bytes:
+    """A zip with these files by name."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for path, text in files.items():

@@ -7,8 +7,8 @@ Every chart of a page is remembered when it is drawn, so that a viewer can downl
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -16,15 +16,23 @@ import pandas as pd
 import streamlit as st
 
 DRAWN = "lgt-drawn"
+SUBJECT = "lgt-subject"
+LONGEST_NAME = 120
+"""Of a file without its ending, in characters."""
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A chart on the page: its ``name``, its Vega-Lite specification and the ``table`` it was made of."""
+    """A chart on the page: its ``name``, its Vega-Lite specification and the ``table`` it was made of.
+
+    ``chart`` is the name of its function in :mod:`lgt.charts`, ``options`` what that was asked for.
+    """
 
     name: str
     specification: dict[str, Any]
     table: pd.DataFrame
+    chart: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @st.cache_data(show_spinner=False, max_entries=512)
@@ -46,6 +54,26 @@ def specification(chart: Callable[..., Any], *arguments: Any, **options: Any) ->
 def begin() -> None:
     """Forget what the page drew before. Called once, before a page draws anything."""
     st.session_state[DRAWN] = {}
+    st.session_state[SUBJECT] = ()
+
+
+def view_shows(*parts: str) -> None:
+    """Say what the page shows, such as a task group with its preset, or a run: names of files begin with it."""
+    st.session_state[SUBJECT] = parts
+
+
+def stem(page: str) -> str:
+    """The beginning of the names of this page's files, such as ``lgt-overview-caprev-demo``."""
+    return safe_name("lgt", page, *st.session_state.get(SUBJECT, ()))
+
+
+def safe_name(*parts: str) -> str:
+    """The name of a file, without its ending, that every system allows: small letters, digits and hyphens.
+
+    >>> safe_name("lgt", "Curve · alone", "caprev.demo")
+    'lgt-curve-alone-caprev-demo'
+    """
+    return re.sub("[^a-z0-9]+", "-", "-".join(parts).lower()).strip("-")[:LONGEST_NAME].strip("-")
 
 
 def drawn() -> dict[str, Drawn]:
@@ -56,17 +84,24 @@ def drawn() -> dict[str, Drawn]:
 
 def draw(
     chart: Callable[..., Any], *arguments: Any, key: str, name: str = "", on_select: Callable[[], None] | None = None,
-    **options: Any,
+    table: pd.DataFrame | None = None, about: Mapping[str, Any] | None = None, **options: Any,
 ) -> None:  # fmt: skip
     """Draw the chart of :func:`specification` across its container.
 
-    ``name``: what a viewer downloads it as (default: its key in words). ``on_select`` is called when the viewer
-    changes one of the chart's selections; they are in the session's state under ``key``.
+    ``name``: what a viewer downloads it as (default: its key in words). ``table``: the numbers that a viewer downloads
+    (default: the first table of the arguments), with the values of ``about`` in every row, such as a ``run_id``.
+    ``on_select`` is called when the viewer changes one of the chart's selections; they are in the session's state under
+    ``key``.
     """
     made = specification(chart, *arguments, **options)
     parts = (*chart.args, *arguments) if isinstance(chart, partial) else arguments
-    table = next((part for part in parts if isinstance(part, pd.DataFrame)), pd.DataFrame())
-    drawn()[key] = Drawn(name or key.replace("-", " ").capitalize(), made, table)
+    if table is None:
+        table = next((part for part in parts if isinstance(part, pd.DataFrame)), pd.DataFrame())
+    function, bound = (chart.func, chart.keywords) if isinstance(chart, partial) else (chart, {})
+    drawn()[key] = Drawn(
+        name or key.replace("-", " ").capitalize(), made, table.assign(**(about or {})), function.__name__,
+        bound | options,
+    )  # fmt: skip
     if not has_selections(made):
         on_select = None
     with st.container(key=container_key(key)):

@@ -73,8 +73,7 @@ def page(title: str, lead: str, name: str = "", *, evidence: bool = False) -> It
             st.caption(said)
         with buttons:
             downloads.share(key="share")
-            stem = f"lgt-{(name or title).lower().replace(' ', '-')}"
-            downloads.downloads(stem=stem, background=theme().surface, key="download")
+            downloads.downloads(page=name or title, background=theme().surface, key="download")
 
 
 def name_closed_stores() -> None:

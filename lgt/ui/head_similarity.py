@@ -179,7 +179,7 @@ def show_trajectory(run_id: int, config: RunConfig) -> None:
             rows = steps.assign(seed=config.model_seed)
             rhos = {config.model_seed: correlation.rho}
             draw(circuit_chart, rows, name, rhos, frame.theme(), key=f"trajectory-{name}",
-                 name=f"Gap and {TRACKED[name]}")  # fmt: skip
+                 name=f"Gap and {TRACKED[name]}", about={"run_id": run_id})  # fmt: skip
             st.markdown(trajectory_sentence(TRACKED[name], correlation, changes))
     if steps.attention_difference.isna().all():
         st.caption("The prompts of these tasks have different layouts, so their attention patterns cannot be compared.")

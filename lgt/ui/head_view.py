@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from lgt.charts.zones import ZONE_TITLES
 from lgt.core.config import Arm, RunConfig
 from lgt.core.glossary import definition
 from lgt.core.records import Head
 from lgt.metrics.by_seed import transfer_by_seed
 from lgt.metrics.maps import mean_map
-from lgt.metrics.zones import Zone
+from lgt.metrics.zones import ZONE_TITLES, Zone
 from lgt.recipes.labels import ARM_TITLES, head_name
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, panels, sharing
+from lgt.ui.drawing import view_shows
 from lgt.ui.run_table import ARM_ADDRESSES
 
 ZONES: dict[str, Zone] = {title: zone for zone, title in ZONE_TITLES.items()}
@@ -105,6 +105,7 @@ def choose_seed(comparison: Comparison, arm: Arm) -> int:
 def view_of(comparison: Comparison, arm: Arm, seed: int, asked: str, threshold: float) -> View:
     """The maps of one run at the lengths that were asked for, else in the zone of :func:`sharing.mapped_zone`."""
     run_id = comparison.runs[arm][seed]
+    view_shows(comparison.setting.key, "run", data.name(run_id))
     config = data.read_run(run_id).config
     summary = transfer_by_seed(data.read_accuracy([run_id]))
     transfer = summary.mean if summary else None

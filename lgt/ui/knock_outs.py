@@ -88,11 +88,15 @@ def show_curves(run_id: int, config: RunConfig, heads: Heads, name: str) -> None
     for task, column in zip(tasks, st.columns(max(2, len(tasks)), gap="medium"), strict=False):
         with column:
             draw(knocked_out_curve, counts, frame.theme(), task=task, without=name, key=f"without-{len(heads)}-{task}",
-                 name=f"{task_title(task)} without {name}")  # fmt: skip
+                 name=f"{task_title(task)} without {name}", table=counts[counts.task == task],
+                 about={"run_id": run_id})  # fmt: skip
 
 
-def run_test(run_id: int, config: RunConfig, at: list[int], heads: Heads, choices: list[Heads]) -> KnockOutTest:
-    """The main task's exact match without each choice, a few choices at a time, with progress."""
+def run_test(
+    run_id: int, config: RunConfig, at: list[int], heads: Heads, choices: list[Heads]
+) -> tuple[KnockOutTest, pd.DataFrame]:
+    """The main task's exact match without each choice, and the counts of all of them; a few choices at a time, with
+    progress."""
     asked: list[Heads] = [(), heads, *choices]
     step, parts = 8, []
     bar = st.progress(0.0, text=f"{len(asked)} models, {len(at)} lengths, {PROMPTS} prompts each …")
@@ -100,7 +104,8 @@ def run_test(run_id: int, config: RunConfig, at: list[int], heads: Heads, choice
         parts.append(main_task_counts(run_id, config, at, tuple(asked[start : start + step])))
         bar.progress(min(1.0, (start + step) / len(asked)))
     bar.empty()
-    return knock_out_test(pd.concat(parts), head_names(heads))
+    counts = pd.concat(parts, ignore_index=True)
+    return knock_out_test(counts, head_names(heads)), counts
 
 
 def other_choices(heads: Heads, config: RunConfig) -> tuple[list[Heads], bool]:
@@ -121,6 +126,19 @@ class Patterns:
     prompt: int
     used: int
     drawn: int
+
+    def of_head(self, head: Head) -> pd.DataFrame:
+        """One row for each pair of a token that is read and one that the head can look at there.
+
+        Columns: ``read_position``, ``read_token``, ``seen_position``, ``seen_token`` and ``attention_share``, mean over
+        ``examples`` prompts. Positions count from 1.
+        """
+        read, seen = np.tril_indices(len(self.tokens))
+        return pd.DataFrame({
+            "read_position": read + 1, "read_token": [self.tokens[place] for place in read],
+            "seen_position": seen + 1, "seen_token": [self.tokens[place] for place in seen],
+            "attention_share": self.values[head][read, seen], "examples": self.used,
+        })  # fmt: skip
 
 
 def patterns(run_id: int, task: str, length: int) -> Patterns | None:

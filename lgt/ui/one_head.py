@@ -85,6 +85,9 @@ def show_pattern(view: View, head: Head, task: str, length: int) -> None:
         st.info(f"There is no test prompt of {task_title(task)} of this length.")
         return
     draw(attention_pattern, found.values[head], found.tokens, found.prompt, found.used, frame.theme(), task=task,
-         head=head_name(*head), key=f"pattern-{task}")  # fmt: skip
+         head=head_name(*head), key=f"pattern-{task}", name=f"Attention of {head_name(*head)} {task_title(task)}",
+         table=found.of_head(head),
+         about={"run_id": view.run_id, "task": task, "length": length, "layer": head[0], "head": head[1]},
+    )  # fmt: skip
     if found.used < found.drawn:
         st.caption(f"Mean over {found.used} of {found.drawn} prompts: those with the most common layout.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -16,7 +17,7 @@ from lgt.recipes.settings import is_imported
 from lgt.store.comparisons import Comparison
 from lgt.store.locations import WORKSPACE
 from lgt.store.queries import RunRecord
-from lgt.ui import actions, data, downloads, frame, group_form, panels, run_table, stores
+from lgt.ui import actions, data, downloads, drawing, frame, group_form, panels, run_table, stores
 from lgt.ui.numbers import counted
 
 KNOWN_OF_IMPORTED = ("state", "steps", "created", "tags", "note")
@@ -86,6 +87,7 @@ def show_run(row: pd.DataFrame) -> None:
         show_star_button([run_id], row)
         st.markdown(page_links(record, own), width="content")
     name = data.name(run_id)
+    drawing.view_shows("run", name)
     st.subheader(f"{row.star.iloc[0]} Run {name} · {title_of(record)}".strip(), anchor=False)
     if len(data.library().members) > 1:
         st.markdown(f"{stores.badge(data.library().of(run_id)[0])} {panels.imported_badge(record.config)}".strip())
@@ -116,8 +118,11 @@ def show_run(row: pd.DataFrame) -> None:
     if fork:
         st.markdown(fork)
     if not accuracy.empty:
-        counts = accuracy[["step", "task", "role", "length", "correct", "total"]]
-        st.download_button("Counts of this run (CSV)", downloads.as_csv(counts), f"lgt-run-{name}.csv", key="csv")
+        st.download_button(
+            "Counts of this run (CSV)", partial(downloads.readable_csv, accuracy, data.library()),
+            f"{drawing.safe_name('lgt-run', name, 'counts')}.csv", "text/csv", key="csv", on_click="ignore",
+            help=downloads.HELP,
+        )  # fmt: skip
         with st.expander("Training"):
             panels.training(data.read_accuracy([run_id], "all"), [run_id], key=str(run_id))
     with st.expander("Full configuration"):

@@ -22,7 +22,7 @@ from lgt.recipes.presets import baseline
 from lgt.recipes.settings import Setting, has_control, is_imported
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, frame
-from lgt.ui.drawing import draw
+from lgt.ui.drawing import draw, view_shows
 
 THRESHOLDS = (2, 5, 10, 20, 50)
 DEFAULT_THRESHOLD = 10
@@ -44,6 +44,7 @@ def choose_comparison(found: Mapping[Setting, Comparison]) -> Comparison:
         "Task group", list(names), default=first_choice(names), key="pair",
         shown=lambda name: setting_title(names[name], found[names[name]].config), help=definition("task group"),
     )  # fmt: skip
+    view_shows(key)
     return found[names[key]]
 
 
@@ -79,10 +80,11 @@ def curve(
     )  # fmt: skip
 
 
-def training(accuracy: pd.DataFrame, run_ids: list[int], *, key: str) -> None:
-    """Accuracy per zone over steps, and the loss, of one series."""
-    draw(training_curves, accuracy, frame.theme(), key=f"training-{key}")
-    draw(loss_curve, data.read_training_log(run_ids), frame.theme(), window=5, key=f"loss-{key}")
+def training(accuracy: pd.DataFrame, run_ids: list[int], *, key: str, name: str = "") -> None:
+    """Accuracy per zone over steps, and the loss, of one series; ``name`` is what a viewer downloads it as."""
+    named = f" {name}" if name else ""
+    draw(training_curves, accuracy, frame.theme(), key=f"training-{key}", name=f"Training{named}")
+    draw(loss_curve, data.read_training_log(run_ids), frame.theme(), window=5, key=f"loss-{key}", name=f"Loss{named}")
 
 
 # --- how to repeat ----------------------------------------------------------------------------------------------

@@ -59,7 +59,12 @@ def show_guess(accuracy: pd.DataFrame, config: RunConfig, unit: str, *, key: str
             st.button("Guess again", key="guess-again", on_click=address.remember, args=("guess", ""))
             leave_button()
     guess = known or sliders(lengths, unit)
-    draw(guess_curve, accuracy, frame.theme(), guess, revealed=known is not None, height=height, key=key)
+    table = pd.DataFrame({"length": list(guess), "guess": list(guess.values())})
+    if known:  # before that a file must not tell the result either
+        table["curve_accuracy"] = [measured.get(length) for length in guess]
+    draw(guess_curve, accuracy, frame.theme(), guess, revealed=known is not None, height=height, key=key, table=table,
+         about={"task": config.main.task, "main_length": config.main.training_length,
+                "transfer_length": config.transfer_length})  # fmt: skip
 
 
 def leave_button() -> None:

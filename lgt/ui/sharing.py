@@ -11,7 +11,7 @@ from lgt.charts import ablation_maps, sharing_graph, sharing_summary
 from lgt.core.config import Arm
 from lgt.metrics.by_seed import SeedSummary, transfer_by_seed
 from lgt.metrics.maps import mean_maps
-from lgt.metrics.zones import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, Zone
+from lgt.metrics.zones import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONE_TITLES, Zone
 from lgt.recipes.labels import task_title
 from lgt.store.comparisons import Comparison
 from lgt.ui import data, frame
@@ -44,9 +44,11 @@ def show_sharing(
         st.info(missing_maps_sentence(runs[seed], accuracy))
         return
     st.caption(zone_sentence(zones[seed], shown, transfer.get(seed)))
+    about = about_maps(runs[seed], zones[seed], shown, accuracy)
     draw(
-        sharing_graph, shown, frame.theme(), main=main, auxiliaries=auxiliaries, threshold=threshold, key=key, name=name
-    )
+        sharing_graph, shown, frame.theme(), main=main, auxiliaries=auxiliaries, threshold=threshold, key=key,
+        name=name, about=about,
+    )  # fmt: skip
     st.markdown(sharing_sentence(shown, main, auxiliaries, threshold))
     same_zone = [maps[s] for s in maps if zones[s] == zones[seed] and not maps[s].empty]
     st.caption(
@@ -56,19 +58,29 @@ def show_sharing(
         + over_seeds(same_zone, main, auxiliaries, threshold)
     )
     if table:
-        show_similarity(comparison, arm, runs[seed], shown, accuracy, key)
+        show_similarity(comparison, arm, runs[seed], shown, accuracy)
+        draw(
+            ablation_maps, shown, frame.theme(), key=f"maps-{key}", tasks=[main, *auxiliaries], maximum=1.0,
+            name=name.replace("Heads", "Ablation maps", 1), about=about,
+        )  # fmt: skip
+
+
+def about_maps(run_id: int, zone: Zone, maps: pd.DataFrame, accuracy: pd.DataFrame | None = None) -> dict[str, object]:
+    """What a downloaded table of ``maps`` says in every row: the run, the step unless it is the last, the lengths."""
+    steps = {} if accuracy is None else {"step": int(accuracy[accuracy.run_id == run_id].step.iloc[0])}
+    lengths = ", ".join(map(str, maps.attrs["lengths"]))
+    return {"run_id": run_id, **steps, "lengths": lengths, "zone": ZONE_TITLES[zone]}
 
 
 def show_similarity(
-    comparison: Comparison, arm: Arm, run_id: int, shown: pd.DataFrame, accuracy: pd.DataFrame | None, key: str
+    comparison: Comparison, arm: Arm, run_id: int, shown: pd.DataFrame, accuracy: pd.DataFrame | None
 ) -> None:
-    """How similar the heads of the tasks are in one run, and its ablation maps ``shown``."""
+    """How similar the heads of the tasks are in one run with the ablation maps ``shown``."""
     main, auxiliaries = tasks_of(comparison, arm)
     if auxiliaries:
         _, attention = heads_at(comparison.ids(arm), accuracy)
         same_lengths = attention[(attention.run_id == run_id) & attention.length.isin(shown.attrs["lengths"])]
         st.table(similarity_table(shown, same_lengths, main, auxiliaries))
-    draw(ablation_maps, shown, frame.theme(), key=f"maps-{key}", tasks=[main, *auxiliaries], maximum=1.0)
 
 
 def median_note(seed: int, transfer: Mapping[int, float]) -> str:

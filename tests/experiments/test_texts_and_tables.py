@@ -173,7 +173,8 @@ def test_a_replaced_figure_names_its_recipe_and_the_one_that_counts() -> None:
 
 def test_the_numbers_of_the_overview_have_a_row_for_each_seed() -> None:
     frame = numbers_frame([judgement(), judgement(measured=Measurement({}, {}, {}))])
-    assert frame.columns.tolist() == ["figure", "statement", "outcome", "seed", "difference", "mean", "low", "high"]
+    names = ["figure", "statement", "outcome", "seed", "difference", "mean", "low", "high", "quantity", "run_ids"]
+    assert frame.columns.tolist() == names
     assert frame.seed.tolist() == [0, 2, 7] and frame.difference.tolist() == [0.8, 0.6, 0.3]
     assert set(frame.figure) == {"fig3a"} and set(frame.outcome) == {"premise not met"}
     assert set(frame.statement) == {"3a, 3d · Digit sums and carries of longer numbers lift addition."}

@@ -11,10 +11,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from sqlalchemy import Engine, select, text, update
 from sqlalchemy.engine import make_url
 
+import lgt
 from lgt.core.config import RunConfig, TaskSpec
 from lgt.core.records import AccuracyRow, LogRow
 from lgt.store import blobs, checkpoints, export, integrity, leases, merge, queries, queue, tags, thinning, writes
@@ -461,10 +463,12 @@ def test_an_export_names_its_columns_and_has_the_weights(store: Engine, tmp_path
     assert (tmp_path / "out" / "checkpoints" / f"run-{run_id}-step-3.safetensors").read_bytes() == b"weights"
     assert "'=1+1" in (tmp_path / "out" / "runs.csv").read_text()
     readme = (tmp_path / "out" / "README.txt").read_text()
-    assert "accuracy.csv: run_id, step, task, length, correct, total" in readme and readme.endswith("\n")
-    assert readme.startswith("Length Transfer Lab: runs and their measurements. One file per table, joined by run_id")
-    lines = (tmp_path / "out" / "accuracy.csv").read_text(encoding="utf-8-sig").splitlines()
-    assert lines == ["run_id,step,task,length,correct,total", f"{run_id},3,no_carry,2,5,7"]
+    named = "accuracy.csv: run, main_length, transfer_length, step, task, task_title, role, training_length, length, "
+    assert named in readme and readme.endswith("\n") and str(tmp_path) not in readme
+    assert readme.startswith(f"Length Transfer Lab {lgt.__version__}: runs and their measurements.\nFrom: store.")
+    (row,) = pd.read_csv(tmp_path / "out" / "accuracy.csv").to_dict(orient="records")
+    plain = {name: row[name] for name in ("run", "step", "task", "length", "correct", "total", "accuracy")}
+    assert plain == dict(run=run_id, step=3, task="no_carry", length=2, correct=5, total=7, accuracy=5 / 7)
 
 
 def test_merged_runs_have_new_ids_and_no_token(store: Engine, tmp_path: Path) -> None:

@@ -183,18 +183,19 @@ def test_each_chart_can_be_kept_as_svg_and_png_and_all_as_zip(server, tab, tmp_p
         kept[name] = tmp_path / download.value.suggested_filename
         download.value.save_as(kept[name])
     curve = kept["Curve together as SVG"]
-    assert curve.name == "lgt-overview-curve-together.svg"
+    assert curve.name == "lgt-overview-caprev-demo-curve-together.svg"
     assert ElementTree.parse(curve).getroot().tag == "{http://www.w3.org/2000/svg}svg"
     assert "transfer region" in curve.read_text() and "#0E1117" in curve.read_text()
     assert kept["Heads together as PNG"].read_bytes().startswith(b"\x89PNG")
     with page.expect_download(timeout=60_000) as download:
         page.get_by_role("button", name="All charts and their numbers").click()
-    assert download.value.suggested_filename == "lgt-overview.zip"
+    assert download.value.suggested_filename == "lgt-overview-caprev-demo.zip"
     download.value.save_as(tmp_path / "all.zip")
     names = zipfile.ZipFile(tmp_path / "all.zip").namelist()
     assert {name for name in names if name.endswith(".csv")} == {
-        f"lgt-overview-{chart}.csv" for chart in ("curve-alone", "curve-together", "heads-alone", "heads-together")
-    }
+        *(f"lgt-overview-caprev-demo-{part}-{arm}.csv" for part in ("curve", "heads") for arm in ("alone", "together")),
+        "runs.csv",
+    }  # fmt: skip
 
 
 def test_a_guess_is_drawn_and_revealed_beside_the_curve(server, tab):

@@ -7,6 +7,7 @@ import json
 import re
 import zipfile
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
@@ -333,17 +334,23 @@ def test_a_revealed_guess_says_how_far_off_it_was(shipped, monkeypatch):
 # --- what a viewer takes along ------------------------------------------------------------------------------------
 
 
-def test_the_zip_holds_numbers_specifications_and_drawings(monkeypatch):
-    table = frames.accuracy(seeds=1)
-    charts = [Drawn("Curve, alone", length_accuracy(table, LIGHT).to_dict(), table)]
-    packed = handout.bundle(charts, "lgt-x")
-    assert packed == handout.bundle(charts, "lgt-x")
+def test_the_zip_holds_numbers_specifications_and_drawings(shipped, monkeypatch):
+    engine = open_store(str(shipped), read_only=True)
+    table = queries.accuracy(engine, [7])
+    charts = {"lgt-x-curve-alone": Drawn("Curve, alone", length_accuracy(table, LIGHT).to_dict(), table)}
+    packed = handout.bundle(charts, engine, "X", datetime(2026, 1, 2, tzinfo=UTC))
+    assert packed == handout.bundle(charts, engine, "X", datetime(2026, 1, 2, tzinfo=UTC))
     files = zipfile.ZipFile(io.BytesIO(packed))
-    assert set(files.namelist()) == {f"lgt-x-curve-alone.{kind}" for kind in ("csv", "vl.json", "svg")}
-    pd.testing.assert_frame_equal(pd.read_csv(files.open("lgt-x-curve-alone.csv")), table)
+    curve = {f"lgt-x-curve-alone.{kind}" for kind in ("csv", "vl.json", "svg")}
+    assert set(files.namelist()) == {*curve, "README.txt", "runs.csv"}
+    counts = ["step", "task", "length", "correct", "total"]
+    pd.testing.assert_frame_equal(
+        pd.read_csv(files.open("lgt-x-curve-alone.csv"))[counts], table[counts], check_dtype=False
+    )
     assert "vega-lite" in json.loads(files.read("lgt-x-curve-alone.vl.json"))["$schema"]
     monkeypatch.setitem(__import__("sys").modules, "vl_convert", None)
-    assert "lgt-x-curve-alone.svg" not in zipfile.ZipFile(io.BytesIO(handout.bundle(charts, "lgt-x"))).namelist()
+    without = handout.bundle(charts, engine, "X", datetime.now(UTC))
+    assert "lgt-x-curve-alone.svg" not in zipfile.ZipFile(io.BytesIO(without)).namelist()
 
 
 def luminance(colour: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pandas as pd
 import streamlit as st
 
 from lgt.experiments.claims import CLAIMS, counting, verdict_counts
@@ -12,7 +13,7 @@ from lgt.experiments.tables import correlation_frame, overview_charts
 from lgt.experiments.words import replaced_sentence, scale_sentence
 from lgt.metrics.by_seed import LEARNED
 from lgt.recipes.labels import provenance
-from lgt.report.figures import resolve
+from lgt.report.figures import Chart, resolve
 from lgt.ui import data, frame
 from lgt.ui.drawing import draw
 from lgt.ui.frame import badge
@@ -75,12 +76,19 @@ def entry(judgement: Judgement) -> None:
 
 def charts(judgement: Judgement) -> None:
     """The charts of a figure, the first one across the page."""
-    name = judgement.experiment.name
+    name, figure = judgement.experiment.name, f"Figure {judgement.experiment.figures} ({judgement.experiment.name})"
     first, *others = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
-    draw(first, key=f"chart-{name}-0")
+    draw(first, key=f"chart-{name}-0", name=figure, table=table_of(judgement, first))
     for place, (chart, column) in enumerate(zip(others, st.columns(max(2, len(others)), gap="medium"), strict=False)):
         with column:
-            draw(chart, key=f"chart-{name}-{place + 1}")
+            shown = chart.keywords.get("title") or f"chart {place + 2}"
+            draw(chart, key=f"chart-{name}-{place + 1}", name=f"{figure} {shown}", table=table_of(judgement, chart))
+
+
+def table_of(judgement: Judgement, chart: Chart) -> pd.DataFrame | None:
+    """The first table of a chart, with the ids of the runs in it; ``None`` for a chart that is given no table."""
+    table = next((part for part in chart.args if isinstance(part, pd.DataFrame)), None)
+    return None if table is None else judgement.with_runs(table)
 
 
 def claim(judgements: list[Judgement], number: int) -> None:

@@ -190,7 +190,7 @@ def main() -> None:
         for name in names:
             own = ids_of(series[name])
             st.markdown(f"**{title_of(series[name])}**")
-            panels.training(accuracy[accuracy.run_id.isin(own)], own, key=name)
+            panels.training(accuracy[accuracy.run_id.isin(own)], own, key=name, name=title_of(series[name]))
     show_method()
     runs = data.read_runs()
     panels.show_provenance(runs[runs.id.isin(ids)], repeat_sentence([series[name] for name in names]))

@@ -34,17 +34,19 @@ def show_heads(view: View) -> Head | None:
         if head:
             st.markdown(one_head.loss_sentence(view, head))
     chosen = head_name(*head) if head else ""
+    about = sharing.about_maps(view.run_id, view.zone, view.maps)
     with left:
         draw(
             sharing_graph, view.maps, frame.theme(), main=view.main, auxiliaries=view.auxiliaries,
             threshold=view.threshold, chosen=chosen, selection=HEAD, key=chart_key("graph"), name="Shared heads",
-            on_select=lambda: take_clicked_head("graph"),
+            on_select=lambda: take_clicked_head("graph"), about=about,
         )  # fmt: skip
         st.markdown(sharing.sharing_sentence(view.maps, view.main, view.auxiliaries, view.threshold))
     with right:
         draw(
             ablation_maps, view.maps, frame.theme(), tasks=[view.main, *view.auxiliaries], chosen=chosen,
             selection=HEAD, key=chart_key("maps"), name="Ablation maps", on_select=lambda: take_clicked_head("maps"),
+            about=about,
         )  # fmt: skip
         st.caption(
             f"Run {data.name(view.run_id)}, seed {view.seed}, {int(view.maps.examples.iloc[0])} prompts for each task. "
@@ -113,7 +115,7 @@ def show_result(view: View, top: TopHeads) -> None:
     """Run the test, draw it and say what it shows."""
     choices, every = knock_outs.other_choices(top.heads, view.config)
     lengths, named = knock_outs.lengths_in(view.config, view.zone), head_names(top.heads)
-    found = knock_outs.run_test(view.run_id, view.config, lengths, top.heads, choices)
+    found, counts = knock_outs.run_test(view.run_id, view.config, lengths, top.heads, choices)
     if found.intact <= sharing.LEAST_TO_LOSE:
         st.info(
             f"The whole model is at {found.intact:.0%} exact match at these lengths, so switching heads off can hardly "
@@ -123,7 +125,8 @@ def show_result(view: View, top: TopHeads) -> None:
     left, right = st.columns([5, 4], gap="large")
     with left:
         draw(knock_out_strip, found.others, found.chosen, found.intact, frame.theme(), main=view.main,
-             other=top.task, names=named, key="strip", name="Knock-out test")  # fmt: skip
+             other=top.task, names=named, key="strip", name="Knock-out test", table=counts,
+             about={"run_id": view.run_id})  # fmt: skip
     right.markdown(result_sentence(found, view.main, top, lengths, every))
     right.caption(CAUTION)
     knock_outs.show_curves(view.run_id, view.config, top.heads, named)

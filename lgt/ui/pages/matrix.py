@@ -19,12 +19,15 @@ from lgt.recipes.settings import IMPORTED
 from lgt.report.figures import resolve
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, frame, group_form
-from lgt.ui.drawing import draw
+from lgt.ui.drawing import draw, view_shows
 
 LEAD = (
     "Which longer task helps which main task? A cell is a task group. Its number is the transfer gain: by how much the "
     "auxiliary tasks raise the accuracy of the main task at lengths that it never saw in training."
 )
+COLUMNS = [
+    "main", "auxiliaries", "control", "gain", "low", "high", "n", "main_length", "transfer_length", "run_ids",
+]  # fmt: skip
 
 
 def rows_of(preset: str, position: Position) -> pd.DataFrame:
@@ -40,11 +43,17 @@ def rows_of(preset: str, position: Position) -> pd.DataFrame:
                 comparison.config, accuracy(comparison, "co-trained"), accuracy(comparison, "alone-same-steps")
             )
             if row is not None:
-                rows.append(row)
-    found = pd.DataFrame(rows, columns=["main", "auxiliaries", "control", "gain", "low", "high", "n"]).drop_duplicates(
-        ["main", "auxiliaries"]
-    )
+                rows.append(row | of_runs(comparison))
+    found = pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(["main", "auxiliaries"])
     return found.astype({"low": float, "high": float}).sort_values("control", kind="stable", ignore_index=True)
+
+
+def of_runs(comparison: Comparison) -> dict[str, object]:
+    """What a downloaded matrix says of a cell's runs: their training lengths Lm and La, and their ids as a text."""
+    return {
+        "main_length": comparison.config.main.training_length, "transfer_length": comparison.config.transfer_length,
+        "run_ids": " ".join(map(str, comparison.ids("co-trained", "alone-same-steps"))),
+    }  # fmt: skip
 
 
 def has_preset_lengths(comparison: Comparison, preset: str) -> bool:
@@ -90,10 +99,10 @@ def show_grid() -> None:
         "lengths. The generalization gap is small when the main task is as good as its auxiliary tasks at every length."
     )
     by_ratio, *grids = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
-    draw(by_ratio, key="grid-ratio")
+    draw(by_ratio, key="grid-ratio", name="Gap by ratio of lengths", table=judgement.with_runs(by_ratio.args[0]))
     for name, chart, column in zip(("ours", "paper"), grids, st.columns(2, gap="large"), strict=True):
         with column:
-            draw(chart, key=f"grid-{name}")
+            draw(chart, key=f"grid-{name}", name=f"Grid of lengths {name}", table=judgement.with_runs(chart.args[0]))
     st.caption(f"Verdict: {judgement.outcome}. {judgement.sentence()}.")
 
 
@@ -111,7 +120,11 @@ def main() -> None:
     with right:
         position = group_form.choose_position()
     rows = rows_of(preset, position)
-    draw(transfer_matrix, rows, frame.theme(), key="matrix")
+    view_shows(preset, position)
+    draw(
+        transfer_matrix, rows, frame.theme(), key="matrix", about={"preset": preset, "position": position},
+        name="Transfer gains",
+    )  # fmt: skip
     if preset == IMPORTED:
         st.caption("These accuracies come from other programs and do not count in the verdicts of this project.")
     else:

@@ -14,6 +14,7 @@ from lgt.recipes.settings import Setting
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, facts, frame, keyboard, look, panels, prediction, sharing, tour
 from lgt.ui import overview_sentences as story
+from lgt.ui.drawing import view_shows
 from lgt.ui.method import show_method
 from lgt.ui.numbers import counted, points_spread, spread
 from lgt.ui.overview_sentences import Facts
@@ -35,7 +36,9 @@ PRESENTER_HEIGHT = 240
 def comparison_in_address(found: dict[Setting, Comparison]) -> Comparison:
     """The comparison that the address names, for views without a control to choose it."""
     names = {setting.key: setting for setting in found}
-    return found[names.get(st.query_params.get("pair", ""), names[panels.first_choice(names)])]
+    setting = names.get(st.query_params.get("pair", ""), names[panels.first_choice(names)])
+    view_shows(setting.key)
+    return found[setting]
 
 
 def control_row(found: dict[Setting, Comparison]) -> Comparison:

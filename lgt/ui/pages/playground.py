@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -11,14 +11,14 @@ from lgt.charts import answer_row, attention_map, maze_picture
 from lgt.core.config import RunConfig
 from lgt.metrics.failures import first_failure
 from lgt.metrics.maps import strongest_head
-from lgt.recipes.labels import head_name, task_title
+from lgt.recipes.labels import head_name, head_names, task_title
 from lgt.store.queries import RunRecord
 from lgt.tasks import TASKS
 from lgt.tasks.base import Task
 from lgt.tasks.prompts import Prompt, drawn, longest, maze_of
 from lgt.tasks.vocabulary import decode
 from lgt.ui import address, answers, data, frame, panels, prompt_fields
-from lgt.ui.drawing import draw
+from lgt.ui.drawing import draw, view_shows
 
 if TYPE_CHECKING:
     from lgt.evaluation.generation import Answer
@@ -150,18 +150,30 @@ def name_heads(off: tuple[tuple[int, int], ...]) -> str:
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " and " + names[-1]
 
 
-def show_answer(scene: Scene, lives: dict[str, answers.LiveAnswer], step: int, hidden: bool) -> None:
+def about(scene: Scene, off: tuple[tuple[int, int], ...] = ()) -> dict[str, object]:
+    """What a downloaded table says in every row: the run, the prompt, and the heads that are ``off``."""
+    return {
+        "run_id": scene.run.id, "task": scene.task.name, "length": scene.prompt.length,
+        "prompt": decode(scene.prompt.body), "heads_off": head_names(off),
+    }  # fmt: skip
+
+
+def show_answer(
+    scene: Scene, lives: dict[str, answers.LiveAnswer], step: int, off: tuple[tuple[int, int], ...], hidden: bool
+) -> None:
     """The answer, token by token."""
     written = {name: live.answer for name, live in lives.items()}
     table = answers.answer_frame(scene.prompt, written, step if hidden else None)
-    draw(answer_row, table, frame.theme(), step=step, key="answer")
+    draw(answer_row, table, frame.theme(), step=step, key="answer", about=about(scene, off))
 
 
-def show_maze(scene: Scene, live: answers.LiveAnswer, step: int, hidden: bool) -> None:
+def show_maze(
+    scene: Scene, live: answers.LiveAnswer, step: int, off: tuple[tuple[int, int], ...], hidden: bool
+) -> None:
     """The maze with the true way and the model's way up to the chosen token."""
     grid = scene.config.options.grid
     nodes, edges, moves = answers.maze_frames(scene.prompt, live.answer, grid, step, hidden)
-    draw(maze_picture, nodes, edges, moves, frame.theme(), grid=grid, key="maze")
+    draw(maze_picture, nodes, edges, moves, frame.theme(), grid=grid, key="maze", table=moves, about=about(scene, off))
 
 
 def show_outcomes(
@@ -201,6 +213,7 @@ def show_attention(
     draw(
         attention_map, table, frame.theme(), step=min(step, written), hidden=hidden,
         title=f"Layer {layer + 1}, head {head + 1}", note=note, key="attention",
+        about=about(scene, off) | {"layer": layer, "head": head},
     )  # fmt: skip
     st.caption(answers.attention_sentence(table, min(step, written)))
 
@@ -240,7 +253,7 @@ def show_failing_example(scene: Scene, length: int) -> None:
     draw(
         answer_row, answers.answer_frame(prompt, {"model": live.answer}), frame.theme(), step=wrong or 1,
         note="Frame: the first wrong token. After it the model reads its own mistake." if wrong else "",
-        key="example",
+        key="example", about=about(replace(scene, prompt=prompt)),
     )  # fmt: skip
     st.button(
         "Open this prompt above",
@@ -260,6 +273,7 @@ def main() -> None:
     with left:
         run_id = choose_run(runs)
     run = data.read_run(run_id)
+    view_shows("run", data.name(run_id))
     with right:
         name = address.select(
             "Task", [spec.task for spec in run.config.tasks], default=run.config.main.task, key="task",
@@ -300,11 +314,11 @@ def show_scene(scene: Scene) -> None:
             answers.step_sentence(scene.prompt, live.answer, step) + (f" ({name_heads(off)} off)" if off else "")
         )
     with picture:
-        show_answer(scene, lives, step, hidden)
+        show_answer(scene, lives, step, off, hidden)
         show_outcomes(scene.prompt, lives, off, hidden)
     if maze is not None:
         with maze:
-            show_maze(scene, live, step, hidden)
+            show_maze(scene, live, step, off, hidden)
     with attention:
         show_attention(scene, live, step, off, hidden)
 

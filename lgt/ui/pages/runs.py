@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -11,7 +12,7 @@ import streamlit as st
 from lgt.core.glossary import definition
 from lgt.recipes.labels import ARM_TITLES
 from lgt.recipes.limits import read_only
-from lgt.ui import actions, address, data, frame, one_run, panels, run_table
+from lgt.ui import actions, address, data, downloads, frame, one_run, panels, run_table
 
 LEAD = (
     "Every run of the stores that count here. Tick runs to mark, compare or delete them. Open a run for its "
@@ -184,7 +185,7 @@ def show_comparison(ids: list[int]) -> None:
                 if accuracy.empty:
                     st.caption("Nothing has been measured.")
                 else:
-                    panels.curve(accuracy, key=f"curve-{run_id}")
+                    panels.curve(accuracy, key=f"curve-{run_id}", name=f"Curve run {data.name(run_id)}")
 
 
 def main() -> None:
@@ -206,6 +207,11 @@ def main() -> None:
     show_undo()
     ids = show_table(found, len(rows))
     show_buttons(ids, rows)
+    st.download_button(
+        "Runs of this table (CSV)", partial(downloads.runs_csv, found, data.library()), "lgt-runs.csv", "text/csv",
+        key="runs-csv", on_click="ignore", type="tertiary", icon=":material/table:", help=downloads.HELP,
+        disabled=found.empty,
+    )  # fmt: skip
     if len(ids) > 1:
         show_comparison(ids)
 
