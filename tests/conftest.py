@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,6 +63,18 @@ def shipped(shared_store: Path) -> Iterator[Path]:
         pytest.fail("this test changes the shared store: it needs the fixture `own_shipped`")
 
 
+@pytest.fixture(scope="session")
+def few_runs(shared_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The runs of two comparisons of the shipped store, so that opening a page takes a moment. To read only."""
+    path = Path(shutil.copy(shared_store, tmp_path_factory.mktemp("few") / "results.db"))
+    kept = "SELECT id FROM runs WHERE task_group IN ('caprev', 'add-carry') AND model_seed < 2 AND preset = 'demo'"
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute(f"DELETE FROM runs WHERE id NOT IN ({kept})")
+        connection.execute("VACUUM")
+    return path
+
+
 @pytest.fixture()
 def own_shipped(tmp_path: Path) -> Path:
     """A copy of the shipped store for one test, which may change it. No test opens the original."""
@@ -97,7 +111,7 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     def command(*words: str) -> None:
         subprocess.run([*as_user, *words], check=True, capture_output=True, cwd="/")
 
-    data, options = str(place / "data"), f"-k {place} -c listen_addresses='' -c fsync=off -c max_connections=200"
+    data, options = str(place / "data"), f"-k {place} -c listen_addresses='' -c fsync=off -c jit=off -c max_connections=200"
     command(str(folder / "initdb"), "-D", data, "-U", "lgt", "--auth=trust", "-E", "UTF8")
     command(str(folder / "pg_ctl"), "-D", data, "-o", options, "-l", str(place / "log"), "-w", "start")
     try:

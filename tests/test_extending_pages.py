@@ -28,13 +28,13 @@ def opened(store, monkeypatch, extension, page: str = "") -> AppTest:
     return app
 
 
-def test_the_page_of_the_section_stands_last_and_draws_every_pair(shipped, tmp_path, monkeypatch):
+def test_the_page_of_the_section_stands_last_and_draws_every_pair(few_runs, tmp_path, monkeypatch):
     path = tmp_path / "my_page.py"
     (source,) = blocks("A page")
     path.write_text(source)
-    app = opened(shipped, monkeypatch, path, "wall")
+    app = opened(few_runs, monkeypatch, path, "wall")
     assert not app.exception and not app.error and app.title[0].value == "Wall"
-    assert list(navigation.PAGES)[-1] == "wall" and len(app.get("vega_lite_chart")) == len(app.subheader) > 5
+    assert list(navigation.PAGES)[-1] == "wall" and len(app.get("vega_lite_chart")) == len(app.subheader) >= 2
 
 
 def test_a_page_on_an_empty_store_leads_to_the_launch_page(tmp_path, monkeypatch):

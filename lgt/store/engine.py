@@ -11,10 +11,11 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +183,21 @@ def _prepare_copy(path: Path, shown: Path) -> None:
 
 
 def _create_tables(path: Path) -> None:
-    engine = sqlite_engine(path, read_only=False)
-    with write_transaction(engine) as connection:
-        migrate.upgrade(connection)
+    with open(path, "wb") as file:
+        file.write(_empty_store())
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@lru_cache
+def _empty_store() -> bytes:
+    """The file of a store without runs. Kept, because a process that makes many stores would repeat all migrations."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "empty.db"
+        path.touch()
+        with write_transaction(sqlite_engine(path, read_only=False)) as connection:
+            migrate.upgrade(connection)
+        return path.read_bytes()
 
 
 def _use_rollback_journal(engine: Engine) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from lgt.cli.main import COMMANDS
 from tests.conftest import ROOT
+from tests.faults import FULL
 
 LISTING = (
     "--help", "tasks", "groups", "sample reverse --length 4", "runs", "runs --json", "show 1", "show 1 --json",
@@ -29,13 +30,11 @@ def ended(words: str, store: Path, **options) -> subprocess.CompletedProcess:
     return subprocess.run(command, cwd=ROOT, env=environment, text=True, check=False, **options)
 
 
-FAST = ("--help", "runs", "show 99999")
-"""Three kinds: the list of commands, a table, an error. The others are tried with the slow tests."""
+SOME = LISTING if FULL else ("runs", "show 99999")
+"""A table and an error. All commands take a minute."""
 
 
-@pytest.mark.parametrize(
-    "words", [one if one in FAST else pytest.param(one, marks=pytest.mark.slow) for one in LISTING]
-)
+@pytest.mark.parametrize("words", SOME)
 def test_a_command_whose_reader_has_gone_ends_quietly_with_its_usual_code(words, own_shipped):
     usual = ended(words, own_shipped, capture_output=True)
     read, write = os.pipe()

@@ -24,7 +24,7 @@ from lgt.store.upserts import upsert
 from tests.faults import size
 from tests.store.test_store import CONFIG
 
-HISTORIES = size(20, 200)
+HISTORIES = size(6, 200)
 STORES = ("a.db", "b.db", "c.db")
 TASKS = tuple(spec.task for spec in CONFIG.tasks)
 

@@ -89,20 +89,6 @@ STORES: dict[str, Callable[[Path], object]] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def small(shared_store: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The runs of two comparisons of the shipped store, so that opening a page takes a moment."""
-    path = Path(shutil.copy(shared_store, tmp_path_factory.mktemp("small") / "results.db"))
-    kept = "SELECT id FROM runs WHERE task_group IN ('caprev', 'add-carry') AND model_seed < 2 AND preset = 'demo'"
-    connection = sqlite3.connect(path)
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute(f"DELETE FROM runs WHERE id NOT IN ({kept})")
-    connection.commit()
-    connection.execute("VACUUM")
-    connection.close()
-    return path
-
-
 def state(folder: Path) -> dict[str, tuple[str, int]]:
     return {
         path.name: (hashlib.sha256(path.read_bytes()).hexdigest(), path.stat().st_mtime_ns)
@@ -111,22 +97,22 @@ def state(folder: Path) -> dict[str, tuple[str, int]]:
 
 
 @pytest.mark.parametrize("kind", STORES)
-def test_r15_reading_never_writes(kind, small, tmp_path, monkeypatch, capsys) -> None:
+def test_r15_reading_never_writes(kind, few_runs, tmp_path, monkeypatch, capsys) -> None:
     place = tmp_path / "elsewhere"
     place.mkdir()
-    store = Path(shutil.copy(small, place / "results.db"))
+    store = Path(shutil.copy(few_runs, place / "results.db"))
     STORES[kind](store)
     place.chmod(0o555)
     before, times = state(place), place.stat().st_mtime_ns
     monkeypatch.setenv("LGT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LGT_SHIPPED", str(store))
     monkeypatch.setenv("LGT_DATABASE_URL", str(tmp_path / "none.db"))
-    for number, words in enumerate(COMMANDS):
+    draw = random.Random(kind)
+    for number, words in enumerate(draw.sample(COMMANDS, size(4, len(COMMANDS)))):
         with pytest.raises(SystemExit) as ended:
             main(words.format(folder=tmp_path / f"out-{number}").split())
         said = capsys.readouterr().err.strip()
         assert ended.value.code in (0, 1, 2) and said.count("\n") == 0, words
-    draw = random.Random(kind)
     for page in draw.sample(PAGES, size(2, len(PAGES))):
         app = AppTest.from_file(str(ROOT / f"pages/{page}.py"), default_timeout=60).run()
         assert not app.exception, page
@@ -148,9 +134,9 @@ def test_a_store_of_an_older_schema_reads_as_after_its_migration(tmp_path, monke
     assert open_store(str(store), read_only=True) and len(list((tmp_path / "cache/stores").iterdir())) == 1, "made once"
 
 
-def test_committed_rows_of_a_write_ahead_log_are_read(small, tmp_path, monkeypatch) -> None:
+def test_committed_rows_of_a_write_ahead_log_are_read(few_runs, tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("LGT_CACHE", str(tmp_path / "cache"))
-    store = Path(shutil.copy(small, tmp_path / "results.db"))
+    store = Path(shutil.copy(few_runs, tmp_path / "results.db"))
     with_log(store)
     runs = queries.runs(open_store(str(store), read_only=True))
     assert "in the log" in set(runs.notes)

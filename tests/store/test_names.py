@@ -18,6 +18,7 @@ from lgt.store.engine import StoreError, database_file, database_url, full_url, 
 from lgt.store.merge import merge
 from lgt.store.opening import open_library
 from tests.conftest import ROOT
+from tests.faults import FULL
 from tests.store.test_store import finished_run
 
 NAMES = [
@@ -30,6 +31,9 @@ NAMES = [
     "a\rb", "\x1b[31m",
 ]  # fmt: skip
 """File and folder names with signs that URLs, shells, patterns, terminals or encodings read as something else."""
+
+SOME = NAMES if FULL else NAMES[::4]
+"""For tests that take a second for each name."""
 
 
 def files(folder: Path) -> set[str]:
@@ -55,7 +59,7 @@ def test_a_name_opens_the_file_of_that_name_and_makes_no_other(name: str, tmp_pa
     assert files(tmp_path) == {f"{folder}/{name}"}
 
 
-@pytest.mark.parametrize("name", NAMES, ids=ascii)
+@pytest.mark.parametrize("name", SOME, ids=ascii)
 def test_backup_restore_merge_and_workers_keep_the_name(name: str, tmp_path: Path) -> None:
     for part in ("store", "backup", "merged"):
         (tmp_path / part).mkdir()
@@ -89,7 +93,7 @@ def test_a_worker_gets_each_name_unchanged(tmp_path: Path) -> None:
         assert done.stdout == os.fsencode(tmp_path / name)
 
 
-@pytest.mark.parametrize("name", NAMES, ids=ascii)
+@pytest.mark.parametrize("name", SOME, ids=ascii)
 def test_commands_take_each_name_from_the_option_and_from_the_environment(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

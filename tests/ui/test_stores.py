@@ -39,12 +39,12 @@ def own_store(tmp_path_factory):
 
 
 @pytest.fixture()
-def stores(shipped, own_store, tmp_path, monkeypatch):
+def stores(few_runs, own_store, tmp_path, monkeypatch):
     """(shipped, workspace): both are set in the environment; the workspace is this test's own copy."""
     own = shutil.copy(own_store, tmp_path / "workspace.db")
-    monkeypatch.setenv("LGT_SHIPPED", str(shipped))
+    monkeypatch.setenv("LGT_SHIPPED", str(few_runs))
     monkeypatch.setenv("LGT_DATABASE_URL", str(own))
-    return shipped, own
+    return few_runs, own
 
 
 def opened(page: str, **address: str) -> AppTest:
@@ -187,11 +187,11 @@ def test_ids_of_the_workspace_do_not_meet_shipped_ones(stores):
 
 
 @pytest.fixture()
-def imported(shipped, tmp_path, monkeypatch):
+def imported(few_runs, tmp_path, monkeypatch):
     """A workspace with the runs of docs/examples/import.csv, beside the shipped results."""
     own = tmp_path / "workspace.db"
     imports.import_runs(open_store(str(own)), exchange.read_file(ROOT / "docs/examples/import.csv").runs)
-    monkeypatch.setenv("LGT_SHIPPED", str(shipped))
+    monkeypatch.setenv("LGT_SHIPPED", str(few_runs))
     monkeypatch.setenv("LGT_DATABASE_URL", str(own))
     return own
 
