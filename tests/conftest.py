@@ -111,7 +111,8 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     def command(*words: str) -> None:
         subprocess.run([*as_user, *words], check=True, capture_output=True, cwd="/")
 
-    data, options = str(place / "data"), f"-k {place} -c listen_addresses='' -c fsync=off -c jit=off -c max_connections=200"
+    settings = ("listen_addresses=''", "fsync=off", "jit=off", "max_connections=200")
+    data, options = str(place / "data"), f"-k {place} " + " ".join(f"-c {one}" for one in settings)
     command(str(folder / "initdb"), "-D", data, "-U", "lgt", "--auth=trust", "-E", "UTF8")
     command(str(folder / "pg_ctl"), "-D", data, "-o", options, "-l", str(place / "log"), "-w", "start")
     try:

@@ -48,6 +48,7 @@ def trained(config: RunConfig) -> MemoryRecorder:
     return recorder
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("extended")
 @pytest.mark.parametrize("setting", ["model.position=slopes", "model.schedule=twice"])
 def test_the_documents_code_trains_measures_stores_and_answers(setting):

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 
 from sqlalchemy import Engine
 
+from lgt.core.checks import ConfigError
 from lgt.core.version import code_version
 from lgt.execution.device import device_name
 from lgt.execution.log_tail import LogTail
 from lgt.execution.run_session import ClaimedRun, StoreRecorder, at_most_every, heartbeats, owner_name
+from lgt.recipes.limits import check_limits
 from lgt.store import leases, queries, queue
 from lgt.store.errors import StoreBusy, StoreError
 from lgt.store.queries import RunRecord
@@ -44,7 +46,8 @@ def claim_together(
 def claim_oldest_readable(
     engine: Engine, owner: str, device: str, experiment: str | None
 ) -> tuple[RunRecord, int] | None:  # fmt: skip
-    """Claim the oldest queued run that this code can read. Older runs that it cannot read end as failed.
+    """Claim the oldest queued run that this code can read and that is within this machine's limits. Other older runs
+    end as failed.
 
     Raises StoreBusy, after releasing the run, when the store stays locked.
     """
@@ -54,11 +57,13 @@ def claim_oldest_readable(
             return None
         run_id, attempt = claimed
         try:
-            return queries.run(engine, run_id), attempt
+            record = queries.run(engine, run_id)
+            check_limits(record.config)  # somebody else may have queued it, under other limits
+            return record, attempt
         except StoreBusy:
             leases.release_run(engine, run_id, attempt)
             raise
-        except StoreError as error:
+        except (StoreError, ConfigError) as error:
             leases.finish_run(engine, run_id, attempt, RunState.FAILED, str(error))
 
 

@@ -7,6 +7,9 @@ from collections.abc import Collection
 from lgt.core.checks import ConfigError
 from lgt.core.number_ranges import parse_ranges
 
+MOST_SEEDS = 1000
+"""How many seeds a text may name, in all ranges together: an address names seeds too."""
+
 
 def seeds_text(seeds: Collection[int]) -> str:
     """Seeds as :func:`parse_seeds` reads them.
@@ -26,6 +29,6 @@ def parse_seeds(text: str) -> list[int]:
     [0, 1, 2, 7]
     """
     found = parse_ranges(text)
-    if found is None or any(last >= first + 1000 for first, last in found):
+    if found is None or sum(last - first + 1 for first, last in found) > MOST_SEEDS:
         raise ConfigError("--seeds", text, "seeds such as 0-4 or 0,2,5 (at most 1,000)")
     return sorted({seed for first, last in found for seed in range(first, last + 1)})

@@ -17,17 +17,23 @@ READ_ONLY = "LGT_READ_ONLY"
 
 @dataclass(frozen=True)
 class Limits:
-    """The maximum ``steps``, ``parameters`` and ``length`` of one run, the maximum number of runs waiting in the
-    ``queue``, the maximum number of ``workers`` that the dashboard starts
-    (default: one for each core that this process may use), and the largest store (in MB) that a page
-    takes as an ``upload``."""
+    """The maximum ``steps``, ``parameters`` and ``length`` of one run, of examples in its ``batch`` and of test
+    ``examples`` per task and length; of runs waiting in the ``queue``; of ``workers`` that the dashboard starts
+    (default: one for each core that this process may use); and the largest store (in MB) that a page takes as an
+    ``upload``."""
 
     steps: int = 100_000
     parameters: int = 50_000_000
     length: int = MAXIMUM_LENGTH
+    batch: int = 8_192
+    examples: int = 16_384
     queue: int = 1_000
     workers: int = dataclasses.field(default_factory=usable_cores)
     upload: int = 200
+
+
+UNITS = {"length": "", "batch": "examples "}
+"""What a limit counts, where its name does not say it."""
 
 
 def variable(name: str) -> str:
@@ -63,9 +69,13 @@ def check_limits(config: RunConfig) -> None:
         "steps": ("training.steps", config.training.steps),
         "parameters": ("model", config.model.parameters(vocabulary_size(config))),
         "length": ("length", longest),
+        "batch": ("training.batch_size", config.training.batch_size),
     }
-    for name, (field, value) in asked.items():
+    measures = ("examples", "progress_examples", "attribution_examples")
+    checks = [(name, *of) for name, of in asked.items()]
+    checks += [("examples", f"evaluation.{field}", getattr(config.evaluation, field)) for field in measures]
+    for name, field, value in checks:
         most = getattr(allowed, name)
         if value > most:
-            raise ConfigError(field, value, f"at most {most:,} {'' if name == 'length' else name + ' '}"
-                              f"({variable(name)} sets this limit)".replace("  ", " "))  # fmt: skip
+            raise ConfigError(field, value, f"at most {most:,} {UNITS.get(name, name + ' ')}"
+                              f"({variable(name)} sets this limit)")  # fmt: skip

@@ -37,6 +37,8 @@ __all__ = ["Engine", "LeaseLost", "StoreError", "database_url", "open_store", "r
 BUSY_TIMEOUT_MS = 30_000
 SCHEME = re.compile(r"[\w+.-]*://")
 """What a URL begins with; any other name of a store is a path."""
+ALMOST_URL = re.compile(r"(?!\w[\w+.-]*://)(postgres\w*|mysql|mariadb)[\w+.-]*:?/*[^/:@]*:[^@]*@", re.IGNORECASE)
+"""A URL of a database server with a slip in its beginning. As a path it would be shown, with its password."""
 QUERY_SECONDS, CHECK_SECONDS = 60.0, 600.0
 """How long a query that only reads may take, and a check of the whole file."""
 STEPS_BETWEEN_CHECKS = 100_000
@@ -64,6 +66,9 @@ def _as_text(url: URL) -> str:
 
 
 def _parsed(text: str) -> URL:
+    if ALMOST_URL.match(text):
+        raise StoreError("a store is named by something between a path and a database URL (it is not shown, because it "
+                         "may contain a password); give a path, sqlite:///PATH or postgresql://...")  # fmt: skip
     if not SCHEME.match(text):
         return _sqlite_url(URL.create("sqlite", database=text))
     if "?" in text and text.startswith("sqlite"):
@@ -288,6 +293,8 @@ def _open_server(url: URL, may_create: bool, read_only: bool) -> Engine:
         raise StoreError(
             f"the driver {error.name} is not installed; install it with pip, e.g. psycopg[binary]"
         ) from error
+    except ArgumentError as error:
+        raise StoreError(f"{url.drivername} is no driver that is known here; give postgresql+psycopg://...") from error
     if read_only:
         engine = engine.execution_options(postgresql_readonly=True)
     with read_connection(engine) as connection:

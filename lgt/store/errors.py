@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,11 +16,25 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+PASSWORD = re.compile(r"(//[^/\s:@]*:)[^\s@]*(?:\s[^\s@]*)?@")
+"""A user name and a password in a URL, also in one that is no URL: a slip of the keys must not show the password."""
+
+
+def without_passwords(text: str) -> str:
+    """``text`` with ``***`` in place of passwords in URLs.
+
+    >>> without_passwords("postgresql://lgt:secret@host:notaport/db")
+    'postgresql://lgt:***@host:notaport/db'
+    """
+    return PASSWORD.sub(r"\1***@", text)
+
+
 class StoreError(RuntimeError):
-    """A store cannot do what was asked. ``str()`` is one line: which store, what is wrong, what to do."""
+    """A store cannot do what was asked. ``str()`` is one line, without passwords: which store, what is wrong, what to
+    do."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(" ".join(readable(message).split()))
+        super().__init__(without_passwords(" ".join(readable(message).split())))
 
 
 class StoreBusy(StoreError):

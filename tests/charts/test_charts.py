@@ -130,6 +130,7 @@ def every_chart(theme: Theme) -> dict[str, Spec]:
 # --- what holds for every chart
 
 
+@pytest.mark.slow
 @THEMES
 def test_every_chart_is_described_transparent_and_as_wide_as_its_place(theme):
     for name, spec in every_chart(theme).items():

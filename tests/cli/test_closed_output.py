@@ -34,6 +34,7 @@ SOME = LISTING if FULL else ("runs", "show 99999")
 """A table and an error. All commands take a minute."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", SOME)
 def test_a_command_whose_reader_has_gone_ends_quietly_with_its_usual_code(words, own_shipped):
     usual = ended(words, own_shipped, capture_output=True)

@@ -58,6 +58,7 @@ def command(*words: str, **options) -> subprocess.CompletedProcess:
     return subprocess.run([sys.executable, "-m", "lgt", *words], capture_output=True, cwd=ROOT, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp437"] if FULL else ["cp437"])
 def test_a_console_of_any_encoding_shows_every_command(encoding, tmp_path):
     environment = os.environ | {"PYTHONIOENCODING": encoding, "LGT_DATABASE_URL": str(tmp_path / "none.db")}

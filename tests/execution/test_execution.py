@@ -171,6 +171,17 @@ def test_a_queued_run_that_this_code_cannot_read_fails_and_the_next_one_goes_on(
     assert state == "failed" and "cannot read its stored config" in error and "colour" in error
 
 
+def test_a_queued_run_above_this_worker_s_limits_fails_and_the_next_one_goes_on(engine, monkeypatch):
+    large, good = writes.create_run(engine, tiny(steps=7)), writes.create_run(engine, tiny(steps=6))
+    monkeypatch.setenv("LGT_MAX_STEPS", "6")
+    assert worker.work(engine, report=lambda line: None) == 1
+    record = queries.run(engine, large)
+    assert (record.state, record.step) == ("failed", 0) and queries.run(engine, good).state == "done"
+    assert (
+        record.error == "training.steps: 7 is not accepted; accepted: at most 6 steps (LGT_MAX_STEPS sets this limit)"
+    )
+
+
 def test_the_stored_device_is_the_one_that_trained_the_run(engine):
     fused, plain = quick(), quick(model_seed=1)
     plain = replace(plain, training=replace(plain.training, precision="bfloat16"))

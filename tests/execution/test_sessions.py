@@ -403,6 +403,7 @@ def test_a_stopped_worker_requeues_its_run_unless_it_was_cancelled(
     assert queries.run(engine, run.run_id).state is state
 
 
+@pytest.mark.slow
 def test_the_log_file_of_a_worker_has_times_in_utc_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     store = str(tmp_path / "workspace.db")
     writes.create_runs(open_store(store), [tiny(steps=4)], labels=["a run"])

@@ -170,6 +170,7 @@ def test_some_entries_word_for_word(name, claim, statement, seeds):
     assert (one.claim, one.seeds) == (claim, seeds) and one.statement.startswith(statement)
 
 
+@pytest.mark.slow
 def test_a_seed_with_an_incomplete_run_is_left_out_and_the_reason_is_named(own_shipped):
     engine = open_store(str(own_shipped))
     before = judge(engine, EXPERIMENTS["fig3a"])

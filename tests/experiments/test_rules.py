@@ -177,12 +177,14 @@ def test_the_grid_is_judged_by_its_ratios_and_leaves_out_what_was_not_learned(st
     assert found.measured.values[cell(32, 2)][7] == 0.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
 def test_gaps_without_any_transfer_are_not_reproduced(store, share):
     fill_grid(store, GRID, lambda main, auxiliary: share * max(0.0, 1 - main / auxiliary))
     assert judge(store, GRID).outcome == "not reproduced"
 
 
+@pytest.mark.slow
 def test_the_grid_leaves_out_cells_that_were_not_learned(store):
     fill_grid(store, GRID, lambda main, other: 0.4 if other > 2 * main else 0.0, lambda main, other: other != 32)
     some = judge(store, GRID)

@@ -239,7 +239,7 @@ def test_seeds_are_read(text: str, seeds: list[int]) -> None:
     assert parse_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "2-1", "0-1000", "1,,2", "1234567890123456789"])
+@pytest.mark.parametrize("text", ["", "a", "1-", "-1", "2-1", "0-1000", "0-600,0-600", "1,,2", "1234567890123456789"])
 def test_seeds_that_cannot_be_read_are_refused_with_an_example(text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse_seeds(text)

@@ -208,6 +208,7 @@ def history(seed: int, folder: Path, empty: Path, monkeypatch: pytest.MonkeyPatc
     return world
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(HISTORIES))
 def test_r16_merging_converges(seed: int, tmp_path: Path, empty: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     world = history(seed, tmp_path, empty, monkeypatch)

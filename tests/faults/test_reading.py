@@ -96,6 +96,7 @@ def state(folder: Path) -> dict[str, tuple[str, int]]:
     }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", STORES)
 def test_r15_reading_never_writes(kind, few_runs, tmp_path, monkeypatch, capsys) -> None:
     place = tmp_path / "elsewhere"

@@ -255,10 +255,12 @@ def test_the_grid_has_every_pair_of_lengths_with_equal_steps() -> None:
 
 
 def test_limits_are_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert limits() == Limits(100_000, 50_000_000, MAXIMUM_LENGTH, 1_000, os.cpu_count() or 1)
-    for place, name in enumerate(("steps", "parameters", "length", "queue", "workers"), start=11):
+    assert limits() == Limits(100_000, 50_000_000, MAXIMUM_LENGTH, 8_192, 16_384, 1_000, os.cpu_count() or 1, 200)
+    for place, name in enumerate(
+        ("steps", "parameters", "length", "batch", "examples", "queue", "workers", "upload"), start=11
+    ):
         monkeypatch.setenv(variable(name), str(place))
-    assert limits() == Limits(11, 12, 13, 14, 15) and variable("steps") == "LGT_MAX_STEPS"
+    assert limits() == Limits(11, 12, 13, 14, 15, 16, 17, 18) and variable("steps") == "LGT_MAX_STEPS"
     monkeypatch.setenv("LGT_MAX_STEPS", str(2**31 - 1))
     assert limits().steps == 2**31 - 1
     monkeypatch.setenv("LGT_MAX_STEPS", "")
@@ -283,13 +285,14 @@ def test_read_only_is_set_by_anything_but_zero(monkeypatch: pytest.MonkeyPatch, 
 
 def test_a_config_at_its_limits_is_accepted_and_one_above_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     config = group_config("caprev", "demo")  # auxiliaries to 16, measured to 20
-    sizes = {"steps": 1000, "parameters": config.model.parameters(VOCABULARY_SIZE), "length": 20}
+    sizes = {"steps": 1000, "parameters": config.model.parameters(VOCABULARY_SIZE), "length": 20,
+             "batch": config.training.batch_size, "examples": 256}  # fmt: skip
     for name, size in sizes.items():
         monkeypatch.setenv(variable(name), str(size))
         check_limits(config)
     for name, size in sizes.items():
         monkeypatch.setenv(variable(name), str(size - 1))
-        unit = "" if name == "length" else f"{name} "
+        unit = {"length": "", "batch": "examples "}.get(name, f"{name} ")
         said = f"accepted: at most {size - 1:,} {unit}(LGT_MAX_{name.upper()} sets this limit)"
         with pytest.raises(ConfigError) as caught:
             check_limits(config)

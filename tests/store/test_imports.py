@@ -199,6 +199,7 @@ def test_numbers_of_other_types_and_missing_columns_are_understood(tmp_path):
     assert run.config.transfer_length == 5 and run.config.arm == "co-trained" and list(run.rows) == [1]
 
 
+@pytest.mark.slow
 def test_imported_runs_never_count_in_a_verdict_and_are_never_trained(own_shipped):
     engine = open_store(str(own_shipped))
     before = [one.as_dict() for one in judge_all(engine)]

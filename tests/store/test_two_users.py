@@ -73,6 +73,7 @@ def use(user: int, folder: Path, what: str, group: int = GROUP, umask: str = "02
     return ended.stdout.partition("ready\n")[2].strip(), ended.stderr.strip()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("umask", ["022", "077"] if FULL else ["077"])
 def test_two_users_of_a_group_read_and_write_one_workspace_and_its_files(umask, shared):
     assert use(ANNA, shared, "of Anna", umask=umask) == ("nothing", "")
@@ -82,6 +83,7 @@ def test_two_users_of_a_group_read_and_write_one_workspace_and_its_files(umask, 
     assert (kept.stat().st_uid, kept.stat().st_gid) == (ANNA, GROUP) and kept.stat().st_mode & 0o060 == 0o060
 
 
+@pytest.mark.slow
 def test_a_restored_store_is_the_group_s_too(shared):
     assert use(ANNA, shared, "of Anna", umask="077") == ("nothing", "")
     assert use(ANNA, shared, "restore", umask="077") == ("", "")
@@ -101,6 +103,7 @@ def test_a_folder_of_files_that_is_closed_to_the_group_is_refused_in_one_line(sh
     assert not said
 
 
+@pytest.mark.slow
 def test_the_owner_s_next_write_opens_a_folder_of_files_that_was_closed_to_the_group(shared):
     assert use(ANNA, shared, "of Anna") == ("nothing", "")
     (shared / "workspace.db.files").chmod(0o700)

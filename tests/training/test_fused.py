@@ -199,6 +199,7 @@ def forget():
     fused_library.attempt.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the flags are those of x86 processors")
 @pytest.mark.parametrize("processor", ["x86-64", "x86-64-v3"])
 def test_gradients_are_right_on_processors_with_narrower_vectors(processor, monkeypatch, fresh_library):
@@ -259,6 +260,7 @@ def test_a_cache_folder_that_cannot_be_made_is_skipped(fresh_library, monkeypatc
     assert list((tmp_path / f"length-transfer-lab-{os.getuid()}").rglob("step-*.so"))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_build")
 @pytest.mark.parametrize("damage", [b"", b"\x7fELF cut", b"other"])
 def test_damaged_code_in_the_cache_is_compiled_again(damage, fresh_library):
@@ -306,6 +308,7 @@ def compiled() -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (paths.cache_directory() / "code").glob("*.so")}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_build")
 @pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")
 def test_no_variable_makes_the_compiled_code_compute_something_else(fresh_library, monkeypatch):
@@ -329,6 +332,7 @@ def wrapper(path, options: str) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_build")
 @pytest.mark.skipif(not shutil.which("g++"), reason="g++ is not installed")
 def test_compilers_that_say_the_same_version_do_not_share_compiled_code(fresh_library, monkeypatch, tmp_path):

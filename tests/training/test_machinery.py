@@ -157,6 +157,7 @@ def test_the_combinations_contain_every_choice():
     assert {config.model.schedule for config in [*EVERY, *toys]} == set(SCHEDULES)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("check", [check_step, check_stack], ids=["step", "stack"])
 def test_every_network_is_trained_as_the_definition_computes(check):
     for config in [*EVERY, *toy_configs()]:
@@ -168,6 +169,7 @@ def test_every_network_is_measured_as_the_definition_computes():
         check_measuring(config)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("position", "schedule"), [("learned", "once"), ("slopes", "twice")])
 def test_compiled_layers_compute_added_networks_too(position, schedule, monkeypatch):
     asked = compile_with("aot_eager", monkeypatch)

@@ -41,6 +41,7 @@ def reported(recorder: MemoryRecorder) -> tuple[object, ...]:
     return log, recorder.accuracies, recorder.maps, recorder.differences, recorder.checkpoints
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [CONFIG, PYTORCH, ADAMW], ids=["fused muon", "pytorch muon", "fused adamw"])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(config):
     whole, parts = MemoryRecorder(), MemoryRecorder()

@@ -91,6 +91,7 @@ def check(table: pd.DataFrame) -> None:
         assert [first.accuracy_low, first.accuracy_high] == pytest.approx(limits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", VIEWS)
 def test_every_download_of_a_page_can_be_read_alone(view, shipped, library, monkeypatch):
     found = drawn_in(view, shipped, library, monkeypatch)
@@ -104,6 +105,7 @@ def test_every_download_of_a_page_can_be_read_alone(view, shipped, library, monk
         assert {"model_seed"} <= set(table) or chart.chart in WITHOUT_SEEDS, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("view", ["overview", "claims", "heads", "one run"])
 def test_a_zip_explains_its_columns_and_says_how_to_repeat_the_runs(view, shipped, library, monkeypatch):
     found = drawn_in(view, shipped, library, monkeypatch)
@@ -154,6 +156,7 @@ def test_the_points_of_training_are_means_over_the_lengths_of_a_zone(shipped, li
     assert len(means) > 5 and (means.ours - means.drawn).abs().max() < 1e-12
 
 
+@pytest.mark.slow
 def test_the_knock_out_test_has_the_counts_of_every_choice(shipped, library, monkeypatch):
     app = opened("pages/heads.py", shipped, monkeypatch, pair="caprev.demo")
     app.button(key="test").click().run()
@@ -206,6 +209,7 @@ def test_every_button_is_one_that_these_tests_know():
     assert found == DOWNLOADS
 
 
+@pytest.mark.slow
 def test_an_exported_folder_is_described_and_readable(shipped, tmp_path):
     paths = export(open_store(str(shipped), read_only=True), tmp_path / "out")
     readme = (tmp_path / "out" / "README.txt").read_text(encoding="utf-8")

@@ -177,6 +177,7 @@ def test_a_file_that_is_no_store_is_one_message(page, content, tmp_path, monkeyp
     assert store.read_bytes() == content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "name"), [("pages/overview.py", "matched"), ("pages/explore.py", "band"), ("pages/launch.py", "position")]
 )
@@ -228,6 +229,7 @@ def test_the_other_baseline_and_threshold_can_be_chosen(shipped, monkeypatch):
     assert "more than 50%" in words(app) or "of 8 heads matter" in words(app)
 
 
+@pytest.mark.slow
 def test_explore_shows_chosen_series_single_seeds_and_earlier_steps(shipped, monkeypatch):
     app = opened("pages/explore.py", shipped, monkeypatch, series="caprev.demo.co-trained,caprev.demo.alone-same-steps")
     assert not app.exception and "Flip case and reverse + Flip case + Reverse · demo · co-trained" in words(app)
