@@ -121,9 +121,9 @@ def run_as_dict(record: RunRecord, accuracy: pd.DataFrame) -> dict[str, Any]:
     columns = ["task", "length", "correct", "total"]
     plain = {
         name: getattr(record, name)
-        for name in ("id", "label", "experiment", "state", "stale", "step", "total_steps", "config_hash",
+        for name in ("id", "uuid", "origin", "label", "experiment", "state", "stale", "step", "total_steps", "config_hash",
                      "code_version", "device", "seconds", "tokens", "error", "log_tail", "attempt", "lost_workers",
-                     "created_at", "started_at", "finished_at")
+                     "created_at", "started_at", "finished_at", "tags", "notes")
     }  # fmt: skip
     rows = accuracy[columns].astype({"length": int, "correct": int, "total": int})
     return {**plain, "config": record.config.as_dict(), "accuracy": rows.to_dict(orient="records")}
@@ -140,6 +140,9 @@ def print_run(record: RunRecord, accuracy: pd.DataFrame, name: str) -> None:
         "finished": finished,
         "took": record.seconds and f"{record.seconds:.0f} s on {record.device}",
         "code": record.code_version,
+        "tags": ", ".join(record.tags),
+        "note": record.notes,
+        "uuid": record.uuid,
         "config": f"{record.config_hash}  {record.config.canonical_json()}",
     }
     for name, value in facts.items():

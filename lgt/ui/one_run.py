@@ -20,7 +20,7 @@ from lgt.store.queries import RunRecord
 from lgt.ui import actions, data, downloads, drawing, frame, group_form, panels, run_table, stores
 from lgt.ui.numbers import counted
 
-KNOWN_OF_IMPORTED = ("state", "steps", "created", "tags", "note")
+KNOWN_OF_IMPORTED = ("state", "steps", "created", "uuid", "tags", "note")
 """The facts that are shown of a run that another program made."""
 
 
@@ -72,6 +72,7 @@ def facts_of(record: RunRecord) -> dict[str, str]:
         "started": date_text(record.started_at),
         "finished": date_text(record.finished_at), "device": record.device or "none yet",
         "code": record.code_version or "unknown", "attempt": str(record.attempt), "config hash": record.config_hash,
+        "uuid": record.uuid,
         "tags": ", ".join(record.tags) or "none", "note": record.notes or "none",
     }  # fmt: skip
     return {name: text for name, text in facts.items() if name in KNOWN_OF_IMPORTED or not is_imported(record.config)}
