@@ -122,8 +122,8 @@ def run_as_dict(record: RunRecord, accuracy: pd.DataFrame) -> dict[str, Any]:
     plain = {
         name: getattr(record, name)
         for name in ("id", "uuid", "origin", "label", "experiment", "state", "stale", "step", "total_steps",
-                     "config_hash", "code_version", "device", "seconds", "tokens", "error", "log_tail", "attempt", "lost_workers",
-                     "created_at", "started_at", "finished_at", "tags", "notes")
+                     "config_hash", "code_version", "device", "seconds", "tokens", "error", "log_tail", "attempt",
+                     "lost_workers", "created_at", "started_at", "finished_at", "tags", "notes")
     }  # fmt: skip
     rows = accuracy[columns].astype({"length": int, "correct": int, "total": int})
     return {**plain, "config": record.config.as_dict(), "accuracy": rows.to_dict(orient="records")}
