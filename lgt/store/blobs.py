@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
+import re
+import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +27,9 @@ from lgt.store.schema import Checkpoint, TrainingState
 from lgt.store.upserts import upsert
 
 SUFFIX = ".safetensors"
+OWN_NAME = re.compile(r"\.?(run-\d+-attempt-\d+|checkpoint-run-\d+)-step-\d+\.safetensors(\.\d+\.new)?")
+"""The names of files that this module makes; it removes no others."""
+NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 ORPHAN_SECONDS = 3600.0  # much longer than the time between writing a file and writing its row
 logger = logging.getLogger(__name__)
 
@@ -69,6 +74,7 @@ def _open_folder(folder: Path) -> None:
 
     Its owner also opens one that an earlier version made for its owner alone.
     """
+    check_folder(folder)
     new = not folder.exists()
     if new:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -86,15 +92,34 @@ def read_file(folder: Path, name: str, size: int, sha256: str) -> bytes:
     if Path(name).name != name:
         raise StoreError(f"{name!r} is not the name of a file of a store")
     try:
-        found = path.stat().st_size
-        if found != size:  # checked before reading, because a wrong file may be huge
-            raise StoreError(f"{path} is damaged: {found:,} bytes instead of {size:,}")
-        data = path.read_bytes()
+        check_folder(folder)
+        data = _read_plain_file(path, size)
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {atomic_files.reason(error)}") from error
     if hashlib.sha256(data).hexdigest() != sha256:
         raise StoreError(f"{path} is damaged: its SHA-256 differs")
     return data
+
+
+def check_folder(folder: Path) -> None:
+    """Raise StoreError if the folder of a store's files is a link: it could lead to the files of somebody else."""
+    if folder.is_symlink():
+        raise StoreError(f"{folder} is a link; put the folder itself there, or name it with LGT_FILES")
+
+
+def _read_plain_file(path: Path, size: int) -> bytes:
+    """The bytes of a file. Raises StoreError unless it is a plain file of ``size`` bytes, OSError for a link.
+
+    Opening does not wait, so a pipe or a device does not hang.
+    """
+    descriptor = os.open(path, os.O_RDONLY | NO_FOLLOW | NO_WAIT)
+    with open(descriptor, "rb") as file:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise StoreError(f"{path} is no plain file")
+        if status.st_size != size:  # checked before reading, because a wrong file may be huge
+            raise StoreError(f"{path} is damaged: {status.st_size:,} bytes instead of {size:,}")
+        return file.read(size)
 
 
 def write_state(engine: Engine, run_id: int, attempt: int, step: int, state: bytes) -> dict[str, Any]:
@@ -143,7 +168,7 @@ def delete_state_row(connection: Connection, run_id: int) -> str | None:
 
 def remove_file(engine: Engine, name: str | None) -> None:
     """Remove the store's file ``name``, if it exists. A failure is logged; :func:`remove_orphans` tries again."""
-    if name is None:
+    if name is None or files_folder(engine.url).is_symlink():
         return
     try:
         (files_folder(engine.url) / Path(name).name).unlink(missing_ok=True)
@@ -159,16 +184,17 @@ def remove_orphans(engine: Engine, older_than: float = ORPHAN_SECONDS) -> list[s
     folder = files_folder(engine.url)
     if engine.dialect.name == "sqlite":
         atomic_files.remove_leftovers(Path(str(engine.url.database)).parent)
-    if not folder.is_dir():
+    if folder.is_symlink() or not folder.is_dir():
         return []
     with read_connection(engine) as connection:
         named = set(connection.scalars(select(TrainingState.file)))
         named |= set(connection.scalars(select(Checkpoint.uri).where(Checkpoint.uri.is_not(None))))
     removed = []
     for path in sorted(folder.iterdir()):
-        ours = path.suffix == SUFFIX or path.name.endswith(".new")
         try:
-            if ours and path.name not in named and path.stat().st_mtime < time.time() - older_than:
+            status = path.lstat()
+            ours = OWN_NAME.fullmatch(path.name) is not None and stat.S_ISREG(status.st_mode)
+            if ours and path.name not in named and status.st_mtime < time.time() - older_than:
                 path.unlink()
                 removed.append(path.name)
         except FileNotFoundError:  # another process removed it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from contextlib import closing
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from lgt.store import backup, engine, merge, opening, queries
+from lgt.store import backup, blobs, checkpoints, engine, merge, opening, queries
 from lgt.store.engine import StoreError, open_store, read_connection, reading_key
 from tests.conftest import ROOT
 from tests.store.test_store import finished_run
@@ -127,3 +128,61 @@ def test_s2_a_value_that_is_too_long_is_refused(good: Path) -> None:
     refused = pytest.raises(StoreError, match=r"good\.db has a value that is too long")
     with refused, read_connection(store) as connection:
         connection.exec_driver_sql("SELECT zeroblob(100000000)").fetchall()
+
+
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A store whose weights are in a file, and its folder of files."""
+    monkeypatch.setattr("lgt.store.writes.MAXIMUM_ROW_BYTES", 1)
+    path = tmp_path / "theirs.db"
+    finished_run(open_store(str(path)))
+    return path, tmp_path / "theirs.db.files"
+
+
+HOSTILE_FILES = {
+    "a link to a file": lambda path: (path.rename(path.with_name("x")), path.symlink_to(path.with_name("x"))),
+    "a link to a device": lambda path: (path.unlink(), path.symlink_to("/dev/zero")),
+    "a pipe": lambda path: (path.unlink(), os.mkfifo(path)),
+    "a folder": lambda path: (path.unlink(), path.mkdir()),
+    "a longer file": lambda path: path.write_bytes(path.read_bytes() + b"!"),
+    "a changed file": lambda path: path.write_bytes(b"!" * path.stat().st_size),
+    "no file": lambda path: path.unlink(),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE_FILES)
+def test_s3_weights_that_are_no_plain_file_of_the_store_are_one_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, folder = large(tmp_path, monkeypatch)
+    (file,) = folder.iterdir()
+    HOSTILE_FILES[name](file)
+    store = open_store(str(path), read_only=True)
+    for ask in (lambda: checkpoints.read_checkpoint(store, 1), lambda: backup.restore(path, str(tmp_path / "new.db"))):
+        with pytest.raises(StoreError) as found:
+            ask()
+        assert "\n" not in str(found.value)
+
+
+def test_s3_a_linked_folder_of_files_is_neither_read_nor_written_nor_cleaned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, folder = large(tmp_path, monkeypatch)
+    elsewhere = tmp_path / "elsewhere"
+    folder.rename(elsewhere)
+    folder.symlink_to(elsewhere)
+    foreign = [elsewhere / name for name in ("thesis.safetensors", "run-1.new", ".run-1-attempt-1-step-3.safetensors")]
+    for one in foreign:
+        one.write_text("mine")
+        os.utime(one, (1, 1))
+    store = open_store(str(path))
+    with pytest.raises(StoreError, match=r"theirs\.db\.files is a link; put the folder itself there"):
+        checkpoints.read_checkpoint(store, 1)
+    with pytest.raises(StoreError, match="is a link"):
+        blobs.write_file(folder, "run-1-attempt-1-step-9.safetensors", b"x")
+    assert blobs.remove_orphans(store, 0.0) == [] and all(one.exists() for one in foreign)
+    folder.unlink()
+    elsewhere.rename(folder)
+    assert blobs.remove_orphans(store, 0.0) == [".run-1-attempt-1-step-3.safetensors"]
+    assert sorted(one.name for one in folder.iterdir() if one.read_bytes() == b"mine") == sorted(
+        one.name for one in foreign[:2]
+    )

@@ -351,16 +351,18 @@ def test_orphans_are_files_of_ours_without_a_row(store: Engine) -> None:
     assert blobs.remove_orphans(store) == []
     leases.save_state(store, run_id, attempt, 3, b"state", "v")
     folder = blobs.files_folder(store.url)
-    for name in ("z.safetensors", "a.new", "notes.txt"):
+    orphans = (".run-7-attempt-1-step-3.safetensors.99.new", "checkpoint-run-7-step-3.safetensors")
+    foreign = ("a.new", "notes.txt", "thesis.safetensors")
+    for name in (*orphans, *foreign):
         (folder / name).write_text("x")
         os.utime(folder / name, (time.time() - 7200,) * 2)
-    (folder / "young.safetensors").write_text("x")
+    young = "run-8-attempt-1-step-3.safetensors"
+    (folder / young).write_text("x")
     os.utime(folder / f"run-{run_id}-attempt-1-step-3.safetensors", (0, 0))
-    assert blobs.remove_orphans(store) == ["a.new", "z.safetensors"]
-    assert sorted(path.name for path in folder.iterdir()) == [
-        "notes.txt", f"run-{run_id}-attempt-1-step-3.safetensors", "young.safetensors",
-    ]  # fmt: skip
-    assert blobs.remove_orphans(store, older_than=-10.0) == ["young.safetensors"]
+    assert blobs.remove_orphans(store) == list(orphans)
+    kept = {*foreign, f"run-{run_id}-attempt-1-step-3.safetensors"}
+    assert {path.name for path in folder.iterdir()} == kept | {young}
+    assert blobs.remove_orphans(store, older_than=-10.0) == [young]
 
 
 def test_the_row_of_a_state_names_its_file(store: Engine) -> None:
