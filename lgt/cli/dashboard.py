@@ -15,6 +15,9 @@ from lgt.store import locations
 
 SCRIPT = Path(__file__).parent.parent / "ui" / "entry" / "app.py"
 
+LOCAL = ("127.0.0.1", "localhost")
+"""The addresses that only this machine reaches, as the settings name them."""
+
 
 def app(
     port: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Port to listen on.")] = 8501,
@@ -32,7 +35,13 @@ def app(
 
 
 def command(port: int, address: str) -> list[str]:
-    """The command line that serves the dashboard. Streamlit reads the settings in the folder of the script."""
-    return [
+    """The command line that serves the dashboard. Streamlit reads the settings in the folder of the script.
+
+    The settings accept only requests for this machine by its local names. With an address for other machines any name
+    is accepted, unless STREAMLIT_SERVER_ALLOWED_HOSTS lists the names.
+    """
+    words = [
         sys.executable, "-m", "streamlit", "run", str(SCRIPT), "--server.port", str(port), "--server.address", address,
     ]  # fmt: skip
+    local = address in LOCAL or "STREAMLIT_SERVER_ALLOWED_HOSTS" in os.environ
+    return words if local else [*words, "--server.allowedHosts", "*"]

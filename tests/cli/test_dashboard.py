@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 
 from lgt.cli import dashboard
 from lgt.cli.main import main
-from tests.servers import ROOT, free_port
+from tests.servers import ROOT, Server, free_port
 
 
 def test_the_command_becomes_streamlit_with_the_chosen_port_address_and_store(monkeypatch):
@@ -26,7 +27,10 @@ def test_the_command_becomes_streamlit_with_the_chosen_port_address_and_store(mo
     ((program, words),) = calls
     assert ended.value.code == 0 and program == sys.executable and os.environ["LGT_DATABASE_URL"] == "mine.db"
     assert words[1:4] == ["-m", "streamlit", "run"] and words[4] == str(dashboard.SCRIPT)
-    assert words[5:] == ["--server.port", "8600", "--server.address", "0.0.0.0"]
+    assert words[5:] == ["--server.port", "8600", "--server.address", "0.0.0.0", "--server.allowedHosts", "*"]
+    assert "--server.allowedHosts" not in dashboard.command(8501, "127.0.0.1")
+    monkeypatch.setenv("STREAMLIT_SERVER_ALLOWED_HOSTS", "lab.example.org")
+    assert "--server.allowedHosts" not in dashboard.command(8501, "0.0.0.0")
 
 
 @pytest.mark.parametrize("port", ["http", "0", "65536"])
@@ -94,3 +98,27 @@ def test_the_dashboard_starts_in_a_folder_that_is_not_a_checkout(tmp_path):
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     assert answers(["-m", "lgt", "app", "--port", str(port)], port, tmp_path, environment)
     assert not list(tmp_path.iterdir()), "looking at an empty store must not make one"
+
+
+def upgraded(port: int, host: str, origin: str | None) -> int:
+    """The status with which the dashboard answers a page that asks for its WebSocket."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    headers = {"Host": host, "Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13",
+               "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}  # fmt: skip
+    connection.request("GET", "/_stcore/stream", headers=headers | ({"Origin": origin} if origin else {}))
+    status = connection.getresponse().status
+    connection.close()
+    return status
+
+
+def test_s6_a_name_that_leads_to_this_machine_by_a_trick_is_refused(tmp_path):
+    """DNS rebinding: a page of evil.example has its name resolve to 127.0.0.1 and asks the dashboard."""
+    server = Server(tmp_path / "none.db")
+    try:
+        local = [f"{name}:{server.port}" for name in ("127.0.0.1", "localhost")]
+        assert [upgraded(server.port, host, f"http://{host}") for host in local] == [101, 101]
+        for host in (f"evil.example:{server.port}", "evil.example", f"127.0.0.1.evil.example:{server.port}"):
+            assert upgraded(server.port, host, f"http://{host}") == 403
+        assert upgraded(server.port, local[0], "http://evil.example") == 403
+    finally:
+        server.kill()
