@@ -26,7 +26,7 @@ PACKAGES: dict[str, tuple[list[str], list[str]]] = {
     "recipes": (["lgt/recipes/*"], ["tests/recipes", "tests/core", "tests/tasks/test_registration.py"]),
     "metrics": (["lgt/metrics/*"], ["tests/metrics"]),
     "evaluation": (["lgt/evaluation/*"], ["tests/evaluation", "tests/training/test_counts.py"]),
-    "store": (["lgt/store/*"], ["tests/store"]),
+    "store": (["lgt/store/*"], ["tests/store", "tests/faults/test_hostile_stores.py"]),
     "experiments": (["lgt/experiments/*"], ["tests/experiments", "tests/metrics"]),
 }
 """By package: the files whose code is changed, and the tests that should notice."""
@@ -40,7 +40,7 @@ only_mutate = {only}
 do_not_mutate = ["lgt/store/migrations/*"]
 also_copy = {copied}
 pytest_add_cli_args_test_selection = {tests}
-pytest_add_cli_args = ["-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", "not postgresql"]
+pytest_add_cli_args = ["-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", "not postgresql and not two_users"]
 process_isolation = "forkserver"
 """
 # "forkserver": each change is tried in a child of a process that has run no test. A child of a process in which PyTorch
