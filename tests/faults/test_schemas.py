@@ -19,6 +19,7 @@ from tests.faults.processes import ended, started
 from tests.packed import rows, same_rows
 
 STORES = sorted((Path(__file__).parent.parent / "stores").glob("schema-*.db"))
+OLDER = [path for path in STORES if path.stem != f"schema-{migrate.latest_schema()}"]
 
 
 def upgrade(path: str) -> None:
@@ -56,7 +57,7 @@ def test_r13_an_old_store_is_upgraded_and_reads_the_same(stored: Path, tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stored", STORES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("stored", OLDER, ids=lambda path: path.stem)
 def test_r13_killed_in_the_middle_and_eight_at_once(stored: Path, tmp_path: Path) -> None:
     killed = 0
     for statement in range(size(8, 30)):
