@@ -9,7 +9,7 @@ the same page again costs one short query for each store.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import TypeVar, cast
 
 import pandas as pd
 import streamlit as st
@@ -99,7 +99,7 @@ def several() -> bool:
     return len(counted().members) > 1
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@st.cache_resource(show_spinner=False, max_entries=64)
 def _comparisons(_source: Library, key: str) -> dict[Setting, Comparison]:
     return dict(sorted(comparisons(_source).items(), key=lambda pair: _order(pair[0])))
 
@@ -112,37 +112,37 @@ def _order(setting: Setting) -> tuple[object, ...]:
     return bool(setting.changes), place, setting.position != "rope", size, setting
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@st.cache_resource(show_spinner=False, max_entries=64)
 def _accuracy(_source: Library, key: str, run_ids: tuple[int, ...], step: queries.Steps) -> pd.DataFrame:
     return queries.accuracy(_source, run_ids, step)
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@st.cache_resource(show_spinner=False, max_entries=64)
 def _head_scores(_source: Library, key: str, run_ids: tuple[int, ...], step: queries.Steps) -> pd.DataFrame:
     return queries.head_scores(_source, run_ids, step)
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@st.cache_resource(show_spinner=False, max_entries=64)
 def _attention_differences(_source: Library, key: str, run_ids: tuple[int, ...], step: queries.Steps) -> pd.DataFrame:
     return queries.attention_differences(_source, run_ids, step)
 
 
-@st.cache_data(show_spinner=False, max_entries=64)
+@st.cache_resource(show_spinner=False, max_entries=64)
 def _training_log(_source: Library, key: str, run_ids: tuple[int, ...]) -> pd.DataFrame:
     return queries.training_log(_source, run_ids)
 
 
-@st.cache_data(show_spinner=False, max_entries=16)
+@st.cache_resource(show_spinner=False, max_entries=16)
 def _runs(_source: Library, key: str) -> pd.DataFrame:
     return with_stores(_source, queries.runs(_source))
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
+@st.cache_resource(show_spinner=False, max_entries=4)
 def _final_accuracy(_source: Library, key: str) -> pd.DataFrame:
     return queries.final_accuracy(_source)
 
 
-@st.cache_data(show_spinner=False, max_entries=4)
+@st.cache_resource(show_spinner=False, max_entries=4)
 def _checkpoints(_source: Library, key: str) -> pd.DataFrame:
     return checkpoints.list_checkpoints(_source)
 
@@ -153,7 +153,13 @@ def key() -> str:
 
 
 def _current(read: Callable[..., T], source: Library, *arguments: object) -> T:
-    return read(source, f"{source.key}\n{revisions.revision(source)}", *arguments)
+    """What ``read`` gives for the present revision of the stores.
+
+    The kept value itself is not copied, which took most of the time of a page on 10,000 runs. A frame shares its values
+    with the kept one until it is changed (pandas copies on write). Nothing else that is read here may be changed.
+    """
+    found = read(source, f"{source.key}\n{revisions.revision(source)}", *arguments)
+    return cast("T", found.copy(deep=False)) if isinstance(found, pd.DataFrame) else found
 
 
 def _of_runs(read: Callable[..., T], run_ids: Sequence[int], *arguments: object) -> T:
