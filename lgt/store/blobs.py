@@ -27,7 +27,7 @@ from lgt.store.schema import Checkpoint, TrainingState
 from lgt.store.upserts import upsert
 
 SUFFIX = ".safetensors"
-OWN_NAME = re.compile(r"\.?(run-\d+-attempt-\d+|checkpoint-run-\d+)-step-\d+\.safetensors(\.\d+\.new)?")
+OWN_NAME = re.compile(r"\.?(run-\d+-attempt-\d+|checkpoint-run-\d+)-step-\d+(-[0-9a-f]{16})?\.safetensors(\.\d+\.new)?")
 """The names of files that this module makes; it removes no others."""
 NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 ORPHAN_SECONDS = 3600.0  # much longer than the time between writing a file and writing its row
@@ -136,9 +136,10 @@ def replace_state_row(connection: Connection, run_id: int, row: Mapping[str, Any
     return before
 
 
-def checkpoint_name(run_id: int, step: int) -> str:
-    """The file name of weights that are too large for a row."""
-    return f"checkpoint-run-{run_id}-step-{step}{SUFFIX}"
+def checkpoint_name(run_id: int, step: int, sha256: str = "") -> str:
+    """The file name of weights that are too large for a row. With ``sha256`` other weights get another name, so that
+    they can be written while a row still names the old ones."""
+    return f"checkpoint-run-{run_id}-step-{step}{'-' * bool(sha256)}{sha256[:16]}{SUFFIX}"
 
 
 def newest_state(engine: Engine, run_id: int, code_version: str) -> bytes | None:

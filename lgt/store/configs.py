@@ -34,7 +34,12 @@ def shared_text(text: str, model_seed: int, data_seed: int) -> tuple[str, str]:
     with suppress(ValueError, AttributeError):  # no JSON object: an older store may have any text here
         shared = _canonical({name: value for name, value in json.loads(text).items() if name not in SEEDS})
         stored = shared if whole_text(shared, model_seed, data_seed) == text else stored
-    return hashlib.sha256(stored.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_DIGITS], stored
+    return key_of(stored), stored
+
+
+def key_of(stored: str) -> str:
+    """The key of a stored text."""
+    return hashlib.sha256(stored.encode("utf-8", "surrogatepass")).hexdigest()[:KEY_DIGITS]
 
 
 def whole_text(stored: str, model_seed: int, data_seed: int) -> str:

@@ -26,7 +26,7 @@ KNOWN = {
 }  # fmt: skip
 """SHA-256 of the objects of each released schema. It saves building the schema anew for the comparison."""
 MOST_OBJECTS, MOST_CHARACTERS = 100, 100_000
-OWN = ("sqlite_autoindex_%", "sqlite_sequence", "sqlite_stat1")
+OWN = ("sqlite_autoindex_%", "sqlite_sequence", "sqlite_stat_")
 """What SQLite itself adds."""
 
 

@@ -26,12 +26,12 @@ from lgt.store.configs import delete_unused
 from lgt.store.engine import open_store, read_connection, refuse_if_read_only, write_transaction
 from lgt.store.errors import store_name
 from lgt.store.merge_rows import Outcome
-from lgt.store.schema import RUN_TABLES, Config, DeletedRun, Run, RunState
-from lgt.store.stored_runs import AT_ONCE, StoredRun
+from lgt.store.schema import RUN_TABLES, Config, DeletedRun, Run, RunState, TrainingState
+from lgt.store.stored_runs import AT_ONCE, StoredRun, problem_of_deletion, problem_of_remark
 from lgt.store.upserts import insert_missing, upsert
 from lgt.store.writes import remove_runs
 
-VERSION = ("created_at", "finished_at", "code_version", "device", "config_hash")
+VERSION = ("finished_at", "created_at", "code_version", "device", "config_hash")
 """The columns of ``runs`` that decide which version of a run is the newest."""
 OF_THE_STORE = ("id", "token")
 """The columns of ``runs`` that a copy does not get."""
@@ -62,34 +62,50 @@ def merge(engine: Engine, other_url: str) -> MergeReport:
     other = open_store(other_url, create=False, read_only=True)
     with read_connection(other) as source:
         numbers = list(source.scalars(select(Run.id).order_by(Run.id)))
-        gone = {row.uuid: row.deleted_at for row in source.execute(select(DeletedRun))}
+        deletions = [dict(row) for row in source.execute(select(*DeletedRun.__table__.columns)).mappings()]
         said = remarks.all_rows(source)
     name = Path(store_name(other.url)).name
+    gone = {row["uuid"]: row["deleted_at"] for row in deletions if not problem_of_deletion(row)}
+    kept = [row for row in said if not problem_of_remark(row)]
+    wrong = [problem for row in deletions if (problem := problem_of_deletion(row))]
+    wrong += [problem for row in said if (problem := problem_of_remark(row))]
     deleted = _merge_deletions(engine, gone)
     outcomes: dict[int, Outcome] = {}
     for at in range(0, len(numbers), AT_ONCE):
         outcomes |= _merge_runs(engine, other, numbers[at : at + AT_ONCE])
-    remarks.merge(engine, said)
+    remarks.merge(engine, kept)
     counts = Counter(outcome.word for outcome in outcomes.values())
     told = (f"run {number} of {name}: {outcome.word}, {outcome.reason}" for number, outcome in outcomes.items()
             if outcome.reason)  # fmt: skip
     return MergeReport(
-        **counts, deleted=len(deleted), reasons=(*(f"run {number}: deleted, as in {name}" for number in deleted), *told)
+        **counts,
+        deleted=len(deleted),
+        reasons=(
+            *(f"run {number}: deleted, as in {name}" for number in deleted),
+            *told,
+            *(f"{name}: left out, {problem}" for problem in wrong),
+        ),
     )
 
 
 def _merge_deletions(engine: Engine, gone: Mapping[str, float]) -> list[int]:
     """Take over deletions; returns the numbers of the runs of this store that they delete."""
     with read_connection(engine) as connection:
-        known = {row.uuid: row.deleted_at for row in connection.execute(select(DeletedRun))}
+        if not _new_deletions(connection, gone):
+            return []
+    with write_transaction(engine) as connection:
+        new = _new_deletions(connection, gone)
         runs = connection.execute(select(Run.id, Run.uuid, Run.created_at)).all()
-    new = {uuid: when for uuid, when in gone.items() if when > known.get(uuid, -math.inf)}
-    numbers = sorted(run.id for run in runs if run.created_at <= new.get(run.uuid, -math.inf))
-    if new:
-        with write_transaction(engine) as connection:
-            remove_runs(connection, Run.id.in_(numbers))
-            upsert(connection, DeletedRun, [{"uuid": uuid, "deleted_at": when} for uuid, when in new.items()])
+        numbers = sorted(run.id for run in runs if run.created_at <= new.get(run.uuid, -math.inf))
+        remove_runs(connection, Run.id.in_(numbers))
+        upsert(connection, DeletedRun, [{"uuid": uuid, "deleted_at": when} for uuid, when in new.items()])
     return numbers
+
+
+def _new_deletions(connection: Connection, gone: Mapping[str, float]) -> dict[str, float]:
+    """The deletions that this store does not know, or only an earlier one of the same run."""
+    known = {row.uuid: row.deleted_at for row in connection.execute(select(DeletedRun.uuid, DeletedRun.deleted_at))}
+    return {uuid: when for uuid, when in gone.items() if when > known.get(uuid, -math.inf)}
 
 
 def _merge_runs(engine: Engine, other: Engine, numbers: Sequence[int]) -> dict[int, Outcome]:
@@ -102,6 +118,7 @@ def _merge_runs(engine: Engine, other: Engine, numbers: Sequence[int]) -> dict[i
     for theirs in found:
         if theirs.run["state"] != RunState.DONE:
             outcome = Outcome("skipped", f"it has not finished ({theirs.run['state']})")
+            outcome = Outcome("skipped", f"it is damaged ({theirs.problem()})") if theirs.problem() else outcome
         elif theirs.uuid in known and known[theirs.uuid].same_as(theirs):
             outcome = Outcome("unchanged")
         else:
@@ -141,6 +158,8 @@ def _united(connection: Connection, mine: StoredRun | None, theirs: StoredRun, o
     if mine.run["state"] != RunState.DONE or _version(mine.run) < _version(theirs.run):
         words.append("measurements of a newer version" if mine.run["state"] == RunState.DONE else "it had not finished")
         _replace(connection, mine, theirs, other)
+    elif mine.tasks != theirs.tasks:
+        return Outcome("skipped", "this store has other tasks for it")
     elif _version(mine.run) == _version(theirs.run):
         words += merge_rows.unite(connection, mine, theirs, other)
     words += remarks.merge_into_run(connection, mine.run, theirs.run)
@@ -148,7 +167,7 @@ def _united(connection: Connection, mine: StoredRun | None, theirs: StoredRun, o
 
 
 def _version(run: Mapping[str, Any]) -> tuple[tuple[bool, Any], ...]:
-    return tuple((run[name] is not None, run[name] or 0) for name in VERSION)
+    return tuple((False, 0) if run[name] is None else (True, run[name]) for name in VERSION)
 
 
 def _insert(connection: Connection, theirs: StoredRun, other: Engine) -> None:
@@ -164,7 +183,7 @@ def _replace(connection: Connection, mine: StoredRun, theirs: StoredRun, other: 
     run_id, kept = mine.run["id"], (*OF_THE_STORE, *remarks.FIELDS)
     values = {name: value for name, value in theirs.run.items() if name not in kept}
     connection.execute(update(Run).where(Run.id == run_id).values(values))
-    for table in RUN_TABLES:
+    for table in (*RUN_TABLES, TrainingState):
         connection.execute(delete(table).where(table.run_id == run_id))
     merge_rows.insert_measured(connection, run_id, theirs, other)
     delete_unused(connection, [mine.run["config_key"]])

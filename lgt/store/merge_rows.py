@@ -16,7 +16,6 @@ import numpy as np
 from sqlalchemy import Connection, Engine
 
 from lgt.store import blobs
-from lgt.store.errors import StoreError
 from lgt.store.measurements import PACKED, TRAINING_LOG, Packed, put_lists, replace_row, unpacked
 from lgt.store.packing import Numbers
 from lgt.store.schema import Checkpoint, Intervention
@@ -59,7 +58,7 @@ def _put_weights(connection: Connection, run_id: int, row: Row, other: Engine) -
     """Copy weights; those in a file become a file of this store."""
     new = {**row, "run_id": run_id}
     if row["weights"] is None:
-        new["uri"] = blobs.checkpoint_name(run_id, row["step"])
+        new["uri"] = blobs.checkpoint_name(run_id, row["step"], row["sha256"])
         data = blobs.read_file(blobs.files_folder(other.url), row["uri"], row["size"], row["sha256"])
         blobs.write_file(blobs.files_folder(connection.engine.url), new["uri"], data)
     upsert(connection, Checkpoint, [new])
@@ -67,8 +66,6 @@ def _put_weights(connection: Connection, run_id: int, row: Row, other: Engine) -
 
 def unite(connection: Connection, mine: StoredRun, theirs: StoredRun, other: Engine) -> list[str]:
     """Add to ``mine`` the measurements of ``theirs``, another copy of the same run; returns the kinds that changed."""
-    if mine.tasks != theirs.tasks:
-        raise StoreError(f"run {mine.run['id']}: the other store has other tasks for it; see `python -m lgt doctor`")
     changed = [
         WORDS[packed.table.__tablename__] for packed in PACKED if _unite_packed(connection, packed, mine, theirs)
     ]

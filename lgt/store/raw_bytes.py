@@ -8,7 +8,9 @@ is closed, and every file that was deleted, which no other process can open any 
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 import threading
 from pathlib import Path
 
@@ -40,16 +42,18 @@ def is_in_wal_mode(path: Path) -> bool:
     return header(path)[18:20] == b"\x02\x02"
 
 
-def change_mark(path: Path) -> tuple[int, int, int]:
-    """Three numbers that change with every transaction that writes ``path``, or when another file takes its place.
+def change_mark(path: Path) -> tuple[int, ...]:
+    """Numbers that change with every transaction that writes ``path``, or when another file takes its place.
 
-    SQLite counts the transactions in the header, except of a file with a write-ahead log. Raises StoreError.
+    SQLite counts the transactions in the header; of a file with a write-ahead log size and time change. Raises
+    StoreError.
     """
     try:
         status = os.stat(path)
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from error
-    return status.st_dev, status.st_ino, int.from_bytes(header(path)[24:28], "big")
+    count = int.from_bytes(header(path)[24:28], "big")
+    return status.st_dev, status.st_ino, count, status.st_size, status.st_mtime_ns
 
 
 def copy(path: Path, target: Path) -> None:
@@ -71,8 +75,12 @@ def _read(path: Path, count: int, at: int) -> bytes:
 def _descriptor(path: Path) -> int:
     status = os.stat(path)
     known = _kept.pop((status.st_dev, status.st_ino), None)
-    found = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if known is None else known
+    # A pipe must not make the process wait.
+    found = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK) if known is None else known
     opened = os.fstat(found)  # the file may have been replaced since
+    if not stat.S_ISREG(opened.st_mode):
+        os.close(found)
+        raise OSError(errno.EINVAL, "it is not a regular file")
     _kept[opened.st_dev, opened.st_ino] = found
     if known is None:
         _close_some()

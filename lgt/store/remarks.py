@@ -125,19 +125,28 @@ def merge_into_run(connection: Connection, mine: Mapping[str, Any], theirs: Rema
 
 def merge(engine: Engine, theirs: Sequence[Mapping[str, Any]]) -> None:
     """Take over annotations of another store. An annotation of a run that this store has becomes the run's own."""
-    mine = read(engine)
-    new = {row["run_uuid"]: row for row in theirs if row["run_uuid"] not in mine or later(mine[row["run_uuid"]], row)}
     with read_connection(engine) as connection:
-        owned = _owned(connection, {*mine, *new})
-    if not new and not owned:
-        return
+        mine, new = _new(connection, theirs)
+        if not new and not _owned(connection, mine):
+            return
     with write_transaction(engine) as connection:
+        mine, new = _new(connection, theirs)
         for uuid, row in new.items():
             write(connection, uuid, later(mine[uuid], row) if uuid in mine else row)
-        for row in all_rows(connection):
-            if row["run_uuid"] in owned:
-                merge_into_run(connection, owned[row["run_uuid"]], row)
+        said = {row["run_uuid"]: row for row in all_rows(connection)}
+        owned = _owned(connection, said)
+        for uuid, run in owned.items():
+            merge_into_run(connection, run, said[uuid])
         connection.execute(delete(Annotation).where(Annotation.run_uuid.in_(list(owned))))
+
+
+def _new(
+    connection: Connection, theirs: Sequence[Mapping[str, Any]]
+) -> tuple[dict[str, dict[str, Any]], dict[str, Mapping[str, Any]]]:
+    """The annotations of this store, and those of ``theirs`` of which this store lacks something, by uuid."""
+    mine = {row["run_uuid"]: row for row in all_rows(connection)}
+    new = {row["run_uuid"]: row for row in theirs if row["run_uuid"] not in mine or later(mine[row["run_uuid"]], row)}
+    return mine, new
 
 
 def _owned(connection: Connection, uuids: Iterable[str]) -> dict[str, Mapping[str, Any]]:

@@ -23,12 +23,15 @@ def _revision(engine: Engine) -> str:
     path = Path(str(engine.url.database))
     mark = raw_bytes.change_mark(path)  # before the query: a write between the two is seen the next time
     known = _revisions.get(path)
-    if known is None or known[0] != mark:
-        known = _revisions[path] = mark, f"{_stored_revision(engine)}-{mark[1]}"  # the inode: the file may be replaced
-    return known[1]
+    if known is not None and known[0] == mark:
+        return known[1]
+    found = f"{_stored_revision(engine)}-{mark[1]}"  # the inode: the file may be replaced
+    if raw_bytes.change_mark(path) == mark:
+        _revisions[path] = mark, found
+    return found
 
 
-_revisions: dict[Path, tuple[tuple[int, int, int], str]] = {}
+_revisions: dict[Path, tuple[tuple[int, ...], str]] = {}
 """The revision of each SQLite store, and the state of its file. It saves a query for every cached read of a page."""
 
 

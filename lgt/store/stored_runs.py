@@ -19,14 +19,14 @@ from sqlalchemy import ColumnElement, Connection, Engine, select, true
 from lgt.core.checks import ConfigError
 from lgt.core.config import MAXIMUM_LENGTH, Role, RunConfig
 from lgt.store.checkpoints import DamagedWeights, checked_weights
-from lgt.store.configs import config_of
+from lgt.store.configs import config_of, key_of
 from lgt.store.engine import read_connection
 from lgt.store.errors import RESTORE, StoreError, store_name
 from lgt.store.measurements import PACKED, Packed
 from lgt.store.schema import RUN_TABLES, Annotation, Checkpoint, Config, DeletedRun, Run, RunState, RunTask
 
 Row = Mapping[str, Any]
-LONGEST_TEXT = 20_000
+LONGEST_TEXT = 1_000_000
 """The longest text of a run, in characters; a log has about 2,000. Packed lists may be longer."""
 AHEAD_SECONDS = 24 * 3600.0
 """How far the clock of the computer that made a run may be ahead."""
@@ -105,9 +105,12 @@ class StoredRun:
         }  # fmt: skip
         for name, value in derived.items():
             if self.run[name] != value:
-                raise Wrong(f"{name}: {self.run[name]!r} does not belong to its config, which has {value!r}")
-        found = sorted((row["task"], row["role"], row["training_length"]) for row in self.measured[RunTask])
-        named = sorted((spec.task, spec.role, spec.training_length) for spec in config.tasks)
+                raise Wrong(f"{name}: {_shown(self.run[name])} does not belong to its config, which has {value!r}")
+        found = sorted(
+            (row["slot"], row["task"], row["role"], row["training_length"]) for row in self.measured[RunTask]
+        )
+        specs = enumerate((config.main, *config.auxiliaries))
+        named = [(slot, spec.task, spec.role, spec.training_length) for slot, spec in specs]
         if found != named:
             raise Wrong(f"tasks: {found} do not belong to its config, which has {named}")
 
@@ -115,14 +118,13 @@ class StoredRun:
         if len(self.configs) != 1:
             raise Wrong("it has no config")
         check_columns(Config, self.configs[0])
+        if key_of(self.configs[0]["config"]) != self.configs[0]["key"]:
+            raise Wrong("its config is not the one that its key names")
         if self.run["state"] not in list(RunState):
-            raise Wrong(f"state: {self.run['state']!r}")
+            raise Wrong(f"state: {_shown(self.run['state'])}")
         if str(UUID(self.uuid)) != self.uuid:
-            raise Wrong(f"uuid: {self.uuid!r}")
-        latest = time.time() + AHEAD_SECONDS
-        for name in ("created_at", "started_at", "finished_at", "tags_at", "notes_at"):
-            if self.run[name] is not None and not 0 <= self.run[name] <= latest:
-                raise Wrong(f"{name}: {self.run[name]!r} is no time in the past")
+            raise Wrong(f"uuid: {_shown(self.uuid)}")
+        check_times(self.run, "created_at", "started_at", "finished_at", "tags_at", "notes_at")
         if self.run["state"] == RunState.DONE and self.run["finished_at"] is None:
             raise Wrong("finished_at: missing")
 
@@ -143,21 +145,25 @@ class StoredRun:
             columns = packed.kind.unpack({name: row[name] for name in packed.kind.stored})
         except (ValueError, TypeError, AttributeError, OverflowError) as error:
             raise Wrong(f"{where}: {error}") from error
+        keys = list(zip(*(columns[name].tolist() for name in packed.kind.keys), strict=True))
+        if len(set(keys)) < len(keys):
+            raise Wrong(f"{where}: a value that is there twice")
         if "length" in columns and not ((columns["length"] >= 1) & (columns["length"] <= MAXIMUM_LENGTH)).all():
             raise Wrong(f"{where}: a length that is not from 1 to {MAXIMUM_LENGTH}")
         if "total" in columns and not ((columns["total"] >= 1) & (columns["correct"] <= columns["total"])).all():
             raise Wrong(f"{where}: more right answers than prompts, or no prompt")
 
     def with_intact_weights(self, store: Engine) -> tuple[StoredRun, list[str]]:
-        """This run without damaged weights in its rows, and what was left out. Raises StoreError for a bad file."""
+        """This run without weights that are damaged or whose file is missing, and what was left out."""
         kept, left_out = [], []
         for row in self.measured[Checkpoint]:
             try:
-                if row["weights"] is not None:
-                    checked_weights(store.url, SimpleNamespace(**row))
+                checked_weights(store.url, SimpleNamespace(**row))
                 kept.append(row)
             except DamagedWeights:
                 left_out.append(f"the damaged weights of step {row['step']} were left out")
+            except StoreError as error:
+                left_out.append(f"the weights of step {row['step']} were left out ({error})")
         return replace(self, measured={**self.measured, Checkpoint: kept}), left_out
 
 
@@ -177,6 +183,33 @@ def check_columns(table: Any, row: Row) -> None:
             raise Wrong(f"{where}: {value!r} is negative")
         elif isinstance(value, str) and len(value) > LONGEST_TEXT and not _is_list(table, column.name):
             raise Wrong(f"{where}: a text of {len(value):,} characters; accepted: at most {LONGEST_TEXT:,}")
+
+
+def check_times(row: Row, *names: str) -> None:
+    """Raise Wrong unless these times are missing or in the past."""
+    latest = time.time() + AHEAD_SECONDS
+    for name in names:
+        if row[name] is not None and not 0 <= row[name] <= latest:
+            raise Wrong(f"{name}: {row[name]!r} is no time in the past")
+
+
+def problem_of_remark(row: Row) -> str:
+    """What a row of ``annotations`` cannot have; empty if it is in order."""
+    return _problem(Annotation, row, "tags_at", "notes_at")
+
+
+def problem_of_deletion(row: Row) -> str:
+    """What a row of ``deleted_runs`` cannot have; empty if it is in order."""
+    return _problem(DeletedRun, row, "deleted_at")
+
+
+def _problem(table: Any, row: Row, *times: str) -> str:
+    try:
+        check_columns(table, row)
+        check_times(row, *times)
+    except Wrong as error:
+        return str(error)
+    return ""
 
 
 def _is_list(table: Any, name: str) -> bool:
@@ -227,12 +260,8 @@ def check_store(engine: Engine) -> None:
 def _problems(engine: Engine) -> Iterator[str]:
     with read_connection(engine) as connection:
         numbers = list(connection.scalars(select(Run.id).order_by(Run.id)))
-        for table in (Annotation, DeletedRun):
-            for row in _rows(connection, table, true()):
-                try:
-                    check_columns(table, row)
-                except Wrong as error:
-                    yield str(error)
+        yield from map(problem_of_remark, _rows(connection, Annotation, true()))
+        yield from map(problem_of_deletion, _rows(connection, DeletedRun, true()))
     for at in range(0, len(numbers), AT_ONCE):
         with read_connection(engine) as connection:
             found = read(connection, Run.id.in_(numbers[at : at + AT_ONCE]))

@@ -378,15 +378,16 @@ def test_removing_orphans_removes_only_old_files_of_ours_that_no_row_names(bench
     writes.record_checkpoint(bench.engine, bench.running, bench.attempt, 4, LARGE)
     wanted = set(bench.files())
     place, hour = blobs.files_folder(bench.engine.url), 3600
-    for name, age in (("old.safetensors", hour + 60), ("young.safetensors", hour - 60), ("old.txt", hour + 60),
-                      (".old.safetensors.1.new", hour + 60), (".young.new", hour - 60)):  # fmt: skip
+    old, young = "run-9-attempt-1-step-3.safetensors", "checkpoint-run-9-step-3-0123456789abcdef.safetensors"
+    for name, age in ((old, hour + 60), (young, hour - 60), ("old.txt", hour + 60), ("old.safetensors", hour + 60),
+                      (f".{old}.1.new", hour + 60), (f".{young}.1.new", hour - 60)):  # fmt: skip
         (place / name).write_bytes(b"x")
         os.utime(place / name, (time.time() - age, time.time() - age))
     for name in wanted:
         os.utime(place / name, (1, 1))
-    assert blobs.remove_orphans(bench.engine) == [".old.safetensors.1.new", "old.safetensors"]
-    assert set(bench.files()) == wanted | {"young.safetensors", ".young.new", "old.txt"}
-    assert blobs.remove_orphans(bench.engine, older_than=60) == [".young.new", "young.safetensors"]
+    assert blobs.remove_orphans(bench.engine) == [f".{old}.1.new", old]
+    assert set(bench.files()) == wanted | {young, f".{young}.1.new", "old.txt", "old.safetensors"}
+    assert blobs.remove_orphans(bench.engine, older_than=60) == [f".{young}.1.new", young]
 
 
 def test_a_checkpoint_too_large_for_a_row_is_a_file_named_by_it(bench: Bench) -> None:

@@ -101,3 +101,29 @@ def test_deleted_files_are_closed_and_others_stay_open_up_to_a_number(
     assert [inode for _, inode in raw_bytes._kept] == [paths[number].stat().st_ino for number in (4, 5, 3)]
     for descriptor in raw_bytes._kept.values():
         os.close(descriptor)
+
+
+def test_a_pipe_or_a_folder_in_place_of_a_store_is_one_line_and_does_not_wait(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "folder"):
+        with pytest.raises(StoreError, match=f"{name} cannot be read: it is not a regular file"):
+            raw_bytes.header(tmp_path / name)
+        assert reading_key(str(tmp_path / name)) == ""
+        with pytest.raises(StoreError):
+            open_store(str(tmp_path / name), read_only=True)
+
+
+def test_a_change_in_a_write_ahead_log_changes_the_revision(tmp_path: Path) -> None:
+    path = tmp_path / "a.db"
+    finished_run(open_store(str(path)))
+    seen = []
+    for number in range(3):
+        raw = sqlite3.connect(path)
+        raw.execute("PRAGMA journal_mode = WAL")
+        raw.execute("UPDATE store_state SET revision = revision + 1")
+        raw.execute("UPDATE runs SET notes = ?", (f"{number}",))
+        raw.commit()
+        raw.close()
+        seen.append(revisions.revision(open_store(str(path), read_only=True)))
+    assert len(set(seen)) == 3
