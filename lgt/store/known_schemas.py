@@ -26,8 +26,12 @@ KNOWN = {
 }  # fmt: skip
 """SHA-256 of the objects of each released schema. It saves building the schema anew for the comparison."""
 MOST_OBJECTS, MOST_CHARACTERS = 100, 100_000
-OWN = ("sqlite_autoindex_%", "sqlite_sequence", "sqlite_stat_")
-"""What SQLite itself adds."""
+OF_SQLITE = {
+    ("table", "sqlite_sequence", "CREATETABLEsqlite_sequence(name,seq)"),
+    ("table", "sqlite_stat1", "CREATETABLEsqlite_stat1(tbl,idx,stat)"),
+    ("table", "sqlite_stat4", "CREATETABLEsqlite_stat4(tbl,idx,neq,nlt,ndlt,sample)"),
+}
+"""Tables that SQLite itself makes. Its indexes for keys have no definition."""
 
 
 def check_schema(connection: Connection, path: Path, schema: int) -> None:
@@ -48,13 +52,13 @@ def check_schema(connection: Connection, path: Path, schema: int) -> None:
 
 
 def _objects(connection: Connection, path: Path) -> Set[Item]:
-    like = " AND ".join(f"name NOT LIKE '{pattern}'" for pattern in OWN)
-    counted = f"SELECT count(*), coalesce(sum(length(sql)), 0) FROM sqlite_master WHERE {like}"
+    counted = "SELECT count(*), coalesce(sum(length(sql)), 0) FROM sqlite_master"
     count, characters = connection.execute(text(counted)).one()
     if count > MOST_OBJECTS or characters > MOST_CHARACTERS:
         raise StoreError(f"{path} is not opened: its schema has {count} objects; a store has about 30")
-    rows = connection.execute(text(f"SELECT type, name, sql FROM sqlite_master WHERE {like}")).all()
-    return {(str(kind), str(name), _plain(str(sql))) for kind, name, sql in rows}
+    rows = connection.execute(text("SELECT type, name, sql FROM sqlite_master")).all()
+    defined = {(str(kind), str(name), _plain(str(sql))) for kind, name, sql in rows if (kind, sql) != ("index", None)}
+    return defined - OF_SQLITE
 
 
 def _plain(definition: str) -> str:

@@ -65,15 +65,13 @@ def merge(engine: Engine, other_url: str) -> MergeReport:
         deletions = [dict(row) for row in source.execute(select(*DeletedRun.__table__.columns)).mappings()]
         said = remarks.all_rows(source)
     name = Path(store_name(other.url)).name
+    wrong = list(filter(None, (*map(problem_of_deletion, deletions), *map(problem_of_remark, said))))
     gone = {row["uuid"]: row["deleted_at"] for row in deletions if not problem_of_deletion(row)}
-    kept = [row for row in said if not problem_of_remark(row)]
-    wrong = [problem for row in deletions if (problem := problem_of_deletion(row))]
-    wrong += [problem for row in said if (problem := problem_of_remark(row))]
     deleted = _merge_deletions(engine, gone)
     outcomes: dict[int, Outcome] = {}
     for at in range(0, len(numbers), AT_ONCE):
         outcomes |= _merge_runs(engine, other, numbers[at : at + AT_ONCE])
-    remarks.merge(engine, kept)
+    remarks.merge(engine, [row for row in said if not problem_of_remark(row)])
     counts = Counter(outcome.word for outcome in outcomes.values())
     told = (f"run {number} of {name}: {outcome.word}, {outcome.reason}" for number, outcome in outcomes.items()
             if outcome.reason)  # fmt: skip
@@ -116,14 +114,8 @@ def _merge_runs(engine: Engine, other: Engine, numbers: Sequence[int]) -> dict[i
         known = {run.uuid: run for run in stored_runs.read(connection, Run.uuid.in_([run.uuid for run in found]))}
     outcomes = {}
     for theirs in found:
-        if theirs.run["state"] != RunState.DONE:
-            outcome = Outcome("skipped", f"it has not finished ({theirs.run['state']})")
-            outcome = Outcome("skipped", f"it is damaged ({theirs.problem()})") if theirs.problem() else outcome
-        elif theirs.uuid in known and known[theirs.uuid].same_as(theirs):
-            outcome = Outcome("unchanged")
-        else:
-            outcome = _merge_run(engine, other, theirs)
-        outcomes[theirs.run["id"]] = outcome
+        equal = theirs.uuid in known and known[theirs.uuid].same_as(theirs) and theirs.run["state"] == RunState.DONE
+        outcomes[theirs.run["id"]] = Outcome("unchanged") if equal else _merge_run(engine, other, theirs)
     return outcomes
 
 
@@ -131,6 +123,8 @@ def _merge_run(engine: Engine, other: Engine, theirs: StoredRun) -> Outcome:
     problem = theirs.problem()
     if problem:
         return Outcome("skipped", f"it is damaged ({problem})")
+    if theirs.run["state"] != RunState.DONE:
+        return Outcome("skipped", f"it has not finished ({theirs.run['state']})")
     if theirs.unknown():
         return Outcome("skipped", f"this code cannot read its config ({theirs.unknown()})")
     theirs, damaged = theirs.with_intact_weights(other)

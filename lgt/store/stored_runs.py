@@ -30,7 +30,6 @@ LONGEST_TEXT = 1_000_000
 """The longest text of a run, in characters; a log has about 2,000. Packed lists may be longer."""
 AHEAD_SECONDS = 24 * 3600.0
 """How far the clock of the computer that made a run may be ahead."""
-MOST_STEPS = 2**40
 AT_ONCE = 50
 """How many runs are read at once."""
 CHECKING_SECONDS = 60.0

@@ -10,8 +10,9 @@ import pytest
 
 from lgt.cli.measuring import parse_lengths
 from lgt.core.checks import ConfigError
-from lgt.store import leases, queries, writes
+from lgt.store import queries
 from lgt.store.engine import open_store
+from tests.cli.stored import store_run
 from tests.cli.test_cli import lgt
 
 WITHOUT, WITH_WEIGHTS = "2", "1"
@@ -24,13 +25,7 @@ def store(trained, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("measured") / "mine.db"
     engine = open_store(str(path))
     for label in ("a run", "without weights"):
-        run_id = writes.create_run(engine, config, label=label, state="running")
-        attempt = leases.start_run(engine, run_id, "test", "cpu")
-        for step, rows in recorder.accuracies.items():
-            writes.record_accuracy(engine, run_id, attempt, step, rows)
-        for step, weights in recorder.checkpoints.items() if label == "a run" else ():
-            writes.record_checkpoint(engine, run_id, attempt, step, weights)
-        leases.finish_run(engine, run_id, attempt, "done")
+        store_run(engine, config, recorder, label, weights=label == "a run")
     engine.dispose()
     return path
 

@@ -15,10 +15,11 @@ from lgt.evaluation.generation import answer
 from lgt.evaluation.test_sets import test_set
 from lgt.model import positions
 from lgt.model.checkpoint import from_bytes
-from lgt.store import checkpoints, leases, queries, writes
+from lgt.store import checkpoints, queries
 from lgt.store.engine import open_store
 from lgt.tasks.prompts import drawn
 from lgt.tasks.vocabulary import EOS, decode
+from tests.cli.stored import store_run
 from tests.cli.test_cli import lgt
 from tests.networks import Slopes
 
@@ -37,13 +38,7 @@ def store(trained, tmp_path_factory) -> Path:
     with positions.registered(Slopes):
         slopes = replace(config, model=replace(config.model, position="slopes"))
     for one, label in ((config, "a run"), (config, "without weights"), (slopes, "slopes")):
-        run_id = writes.create_run(engine, one, label=label, state="running")
-        attempt = leases.start_run(engine, run_id, "test", "cpu")
-        for step, rows in recorder.accuracies.items():
-            writes.record_accuracy(engine, run_id, attempt, step, rows)
-        for step, weights in recorder.checkpoints.items() if label == "a run" else ():
-            writes.record_checkpoint(engine, run_id, attempt, step, weights)
-        leases.finish_run(engine, run_id, attempt, "done")
+        store_run(engine, one, recorder, label, weights=label == "a run")
     engine.dispose()
     return path
 

@@ -21,6 +21,11 @@ ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELEC
 HOSTILE: dict[str, tuple[str, ...]] = {
     "a trigger": (TRIGGER,),
     "a trigger with a name of ours": (TRIGGER.replace("TRIGGER t", "TRIGGER ix_runs_stat"),),
+    "a trigger named almost as a table of SQLite": (TRIGGER.replace("TRIGGER t", "TRIGGER sqliteXsequence"),),
+    "a trigger named almost as an index of SQLite": (TRIGGER.replace("TRIGGER t", "TRIGGER sqliteXautoindex_runs_9"),),
+    "a trigger named as a table of SQLite": (
+        TRIGGER, "PRAGMA writable_schema = ON", "UPDATE sqlite_master SET name = 'sqlite_stat1' WHERE name = 't'",
+    ),
     "a view in place of a table": ("DROP TABLE store_state", f"CREATE VIEW store_state AS {ENDLESS}"),
     "another view under our name": ("DROP VIEW accuracy", f"CREATE VIEW accuracy AS {ENDLESS}"),
     "one more view": (f"CREATE VIEW more AS {ENDLESS}",),
@@ -75,7 +80,8 @@ def test_s1_a_store_with_another_schema_is_not_opened(name: str, good: Path, tmp
             ask()
         line = str(found.value)
         assert line.count("\n") == 0 and "\x1b" not in line and len(line) < 400 and "theirs.db" in line, way
-        assert "is not opened" in line or "is damaged: no table" in line, line
+        said = ("is not opened", "is damaged: no table", "is damaged (malformed database schema")
+        assert any(words in line for words in said), line
     opened = opening.open_library([("shipped", str(mine)), ("theirs", str(path))])
     assert [member.name for member in opened.library.members] == ["shipped"] and len(opened.problems) == 1
     assert len(queries.runs(opened.library)) == 1 and path.read_bytes() == before
