@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
 from lgt.execution import worker_processes
@@ -21,7 +22,6 @@ from lgt.ui import data
 
 READY_SECONDS = worker_processes.IDLE_SECONDS - 30.0
 """After this time a waiting worker is about to end, and another one may be needed."""
-MOST_SEEDS = 1000
 REFUSAL = "refusal"
 """Where the session keeps why the last action was refused, until the page shows it."""
 
@@ -44,7 +44,9 @@ def unused_seed(runs_of: Callable[[int], Sequence[RunConfig]]) -> int:
     """The first model seed for which the store lacks a run; 0 when the runs cannot be made or all seeds are taken."""
     runs = data.read_runs()
     known = set() if runs.empty else set(runs[runs.state.isin(queries.NOT_MISSING)].config_hash)
-    seeds = (seed for seed in range(MOST_SEEDS) if not known.issuperset(config.hash() for config in runs_of(seed)))
+    seeds = (
+        seed for seed in range(bounds.SEEDS.most) if not known.issuperset(config.hash() for config in runs_of(seed))
+    )
     try:
         return next(seeds, 0)
     except ConfigError:
