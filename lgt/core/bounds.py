@@ -129,8 +129,8 @@ STORED_VALUE = Bound("stored_value", 64 * 1024 * 1024, "bytes", "a value in a SQ
 SCHEMA_OBJECTS = Bound("schema_objects", 100, "objects", "tables, views and indexes of a SQLite store", ("file",),
                        "lgt.store.known_schemas.check_schema")  # fmt: skip
 
-NAME = Bound("name", 200, "characters", "the name of a task, an experiment or a run", ("command", "row", "file",
-             "program"), "lgt.core.config.TaskSpec, lgt.store.writes.run_values")  # fmt: skip
+NAME = Bound("name", 200, "characters", "the name of a task, an experiment or a run", ("row", "file", "program"),
+             "lgt.core.config.TaskSpec, lgt.store.writes.create_runs, lgt.store.imports.start")  # fmt: skip
 NOTE = Bound("note", 2_000, "characters", "a note about a run", ("form", "program"), "lgt.store.tags.check_note")
 TAGS = Bound("tags", 1_000, "characters", "all tags of a run together", ("form", "program"),
              "lgt.store.tags.with_changes")  # fmt: skip

@@ -28,12 +28,13 @@ def queue_missing(engine: Engine, experiment: Experiment, seeds: Sequence[int]) 
     """Queue every run of ``experiment`` that is not queued, running or done; returns the new ids."""
     configs = runs_of(experiment, seeds)
     queue.requeue_expired(engine)
+    there = queries.existing_with_hashes(engine, [config.hash() for config in configs], queries.NOT_MISSING)
     return [
         writes.create_run(
             engine, config, label=run_label(config), experiment=experiment.name, code_version=code_version()
         )
         for config in configs
-        if queries.existing_with_hash(engine, config.hash(), queries.NOT_MISSING) is None
+        if config.hash() not in there
     ]
 
 
@@ -47,8 +48,9 @@ def campaign_status(engine: Engine, experiment: Experiment, seeds: Sequence[int]
     """Text lines with the state of each run of the experiment and the number done; and whether all runs are done."""
     lines, done = [], 0
     configs = runs_of(experiment, seeds)
+    found = queries.existing_with_hashes(engine, [config.hash() for config in configs], tuple(RunState))
     for config in configs:
-        run_id = queries.existing_with_hash(engine, config.hash(), tuple(RunState))
+        run_id = found.get(config.hash())
         state = queries.run(engine, run_id).state.value if run_id is not None else "missing"
         done += state == "done"
         lines.append(f"{state:<9} {run_label(config)}" + (f" (run {run_id})" if run_id is not None else ""))

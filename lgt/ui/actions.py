@@ -29,15 +29,18 @@ REFUSAL = "refusal"
 def known_runs(configs: Sequence[RunConfig]) -> list[int | None]:
     """For each config the newest run of it that is waiting, running or done in the workspace, if any."""
     source = data.library().chosen([WORKSPACE])
-    return [queries.existing_with_hash(source, config.hash(), queries.NOT_MISSING) for config in configs]
+    hashes = [config.hash() for config in configs]
+    found = queries.existing_with_hashes(source, hashes, queries.NOT_MISSING)
+    return [found.get(config_hash) for config_hash in hashes]
 
 
 def runs_elsewhere(configs: Sequence[RunConfig]) -> list[int]:
     """The finished runs of these configs in other stores than the workspace."""
     found = data.library()
     source = found.chosen({member.name for member in found.members} - {WORKSPACE})
-    runs = [queries.existing_with_hash(source, config.hash(), [RunState.DONE]) for config in configs]
-    return [run_id for run_id in runs if run_id is not None]
+    hashes = [config.hash() for config in configs]
+    runs = queries.existing_with_hashes(source, hashes, [RunState.DONE])
+    return [runs[config_hash] for config_hash in hashes if config_hash in runs]
 
 
 def unused_seed(runs_of: Callable[[int], Sequence[RunConfig]]) -> int:

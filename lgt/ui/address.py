@@ -47,8 +47,9 @@ def select_several(
     label: str, options: Sequence[str], *, default: Sequence[str], maximum: int, key: str, shown: Callable[[str], str],
     help: str | None = None,
 ) -> list[str]:  # fmt: skip
-    """A multi-select whose choice is ``?key=a,b`` in the address."""
-    asked = [name for name in st.query_params.get(key, "").split(",") if name in options][:maximum]
+    """A multi-select whose choice is ``?key=a,b`` in the address; more than ``maximum`` are left out there."""
+    named = dict.fromkeys(st.query_params.get(key, "").split(","))
+    asked = [name for name in named if name in options][:maximum]
     chosen = st.multiselect(
         label, options, default=asked or list(default), max_selections=maximum, format_func=shown,
         key=f"choice-{key}", help=help,

@@ -28,7 +28,7 @@ CURVES = 2
 """How many curves are shown."""
 RECENT_SECONDS = 900
 """For this time the curve of a finished run stays on the page."""
-MOST_ENDED = 8
+MOST_ENDED, MOST_LINKS = 8, 20
 SILENT = {
     "stale": ":orange[**stale**: its worker does not answer; the next free worker takes over within a minute] · ",
     "abandoned": ":orange[**abandoned**: no numbers for an hour; if its program has ended, cancel the run] · ",
@@ -118,7 +118,9 @@ def duration(seconds: float) -> str:
 def estimate(configs: list[RunConfig]) -> str:
     """How long the runs will take, estimated from finished runs of this store."""
     runs = data.read_runs()
-    each = [expected_seconds(runs, config) for config in configs]
+    alike = [(config.group, config.preset, config.arm, config.training.steps) for config in configs]
+    of = {kind: expected_seconds(runs, config) for kind, config in dict(zip(alike, configs, strict=True)).items()}
+    each = [of[kind] for kind in alike]  # the runs of a thousand seeds take equally long
     known = [seconds for seconds in each if seconds is not None]
     if not known:
         return f"{counted(len(configs), 'run')}; no similar run has finished here yet, so there is no estimate"
@@ -135,18 +137,24 @@ def run_link(run_id: int) -> str:
     return f"[run {name}](runs?run={name})"
 
 
+def run_links(ids: list[int]) -> str:
+    """Links to the pages of the first of these runs, and how many more there are, for Markdown."""
+    links = ", ".join(run_link(run_id) for run_id in ids[:MOST_LINKS])
+    return links + (f" and {len(ids) - MOST_LINKS} more" if len(ids) > MOST_LINKS else "")
+
+
 def show_start(configs: list[RunConfig]) -> None:
     """The button Start. Runs that the store has are not made again; a second click finds the runs of the first one."""
     known = actions.known_runs(configs)
     missing = [config for config, run_id in zip(configs, known, strict=True) if run_id is None]
     here = [run_id for run_id in known if run_id is not None]
     if here:
-        links = ", ".join(run_link(run_id) for run_id in here)
+        links = run_links(here)
         of = f"{len(here)} of {len(configs)}"
         st.caption(f"{of} are in your workspace already: {links}. Another seed makes a new run.")
     elsewhere = actions.runs_elsewhere(missing)
     if elsewhere:
-        links = ", ".join(run_link(run_id) for run_id in elsewhere)
+        links = run_links(elsewhere)
         st.caption(f"Other stores have runs with these settings and seeds: {links}. Start makes your own beside them.")
     if missing:
         st.caption(estimate(missing) + ".")
