@@ -197,6 +197,35 @@ def test_every_table_has_its_rights_and_no_other(server):
     assert found == expected
 
 
+MEASURED = {
+    "accuracy_counts",
+    "head_maps",
+    "attention_maps",
+    "log_rows",
+    "packed_logs",
+    "checkpoints",
+    "training_states",
+}
+NEEDED = {
+    ("reading", "INSERT"): set(), ("reading", "UPDATE"): set(), ("reading", "DELETE"): set(),
+    ("submitting", "INSERT"): {"runs", "configs", "run_tasks", "annotations"},
+    ("submitting", "UPDATE"): {"runs", "annotations", "store_state"}, ("submitting", "DELETE"): set(),
+    ("working", "INSERT"): {*MEASURED, "number_lists"}, ("working", "UPDATE"): {*MEASURED, "runs", "store_state"},
+    ("working", "DELETE"): {*MEASURED, "interventions"},
+}  # fmt: skip
+"""By role: the tables that its work writes. Written by hand, to compare the rights with."""
+
+
+def test_no_role_has_a_right_that_its_work_does_not_need():
+    for (login, right), tables in NEEDED.items():
+        found = {table.__tablename__ for table in roles.RIGHTS if allowed(LOGINS[login], table, right)}
+        assert found == tables, (login, right)
+    of_runs = {login: set(allowed(role, roles.Run, "UPDATE")) for login, role in LOGINS.items()}
+    result = {"uuid", "config_key", "config_hash", "model_seed", "data_seed", "total_steps", "created_at", "origin"}
+    assert not of_runs["submitting"] & (result | {"step", "tokens", "seconds", "attempt", "device", "code_version"})
+    assert not of_runs["working"] & (result | {"tags", "notes", "tags_at", "notes_at", "label", "token"})
+
+
 @contextmanager
 def refused(connection: psycopg.Connection, sql: str) -> Iterator[None]:
     """Expect the server to refuse ``sql`` because the user lacks a right, and for no other reason."""
