@@ -77,7 +77,7 @@ def merge(other: str, database: Database = None) -> None:
     report = take_over(open_database(database), other)
     words = ("added", "updated", "unchanged", "skipped", "deleted")
     print("runs: " + ", ".join(f"{getattr(report, word):,} {word}" for word in words))
-    for line in report.reasons:
+    for line in (*report.reasons, *report.now_counting):
         print(f"  {line}")
 
 
