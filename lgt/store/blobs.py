@@ -91,11 +91,14 @@ def open_folder(folder: Path) -> None:
                          "`chmod -R g+rwX` or by the next run in this store")  # fmt: skip
 
 
-def read_file(folder: Path, name: str, size: int, sha256: str) -> bytes:
-    """The bytes of the file ``name`` in ``folder``. Raises StoreError when their size or SHA-256 differs."""
+def read_file(folder: Path, name: object, size: object, sha256: object) -> bytes:
+    """The bytes of the file ``name`` in ``folder``. Raises StoreError when their size or SHA-256 differs, and when the
+    arguments, which come from a row of a store, are not those of a file."""
+    if not isinstance(name, str) or OWN_NAME.fullmatch(name) is None:
+        raise StoreError(f"{ascii(name)[:80]} is not the name of a file of a store")
     path = folder / name
-    if OWN_NAME.fullmatch(name) is None:
-        raise StoreError(f"{name[:80]!a} is not the name of a file of a store")
+    if not isinstance(size, int):
+        raise StoreError(f"{path} is damaged: its size in the store is {ascii(size)[:80]}")
     try:
         check_folder(folder)
         data = _read_plain_file(path, size)
@@ -202,12 +205,12 @@ def delete_state_row(connection: Connection, run_id: int) -> str | None:
     return connection.scalar(statement)
 
 
-def remove_file(engine: Engine, name: str | None) -> None:
+def remove_file(engine: Engine, name: object) -> None:
     """Remove the store's file ``name``, if it exists. A failure is logged; :func:`remove_orphans` tries again.
 
     A file with a name that this module does not make stays: a row of a store may contain any name.
     """
-    if name is None or OWN_NAME.fullmatch(name) is None:
+    if not isinstance(name, str) or OWN_NAME.fullmatch(name) is None:
         return
     try:
         check_folder(files_folder(engine.url))

@@ -16,6 +16,8 @@ def readable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
+LONGEST_LINE = 2_000
+"""The longest message in characters: a store may contain any text, and a path has at most 500."""
 PASSWORD = re.compile(r"(//[^/\s:@]*:)[^\s@]*(?:\s[^\s@]*)?@")
 """A user name and a password in a URL, also in one that is no URL: a slip of the keys must not show the password."""
 
@@ -34,7 +36,8 @@ class StoreError(RuntimeError):
     do."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(without_passwords(" ".join(readable(message).split())))
+        line = without_passwords(" ".join(readable(message).split()))
+        super().__init__(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ...")
 
 
 class StoreBusy(StoreError):

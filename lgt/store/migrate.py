@@ -29,7 +29,9 @@ def stored_schema(connection: Connection) -> int:
         return 0
     revision = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
     if not str(revision).isdigit():
-        raise StoreError(f"{store_name(connection.engine.url)} is damaged: schema version {revision!r}; {RESTORE}")
+        raise StoreError(
+            f"{store_name(connection.engine.url)} is damaged: schema version {ascii(revision)[:40]}; {RESTORE}"
+        )
     return int(revision)
 
 
