@@ -1,6 +1,6 @@
-"""Takes hostile stores and folders through all entry points. Run as a program by tests/faults/test_fuzz.py:
-``python -m tests.faults.fuzzing {stores,folders} GOOD PLACE FIRST LAST``. Prints one line for each fault and, at the end,
-how many cases were tried. The process has a limit of memory, and is ended with its stack when a case hangs."""
+"""Takes hostile stores and folders through all entry points. A program that tests/faults/test_fuzz.py runs:
+``python -m tests.faults.fuzzing {stores,folders} GOOD PLACE FIRST LAST``. Prints one line for each fault and, at the
+end, how many cases were tried. The process has a limit of memory, and is ended with its stack when a case hangs."""
 
 from __future__ import annotations
 

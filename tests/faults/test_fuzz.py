@@ -62,6 +62,7 @@ def test_s3_hostile_folders_of_files_are_one_line_each(tmp_path: Path, monkeypat
     tried("folders", tmp_path / "good.db", tmp_path, 0, FOLDERS)
 
 
+@pytest.mark.slow
 def test_the_search_notices_what_it_looks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cleaning that removes foreign files, an error that nobody expects and a line with an escape are found."""
     monkeypatch.setattr(writes, "MAXIMUM_ROW_BYTES", 1)
