@@ -237,7 +237,7 @@ def make_folder(seed: int, folder: Path) -> str:
 def other_folder(folder: Path, file: Path, chance: random.Random) -> str:
     """A link, a pipe or a file in the place of the folder; a folder of another user; one that may not be read."""
     kept = folder.with_name("elsewhere")
-    what = chance.choice(["link", "loop", "file", "pipe", "owner", "mode", "nowhere", "root"])
+    what = chance.choice(["link", "loop", "file", "pipe", "owner", "mode", "nowhere", "above"])
     if what == "owner":
         os.chown(folder, 12345, 12345) if os.getuid() == 0 else None
         return what
@@ -250,7 +250,7 @@ def other_folder(folder: Path, file: Path, chance: random.Random) -> str:
     elif what == "pipe":
         os.mkfifo(folder)
     else:
-        folder.symlink_to({"link": kept, "loop": folder, "root": "/", "nowhere": "/nowhere/at/all"}[what])
+        folder.symlink_to({"link": kept, "loop": folder, "above": folder.parent, "nowhere": "/nowhere/at/all"}[what])
     return what
 
 
