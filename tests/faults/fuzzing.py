@@ -43,7 +43,16 @@ HANGS = 120
 """Seconds after which a case counts as one that never ends. The slowest take a few seconds."""
 FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 LONGEST_LINE = 1_000
+LARGEST_FILE = 256 * 2**20
+"""In bytes. A case whose files become larger than this fills the disk."""
 Fault = str
+
+
+def limit_files(limited: bool) -> None:
+    """Let no file of this process become larger than LARGEST_FILE, or lift that."""
+    resource.setrlimit(
+        resource.RLIMIT_FSIZE, (LARGEST_FILE if limited else resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+    )
 
 
 def run(arguments: list[str]) -> Iterator[Fault]:
@@ -198,6 +207,7 @@ def cases(kind: str, good: Path, place: Path, numbers: range) -> Iterator[Fault]
             shutil.copytree(f"{good}.files", f"{mine}.files")
         path = folder / "theirs.db"
         faulthandler.dump_traceback_later(HANGS, exit=True)
+        limit_files(False)
         if kind == "stores":
             what = hostile_files.make(seed, good, path)
         else:
@@ -205,6 +215,7 @@ def cases(kind: str, good: Path, place: Path, numbers: range) -> Iterator[Fault]
             shutil.copytree(f"{good}.files", f"{path}.files")
             what = hostile_files.make_folder(seed, Path(f"{path}.files"))
         print(what[:200], file=sys.stderr, flush=True)
+        limit_files(True)
         try:
             for fault in (of_a_store if kind == "stores" else of_a_folder)(path, mine):
                 yield f"{what}: {fault}"

@@ -136,6 +136,37 @@ def test_s2_a_value_that_is_too_long_is_refused(good: Path) -> None:
         connection.exec_driver_sql("SELECT zeroblob(100000000)").fetchall()
 
 
+@pytest.mark.parametrize("ending", ["-journal", "-wal", "-shm"])
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_s3_what_is_no_plain_file_beside_a_store_is_not_read(
+    kind: str, ending: str, good: Path, tmp_path: Path
+) -> None:
+    """A link to an endless device in place of a write-ahead log was copied until the disk was full."""
+    path = Path(shutil.copy(good, tmp_path / "theirs.db"))
+    raw = bytearray(path.read_bytes())
+    raw[18:20] = b"\x02\x02"  # the header then says that there is a write-ahead log
+    path.write_bytes(raw)
+    beside = tmp_path / f"theirs.db{ending}"
+    {"link": lambda: beside.symlink_to("/dev/zero"), "pipe": lambda: os.mkfifo(beside), "folder": beside.mkdir}[kind]()
+    for read_only in (True, False):
+        with pytest.raises(StoreError, match=rf"theirs\.db{ending} is no plain file"):
+            open_store(str(path), read_only=read_only)
+    linked = tmp_path / "linked.db"
+    linked.symlink_to(path)
+    with pytest.raises(StoreError, match=rf"theirs\.db{ending} is no plain file"):
+        open_store(str(linked), read_only=True)
+
+
+def test_s2_a_store_that_is_too_large_is_not_copied_for_reading(good: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(good, tmp_path / "theirs.db"))
+    raw = bytearray(path.read_bytes())
+    raw[18:20] = b"\x02\x02"
+    path.write_bytes(raw)
+    os.truncate(path, 2**40)  # on the disk it needs no more room than before
+    with pytest.raises(StoreError, match="too many to copy them for reading; accepted: at most 4,294,967,296"):
+        open_store(str(path), read_only=True)
+
+
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """A store whose weights are in a file, and its folder of files."""
     monkeypatch.setattr("lgt.store.writes.MAXIMUM_ROW_BYTES", 1)
