@@ -38,7 +38,7 @@ def free_port() -> int:
 class Server:
     """The dashboard on ``store`` alone, up when the constructor returns. ``environment`` adds to this process's.
 
-    ``script`` and ``options`` are those of ``streamlit run``.
+    ``script`` and ``options`` are those of ``streamlit run``, which is started in ``folder``.
     """
 
     def __init__(
@@ -47,13 +47,14 @@ class Server:
         port: int | None = None,
         script: str = "app.py",
         options: Sequence[str] = (),
+        folder: Path = ROOT,
         **environment: str,
     ) -> None:
         self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", script, "--server.port", str(self.port), *options],
-            cwd=ROOT, env=os.environ | {"LGT_DATABASE_URL": str(store), "LGT_SHIPPED": ""} | environment,
+            [sys.executable, "-m", "streamlit", "run", str(ROOT / script), "--server.port", str(self.port), *options],
+            cwd=folder, env=os.environ | {"LGT_DATABASE_URL": str(store), "LGT_SHIPPED": ""} | environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         for _ in range(300):

@@ -148,21 +148,18 @@ def origin_allowed(origin: str, host: str) -> bool:
 def content_policy(host: str) -> str:
     """The ``Content-Security-Policy`` of a page reached as ``host``: it loads nothing from other servers.
 
-    Nor does it send them anything. Vega compiles expressions, hence ``unsafe-eval``. Streamlit writes styles into the
-    page, and loads the scripts of components from ``blob:`` addresses.
+    Nor does it send them anything. Streamlit writes styles into the page, uses WebAssembly and loads the scripts of
+    components from ``blob:`` addresses. Scripts in the page's HTML and ``eval`` do not run.
     """
     sockets = f" ws://{host} wss://{host}" if host_allowed(host) else ""
     return "; ".join(
         (
             "default-src 'none'",
-            f"script-src 'self' blob: 'unsafe-eval' {' '.join(inline_scripts())}",
+            f"script-src 'self' blob: 'wasm-unsafe-eval' {' '.join(inline_scripts())}",
             "style-src 'self' 'unsafe-inline'",
-            "img-src 'self' data: blob:",
+            "img-src 'self' data:",
             "font-src 'self' data:",
             f"connect-src 'self'{sockets}",
-            "worker-src 'self' blob:",
-            "media-src 'self'",
-            "manifest-src 'self'",
             "base-uri 'none'",
             "form-action 'none'",
             "frame-ancestors 'none'",

@@ -194,8 +194,10 @@ def test_nothing_outside_is_asked_at_the_start_nor_by_any_origin(address, tmp_pa
     """Streamlit asks for this machine's address for its first message, and for an origin that it does not know."""
     (tmp_path / "sitecustomize.py").write_text(WATCH, encoding="utf-8")
     asked = tmp_path / "asked"
-    server = Server(tmp_path / "none.db", script="lgt/ui/entry/app.py", options=dashboard.command(1, address)[7:],
-                    PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}", ASKED=str(asked))  # fmt: skip
+    server = Server(
+        tmp_path / "none.db", script="lgt/ui/entry/app.py", options=dashboard.command(1, address)[7:],
+        folder=tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}", ASKED=str(asked),
+    )  # fmt: skip
     try:
         for origin in (None, "null", "http://evil.example", "http://127.0.0.1:9", f"http://127.0.0.1:{server.port}"):
             for host in (f"127.0.0.1:{server.port}", "evil.example", "10.1.2.3"):

@@ -182,7 +182,7 @@ def test_every_answer_has_the_headers_once(settings, host):
         return
     assert policy["frame-ancestors"] == policy["base-uri"] == policy["form-action"] == "'none'"
     allowed = {word for words in policy.values() for word in words.split()}
-    assert allowed - {"'self'", "'none'", "data:", "blob:", "'unsafe-eval'", "'unsafe-inline'"} == {
+    assert allowed - {"'self'", "'none'", "data:", "blob:", "'wasm-unsafe-eval'", "'unsafe-inline'"} == {
         *server_guard.inline_scripts(), f"ws://{host}", f"wss://{host}"
     }, "no other server, and no scheme that reaches one"  # fmt: skip
     assert "'unsafe-inline'" not in policy["script-src"]
