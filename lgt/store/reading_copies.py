@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from lgt.core.paths import own_folder
+from lgt.core.paths import is_own_file, own_folder
 from lgt.store import raw_bytes
 from lgt.store.atomic_files import remove_old
 from lgt.store.errors import StoreError
@@ -57,10 +57,11 @@ def _state(path: Path) -> str:
 
 
 def _whole_copy(folder: Path, key: str) -> Path | None:
-    """The copy of this state of an original; None if there is none. A damaged one is removed."""
+    """The copy of this state of an original; None if there is none. One that is damaged, or that
+    another user may have written, is removed."""
     for path in folder.glob(f"{key}-*.db"):
         try:
-            if path.stem == f"{key}-{_digest(path)}":
+            if is_own_file(path) and path.stem == f"{key}-{_digest(path)}":
                 os.utime(path)
                 return path
             path.unlink()
@@ -87,6 +88,7 @@ def _new_copy(path: Path, folder: Path, key: str, prepare: Callable[[Path], None
             return None
         prepare(made)
         target = folder / f"{key}-{_digest(made)}.db"
+        made.chmod(0o600)
         os.replace(made, target)
     return target
 
