@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from lgt.core import bounds
 from lgt.core.checks import check_integer
 
 CHECKOUT = Path(__file__).parents[2]
@@ -23,7 +24,7 @@ def bench(
     ] = 2,
 ) -> None:
     """Measure this code and its peers, and write the tables of BENCHMARKS.md."""
-    check_integer("--threads", threads, 1, 1024)
+    check_integer("--threads", threads, 1, bounds.THREADS.most)
     registry = benchmarks_of(CHECKOUT)
     if list_names:
         for name, entry in registry.BENCHMARKS.items():

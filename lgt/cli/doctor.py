@@ -7,15 +7,16 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.processors import usable_cores
 from lgt.core.version import code_version
-from lgt.recipes.limits import READ_ONLY, limits, read_only, variable
+from lgt.recipes.limits import READ_ONLY, read_only
 from lgt.store import integrity, leases, locations, queries
 from lgt.store.engine import open_store
 from lgt.store.errors import StoreError, store_name
@@ -84,10 +85,9 @@ def compiler_finding() -> Finding:
 def limits_finding() -> Finding:
     """The limits of runs and stores on this machine."""
     try:
-        allowed = limits()
+        text = ", ".join(f"{bound.variable}={bound.most}" for bound in bounds.SETTABLE)
     except ConfigError as error:
         return Finding("limits", False, str(error))
-    text = ", ".join(f"{variable(field.name)}={getattr(allowed, field.name)}" for field in fields(allowed))
     return Finding("limits", True, text + (f"; {READ_ONLY} is set: all writes are refused" if read_only() else ""))
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lgt.cli.shared_options import Also, AsJson, Database, Evidence, open_database, open_to_read, whole_number
+from lgt.core import bounds
 from lgt.core.checks import check_integer
 
 
@@ -25,7 +26,7 @@ def experiment(
     from lgt.experiments.seeds import parse_seeds
 
     chosen, wanted = experiment_named(name), parse_seeds(seeds)
-    check_integer("--workers", workers, 1, 256)
+    check_integer("--workers", workers, 1, bounds.PROCESSES.most)
     engine = open_database(database, create=not status, read_only=status)
     from lgt.execution.campaign import campaign_status, run_campaign
 

@@ -9,13 +9,13 @@ import typer
 
 from lgt.cli import tables as cli_tables
 from lgt.cli.shared_options import Also, AsJson, ReadDatabase, open_to_read, run_id_of, whole_number
+from lgt.core import bounds
 from lgt.core.checks import ConfigError, check_choice
 from lgt.core.config import Operands, RunConfig
 from lgt.core.number_ranges import parse_ranges
 from lgt.core.records import AccuracyRow
 from lgt.metrics.intervals import wilson_interval
 from lgt.metrics.zones import zone
-from lgt.recipes.limits import limits, variable
 from lgt.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -100,9 +100,9 @@ def parse_lengths(text: str) -> tuple[int, ...]:
     >>> parse_lengths("5-7,1,6")
     (1, 5, 6, 7)
     """
-    most, found = limits().length, parse_ranges(text)
+    most, found = bounds.LENGTH.most, parse_ranges(text)
     if found is None or any(first < 1 or last > most for first, last in found):
-        accepted = f"lengths from 1 to {most:,}, such as 1-9 or 1,2,5-9 ({variable('length')} sets this limit)"
+        accepted = f"lengths from 1 to {most:,}, such as 1-9 or 1,2,5-9 ({bounds.LENGTH.variable} sets this limit)"
         raise ConfigError("--lengths", text, accepted)
     return tuple(sorted({length for first, last in found for length in range(first, last + 1)}))
 

@@ -8,6 +8,7 @@ import typer
 
 from lgt.cli import tables as cli_tables
 from lgt.cli.shared_options import Database, Device, open_database, whole_number
+from lgt.core import bounds
 from lgt.core.checks import ConfigError, check_choice, check_integer
 from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm, RunConfig, TaskSpec, check_transfers, with_setting
@@ -49,7 +50,7 @@ def train(
     )
     check_choice("--device", device, ("cpu", "cuda"))
     if threads is not None:
-        check_integer("--threads", threads, 1, 1024)
+        check_integer("--threads", threads, 1, bounds.THREADS.most)
     engine = open_database(database)
     from lgt.execution.foreground import run_in_foreground
 
@@ -179,9 +180,9 @@ def worker(
 def check_worker_options(threads: int, together: int, count: int, idle: int, device: str) -> None:
     """Raise ConfigError with the name of the first option of ``worker`` that is not accepted."""
     check_choice("--device", device, ("cpu", "cuda"))
-    check_integer("--threads", threads, 1, 1024)
-    check_integer("--together", together, 1, 64)
-    check_integer("--count", count, 1, 256)
+    check_integer("--threads", threads, 1, bounds.THREADS.most)
+    check_integer("--together", together, 1, bounds.TOGETHER.most)
+    check_integer("--count", count, 1, bounds.PROCESSES.most)
     check_integer("--idle", idle, 0, 10**6)
     if together > 1 and device == "cpu":
         raise ConfigError("--together", together, "1 on a CPU, where one worker per core is faster")

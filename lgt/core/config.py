@@ -12,6 +12,7 @@ import json
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, TypeAlias, get_args
 
+from lgt.core import bounds
 from lgt.core.added_fields import added, stored
 from lgt.core.checks import ConfigError, check_choice, check_flag, check_integer, check_number
 from lgt.core.choices import POSITIONS, SCHEDULES
@@ -41,6 +42,7 @@ class TaskSpec:
     def __post_init__(self) -> None:
         if not isinstance(self.task, str) or not self.task:
             raise ConfigError("task", self.task, "a task name (see `python -m lgt tasks`)")
+        bounds.NAME.check_text("task", self.task)
         check_choice(f"{self.task}.role", self.role, get_args(Role))
         check_integer(f"{self.task}.training_length", self.training_length, 1, MAXIMUM_LENGTH)
 
@@ -60,8 +62,8 @@ class TaskOptions:
 
     def __post_init__(self) -> None:
         check_choice("options.operands", self.operands, get_args(Operands))
-        check_integer("options.multiplier_digits", self.multiplier_digits, 1, 9)
-        check_integer("options.grid", self.grid, 2, 8)
+        check_integer("options.multiplier_digits", self.multiplier_digits, 1, bounds.DIGITS.most)
+        check_integer("options.grid", self.grid, 2, bounds.GRID.most)
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,10 @@ class ModelConfig:
     schedule: str = added("once")
 
     def __post_init__(self) -> None:
-        check_integer("model.layers", self.layers, 1, 64)
-        check_integer("model.heads", self.heads, 1, 64)
-        check_integer("model.width", self.width, 2, 4096)
-        check_integer("model.hidden", self.hidden, 2, 16384)
+        check_integer("model.layers", self.layers, 1, bounds.LAYERS.most)
+        check_integer("model.heads", self.heads, 1, bounds.HEADS.most)
+        check_integer("model.width", self.width, 2, bounds.WIDTH.most)
+        check_integer("model.hidden", self.hidden, 2, bounds.HIDDEN.most)
         POSITIONS.check(self.position)
         check_number("model.rope_theta", self.rope_theta, 1.0, 1e8)
         check_flag("model.qk_norm", self.qk_norm)
@@ -132,7 +134,7 @@ class TrainingConfig:
     compiled: bool = False
 
     def __post_init__(self) -> None:
-        check_integer("training.steps", self.steps, 1, 1_000_000)
+        check_integer("training.steps", self.steps, 1, bounds.CONFIG_STEPS.most)
         check_integer("training.batch_size", self.batch_size, 1, 65_536)
         check_choice("training.optimizer", self.optimizer, get_args(Optimizer))
         check_number("training.learning_rate", self.learning_rate, 1e-8, 10.0)
@@ -142,7 +144,7 @@ class TrainingConfig:
         check_number("training.decay_fraction", self.decay_fraction, 0.0, 1.0)
         check_number("training.gradient_clip", self.gradient_clip, 1e-6, 1e6)
         check_choice("training.precision", self.precision, get_args(Precision))
-        check_integer("training.pool", self.pool, 1, 64)
+        check_integer("training.pool", self.pool, 1, bounds.POOL.most)
         check_flag("training.compiled", self.compiled)
         if self.warmup_fraction + self.decay_fraction > 1.0:
             raise ConfigError("training.decay_fraction", self.decay_fraction,
@@ -210,6 +212,7 @@ class RunConfig:
         for name in ("group", "preset"):
             if not isinstance(getattr(self, name), str) or not 1 <= len(getattr(self, name)) <= 100:
                 raise ConfigError(name, getattr(self, name), "a name of 1 to 100 characters")
+        bounds.TASKS.check("tasks", len(self.tasks))
         mains = [spec for spec in self.tasks if spec.role == "main"]
         if len(mains) != 1:
             raise ConfigError("tasks", [s.task for s in self.tasks], "exactly one task with role main")
@@ -276,6 +279,7 @@ class RunConfig:
     @classmethod
     def from_json(cls, text: str) -> RunConfig:
         """Inverse of :meth:`canonical_json`. Raises ConfigError when the text is not a JSON object."""
+        bounds.CONFIG_TEXT.check_text("config", text)
         try:
             plain = json.loads(text)
         except (ValueError, RecursionError) as error:
@@ -289,11 +293,8 @@ def check_transfers(config: RunConfig) -> None:
     """Raise ConfigError if an auxiliary task is not longer than the main task: such a run cannot show transfer."""
     for spec in config.auxiliaries:
         if spec.training_length <= config.main.training_length:
-            raise ConfigError(
-                f"{spec.task}.training_length",
-                spec.training_length,
-                f"more than {config.main.training_length}, the main task's training length (Lm < La)",
-            )
+            accepted = f"more than {config.main.training_length}, the main task's training length (Lm < La)"
+            raise ConfigError(f"{spec.task}.training_length", spec.training_length, accepted)
 
 
 def _canonical(plain: dict[str, Any]) -> str:

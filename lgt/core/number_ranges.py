@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lgt.core import bounds
+
 DIGITS = 18
 """More digits than these, in the two ends of a range together, are refused before they become numbers."""
 
@@ -24,13 +26,16 @@ def id_ranges(numbers: Iterable[int]) -> str:
 
 
 def parse_ranges(text: str) -> list[tuple[int, int]] | None:
-    """The (first, last) of each part of ``1,2,5-9``; ``None`` if a part is no number and no range of numbers.
+    """The (first, last) of each part of ``1,2,5-9``; ``None`` if a part is no number and no range of numbers, or if the
+    text is too long.
 
     The caller checks the size of the ranges before it makes numbers of them.
 
     >>> parse_ranges("1, 5-9"), parse_ranges("9-5"), parse_ranges("x")
     ([(1, 1), (5, 9)], None, None)
     """
+    if len(text) > bounds.RANGES.most:
+        return None
     found = []
     for part in text.split(","):
         low, dash, high = part.strip().partition("-")

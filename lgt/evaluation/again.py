@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError, check_choice, check_integer
 from lgt.core.config import EvaluationConfig, Operands, RunConfig
 from lgt.core.records import AccuracyRow
 from lgt.evaluation.exact_match import answer_scores
 from lgt.model.batch import as_batch
 from lgt.model.network import Network
-from lgt.recipes.limits import limits
+from lgt.recipes.limits import check_measuring
 from lgt.tasks import evaluation_lengths, task_named
 from lgt.tasks.arithmetic import OperandTask
 from lgt.tasks.base import Examples, Task
@@ -46,7 +47,9 @@ def evaluation_of(config: RunConfig, asked: Asked) -> EvaluationConfig:
 
 def cells(config: RunConfig, asked: Asked) -> list[tuple[Task, int]]:
     """The tasks and lengths that are measured, in the run's order. Raises ConfigError for what the run does not allow:
-    a task that it does not have, a length that a task does not have, operands for a task without operands."""
+    a task that it does not have, a length that a task does not have, operands for a task without operands, more than
+    the limits of this machine."""
+    check_measuring(replace(config, evaluation=evaluation_of(config, asked)))
     names = [spec.task for spec in config.tasks]
     for name in asked.tasks:
         check_choice("task", name, tuple(names))
@@ -66,7 +69,7 @@ def _check_operands(task: Task, operands: Operands | None) -> None:
 
 
 def _check_lengths(task: Task, config: RunConfig, lengths: tuple[int, ...]) -> None:
-    longest = min(limits().length, task.maximum_length(config.options))
+    longest = min(bounds.LENGTH.most, task.maximum_length(config.options))
     for length in lengths:
         check_integer(f"{task.name} length", length, task.minimum_length, longest)
 

@@ -18,6 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lgt.core import bounds
 from lgt.core.records import Head
 from lgt.evaluation.head_replacement import continued, means_of, replaced
 from lgt.evaluation.passes import evaluating, tokens_per_pass
@@ -62,8 +63,10 @@ class Answer:
 def answer(network: Network, prompt: Prompt, off: Mapping[Head, Tensor] | None = None) -> Answer:
     """The greedy answer. It stops after the end token, or when it has as many tokens as the true answer.
 
-    ``off`` maps heads to their replacement [uses, T or more, dh], see :func:`head_means`.
+    ``off`` maps heads to their replacement [uses, T or more, dh], see :func:`head_means`. Raises ConfigError when the
+    true answer is too long.
     """
+    bounds.ANSWER.check("answer", len(prompt.answer))
     asked = prompt.scored[: prompt.prompt_length + len(prompt.answer)]
     questions = not all(asked[prompt.prompt_length :])
     tokens = list(prompt.tokens[: prompt.prompt_length])

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from lgt.core import bounds
 from lgt.core.paths import absolute, own_folder
 from lgt.execution.stop_signal import StopSignal
-from lgt.recipes.limits import limits
 from lgt.store.engine import refuse_if_read_only
 from lgt.store.errors import StoreError
 
@@ -84,7 +84,7 @@ def ensure_workers(database_url: str, runs: int) -> int:
     goes to :func:`log_file`. Raises StoreError while ``LGT_READ_ONLY`` is set, or when no process can be started.
     """
     refuse_if_read_only("the store")
-    count = max(0, min(runs, limits().workers - busy_slots(database_url)))
+    count = max(0, min(runs, bounds.WORKERS.most - busy_slots(database_url)))
     try:
         for _ in range(count):
             with open(log_file(database_url), "ab") as log:
@@ -113,7 +113,7 @@ def log_file(database_url: str) -> Path:
 
 def take_slot(database_url: str) -> FileLock | None:
     """Lock a free slot until it is released or this process ends. None when all slots are taken."""
-    for number in range(limits().workers):
+    for number in range(bounds.WORKERS.most):
         lock = FileLock(slots_folder(database_url) / f"slot-{number}")
         try:
             lock.acquire(timeout=0)
@@ -126,7 +126,7 @@ def take_slot(database_url: str) -> FileLock | None:
 def busy_slots(database_url: str) -> int:
     """The number of taken slots: how many workers of the dashboard are running."""
     busy = 0
-    for number in range(limits().workers):
+    for number in range(bounds.WORKERS.most):
         try:
             with FileLock(slots_folder(database_url) / f"slot-{number}").acquire(timeout=0):
                 pass

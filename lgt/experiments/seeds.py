@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.number_ranges import parse_ranges
-
-MOST_SEEDS = 1000
-"""How many seeds a text may name, in all ranges together: an address names seeds too."""
 
 
 def seeds_text(seeds: Collection[int]) -> str:
@@ -23,12 +21,12 @@ def seeds_text(seeds: Collection[int]) -> str:
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Seeds from ``0-4`` or ``0,2,5``. Raises ConfigError for anything else.
+    """Seeds from ``0-4`` or ``0,2,5``. Raises ConfigError for anything else, and for too many.
 
     >>> parse_seeds("0-2,7")
     [0, 1, 2, 7]
     """
     found = parse_ranges(text)
-    if found is None or sum(last - first + 1 for first, last in found) > MOST_SEEDS:
-        raise ConfigError("--seeds", text, "seeds such as 0-4 or 0,2,5 (at most 1,000)")
+    if found is None or sum(last - first + 1 for first, last in found) > bounds.SEEDS.most:
+        raise ConfigError("--seeds", text, f"seeds such as 0-4 or 0,2,5 (at most {bounds.SEEDS.most:,})")
     return sorted({seed for first, last in found for seed in range(first, last + 1)})

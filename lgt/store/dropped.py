@@ -7,6 +7,7 @@ import os
 from functools import partial
 from pathlib import Path
 
+from lgt.core import bounds
 from lgt.core.paths import own_folder
 from lgt.store.atomic_files import remove_old, write_atomically
 
@@ -16,7 +17,10 @@ KEPT_SECONDS = 30 * 24 * 3600.0
 
 
 def keep(content: bytes) -> Path:
-    """The file with these bytes, written if there is none or if it is damaged. Raises OSError if it cannot be."""
+    """The file with these bytes, written if there is none or if it is damaged. Raises OSError if it cannot be.
+
+    Beyond the number of stores that are kept, those are removed that nobody has dropped for the longest time.
+    """
     folder, digest = own_folder(FOLDER), hashlib.sha256(content).hexdigest()
     path = folder / f"{digest[:32]}.db"
     if path.exists() and hashlib.sha256(path.read_bytes()).hexdigest() == digest:
@@ -25,4 +29,7 @@ def keep(content: bytes) -> Path:
         write_atomically(path, partial(Path.write_bytes, data=content))
         path.chmod(0o400)
     remove_old(folder, KEPT_SECONDS, path)
+    kept = sorted(folder.glob("*.db"), key=lambda one: (one == path, one.stat().st_mtime))
+    for old in kept[: -bounds.DROPPED.most]:
+        old.unlink(missing_ok=True)
     return path

@@ -24,6 +24,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
+from lgt.core import bounds
 from lgt.recipes import limits
 from lgt.store import locations, migrate, sqlite_files
 from lgt.store.errors import LeaseLost, StoreError, store_name, translate_errors
@@ -43,7 +44,7 @@ QUERY_SECONDS, CHECK_SECONDS = 60.0, 600.0
 """How long a query that only reads may take, and a check of the whole file."""
 STEPS_BETWEEN_CHECKS = 100_000
 """How many of SQLite's steps lie between two looks at the clock, about a millisecond."""
-LONGEST_VALUE = 64 * 1024 * 1024
+LONGEST_VALUE = bounds.STORED_VALUE.most
 """The longest text or bytes, in bytes, that SQLite makes or reads. Weights in a row have at most 8 MB."""
 ENDS = "lgt_ends"
 """Where a connection keeps when its query must have ended."""

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, get_args
 
-import pandas as pd
-
+from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.config import MAXIMUM_LENGTH, Arm, Role, RunConfig, TaskSpec, TrainingConfig
 from lgt.core.records import AccuracyRow
@@ -23,6 +22,7 @@ from lgt.core.transfer_length import transfer_length
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.settings import IMPORTED
 from lgt.store.errors import StoreError
+from lgt.store.import_tables import read_table
 
 REQUIRED = ("run", "task", "length", "correct", "total")
 OPTIONAL = (
@@ -32,11 +32,9 @@ FURTHER = ("accuracy", "accuracy_low", "accuracy_high", "task_title", "length_un
 """Columns that ``lgt export FILE`` adds for readers. They follow from the others and are not read."""
 OF_THE_RUN = ("transfer_length", "seed", "group", "arm", "label", "uuid")
 """Columns with one value for each run."""
-MOST_ROWS, MOST_BYTES, LONGEST_TEXT = 1_000_000, 200_000_000, 200
 MOST_PROMPTS = 2**31 - 1
 NAMESPACE = uuid.UUID("6f0c3f1e-0d53-4c1e-9a8b-6d7b0c6f2f11")
 """Names the identity of a run that comes without one: it follows from the run's rows."""
-ENDINGS = (".csv", ".json", ".parquet")
 
 
 @dataclass(frozen=True)
@@ -59,15 +57,13 @@ class ImportedFile:
 
 def read_file(path: Path) -> ImportedFile:
     """The runs in a file. Raises StoreError for a file or a value that is not accepted."""
-    table = _table(path)
+    table = read_table(path)
     missing = [name for name in REQUIRED if name not in table]
     if missing:
         found = ", ".join(map(str, table.columns)) or "none"
         raise StoreError(f"{path}: column {missing[0]!r} is missing; needed: {', '.join(REQUIRED)}; found: {found}")
     if table.empty:
         raise StoreError(f"{path}: no rows; needed: one row for each run, task and length")
-    if len(table) > MOST_ROWS:
-        raise StoreError(f"{path}: {len(table):,} rows; accepted: at most {MOST_ROWS:,}; split the file")
     known = [name for name in (*REQUIRED, *OPTIONAL) if name in table]
     ignored = tuple(str(name) for name in table.columns if name not in known and name not in FURTHER)
     rows = [Row(path, number, values) for number, values in enumerate(table[known].to_dict("records"), start=1)]
@@ -75,43 +71,6 @@ def read_file(path: Path) -> ImportedFile:
     for row in rows:
         by_run.setdefault(row.text("run"), []).append(row)
     return ImportedFile(tuple(_run(name, own) for name, own in by_run.items()), ignored)
-
-
-def _table(path: Path) -> pd.DataFrame:
-    if path.suffix.lower() not in ENDINGS:
-        raise StoreError(f"{path}: its ending is not accepted; accepted: {', '.join(ENDINGS)}")
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise StoreError(f"{path}: more than {MOST_BYTES // 1_000_000} MB; split the file")
-        if path.suffix.lower() == ".csv":
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig", skipinitialspace=True)
-            return table.replace("^'('*[=+\\-@＝＋－＠])", r"\1", regex=True)  # see lgt.store.csv_files.FORMULA
-        if path.suffix.lower() == ".json":
-            return pd.DataFrame(_records(path))
-        return pd.read_parquet(path)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from error
-    except (ValueError, TypeError, KeyError, RecursionError, MemoryError, OverflowError, AttributeError) as error:
-        raise _unreadable(path, error) from error
-    except Exception as error:  # pyarrow and the CSV parser have error classes of their own
-        if type(error).__module__.split(".")[0] not in ("pyarrow", "pandas"):
-            raise
-        raise _unreadable(path, error) from error
-
-
-def _unreadable(path: Path, error: Exception) -> StoreError:
-    kind = path.suffix.lower().removeprefix(".")
-    text = (str(error).strip().splitlines() or [type(error).__name__])[0][:120]
-    return StoreError(f"{path} is not a {kind} file with one table ({text}); see docs/IMPORT.md")
-
-
-def _records(path: Path) -> list[dict[str, Any]]:
-    import json
-
-    found = json.loads(path.read_text(encoding="utf-8-sig"))
-    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
-        raise ValueError("a list of objects is needed")
-    return found
 
 
 @dataclass(frozen=True)
@@ -134,12 +93,13 @@ class Row:
 
     def text(self, column: str, default: str | None = None) -> str:
         """A short text. Numbers count as text. Without a default the text is needed."""
+        accepted = f"a text of 1 to {bounds.NAME.most} characters"
         if not self.given(column):
-            return default if default is not None else self.refuse(column, f"a text of 1 to {LONGEST_TEXT} characters")
+            return default if default is not None else self.refuse(column, accepted)
         value = self.values[column]
         text = str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-        if not isinstance(value, str | int | float) or not 1 <= len(text.strip()) <= LONGEST_TEXT or "\0" in text:
-            self.refuse(column, f"a text of 1 to {LONGEST_TEXT} characters")
+        if not isinstance(value, str | int | float) or not 1 <= len(text.strip()) <= bounds.NAME.most or "\0" in text:
+            self.refuse(column, accepted)
         return " ".join(text.split())
 
     def number_in(self, column: str, low: int, high: int, default: int | None = None) -> int:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import pandas as pd
 from sqlalchemy import Connection, Engine, Select, insert, select, update
 
+from lgt.core import bounds
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow
 from lgt.recipes.settings import IMPORTED
@@ -76,6 +77,7 @@ def start(connection: Connection, config: RunConfig, label: str, identity: str) 
 
     A run that was deleted may be imported again: it is created after the deletion, also if the clock is behind.
     """
+    bounds.NAME.check_text("label", label)
     if connection.scalar(select(Run.id).where(Run.uuid == identity)) is not None:
         raise StoreError(f"run {label!r}: the store has a trained run with its uuid {identity}; give it another uuid")
     deleted = connection.scalar(select(DeletedRun.deleted_at).where(DeletedRun.uuid == identity)) or 0.0

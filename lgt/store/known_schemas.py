@@ -14,6 +14,7 @@ from pathlib import Path
 
 from sqlalchemy import Connection, create_engine, text
 
+from lgt.core import bounds
 from lgt.store import migrate
 from lgt.store.errors import RESTORE, StoreError
 
@@ -25,7 +26,7 @@ KNOWN = {
     3: "b98be185a0c7a007f37123c13e50244e18148b70b678ad72f973844362abd5bb",
 }  # fmt: skip
 """SHA-256 of the objects of each released schema. It saves building the schema anew for the comparison."""
-MOST_OBJECTS, MOST_CHARACTERS = 100, 100_000
+MOST_OBJECTS, MOST_CHARACTERS = bounds.SCHEMA_OBJECTS.most, 100_000
 OF_SQLITE = {
     ("table", "sqlite_sequence", "CREATETABLEsqlite_sequence(name,seq)"),
     ("table", "sqlite_stat1", "CREATETABLEsqlite_stat1(tbl,idx,stat)"),

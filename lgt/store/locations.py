@@ -13,6 +13,7 @@ from pathlib import Path
 
 import platformdirs
 
+from lgt.core import bounds
 from lgt.core.paths import NAME, home, temporary_folder
 from lgt.store.errors import StoreError
 
@@ -70,7 +71,7 @@ def to_read(database: str | None = None, further: Sequence[str] = ()) -> list[tu
     """The (name, path or URL) of the stores that pages and commands read, the one that counts most first.
 
     They are ``database`` if it is given, else the shipped store and the workspace; then ``further`` ones and those of
-    ``LGT_ALSO``.
+    ``LGT_ALSO``. Raises StoreError for too many.
     """
     if database:
         found = [(_file_name(database), database)]
@@ -79,7 +80,15 @@ def to_read(database: str | None = None, further: Sequence[str] = ()) -> list[tu
         shipped_store = shipped()
         if shipped_store and not _same_file(shipped_store, workspace()):
             found.insert(0, (SHIPPED, shipped_store))
-    return found + [(_file_name(name), name) for name in (*further, *also())]
+    found += [(_file_name(name), name) for name in (*further, *also())]
+    check_count(len(found))
+    return found
+
+
+def check_count(stores: int) -> None:
+    """Raise StoreError if so many stores may not be read at once."""
+    if stores > bounds.STORES.most:
+        raise StoreError(f"{stores} stores are named; accepted: {bounds.STORES.accepted}")
 
 
 def _same_file(first: str, second: str) -> bool:

@@ -39,6 +39,8 @@ Steps = Literal["final", "all"] | int
 """Which evaluated steps to read: the last one of each run, all of them, or the one with this number."""
 NOT_MISSING = (RunState.QUEUED, RunState.RUNNING, RunState.DONE)
 """A run in one of these states need not be made again."""
+HASHES_AT_ONCE = 1_000
+"""How many configs are looked up by one query."""
 Choice = str | Sequence[str] | None
 """A filter: one accepted value, several, or ``None`` for no filter."""
 
@@ -185,15 +187,21 @@ def run(engine: Engine, run_id: int) -> RunRecord:
 def existing_with_hash(source: Source, config_hash: str, states: Iterable[str]) -> int | None:
     """The id of the newest run with this config hash that is in one of ``states``, if any; of the first store with
     such a run."""
-    statement = select(func.max(Run.id)).where(
-        Run.config_hash == config_hash, Run.state.in_(list(states)), not_deleted()
-    )
-    for member in members(source):
+    return existing_with_hashes(source, [config_hash], states).get(config_hash)
+
+
+def existing_with_hashes(source: Source, hashes: Iterable[str], states: Iterable[str]) -> dict[str, int]:
+    """What :func:`existing_with_hash` gives for each of ``hashes``, by hash; without those that no run has."""
+    wanted, chosen = sorted(set(hashes)), Run.state.in_(list(states))
+    found: dict[str, int] = {}
+    for member in reversed(members(source)):
         with read_connection(member.engine) as connection:
-            number = connection.scalar(statement)
-        if number is not None:
-            return int(number) + member.offset
-    return None
+            for start in range(0, len(wanted), HASHES_AT_ONCE):
+                some = Run.config_hash.in_(wanted[start : start + HASHES_AT_ONCE])
+                newest = select(Run.config_hash, func.max(Run.id)).where(some, chosen, not_deleted())
+                rows = connection.execute(newest.group_by(Run.config_hash)).all()
+                found |= {config_hash: number + member.offset for config_hash, number in rows}
+    return found
 
 
 def finished_by_hash(source: Source) -> dict[str, int]:

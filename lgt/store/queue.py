@@ -7,11 +7,13 @@ import time
 from sqlalchemy import Engine, and_, select, update
 from sqlalchemy.orm import aliased
 
+from lgt.recipes.limits import check_limits
 from lgt.recipes.settings import IMPORTED
 from lgt.store import leases
+from lgt.store.configs import config_of
 from lgt.store.engine import read_connection, write_transaction
 from lgt.store.leases import start_values
-from lgt.store.schema import Run, RunState
+from lgt.store.schema import Config, Run, RunState
 from lgt.store.writes import check_queue_length, lock_submissions
 
 MAXIMUM_LOST_WORKERS = 3
@@ -88,13 +90,18 @@ def has_stale_run(engine: Engine, experiment: str | None = None) -> bool:
 def retry(engine: Engine, run_id: int) -> bool:
     """Queue a failed or cancelled run again. It continues from its training state, if it has one.
 
-    False when the run is neither failed nor cancelled, or was made by another program. Raises StoreError when the
-    queue is full.
+    False when the run is neither failed nor cancelled, or was made by another program. Raises ConfigError when its
+    config cannot be read or is above the limits, StoreError when the queue is full; the run then stays as it was.
     """
     ended = and_(Run.state.in_((RunState.FAILED, RunState.CANCELLED)), Run.preset != IMPORTED)
     values = {"state": RunState.QUEUED, "error": None, "owner": None, "lease_until": None, "finished_at": None,
               "lost_workers": 0, "log_tail": None}  # fmt: skip
     with write_transaction(engine) as connection:
         lock_submissions(connection)
+        asked = select(Config.config, Run.model_seed, Run.data_seed).join(Config, Config.key == Run.config_key)
+        stored = connection.execute(asked.where(Run.id == run_id, ended)).first()
+        if stored is None:
+            return False
+        check_limits(config_of(*stored))  # somebody else may have queued it, under other limits
         check_queue_length(connection, 1)
         return connection.execute(update(Run).where(Run.id == run_id, ended).values(values)).rowcount == 1

@@ -19,7 +19,7 @@ from lgt.store.engine import read_connection, write_transaction
 from lgt.store.library import Library, Source, members
 from lgt.store.locations import WORKSPACE
 from lgt.store.schema import Annotation, Run, column_names
-from lgt.store.tags import joined_tags, with_changes
+from lgt.store.tags import check_note, joined_tags, with_changes
 from lgt.store.upserts import upsert
 
 if TYPE_CHECKING:
@@ -58,7 +58,8 @@ def change_tags(
 
 
 def set_note(engine: Engine, uuids: Iterable[str], text: str) -> None:
-    """Replace the note of runs of other stores."""
+    """Replace the note of runs of other stores. Raises ConfigError for a long one."""
+    check_note(text)
     with write_transaction(engine) as connection:
         for uuid in uuids:
             write(connection, uuid, {"notes": text, "notes_at": time.time()})

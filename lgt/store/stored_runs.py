@@ -16,6 +16,7 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, Connection, Engine, select, true
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.config import MAXIMUM_LENGTH, Role, RunConfig
 from lgt.store.checkpoints import DamagedWeights, checked_weights
@@ -26,7 +27,7 @@ from lgt.store.measurements import PACKED, Packed
 from lgt.store.schema import RUN_TABLES, Annotation, Checkpoint, Config, DeletedRun, Run, RunState, RunTask
 
 Row = Mapping[str, Any]
-LONGEST_TEXT = 1_000_000
+LONGEST_TEXT = bounds.STORED_TEXT.most
 """The longest text of a run, in characters; a log has about 2,000. Packed lists may be longer."""
 AHEAD_SECONDS = 24 * 3600.0
 """How far the clock of the computer that made a run may be ahead."""

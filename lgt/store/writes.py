@@ -14,10 +14,11 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, select, text, update
 
+from lgt.core import bounds
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
 from lgt.core.transfer_length import transfer_length
-from lgt.recipes.limits import check_limits, limits, variable
+from lgt.recipes.limits import check_limits
 from lgt.store import blobs, coding, leases, measurements
 from lgt.store.configs import delete_unused, store_config
 from lgt.store.engine import refuse_if_read_only, write_transaction
@@ -71,8 +72,8 @@ def create_runs(
     """Queue new runs, all or none of them, and return their ids.
 
     ``token`` makes a submission idempotent: the same token again creates nothing and returns the ids from before.
-    Raises ConfigError for a config above the limits (see :mod:`lgt.recipes.limits`), StoreError when the queue would
-    become longer than allowed.
+    Raises ConfigError for a config above the limits (see :mod:`lgt.recipes.limits`), for too many runs at once
+    and for a long label; StoreError when the queue would become longer than allowed.
     """
     return _create(engine, configs, labels, experiment, code_version, RunState.QUEUED, token)
 
@@ -81,8 +82,11 @@ def _create(
     engine: Engine, configs: Sequence[RunConfig], labels: Sequence[str], experiment: str | None, code_version: str,
     state: str, token: str | None,
 ) -> list[int]:  # fmt: skip
+    bounds.REQUEST.check("runs", len(configs))
     for config in configs:
         check_limits(config)
+    for name in (*labels, experiment or ""):
+        bounds.NAME.check_text("name", name)
     with write_transaction(engine) as connection:
         lock_submissions(connection)
         existing = _runs_of_token(connection, token, len(configs))
@@ -119,11 +123,11 @@ def lock_submissions(connection: Connection) -> None:
 
 def check_queue_length(connection: Connection, new: int) -> None:
     """Raise StoreError when the queue with ``new`` more runs would be longer than its limit."""
-    limit = limits().queue
+    limit = bounds.QUEUE.most
     waiting = connection.scalar(select(func.count()).select_from(Run).where(Run.state == RunState.QUEUED)) or 0
     if waiting + new > limit:
         raise StoreError(f"{waiting:,} runs are waiting; {new:,} more would exceed the limit of {limit:,} "
-                         f"({variable('queue')} sets this limit); cancel some, or wait for workers")  # fmt: skip
+                         f"({bounds.QUEUE.variable} sets this limit); cancel some, or wait for workers")  # fmt: skip
 
 
 def run_values(connection: Connection, config: RunConfig) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.config import TaskOptions
 from lgt.core.seeding import generator
@@ -19,7 +20,7 @@ from lgt.tasks.base import BODY_START, Examples, Task, Working, as_examples
 from lgt.tasks.mazes import Maze, MazeTask, read_maze
 from lgt.tasks.sampling import is_test_prompt, test_examples
 
-LONGEST = 60
+LONGEST = bounds.PROMPT.most
 """The longest prompt that is accepted. A person waits while the answer is decoded."""
 DRAWS = 16  # the most draws of bodies in a search for test prompts
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lgt.core import bounds
 from lgt.core.checks import check_integer
 from lgt.core.config import Operands, TaskOptions
 from lgt.core.seeding import generator
@@ -122,7 +123,7 @@ def sample_rows(task_name: str, length: int, count: int, seed: int) -> list[dict
     """
     task, options = task_named(task_name), TaskOptions()
     check_integer("length", length, 1, task.maximum_length(options))
-    check_integer("count", count, 1, 100_000)
+    check_integer("count", count, 1, bounds.SAMPLES.most)
     check_integer("seed", seed, 0, 2**63 - 1)
     rng = generator(seed, "sample", task.body_format, length)
     rows: list[dict[str, Any]] = []

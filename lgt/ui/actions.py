@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
 from lgt.execution import worker_processes
@@ -21,7 +22,6 @@ from lgt.ui import data
 
 READY_SECONDS = worker_processes.IDLE_SECONDS - 30.0
 """After this time a waiting worker is about to end, and another one may be needed."""
-MOST_SEEDS = 1000
 REFUSAL = "refusal"
 """Where the session keeps why the last action was refused, until the page shows it."""
 
@@ -29,22 +29,27 @@ REFUSAL = "refusal"
 def known_runs(configs: Sequence[RunConfig]) -> list[int | None]:
     """For each config the newest run of it that is waiting, running or done in the workspace, if any."""
     source = data.library().chosen([WORKSPACE])
-    return [queries.existing_with_hash(source, config.hash(), queries.NOT_MISSING) for config in configs]
+    hashes = [config.hash() for config in configs]
+    found = queries.existing_with_hashes(source, hashes, queries.NOT_MISSING)
+    return [found.get(config_hash) for config_hash in hashes]
 
 
 def runs_elsewhere(configs: Sequence[RunConfig]) -> list[int]:
     """The finished runs of these configs in other stores than the workspace."""
     found = data.library()
     source = found.chosen({member.name for member in found.members} - {WORKSPACE})
-    runs = [queries.existing_with_hash(source, config.hash(), [RunState.DONE]) for config in configs]
-    return [run_id for run_id in runs if run_id is not None]
+    hashes = [config.hash() for config in configs]
+    runs = queries.existing_with_hashes(source, hashes, [RunState.DONE])
+    return [runs[config_hash] for config_hash in hashes if config_hash in runs]
 
 
 def unused_seed(runs_of: Callable[[int], Sequence[RunConfig]]) -> int:
     """The first model seed for which the store lacks a run; 0 when the runs cannot be made or all seeds are taken."""
     runs = data.read_runs()
     known = set() if runs.empty else set(runs[runs.state.isin(queries.NOT_MISSING)].config_hash)
-    seeds = (seed for seed in range(MOST_SEEDS) if not known.issuperset(config.hash() for config in runs_of(seed)))
+    seeds = (
+        seed for seed in range(bounds.SEEDS.most) if not known.issuperset(config.hash() for config in runs_of(seed))
+    )
     try:
         return next(seeds, 0)
     except ConfigError:

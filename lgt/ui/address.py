@@ -10,6 +10,22 @@ from collections.abc import Callable, Sequence
 
 import streamlit as st
 
+from lgt.core import bounds
+
+
+def refusal() -> str:
+    """Why the address of this page asks for too much; empty if it does not.
+
+    It is asked before a page reads its address: what one visit can ask of the server is bounded here.
+    """
+    pairs = [(name, value) for name in st.query_params for value in st.query_params.get_all(name)]
+    characters = sum(len(name) + len(value) for name, value in pairs)
+    values = sum(1 + value.count(",") for _, value in pairs)
+    for number, most in ((characters, bounds.ADDRESS), (values, bounds.ADDRESS_VALUES)):
+        if number > most.most:
+            return f"The address of this page has {number:,} {most.unit}; accepted: {most.accepted}."
+    return ""
+
 
 def select(
     label: str, options: Sequence[str], *, default: str, key: str, shown: Callable[[str], str], scope: str = "",
@@ -31,8 +47,9 @@ def select_several(
     label: str, options: Sequence[str], *, default: Sequence[str], maximum: int, key: str, shown: Callable[[str], str],
     help: str | None = None,
 ) -> list[str]:  # fmt: skip
-    """A multi-select whose choice is ``?key=a,b`` in the address."""
-    asked = [name for name in st.query_params.get(key, "").split(",") if name in options][:maximum]
+    """A multi-select whose choice is ``?key=a,b`` in the address; more than ``maximum`` are left out there."""
+    named = dict.fromkeys(st.query_params.get(key, "").split(","))
+    asked = [name for name in named if name in options][:maximum]
     chosen = st.multiselect(
         label, options, default=asked or list(default), max_selections=maximum, format_func=shown,
         key=f"choice-{key}", help=help,

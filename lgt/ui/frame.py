@@ -15,7 +15,7 @@ from streamlit.runtime.pages_manager import PagesManager
 from lgt.charts.theme import DARK, LIGHT, Theme
 from lgt.recipes.commands import PROGRAM
 from lgt.store.errors import StoreError
-from lgt.ui import data, downloads, drawing, look, navigation, stores
+from lgt.ui import address, data, downloads, drawing, look, navigation, stores
 
 FIRST_COMMAND = f"{PROGRAM} train --group caprev --preset demo"
 FIRST_GROUP = {"group": "caprev", "preset": "demo"}
@@ -52,9 +52,14 @@ def page(title: str, lead: str, name: str = "", *, evidence: bool = False) -> It
     """A page with its heading, its lead (if any), its buttons, and an :func:`error_boundary`.
 
     The buttons are the choice of stores (:mod:`lgt.ui.stores`), Share and Download. ``name`` begins the names of
-    downloaded files (default: the title). ``evidence``: the page shows what the shipped results say.
+    downloaded files (default: the title). ``evidence``: the page shows what the shipped results say. An address that
+    asks for too much is one message and nothing else.
     """
     leave_pages_folder()
+    refused = address.refusal()
+    if refused:
+        st.error(refused)
+        st.stop()
     drawing.begin()
     look.apply(dark=theme().dark, surface=theme().surface, muted=theme().muted, presenting=presenting())
     with st.container(horizontal=True, vertical_alignment="center", key="page-head"):

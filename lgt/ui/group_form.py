@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.choices import POSITIONS
 from lgt.core.config import MAXIMUM_LENGTH, Arm, Position, RunConfig, TaskSpec, check_transfers
@@ -24,7 +25,6 @@ from lgt.ui.numbers import counted
 USUAL_ARMS: tuple[Arm, ...] = ("co-trained", "alone-same-steps")
 OWN = "own"
 """Means in the address: tasks of the viewer's choice."""
-MOST_AUXILIARIES = 3
 
 
 def choose_position() -> Position:
@@ -71,7 +71,7 @@ def own_tasks() -> tuple[str, list[str]]:
     related = [name for name in rest if TASKS[name].family == TASKS[main].family]
     with right:
         auxiliaries = address.select_several(
-            "Auxiliary tasks", rest, default=related[:1], maximum=MOST_AUXILIARIES, key="aux", shown=task_title,
+            "Auxiliary tasks", rest, default=related[:1], maximum=bounds.AUXILIARIES.most, key="aux", shown=task_title,
             help=definition("auxiliary task"),
         )  # fmt: skip
     return main, auxiliaries
@@ -144,7 +144,7 @@ def address_of(together: RunConfig, arm: Arm) -> str | None:
     main, auxiliaries = together.main, together.auxiliaries
     lengths = {spec.training_length for spec in auxiliaries}
     known = together.preset in PRESETS and all(spec.task in TASKS for spec in together.tasks)
-    if not known or len(lengths) != 1 or len(auxiliaries) > MOST_AUXILIARIES:
+    if not known or len(lengths) != 1 or len(auxiliaries) > bounds.AUXILIARIES.most:
         return None
     group = form_group(together)
     tasks = {} if group != OWN else {"main": main.task, "aux": ",".join(spec.task for spec in auxiliaries)}

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
+from lgt.core import bounds
 from lgt.core.config import RunConfig
 from lgt.recipes.commands import experiment_command, train_command
 from lgt.recipes.labels import config_title
@@ -37,9 +38,9 @@ def tags_and_note_form(ids: list[int], picked: pd.DataFrame) -> None:
     with st.form("words", border=False):
         left, right, button = st.columns([3, 5, 1], vertical_alignment="bottom")
         common = set.intersection(*[set(tags.split(", ")) for tags in picked.tags]) - {""}
-        tags = left.text_input("Tags, separated by commas", ", ".join(sorted(common)), max_chars=200)
+        tags = left.text_input("Tags, separated by commas", ", ".join(sorted(common)), max_chars=bounds.TAGS.most)
         notes = picked.notes.unique()
-        note = right.text_input("Note", notes[0] if len(notes) == 1 else "", max_chars=2000)
+        note = right.text_input("Note", notes[0] if len(notes) == 1 else "", max_chars=bounds.NOTE.most)
         if button.form_submit_button("Save", width="stretch"):
             typed = {tag.strip() for tag in tags.split(",")} - {""}
             actions.try_action(actions.retag, ids, add=sorted(typed), remove=sorted(common - typed))

@@ -6,10 +6,11 @@ import random
 
 import streamlit as st
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
 from lgt.tasks.base import Task
-from lgt.tasks.prompts import LONGEST, Prompt, drawn, longest, texts_of, typed
+from lgt.tasks.prompts import Prompt, drawn, longest, texts_of, typed
 from lgt.ui import address, frame
 
 OF_PROMPT = ("a", "b", "text", "step")
@@ -57,8 +58,10 @@ def draw_another() -> None:
 
 def field(label: str, name: str, drawn_text: str, key: str) -> str:
     """A text field that begins with the drawn prompt. What somebody types is kept in the address."""
-    st.session_state.setdefault(key, st.query_params.get(name, drawn_text)[: 4 * LONGEST])
-    text = st.text_input(label, key=key, max_chars=4 * LONGEST, on_change=remove_from_address, args=("step",))
+    st.session_state.setdefault(key, st.query_params.get(name, drawn_text)[: bounds.PROMPT_TEXT.most])
+    text = st.text_input(
+        label, key=key, max_chars=bounds.PROMPT_TEXT.most, on_change=remove_from_address, args=("step",)
+    )
     address.remember(name, "" if text == drawn_text else text)
     return str(text)
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import streamlit as st
 
+from lgt.core import bounds
 from lgt.core.glossary import definition
-from lgt.recipes.limits import limits, read_only
-from lgt.store import dropped
+from lgt.recipes.limits import read_only
+from lgt.store import dropped, locations
 from lgt.store.errors import StoreError
 from lgt.store.library import Library, Member
 from lgt.store.locations import SHIPPED
@@ -88,8 +89,9 @@ def _pills(library: Library, chosen: list[str], default: list[str], evidence: bo
 
 
 def _open_another() -> None:
-    most = limits().upload
-    st.text_input("Open another store (path on this computer)", key=PATH, on_change=_open_path)
+    most = bounds.UPLOAD.most
+    st.text_input("Open another store (path on this computer)", key=PATH, on_change=_open_path,
+                  max_chars=bounds.PATH.most)  # fmt: skip
     st.file_uploader(
         f"Or drop a store here (SQLite file, up to {most} MB; it is read, never changed)", key=FILE,
         max_upload_size=most, on_change=_open_file,
@@ -110,8 +112,8 @@ def _open_file() -> None:
     if file is None:
         return
     content = file.getvalue()
-    if len(content) > limits().upload * 1_000_000:
-        st.session_state[REFUSED] = f"{file.name} has more than {limits().upload} MB (LGT_MAX_UPLOAD sets this limit)."
+    if len(content) > bounds.UPLOAD.most * 1_000_000:
+        st.session_state[REFUSED] = f"{file.name} is too large; accepted: {bounds.UPLOAD.accepted}."
         return
     try:
         path = dropped.keep(content)
@@ -126,6 +128,7 @@ def _add(name: str, url: str) -> None:
     if read_only():
         return
     try:
+        locations.check_count(len(data.opened().library.members) + 1)
         data.open_to_read(url)
     except StoreError as error:
         st.session_state[REFUSED] = str(error)

@@ -47,9 +47,7 @@ def test_a_quota_of_a_container_limits_the_cores(lines, files, quota, tmp_path):
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity masks")
 def test_an_affinity_mask_limits_cores_and_workers():
     one = min(os.sched_getaffinity(0))
-    code = (
-        f"import os; os.sched_setaffinity(0, {{{one}}}); from lgt.recipes.limits import limits; print(limits().workers)"
-    )
+    code = f"import os; os.sched_setaffinity(0, {{{one}}}); from lgt.core.bounds import WORKERS; print(WORKERS.most)"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert said.stdout.strip() == "1"
 

@@ -22,7 +22,7 @@ from lgt.core.config import (
 from lgt.recipes import builders, labels, presets
 from lgt.recipes.commands import experiment_command, measured_as_usual, reference_of, train_command
 from lgt.recipes.groups import GROUPS, TaskGroup
-from lgt.recipes.limits import check_limits, limits
+from lgt.recipes.limits import check_limits
 from lgt.recipes.presets import PRESETS, Overrides, baseline, custom_config, group_config, isolated, register_group
 from lgt.recipes.settings import IMPORTED, Setting, changes_from, has_control, is_imported, setting_of
 
@@ -377,7 +377,7 @@ def test_a_network_above_the_limit_is_refused_with_its_parameters(monkeypatch: p
 def test_a_limit_that_is_no_number_is_refused_with_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LGT_MAX_STEPS", "many")
     with pytest.raises(ConfigError, match=r"^LGT_MAX_STEPS: 'many' is not accepted; accepted: a whole number above 0$"):
-        limits()
+        check_limits(group_config("caprev", "demo"))
 
 
 def test_no_task_is_longer_than_its_limit_in_a_run_without_auxiliary(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,13 +8,14 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.config import MAXIMUM_LENGTH, TaskSpec, with_setting
 from lgt.core.number_ranges import id_ranges
 from lgt.recipes import builders, labels
 from lgt.recipes.commands import reference_of, train_command
 from lgt.recipes.groups import GROUPS, group_named
-from lgt.recipes.limits import Limits, check_limits, limits, read_only, variable
+from lgt.recipes.limits import check_limits, read_only
 from lgt.recipes.presets import PRESETS, baseline, custom_config, group_config, preset_named
 from lgt.recipes.settings import Setting, changes_from, setting_of
 from lgt.tasks.vocabulary import VOCABULARY_SIZE
@@ -255,25 +256,30 @@ def test_the_grid_has_every_pair_of_lengths_with_equal_steps() -> None:
 
 
 def test_limits_are_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert limits() == Limits(100_000, 50_000_000, MAXIMUM_LENGTH, 8_192, 16_384, 1_000, os.cpu_count() or 1, 200)
-    for place, name in enumerate(
-        ("steps", "parameters", "length", "batch", "examples", "queue", "workers", "upload"), start=11
-    ):
-        monkeypatch.setenv(variable(name), str(place))
-    assert limits() == Limits(11, 12, 13, 14, 15, 16, 17, 18) and variable("steps") == "LGT_MAX_STEPS"
-    monkeypatch.setenv("LGT_MAX_STEPS", str(2**31 - 1))
-    assert limits().steps == 2**31 - 1
-    monkeypatch.setenv("LGT_MAX_STEPS", "")
-    assert limits().steps == 100_000
-    monkeypatch.setenv("LGT_MAX_STEPS", "1")
-    assert limits().steps == 1
+    usual = {"steps": 100_000, "parameters": 50_000_000, "length": MAXIMUM_LENGTH, "batch": 8_192, "examples": 16_384,
+             "snapshots": 100, "request": 1_000, "queue": 1_000, "workers": os.cpu_count() or 1, "stores": 16,
+             "upload": 200}  # fmt: skip
+    assert {bound.name: bound.most for bound in bounds.SETTABLE} == usual
+    for place, bound in enumerate(bounds.SETTABLE, start=11):
+        monkeypatch.setenv(bound.variable, str(place))
+    assert [bound.most for bound in bounds.SETTABLE] == [11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21]
+    assert bounds.STEPS.variable == "LGT_MAX_STEPS" and bounds.TASKS.variable == ""
+    for text, most in ((str(2**31 - 1), 2**31 - 1), ("", 100_000), ("1", 1)):
+        monkeypatch.setenv("LGT_MAX_STEPS", text)
+        assert bounds.STEPS.most == most
 
 
-@pytest.mark.parametrize("text", ["0", "-1", "many", "1.5", str(2**31), " 5"])
+def test_a_limit_without_a_variable_cannot_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for bound in set(bounds.BOUNDS) - set(bounds.SETTABLE):
+        monkeypatch.setenv(f"LGT_MAX_{bound.name.upper()}", "3")
+        assert bound.most == bound.default, bound.name
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1.5", str(2**31), " 5", "9" * 5000])
 def test_a_limit_is_a_whole_number_above_zero(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("LGT_MAX_QUEUE", text)
     with pytest.raises(ConfigError, match=r"^LGT_MAX_QUEUE: .* is not accepted; accepted: a whole number above 0$"):
-        limits()
+        _ = bounds.QUEUE.most
 
 
 @pytest.mark.parametrize(("text", "locked"), [("", False), ("0", False), ("1", True), ("yes", True), ("00", True)])
@@ -286,18 +292,19 @@ def test_read_only_is_set_by_anything_but_zero(monkeypatch: pytest.MonkeyPatch, 
 def test_a_config_at_its_limits_is_accepted_and_one_above_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     config = group_config("caprev", "demo")  # auxiliaries to 16, measured to 20
     sizes = {"steps": 1000, "parameters": config.model.parameters(VOCABULARY_SIZE), "length": 20,
-             "batch": config.training.batch_size, "examples": 256}  # fmt: skip
+             "batch": config.training.batch_size, "examples": 256, "snapshots": 6}  # fmt: skip
+    of = {bound.name: bound.variable for bound in bounds.SETTABLE}
     for name, size in sizes.items():
-        monkeypatch.setenv(variable(name), str(size))
+        monkeypatch.setenv(of[name], str(size))
         check_limits(config)
     for name, size in sizes.items():
-        monkeypatch.setenv(variable(name), str(size - 1))
+        monkeypatch.setenv(of[name], str(size - 1))
         unit = {"length": "", "batch": "examples "}.get(name, f"{name} ")
         said = f"accepted: at most {size - 1:,} {unit}(LGT_MAX_{name.upper()} sets this limit)"
         with pytest.raises(ConfigError) as caught:
             check_limits(config)
         assert str(caught.value).endswith(said)
-        monkeypatch.setenv(variable(name), str(size))
+        monkeypatch.setenv(of[name], str(size))
     trained = replace(config, evaluation=replace(config.evaluation, maximum_length=5))
     monkeypatch.setenv("LGT_MAX_LENGTH", "15")
     with pytest.raises(ConfigError, match="LGT_MAX_LENGTH"):

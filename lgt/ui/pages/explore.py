@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from lgt.charts.accuracy import BandChoice
+from lgt.core import bounds
 from lgt.core.config import Arm
 from lgt.core.glossary import definition
 from lgt.metrics.by_seed import transfer_by_seed
@@ -22,7 +23,6 @@ LEAD = (
     "Choose up to six series. A series is all seeds of one arm of one task group and preset, drawn as one curve. All "
     "curves have the same accuracy axis. The graph under a curve shows the heads of one run."
 )
-MAXIMUM_SERIES = 6
 COLUMNS = 3
 FIRST_ARMS: tuple[Arm, ...] = ("alone-same-steps", "co-trained")
 SEEDS = ("model_seed", "data_seed")
@@ -68,7 +68,7 @@ def choose(series: dict[str, Series]) -> list[str]:
     opened = panels.first_choice(names)
     both = [f"{opened}.{arm}" for arm in FIRST_ARMS if f"{opened}.{arm}" in series]
     return address.select_several(
-        "Series", list(series), default=both, maximum=MAXIMUM_SERIES, key="series",
+        "Series", list(series), default=both, maximum=bounds.SERIES.most, key="series",
         shown=lambda name: title_of(series[name]), help=f"{definition('series')} {definition('arm')}",
     )  # fmt: skip
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
-from dataclasses import fields
 
 import streamlit as st
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.config import Arm, RunConfig
 from lgt.core.glossary import definition
 from lgt.experiments.seeds import parse_seeds
 from lgt.metrics.durations import expected_seconds
 from lgt.recipes.labels import ARM_TITLES, row_title
-from lgt.recipes.limits import Limits, limits, read_only, variable
+from lgt.recipes.limits import read_only
 from lgt.recipes.presets import PRESETS, baseline
 from lgt.store.errors import StoreError
 from lgt.store.live import LiveRun
@@ -28,7 +28,7 @@ CURVES = 2
 """How many curves are shown."""
 RECENT_SECONDS = 900
 """For this time the curve of a finished run stays on the page."""
-MOST_ENDED = 8
+MOST_ENDED, MOST_LINKS = 8, 20
 SILENT = {
     "stale": ":orange[**stale**: its worker does not answer; the next free worker takes over within a minute] · ",
     "abandoned": ":orange[**abandoned**: no numbers for an hour; if its program has ended, cancel the run] · ",
@@ -58,6 +58,7 @@ def choose() -> list[RunConfig]:
 
     with middle:
         seeds = choose_seeds(of_seed)
+    bounds.REQUEST.check("Runs of this form", len(seeds) * len(arms))  # before a thousand configs are made
     return [config for seed in seeds for config in of_seed(seed)]
 
 
@@ -86,7 +87,9 @@ def choose_seeds(of_seed: Callable[[int], list[RunConfig]]) -> list[int]:
     if seeds is None or (seeds == last and form != last_form):
         st.session_state["seeds"] = st.query_params.get("seeds", usual)
         st.session_state[PROPOSED] = form, usual
-    seeds = st.text_input("Seeds", key="seeds", max_chars=50, help=f"Such as 0-4 or 0,2,5. {definition('seed')}")
+    seeds = st.text_input(
+        "Seeds", key="seeds", max_chars=bounds.RANGES.most, help=f"Such as 0-4 or 0,2,5. {definition('seed')}"
+    )
     address.remember("seeds", "" if seeds == usual else seeds)
     return parse_seeds(seeds)
 
@@ -115,12 +118,14 @@ def duration(seconds: float) -> str:
 def estimate(configs: list[RunConfig]) -> str:
     """How long the runs will take, estimated from finished runs of this store."""
     runs = data.read_runs()
-    each = [expected_seconds(runs, config) for config in configs]
+    alike = [(config.group, config.preset, config.arm, config.training.steps) for config in configs]
+    of = {kind: expected_seconds(runs, config) for kind, config in dict(zip(alike, configs, strict=True)).items()}
+    each = [of[kind] for kind in alike]  # the runs of a thousand seeds take equally long
     known = [seconds for seconds in each if seconds is not None]
     if not known:
         return f"{counted(len(configs), 'run')}; no similar run has finished here yet, so there is no estimate"
     total = sum(known) / len(known) * len(configs)
-    at_once = min(len(configs), limits().workers)
+    at_once = min(len(configs), bounds.WORKERS.most)
     longest = max(total / at_once, max(known))
     runs_text, workers_text = counted(len(configs), "run"), counted(at_once, "worker")
     return f"{runs_text}, about {duration(longest)} on {workers_text} (estimated from finished runs here)"
@@ -132,18 +137,24 @@ def run_link(run_id: int) -> str:
     return f"[run {name}](runs?run={name})"
 
 
+def run_links(ids: list[int]) -> str:
+    """Links to the pages of the first of these runs, and how many more there are, for Markdown."""
+    links = ", ".join(run_link(run_id) for run_id in ids[:MOST_LINKS])
+    return links + (f" and {len(ids) - MOST_LINKS} more" if len(ids) > MOST_LINKS else "")
+
+
 def show_start(configs: list[RunConfig]) -> None:
     """The button Start. Runs that the store has are not made again; a second click finds the runs of the first one."""
     known = actions.known_runs(configs)
     missing = [config for config, run_id in zip(configs, known, strict=True) if run_id is None]
     here = [run_id for run_id in known if run_id is not None]
     if here:
-        links = ", ".join(run_link(run_id) for run_id in here)
+        links = run_links(here)
         of = f"{len(here)} of {len(configs)}"
         st.caption(f"{of} are in your workspace already: {links}. Another seed makes a new run.")
     elsewhere = actions.runs_elsewhere(missing)
     if elsewhere:
-        links = ", ".join(run_link(run_id) for run_id in elsewhere)
+        links = run_links(elsewhere)
         st.caption(f"Other stores have runs with these settings and seeds: {links}. Start makes your own beside them.")
     if missing:
         st.caption(estimate(missing) + ".")
@@ -181,7 +192,7 @@ def draw_runs() -> None:
     waiting = [run for run in live if run.state == "queued"]
     if live:
         show_workers(len(running), len(waiting), any(run.stale for run in running))
-    for run in running[: limits().workers + 8]:
+    for run in running[: bounds.WORKERS.most + 8]:
         show_running(run, names)
     for run in waiting[:5]:
         row, button = st.columns([6, 1], vertical_alignment="center")
@@ -203,9 +214,8 @@ def titles(ids: list[int]) -> dict[int, str]:
 def show_workers(running: int, waiting: int, late: bool) -> None:
     """How many workers there are, and a button that starts some when no worker takes the waiting runs."""
     busy = actions.workers()
-    st.caption(
-        f"Runs: {running} running, {waiting} waiting. Workers of this dashboard: {busy} of at most {limits().workers}."
-    )
+    most = bounds.WORKERS.most
+    st.caption(f"Runs: {running} running, {waiting} waiting. Workers of this dashboard: {busy} of at most {most}.")
     if (waiting or late) and not busy and not read_only():
         st.button(
             "Start workers", key="workers", on_click=actions.try_action, args=(actions.start_workers, waiting + late)
@@ -293,10 +303,7 @@ def show_ended() -> None:
 
 def limits_text() -> str:
     """The limits of this dashboard, and the variables that set them."""
-    allowed = limits()
-    values = ", ".join(
-        f"{field.name} {getattr(allowed, field.name):,} (`{variable(field.name)}`)" for field in fields(Limits)
-    )
+    values = ", ".join(f"{bound.name} {bound.most:,} (`{bound.variable}`)" for bound in bounds.SETTABLE)
     return f"Limits here: {values}."
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from lgt.core import bounds
 from lgt.core.glossary import definition
 from lgt.recipes.labels import ARM_TITLES
 from lgt.recipes.limits import read_only
@@ -21,14 +22,17 @@ LEAD = (
 SHOWN = {"current": "Current", "starred": "Starred", "archived": "Archived", "deleted": "Deleted"}
 FACETS = {"group": "Task group", "side": "Arm", "preset": "Preset", "state": "State"}
 """The filters by column of the table, which is also their name in the address."""
-MOST_COMPARED = 6
 
 
 def choose_runs(rows: pd.DataFrame) -> pd.DataFrame:
     """The runs that the viewer looks for."""
     left, right = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
     search = left.text_input(
-        "Search", key="search", bind="query-params", placeholder="number, task, tag, note, error", max_chars=200
+        "Search",
+        key="search",
+        bind="query-params",
+        placeholder="number, task, tag, note, error",
+        max_chars=bounds.SEARCH.most,
     )
     with right:
         keys = {title: key for key, title in SHOWN.items()}
@@ -46,7 +50,7 @@ def choose_runs(rows: pd.DataFrame) -> pd.DataFrame:
                 key=name,
                 shown=lambda value: arms.get(value, value),
             )
-    return run_table.filtered(rows, search or "", facets, show=show)
+    return run_table.filtered(rows, (search or "")[: bounds.SEARCH.most], facets, show=show)
 
 
 def show_table(rows: pd.DataFrame, total: int) -> list[int]:
@@ -163,8 +167,8 @@ def open_run(ids: list[int]) -> None:
 
 def show_comparison(ids: list[int]) -> None:
     """The values in which the ticked runs differ, and their curves side by side."""
-    if len(ids) > MOST_COMPARED:
-        st.caption(f"Tick at most {MOST_COMPARED} runs to compare them.")
+    if len(ids) > bounds.COMPARED.most:
+        st.caption(f"Tick at most {bounds.COMPARED.most} runs to compare them.")
         return
     st.subheader("Compare", anchor=False)
     records = {run_id: data.read_run(run_id) for run_id in sorted(ids)}
