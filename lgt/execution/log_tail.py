@@ -8,12 +8,14 @@ from collections import deque
 from collections.abc import Iterable
 from types import TracebackType
 
+from lgt.core.terminal import PlainFormatter
+
 MAXIMUM_LINES = 60
 
 
 def utc_formatter() -> logging.Formatter:
     """Log lines with their time in UTC, which they say."""
-    form = logging.Formatter("%(asctime)s UTC %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+    form = PlainFormatter("%(asctime)s UTC %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
     form.converter = time.gmtime
     return form
 
