@@ -39,8 +39,8 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     stored_runs.attribute, stored_runs.cancel, stored_runs.retry,
     judging.experiment, judging.claims, judging.report,
     catalogue.tasks, catalogue.groups, catalogue.sample,
-    stores.export, stores.import_runs, stores.merge, stores.thin, stores.backup, stores.restore, stores.doctor,
-    bench, dashboard,
+    stores.export, stores.import_runs, stores.merge, stores.thin, stores.backup, stores.restore, stores.roles,
+    stores.doctor, bench, dashboard,
 )  # fmt: skip
 NAMES = {stores.import_runs: "import", export_model: "export-model"}
 """Commands whose name is no name of a function."""

@@ -1,4 +1,4 @@
-"""Commands about whole stores: export, merge, thin, backup, restore, doctor."""
+"""Commands about whole stores: export, merge, thin, backup, restore, roles, doctor."""
 
 from __future__ import annotations
 
@@ -104,6 +104,13 @@ def restore(path: str, database: Database = None) -> None:
 
     old_store = replace_store(Path(path), database_url(database))
     print("restored" + (f"; the old file is {old_store}" if old_store else ""))
+
+
+def roles() -> None:
+    """Print the SQL that gives a PostgreSQL store roles for reading, submitting and working; see docs/STORE.md."""
+    from lgt.store.roles import script
+
+    print(script())
 
 
 def doctor(database: ReadDatabase = None, also: Also = None) -> None:

@@ -44,6 +44,8 @@ class LeaseLost(StoreError):
     """The attempt that writes no longer owns the run: the run was cancelled, taken over or finished."""
 
 
+NO_RIGHT = "42501"
+"""PostgreSQL's code for a right that the user lacks."""
 DISK_FULL = "disk full; free some space, then try again"
 RESTORE = "restore a backup (`python -m lgt restore`) or move the file away to start a new store"
 
@@ -62,12 +64,16 @@ _SQLITE = {
 }
 
 
-def error_message(name: str, error: BaseException | None) -> str:
-    """One line about an ``error`` that the database driver raised for the store ``name``."""
+def error_message(name: str, error: BaseException | None, statement: str | None = None) -> str:
+    """One line about an ``error`` that the database driver raised for the store ``name``, because of ``statement``."""
     code = getattr(error, "sqlite_errorcode", None)
     detail = (str(error).strip().splitlines() or ["unknown error"])[0][:160]
     if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in detail:
         code = sqlite3.SQLITE_CORRUPT
+    if getattr(error, "sqlstate", None) == NO_RIGHT:
+        from lgt.store.roles import missing_right  # here, because few programs need the tables to name an error
+
+        return f"{name} refused its user ({detail}); {missing_right(statement, detail)}; see Roles in docs/STORE.md"
     wrong, remedy = _SQLITE.get((code or 0) & 0xFF, ("refused the request", "see `python -m lgt doctor`"))
     return f"{name} {wrong} ({detail}); {remedy}"
 
@@ -86,6 +92,8 @@ def translate_errors(url: URL) -> Iterator[None]:
         yield
     except DBAPIError as error:
         busy = (getattr(error.orig, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-        raise (StoreBusy if busy else StoreError)(error_message(store_name(url), error.orig)) from error
+        raise (StoreBusy if busy else StoreError)(
+            error_message(store_name(url), error.orig, error.statement)
+        ) from error
     except (sqlite3.Error, UnicodeError, OverflowError) as error:  # the driver could not convert a value
         raise StoreError(error_message(store_name(url), error)) from error

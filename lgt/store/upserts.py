@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, Table, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from lgt.store.schema import Base, StoreState
@@ -33,8 +33,8 @@ def insert_missing(connection: Connection, table: type[Base], rows: Sequence[Map
 
 
 def bump_revision(connection: Connection) -> None:
-    """Increase the store's revision number by one."""
-    statement = _insert(connection, StoreState).values(id=1, revision=1)
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["id"], set_={"revision": StoreState.revision + 1})
-    )
+    """Increase the store's revision number by one. Only the first time a row is inserted: most users of a server may
+    only change it."""
+    raised = update(StoreState).where(StoreState.id == 1).values(revision=StoreState.revision + 1)
+    if connection.execute(raised).rowcount == 0:
+        upsert(connection, StoreState, [{"id": 1, "revision": 1}])

@@ -103,7 +103,7 @@ def _create(
             if state == RunState.RUNNING:  # with a lease: if the process dies before start_run, a worker takes over
                 values |= leases.heartbeat_values()
             ids.append(connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one())
-            upsert(connection, RunTask, task_values(config, ids[-1]))
+            connection.execute(insert(RunTask), task_values(config, ids[-1]))
         return ids
 
 

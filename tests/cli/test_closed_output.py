@@ -16,7 +16,7 @@ from tests.faults import FULL
 LISTING = (
     "--help", "tasks", "groups", "sample reverse --length 4", "runs", "runs --json", "show 1", "show 1 --json",
     "claims", "claims --json", "experiment first-results --seeds 0 --status", "evaluate 1 --help", "doctor",
-    "export {out}.csv", "backup {out}.db", "cancel 1", "show 99999",
+    "roles", "export {out}.csv", "backup {out}.db", "cancel 1", "show 99999",
 )  # fmt: skip
 WRITING = {"train", "submit", "worker", "attribute", "retry", "report", "import", "merge", "thin", "restore", "bench",
            "app", "export-model"}  # fmt: skip
