@@ -38,7 +38,8 @@ HIDDEN = re.compile(
 those that belong to an emoji or a letter before them."""
 BARE_WORDS = re.compile(r"[^\W_]+(?:[-_ ][^\W_]+)*")
 """Words in which nothing can be Markdown."""
-MARKDOWN = re.compile(r"[\\`*_{}\[\]<>!|~$:&]")
+MARKDOWN = re.compile(r"[\\`*{}\[\]<>!|~$:&]|(?<![^\W_])_|_(?![^\W_])")
+"""What can be Markdown anywhere; an underscore inside a word cannot."""
 BLOCK = re.compile(r"(\d{0,9})([#+\-=(.)])")
 """What is Markdown at the beginning of a line, or behind a bracket: a heading, an item, a line, an address."""
 AUTOMATIC = re.compile(r"://|www\.|[\w.+-]@[\w-]|:[\w+/-]+:", re.IGNORECASE)
