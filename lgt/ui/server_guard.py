@@ -137,10 +137,10 @@ def origin_allowed(origin: str, host: str) -> bool:
     if origin == f"{found['scheme']}://{host}":
         return True
     own = re.sub(r"^https?://|/.*$", "", st.get_option("browser.serverAddress")).lower()
-    if found["name"].lower() != own:
+    if found["name"].lower() != own or own == "localhost":  # the default, which does not mean a proxy
         return False
     ports = {str(st.get_option("browser.serverPort"))}
-    if own != "localhost" and not _is_numeric(own.strip("[]")):
+    if not _is_numeric(own.strip("[]")):
         ports.add("")  # a proxy at the port of its scheme
     return (found["port"] or "") in ports
 

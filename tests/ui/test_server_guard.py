@@ -135,8 +135,9 @@ def test_a_header_that_comes_twice_is_refused(settings, name):
         ("127.0.0.1:8501", "https://lab.example.org:8443",
          {"browser.serverAddress": "lab.example.org", "browser.serverPort": 8443}, True),
         ("127.0.0.1:8501", "https://evil.lab.example.org", {"browser.serverAddress": "lab.example.org"}, False),
-        # The own server under another of its names, but no other port of this machine.
-        ("127.0.0.1:8501", "http://localhost:8501", {}, True),
+        # No other port of the viewer's machine, also where a tunnel or a container changes the port.
+        ("localhost:9000", "http://localhost:8501", {}, False),
+        ("127.0.0.1:8501", "http://localhost:8501", {}, False),
         ("127.0.0.1:8501", "http://127.0.0.1:80", {"browser.serverAddress": "127.0.0.1"}, False),
         ("127.0.0.1:8501", "http://127.0.0.1", {"browser.serverAddress": "127.0.0.1"}, False),
     ],
