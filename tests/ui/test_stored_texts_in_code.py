@@ -12,7 +12,8 @@ from tests.conftest import ROOT
 MARKDOWN = {
     "markdown", "caption", "warning", "error", "info", "success", "toast", "header", "subheader", "title", "metric",
     "write", "table", "expander", "popover", "tabs", "pills", "segmented_control", "radio", "checkbox", "toggle",
-    "button", "download_button", "link_button", "page_link", "form_submit_button", "progress", "spinner", "badge", "html",
+    "button", "download_button", "link_button", "page_link", "form_submit_button", "progress", "spinner", "badge",
+    "html",
 }  # fmt: skip
 """Methods of Streamlit whose texts are Markdown or HTML."""
 STORED = {
