@@ -149,15 +149,15 @@ LEAST = {"overview": 10, "explore": 15, "heads": 10, "matrix": 5, "claims": 0, "
 """How many different texts must have come to a page, so that the test sees them there."""
 
 
-@pytest.mark.parametrize("page", LEAST)
-def test_a_page_shows_hostile_texts_as_text(page: str, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", LEAST)
+def test_a_page_shows_hostile_texts_as_text(name: str, store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: set[str] = set()
-    for address in (address for name, address in visits(store) if name == page):
-        app, texts = checked(page, address, monkeypatch)
+    for address in (address for page, address in visits(store) if page == name):
+        app, texts = checked(name, address, monkeypatch)
         seen.update(MARK.findall(texts.all))
-        if page in ("explore", "heads"):
+        if name in ("explore", "heads"):
             check_bundle(app)
-    assert len(seen) >= LEAST[page]
+    assert len(seen) >= LEAST[name]
 
 
 def check_bundle(app: Any) -> None:

@@ -18,11 +18,15 @@ import yaml
 from lgt.core import plain_text, terminal
 from lgt.core.config import RunConfig, TaskSpec
 from lgt.core.plain_text import as_code, for_html, for_markdown, for_shell, for_terminal, visible
+from lgt.execution import worker
 from lgt.execution.log_tail import LogTail, utc_formatter
 from lgt.recipes.commands import experiment_command, stored_experiment_command, train_command
 from lgt.recipes.presets import custom_config
 from lgt.report.model_card import Exported, model_card
+from lgt.store import writes
 from lgt.store.csv_files import as_csv
+from lgt.store.engine import open_store
+from lgt.store.schema import RunState
 from tests.conftest import tiny
 from tests.faults.hostile_strings import all_marked
 from tests.faults.oracles import csv_problems, elements, hidden, markdown_problems, shown_text
@@ -261,3 +265,14 @@ def test_all_texts_of_a_chart_are_cleaned() -> None:
     assert plain_text.in_all_texts(chart) == {
         "title": ["a\\x1b", {"text": "b\\u202e"}], "data": {"values": [{"x": "c\\x9b", "n": 1}]},
     }  # fmt: skip
+
+
+def test_a_worker_reports_the_label_of_each_run_on_one_line(tmp_path, monkeypatch) -> None:
+    store = open_store(str(tmp_path / "workspace.db"))
+    writes.create_runs(store, [tiny(model_seed=seed) for seed, _ in enumerate(all_marked())], labels=all_marked())
+    lines: list[str] = []
+    monkeypatch.setattr(worker, "execute", lambda *arguments, **options: RunState.DONE)
+    worker.work(store, report=lines.append)
+    assert len(lines) == 2 * len(all_marked()) and not hidden("".join(lines)) and "\n" not in "".join(lines)
+    for text, line in zip(all_marked(), lines[::2], strict=True):
+        assert line.endswith(f": {for_terminal(text)} started")
