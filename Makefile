@@ -6,17 +6,17 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Tests run in as many processes as there are cores, at most four: each may hold a browser, a dashboard and PyTorch.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: app setup lock test test-fast test-slow test-faults coverage lint bench screenshots mutants clean
+.PHONY: app setup lock hashes audit test test-fast test-slow test-faults coverage lint bench screenshots mutants clean
 
 app: setup
 	$(BIN)/streamlit run app.py --server.headless false
 
 setup: $(VENV)/.app-installed
 
-$(VENV)/.app-installed: requirements.txt
+$(VENV)/.app-installed: requirements/packages.lock requirements/torch.lock requirements/install.py
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Length Transfer Lab needs Python 3.11 or newer"'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install -q -r requirements.txt
+	$(BIN)/python requirements/install.py
 	touch $@
 
 # requirements.txt anew: the newest versions within the ranges of pyproject.toml, found in a fresh environment. PyTorch
@@ -29,6 +29,24 @@ lock:
 	build/lock/bin/pip list --format=freeze --exclude pip --exclude length-transfer-lab \
 	  | sed -E '/^(nvidia-|cuda-|triton)/d; s/\+[a-z0-9.]+$$//' | tr A-Z_ a-z- >> build/lock/requirements.txt
 	mv build/lock/requirements.txt requirements.txt
+	$(MAKE) hashes
+
+# The hashes of all files that PyPI has for the versions in requirements.txt, and the versions of what only PyTorch needs
+# on some platforms.
+hashes:
+	test -x build/lock/bin/pip || $(PYTHON) -m venv build/lock
+	build/lock/bin/pip install -q 'uv==0.13.8'
+	build/lock/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	  requirements.txt -o build/lock/all.lock
+	for name in packages torch; do sed -n '/^#/p' requirements/$$name.lock > build/lock/$$name.lock; done
+	awk '/^[a-z]/ {name = /^(torch|triton|cuda-|nvidia-)/ ? "torch" : "packages"} \
+	  {print >> ("build/lock/" name ".lock")}' build/lock/all.lock
+	mv build/lock/packages.lock build/lock/torch.lock requirements/
+
+# Which of the installed versions have a known weakness. Asks PyPI, so it needs the network.
+audit: setup
+	test -x build/audit/bin/pip-audit || ($(PYTHON) -m venv build/audit && build/audit/bin/pip install -q 'pip-audit==2.10.1')
+	build/audit/bin/pip-audit --no-deps --disable-pip -r requirements/packages.lock -r requirements/torch.lock
 
 $(VENV)/.test-installed: $(VENV)/.app-installed pyproject.toml
 	$(BIN)/pip install -q -e '.[test]'

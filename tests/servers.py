@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -35,14 +36,25 @@ def free_port() -> int:
 
 
 class Server:
-    """The dashboard on ``store`` alone, up when the constructor returns. ``environment`` adds to this process's."""
+    """The dashboard on ``store`` alone, up when the constructor returns. ``environment`` adds to this process's.
 
-    def __init__(self, store: Path, port: int | None = None, **environment: str) -> None:
+    ``script`` and ``options`` are those of ``streamlit run``, which is started in ``folder``.
+    """
+
+    def __init__(
+        self,
+        store: Path,
+        port: int | None = None,
+        script: str = "app.py",
+        options: Sequence[str] = (),
+        folder: Path = ROOT,
+        **environment: str,
+    ) -> None:
         self.port = port or free_port()
         self.address = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port)],
-            cwd=ROOT, env=os.environ | {"LGT_DATABASE_URL": str(store), "LGT_SHIPPED": ""} | environment,
+            [sys.executable, "-m", "streamlit", "run", str(ROOT / script), "--server.port", str(self.port), *options],
+            cwd=folder, env=os.environ | {"LGT_DATABASE_URL": str(store), "LGT_SHIPPED": ""} | environment,
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
         for _ in range(300):

@@ -21,6 +21,7 @@ LIBRARIES = {
     "sqlalchemy": {"store", "experiments", "report", "execution", "ui", "cli"},
     "alembic": {"store"},
     "streamlit": {"ui"},
+    "starlette": {"ui"},
     "altair": {"charts", "report", "ui"},
     "pandas": {"recipes", "metrics", "store", "experiments", "charts", "report", "execution", "ui", "cli"},
     "typer": {"cli"},

@@ -15,7 +15,7 @@ from lgt.store import locations
 
 SCRIPT = Path(__file__).parent.parent / "ui" / "entry" / "app.py"
 
-LOCAL = ("127.0.0.1", "localhost")
+LOCAL = ("127.0.0.1", "localhost", "::1")
 """The addresses that only this machine reaches, as the settings name them."""
 
 
@@ -37,8 +37,9 @@ def app(
 def command(port: int, address: str) -> list[str]:
     """The command line that serves the dashboard. Streamlit reads the settings in the folder of the script.
 
-    The settings accept only requests for this machine by its local names. With an address for other machines any name
-    is accepted, unless STREAMLIT_SERVER_ALLOWED_HOSTS lists the names.
+    The settings accept only requests for this machine by its local names. With an address for other machines every
+    numeric address and this machine's own names are accepted (:mod:`lgt.ui.server_guard`), unless
+    STREAMLIT_SERVER_ALLOWED_HOSTS lists the names.
     """
     words = [
         sys.executable, "-m", "streamlit", "run", str(SCRIPT), "--server.port", str(port), "--server.address", address,

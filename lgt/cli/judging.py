@@ -63,7 +63,7 @@ def claims(
         several = len(library.members) > 1
         names = {"runs": [[library.name(run_id) for run_id in one.runs] for one in found]} if several else {}
         plain = [one.as_dict() | {key: of[place] for key, of in names.items()} for place, one in enumerate(found)]
-        print(json.dumps(plain, indent=2, ensure_ascii=False))
+        print(json.dumps(plain, indent=2))
         return
     for number, text in CLAIMS.items():
         print(f"\n{number}. {text} So far: {counted(verdict_counts(found, number))}.")

@@ -23,6 +23,7 @@ from lgt.cli.model_export import export_model
 from lgt.cli.output import is_full, outlive_readers
 from lgt.core import extensions
 from lgt.core.checks import ConfigError
+from lgt.core.plain_text import for_terminal
 from lgt.store.errors import StoreError
 
 app = typer.Typer(
@@ -51,7 +52,7 @@ INTERRUPTED = 130  # the exit code of shells after Ctrl-C; Typer returns it too
 
 def fail(message: str, code: int = 2) -> NoReturn:
     """Print one line to standard error and exit."""
-    print("lgt: " + " ".join(message.split()), file=sys.stderr)
+    print("lgt: " + for_terminal(" ".join(message.split())), file=sys.stderr)
     raise SystemExit(code)
 
 

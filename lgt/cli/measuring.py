@@ -13,6 +13,7 @@ from lgt.core import bounds
 from lgt.core.checks import ConfigError, check_choice
 from lgt.core.config import Operands, RunConfig
 from lgt.core.number_ranges import parse_ranges
+from lgt.core.plain_text import for_terminal
 from lgt.core.records import AccuracyRow
 from lgt.metrics.intervals import wilson_interval
 from lgt.metrics.zones import zone
@@ -89,7 +90,7 @@ def evaluate(
              "examples": evaluation.examples, "operands": operands, "seed": evaluation.seed}  # fmt: skip
     rows = described(counts, record.tasks)
     if as_json:
-        print(json.dumps({**facts, "accuracy": rows}, indent=2, ensure_ascii=False))
+        print(json.dumps({**facts, "accuracy": rows}, indent=2))
     else:
         print_measured(facts, rows)
 
@@ -154,6 +155,7 @@ def described(counts: list[AccuracyRow], tasks: tuple[RunTaskRecord, ...]) -> li
 
 def print_measured(facts: dict[str, Any], rows: list[dict[str, Any]]) -> None:
     """Print what was measured, the table, and where there are fewer test prompts than asked."""
+    facts = facts | {"label": for_terminal(facts["label"])}
     print("run {run}: {label}, weights after {step} steps; up to {examples} test prompts of each task and length, "
           "seed {seed}".format(**facts) + (f", {facts['operands']} operands" if facts["operands"] else ""))  # fmt: skip
     for row in rows:

@@ -1,4 +1,5 @@
-"""Standard output and standard error of a command: nothing breaks when their reader ends first, as in ``| head``."""
+"""Standard output and standard error of a command: nothing breaks when their reader ends first, as in ``| head``, and
+text has no hidden or controlling characters (:mod:`lgt.core.terminal`)."""
 
 from __future__ import annotations
 
@@ -7,6 +8,8 @@ import io
 import os
 import sys
 from typing import Any
+
+from lgt.core.terminal import PlainStream
 
 
 class Pipe(io.FileIO):
@@ -24,14 +27,15 @@ class Pipe(io.FileIO):
 
 
 def outlive_readers() -> None:
-    """Let this process outlive the readers of its two outputs. Does nothing where they were replaced, as in tests."""
+    """Let this process outlive the readers of its two outputs, and write only plain text to them. Does nothing where
+    they were replaced, as in tests."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and stream is getattr(sys, f"__{name}__"):
             stream.flush()
             buffer = io.BufferedWriter(Pipe(stream.fileno(), "w", closefd=False))
             by_line = stream.line_buffering or name == "stderr"
-            text = io.TextIOWrapper(buffer, stream.encoding, stream.errors, line_buffering=by_line)
+            text = PlainStream(buffer, stream.encoding, stream.errors, line_buffering=by_line)
             setattr(sys, name, text)
 
 

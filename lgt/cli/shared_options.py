@@ -102,6 +102,6 @@ def run_id_of(library: Library, text: str) -> int:
 def show_rows(rows: list[dict[str, Any]], as_json: bool, columns: list[str]) -> None:
     """Print rows as JSON with all fields, or as a table with only ``columns``."""
     if as_json:
-        print(json.dumps(rows, indent=2, ensure_ascii=False))
+        print(json.dumps(rows, indent=2))
     else:
         cli_tables.print_rows(rows, columns)

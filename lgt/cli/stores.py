@@ -9,6 +9,7 @@ import typer
 
 from lgt.cli.shared_options import Also, Database, ReadDatabase, open_database, open_to_read, run_id_of
 from lgt.core.checks import check_choice
+from lgt.core.plain_text import for_terminal
 from lgt.store.errors import StoreError
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def import_runs(files: list[str], database: Database = None) -> None:
     engine = open_database(database)
     for path, found in read:
         report = imports.import_runs(engine, found.runs)
-        ignored = f"; columns that were not read: {', '.join(found.ignored)}" if found.ignored else ""
+        ignored = for_terminal(f"; columns that were not read: {', '.join(found.ignored)}") if found.ignored else ""
         print(f"{path}: {report.added} runs added, {report.updated} updated, {report.unchanged} unchanged{ignored}")
 
 
@@ -77,8 +78,8 @@ def merge(other: str, database: Database = None) -> None:
     report = take_over(open_database(database), other)
     words = ("added", "updated", "unchanged", "skipped", "deleted")
     print("runs: " + ", ".join(f"{getattr(report, word):,} {word}" for word in words))
-    for line in report.reasons:
-        print(f"  {line}")
+    for line in (*report.reasons, *report.now_counting):
+        print(f"  {for_terminal(line)}")
 
 
 def thin(database: Database = None) -> None:
@@ -118,6 +119,6 @@ def doctor(database: ReadDatabase = None, also: Also = None) -> None:
 
     findings = examine(database, also or ())
     for finding in findings:
-        print(f"{finding.word:<4} {finding.subject}: {finding.text}")
+        print(f"{finding.word:<4} {finding.subject}: {for_terminal(finding.text)}")
     if not all(finding.ok for finding in findings):
         raise typer.Exit(1)

@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from lgt.core.config import RunConfig
+from lgt.core.plain_text import for_terminal
+from lgt.core.terminal import console as new_console
 from lgt.metrics.intervals import wilson_interval
 from lgt.metrics.maps import mean_map
 from lgt.metrics.run_curves import run_curves
@@ -24,26 +25,27 @@ if TYPE_CHECKING:
 
 
 def cell(value: Any) -> str:
-    """The text of a table cell: empty for a missing value, numbers with four digits, lists joined by commas."""
+    """The text of a table cell, one line: empty for a missing value, numbers with four digits, lists joined by
+    commas."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float):
         return f"{value:.4g}"
     if isinstance(value, list):
-        return ", ".join(map(str, value))
+        return for_terminal(", ".join(map(str, value)))
     if isinstance(value, dict):
-        return "  ".join(f"{name} {':'.join(map(str, pair))}" for name, pair in value.items())
-    return str(value)
+        return for_terminal("  ".join(f"{name} {':'.join(map(str, pair))}" for name, pair in value.items()))
+    return for_terminal(value)
 
 
 def print_rows(rows: list[dict[str, Any]], columns: list[str]) -> None:
     """Print ``columns`` of ``rows``."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.replace("_", " "))
+        table.add_column(Text(for_terminal(column.replace("_", " "))))
     for row in rows:
         table.add_row(*(Text(cell(row.get(column))) for column in columns))
-    console = Console()
+    console = new_console()
     if not console.is_terminal:
         console.width = 250
     console.print(table)
@@ -61,7 +63,7 @@ def accuracy_lines(accuracy: pd.DataFrame) -> list[Text]:
     tasks = sorted({row["task"]: row for row in rows}.values(), key=lambda row: row["role"] != "main")
     lines = []
     for first in tasks:
-        text = Text(f"{first['task']} ({first['role']}, trained to {first['training_length']})\n")
+        text = Text(f"{for_terminal(first['task'])} ({first['role']}, trained to {first['training_length']})\n")
         for row in (row for row in rows if row["task"] == first["task"]):
             style = "bold" if row_zone(row) == TRANSFER_REGION else "dim"
             text.append(f"{row['length']:>4}", "dim").append(f" {100 * row['correct'] / row['total']:3.0f}%", style)
@@ -89,7 +91,7 @@ def transfer_line(accuracy: pd.DataFrame) -> str | None:
 
 def print_accuracy(accuracy: pd.DataFrame) -> None:
     """Print the accuracy table of one run and its transfer accuracy."""
-    console = Console()
+    console = new_console()
     if not console.is_terminal:
         console.width = 400
     for line in accuracy_lines(accuracy):
@@ -147,7 +149,7 @@ def print_run(record: RunRecord, accuracy: pd.DataFrame, name: str) -> None:
     }
     for name, value in facts.items():
         if value:
-            print(f"{name:<9}{value}")
+            print(f"{name:<9}{for_terminal(value)}")
     if record.log_tail:
         print("log", *record.log_tail.splitlines(), sep="\n  ")
     if not accuracy.empty:

@@ -6,12 +6,13 @@ from collections.abc import Callable
 
 import pandas as pd
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from sqlalchemy import Engine
 
 from lgt.core.config import RunConfig
+from lgt.core.plain_text import for_terminal
 from lgt.core.records import AccuracyRow, LogRow
+from lgt.core.terminal import console
 from lgt.core.version import code_version
 from lgt.execution.device import check_device, prepare_device
 from lgt.execution.run_session import ClaimedRun, StoreRecorder, owner_name
@@ -46,7 +47,7 @@ class ProgressRecorder(StoreRecorder):
 def progress_bar() -> Progress:
     """A bar with percentage, loss, speed and remaining time, which disappears at the end."""
     text = TextColumn("{task.percentage:3.0f}%  {task.fields[loss]}  {task.fields[speed]}")
-    return Progress(BarColumn(), text, TimeRemainingColumn(), console=Console(), transient=True)
+    return Progress(BarColumn(), text, TimeRemainingColumn(), console=console(), transient=True)
 
 
 def run_in_foreground(
@@ -80,7 +81,7 @@ def run_in_foreground(
         print(f"run {run_id}: interrupted; `python -m lgt retry {run_id}` queues it again and a worker resumes it")
         raise KeyboardInterrupt
     record = queries.run(engine, run_id)
-    print(f"run {run_id}: {state.value}" + (f": {record.error}" if record.error else ""))
+    print(f"run {run_id}: {state.value}" + (f": {for_terminal(record.error)}" if record.error else ""))
     show(queries.accuracy(engine, [run_id]))
     if state is not RunState.DONE:
         raise SystemExit(1)

@@ -8,12 +8,15 @@ from collections import deque
 from collections.abc import Iterable
 from types import TracebackType
 
+from lgt.core.plain_text import for_terminal
+from lgt.core.terminal import PlainFormatter
+
 MAXIMUM_LINES = 60
 
 
 def utc_formatter() -> logging.Formatter:
     """Log lines with their time in UTC, which they say."""
-    form = logging.Formatter("%(asctime)s UTC %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
+    form = PlainFormatter("%(asctime)s UTC %(levelname)s %(name)s: %(message)s", "%Y-%m-%d %H:%M:%S")
     form.converter = time.gmtime
     return form
 
@@ -36,7 +39,7 @@ class LogTail(logging.Handler):
     def __init__(self, secrets: Iterable[str | None] = ()) -> None:
         super().__init__(logging.INFO)
         self.setFormatter(utc_formatter())
-        self.secrets = [secret for secret in secrets if secret]
+        self.secrets = [form for secret in secrets if secret for form in (secret, for_terminal(secret))]
         self.lines: deque[str] = deque(maxlen=MAXIMUM_LINES)
 
     def __enter__(self) -> LogTail:

@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from lgt.core.config import RunConfig
 from lgt.core.paths import cache_directory
+from lgt.core.plain_text import for_terminal
 from lgt.execution.device import device_name, prepare_device
 from lgt.execution.ensemble_worker import claim_together, execute_together
 from lgt.execution.log_tail import LogTail
@@ -100,7 +101,7 @@ def work(
     remove_what_nobody_uses(engine)
 
     def say(record: RunRecord, word: str) -> None:
-        report(f"run {record.id}: {record.label} {word}")
+        report(f"run {record.id}: {for_terminal(record.label)} {word}")
 
     done, last_needed = 0, time.monotonic()
     while not stop_requested():

@@ -52,7 +52,9 @@ def worker_environment(database_url: str) -> dict[str, str]:
     path = os.pathsep.join(
         filter(None, ["" if os.pathsep in str(CHECKOUT) else str(CHECKOUT), os.environ.get("PYTHONPATH")])
     )
-    folders = {name: str(absolute(os.environ[name])) for name in ("LGT_CACHE", "LGT_FILES") if os.environ.get(name)}
+    folders = {"LGT_CACHE": str(own_folder("workers").parent)}  # also where it is the folder of this process
+    if os.environ.get("LGT_FILES"):
+        folders["LGT_FILES"] = str(absolute(os.environ["LGT_FILES"]))
     return os.environ | folders | {"LGT_DATABASE_URL": database_url, "PYTHONPATH": path}
 
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from functools import lru_cache
 
@@ -14,6 +13,7 @@ from lgt.experiments.claims import CLAIMS
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.paper_figures import PAPER_FIGURES
 from lgt.recipes.builders import CO_TRAINED
+from lgt.recipes.commands import EXPERIMENT_NAME
 
 EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in PAPER_FIGURES}
 
@@ -25,7 +25,7 @@ def register(experiment: Experiment) -> None:
     registered, for an experiment without series, for a rule without its texts or without the series that it needs, and
     for an unknown ``replaced_by``.
     """
-    if experiment.name in EXPERIMENTS or not re.fullmatch(r"[a-z0-9][a-z0-9-]*", experiment.name):
+    if experiment.name in EXPERIMENTS or not EXPERIMENT_NAME.fullmatch(experiment.name):
         raise ConfigError("experiment", experiment.name, "a free name of small letters, digits and hyphens")
     if experiment.claim not in CLAIMS:
         raise ConfigError("claim", experiment.claim, "one of " + ", ".join(map(str, CLAIMS)) + ", or register_claim")

@@ -1,18 +1,25 @@
-"""Command lines that pages and documents show: they make one run or the runs of an experiment."""
+"""Command lines that pages and documents show: they make one run or the runs of an experiment.
+
+Each part that comes from a run is one word for the shell, because readers copy these lines.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import MEASURING, RunConfig, with_setting
+from lgt.core.plain_text import for_shell
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS, baseline, custom_config, group_config
 from lgt.recipes.settings import changes_from, has_control
 from lgt.tasks import TASKS
 
 PROGRAM = ".venv/bin/python -m lgt"
+EXPERIMENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+"""The names that an experiment can have (:func:`lgt.experiments.registry.register`)."""
 
 
 def reference_of(config: RunConfig) -> RunConfig | None:
@@ -50,12 +57,12 @@ def train_command(config: RunConfig, co_trained: RunConfig | None = None) -> str
     changes = changes_from(start, source)
     if not _makes(reference, changes, config):
         return None
-    parts = [_tasks_of(together), f"--preset {config.preset}"]
-    parts += [f"--position {config.model.position}"] * (config.model.position != "rope")
-    parts += {"co-trained": [], "alone-same-steps": ["--main-only"],
-              "alone-same-examples": ["--main-only --same-examples"]}[config.arm]  # fmt: skip
-    parts += [f"--set {change}" for change in changes]
-    return f"{PROGRAM} train {' '.join(parts)} --seed {config.model_seed}"
+    words = [*_tasks_of(together), "--preset", config.preset]
+    words += ["--position", config.model.position] * (config.model.position != "rope")
+    words += {"co-trained": [], "alone-same-steps": ["--main-only"],
+              "alone-same-examples": ["--main-only", "--same-examples"]}[config.arm]  # fmt: skip
+    words += [word for change in changes for word in ("--set", change)]
+    return f"{PROGRAM} train {' '.join(map(for_shell, words))} --seed {config.model_seed}"
 
 
 def measured_as_usual(config: RunConfig) -> RunConfig:
@@ -69,7 +76,12 @@ def measured_as_usual(config: RunConfig) -> RunConfig:
 
 def experiment_command(name: str, seeds: str = "") -> str:
     """The command that makes the missing runs of an experiment, of all its seeds or of ``seeds`` such as ``0-4``."""
-    return f"{PROGRAM} experiment {name}" + f" --seeds {seeds}" * bool(seeds)
+    return f"{PROGRAM} experiment {for_shell(name)}" + f" --seeds {for_shell(seeds)}" * bool(seeds)
+
+
+def stored_experiment_command(name: str | None) -> str | None:
+    """:func:`experiment_command` for the name that a run has in its store; ``None`` if no experiment can have it."""
+    return experiment_command(name) if name and EXPERIMENT_NAME.fullmatch(name) else None
 
 
 def co_trained_reference(config: RunConfig) -> RunConfig | None:
@@ -91,10 +103,9 @@ def _makes(reference: RunConfig, changes: Sequence[str], config: RunConfig) -> b
     return baseline(reference, config.arm).hash() == config.hash()
 
 
-def _tasks_of(together: RunConfig) -> str:
+def _tasks_of(together: RunConfig) -> list[str]:
+    """The options of ``train`` that name the tasks, as words."""
     if together.group in GROUPS:
-        return f"--group {together.group}"
-    specs = [together.main, *together.auxiliaries]
-    return " ".join(
-        f"{'--aux' if place else '--main'} {spec.task}:{spec.training_length}" for place, spec in enumerate(specs)
-    )
+        return ["--group", together.group]
+    main, *others = (f"{spec.task}:{spec.training_length}" for spec in (together.main, *together.auxiliaries))
+    return ["--main", main, *(word for other in others for word in ("--aux", other))]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,11 +9,13 @@ from typing import Any
 
 from lgt.charts import LIGHT
 from lgt.charts.svg import vector
+from lgt.core.plain_text import for_html, in_all_texts
 from lgt.experiments.claims import CLAIMS, counting, verdict_counts
 from lgt.experiments.judgements import Judgement
 from lgt.experiments.judging import judge_all
 from lgt.experiments.tables import correlation_frame, overview_charts
 from lgt.experiments.words import replaced_sentence, scale_sentence
+from lgt.recipes.commands import experiment_command
 from lgt.recipes.labels import provenance
 from lgt.report.figures import resolve
 from lgt.store import queries
@@ -66,7 +67,7 @@ def page(source: Source) -> Iterator[str]:
         "smaller than the paper's; the preset is named with each figure. docs/CLAIMS.md has the rules of the verdicts "
         "and says which of them were written before their runs.</p>"
     )
-    yield f'<p class="note">From {html.escape(titles(source))}, {now}.</p>'
+    yield f'<p class="note">From {for_html(titles(source))}, {now}.</p>'
     if not any(one.seeds for one in judgements):
         yield "<p>No finished seed of any figure yet.</p>"
         return
@@ -74,7 +75,7 @@ def page(source: Source) -> Iterator[str]:
         yield f"<figure>{svg(chart(), ACROSS)}</figure>"
     for number, statement in CLAIMS.items():
         verdicts = ", ".join(f"{count} {outcome}" for outcome, count in verdict_counts(judgements, number).items())
-        yield f"<h2>{number}. {html.escape(statement)}</h2><p>So far: {verdicts}.</p>"
+        yield f"<h2>{number}. {for_html(statement)}</h2><p>So far: {verdicts}.</p>"
         for judgement in (one for one in judgements if one.experiment.claim == number):
             yield from section(source, judgement)
 
@@ -84,11 +85,11 @@ def section(source: Source, judgement: Judgement) -> Iterator[str]:
     experiment = judgement.experiment
     colour = LIGHT.verdict(judgement.verdict)
     yield f'<h3><span class="verdict" style="color: {colour}">{judgement.verdict}</span> '
-    yield f"Figure {html.escape(experiment.figures)}: "
-    yield f"{html.escape(experiment.statement)}</h3>"
-    yield f"<p>{html.escape(judgement.sentence())}.</p>"
+    yield f"Figure {for_html(experiment.figures)}: "
+    yield f"{for_html(experiment.statement)}</h3>"
+    yield f"<p>{for_html(judgement.sentence())}.</p>"
     notes = (scale_sentence(experiment), replaced_sentence(experiment))
-    yield f'<p class="note">{html.escape(". ".join(note for note in notes if note))}.</p>'
+    yield f'<p class="note">{for_html(". ".join(note for note in notes if note))}.</p>'
     correlations = correlation_frame(judgement)
     if not correlations.empty:
         yield correlations.to_html(index=False, border=0)
@@ -100,14 +101,13 @@ def section(source: Source, judgement: Judgement) -> Iterator[str]:
         yield "</div>"
         runs = queries.runs(source, ids=judgement.runs)
         runs = with_stores(source, runs) if isinstance(source, Library) else runs
-        yield f'<p class="note">{html.escape(provenance(runs))}</p>'
-    command = f".venv/bin/python -m lgt experiment {experiment.name}"
-    yield f'<p class="note">Repeat with <code>{command}</code></p>'
+        yield f'<p class="note">{for_html(provenance(runs))}</p>'
+    yield f'<p class="note">Repeat with <code>{for_html(experiment_command(experiment.name))}</code></p>'
 
 
 def svg(chart: Any, width: int) -> str:
     """``chart`` as SVG, ``width`` px wide. Raises StoreError when the package for that is missing."""
-    drawn = vector(chart.to_dict(), width)
+    drawn = vector(in_all_texts(chart.to_dict()), width)
     if drawn is None:
         raise StoreError("a report needs the package vl-convert-python; install it with pip")
     return drawn

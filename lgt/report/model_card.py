@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
+from lgt.core.plain_text import as_code, for_markdown, visible
 from lgt.metrics.zones import zone
 from lgt.recipes.commands import train_command
-from lgt.recipes.labels import auxiliary_titles, config_title, task_title
+from lgt.recipes.labels import config_title, task_title
 from lgt.store.queries import RunRecord
 from lgt.tasks import TASKS
 from lgt.tasks.prompts import LONGEST, Prompt, drawn
@@ -47,7 +49,7 @@ class Exported:
 def model_card(record: RunRecord, exported: Exported, accuracy: pd.DataFrame) -> str:
     """The card in Markdown. ``accuracy``: the rows of :func:`lgt.store.queries.accuracy` of this run at this step."""
     sections = (
-        [f"# {config_title(record.config)}", _summary(record.config, exported)],
+        [f"# {for_markdown(config_title(record.config))}", _summary(record.config, exported)],
         ["## How to load it", *_loading(record.config, exported)],
         ["## Accuracy by length", *_accuracy(record, accuracy)],
         ["## The run", _facts(record, exported)],
@@ -57,13 +59,19 @@ def model_card(record: RunRecord, exported: Exported, accuracy: pd.DataFrame) ->
     return HEADER + "\n\n".join(part for section in sections for part in section) + "\n"
 
 
+def _title(task: str) -> str:
+    """The title of a task, for Markdown, also in a table."""
+    return for_markdown(task_title(task), in_table=True)
+
+
 def _summary(config: RunConfig, exported: Exported) -> str:
     main, beside = config.main, ""
     if config.auxiliaries:
         lengths = sorted({spec.training_length for spec in config.auxiliaries})
-        beside = f", together with {auxiliary_titles(config)}, up to length {' or '.join(map(str, lengths))}"
+        titles = " and ".join(_title(spec.task) for spec in config.auxiliaries)
+        beside = f", together with {titles}, up to length {' or '.join(map(str, lengths))}"
     return (
-        f"A small decoder that Length Transfer Lab trained from random weights on the task {task_title(main.task)}, up "
+        f"A small decoder that Length Transfer Lab trained from random weights on the task {_title(main.task)}, up "
         f"to length {main.training_length}{beside}. It is a `{exported.architecture}` for Hugging Face `transformers`. "
         "It knows only these tasks and the tokens of its own vocabulary."
     )
@@ -73,7 +81,7 @@ def _loading(config: RunConfig, exported: Exported) -> list[str]:
     """How to load the folder, with an example of the main task where it has a test prompt."""
     prompt = example(config)
     begin = f"<{config.main.task}>" if prompt is None else decode(prompt.tokens[1 : prompt.prompt_length])
-    folder, text = json.dumps(f"./{exported.folder}", ensure_ascii=False), json.dumps(begin)
+    folder, text = visible(json.dumps(f"./{exported.folder}", ensure_ascii=False)), json.dumps(begin)
     code = (
         "from transformers import AutoModelForCausalLM, AutoTokenizer\n",
         f"model, tokenizer = AutoModelForCausalLM.from_pretrained({folder}), AutoTokenizer.from_pretrained({folder})",
@@ -82,7 +90,7 @@ def _loading(config: RunConfig, exported: Exported) -> list[str]:
     )
     parts = ["In the folder that contains this one:", "\n".join(("```python", *code, "```"))]
     if prompt is not None:
-        parts.append(f"The right answer is `{decode(prompt.answer)}`. No run was trained on this prompt.")
+        parts.append(f"The right answer is {as_code(decode(prompt.answer))}. No run was trained on this prompt.")
         if not all(prompt.scored[prompt.prompt_length : prompt.prompt_length + len(prompt.answer)]):
             parts.append(
                 "In this task some tokens of the answer belong to the question. `generate` would write its own. Give "
@@ -98,7 +106,7 @@ def _loading(config: RunConfig, exported: Exported) -> list[str]:
 def _meaning(task: str) -> str:
     """What a prompt with this task's tag asks for, as an item of a list."""
     if task not in TASKS:
-        return f"- `<{task}>`"
+        return f"- {as_code(f'<{task}>')}"
     one = TASKS[task]
     return f"- `<{task}>`: {one.title}. {one.summary} {one.note} Lengths count {one.unit}.".replace("  ", " ")
 
@@ -121,7 +129,8 @@ def _accuracy(record: RunRecord, accuracy: pd.DataFrame) -> list[str]:
     counts = {(task, length): (correct, total) for task, length, correct, total in zip(*columns, strict=True)}
     names = [spec.task for spec in record.config.tasks]
     main, end = record.config.main, record.config.transfer_length
-    head = ["length", f"zone of {task_title(main.task)}", *map(task_title, names)]
+    titles = {name: _title(name) for name in names}
+    head = ["length", f"zone of {titles[main.task]}", *titles.values()]
     rows = [
         [str(length), zone(length, main.training_length, end), *(_cell(counts.get((name, length))) for name in names)]
         for length in sorted({length for _, length in counts})
@@ -147,26 +156,26 @@ def _table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _facts(record: RunRecord, exported: Exported) -> str:
-    config = record.config
+    config, code = record.config, partial(as_code, in_table=True)
     tasks = ", ".join(
-        f"{task_title(one.task)} ({one.role}, trained to length {one.training_length})" for one in config.tasks
+        f"{_title(one.task)} ({one.role}, trained to length {one.training_length})" for one in config.tasks
     )
     transfer = "none" if not config.transfer_length else (
         f"lengths {config.main.training_length + 1} to {config.transfer_length}"
     )  # fmt: skip
     facts = {
-        "run": f"{exported.run}, config hash `{record.config_hash}`",
+        "run": f"{exported.run}, config hash {code(record.config_hash)}",
         "tasks": tasks,
         "transfer region": transfer,
         "seeds": f"{config.model_seed} (model), {config.data_seed} (data)",
         "weights": f"after {exported.step:,} of {config.training.steps:,} steps",
         "network": f"{config.model.layers} layers, {config.model.heads} heads, width {config.model.width}",
-        "code version": f"`{record.code_version}`",
-        "device": record.device or "",
-        "trained by": f"`{train_command(config) or ''}`",
-        "exported by": f"`{exported.command}`",
+        "code version": code(record.code_version),
+        "device": for_markdown(record.device or "", in_table=True),
+        "trained by": code(train_command(config) or ""),
+        "exported by": code(exported.command),
     }
-    return _table([["", ""], ["---", "---"], *([name, text] for name, text in facts.items() if text.strip("`"))])
+    return _table([["", ""], ["---", "---"], *([name, text] for name, text in facts.items() if text)])
 
 
 def _source(exported: Exported) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Engine
 
 from lgt import __version__
+from lgt.core.plain_text import for_terminal
 from lgt.store import locations
 from lgt.store.columns import CONVENTIONS, ordered, sentence
 from lgt.store.engine import database_url, full_url
@@ -64,7 +65,7 @@ def title_of(engine: Engine) -> str:
     """The title of one store: of the shipped results or the workspace its own, else the name of its file."""
     known = {locations.SHIPPED: locations.shipped(), locations.WORKSPACE: locations.workspace()}
     found = [TITLES[name] for name, url in known.items() if url and same_store(engine, url)]
-    return found[0] if found else Path(store_name(engine.url)).stem
+    return found[0] if found else for_terminal(Path(store_name(engine.url)).stem)
 
 
 def same_store(engine: Engine, url: str) -> bool:

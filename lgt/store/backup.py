@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from contextlib import closing
+from contextlib import closing, suppress
+from itertools import product
 from pathlib import Path
 
 from sqlalchemy import Engine, select
@@ -17,7 +18,7 @@ from lgt.store.atomic_files import temporary_path
 from lgt.store.engine import BUSY_TIMEOUT_MS, database_file, open_store, read_connection, refuse_if_read_only
 from lgt.store.errors import RESTORE, StoreError, store_name, translate_errors
 from lgt.store.integrity import integrity
-from lgt.store.schema import Checkpoint
+from lgt.store.schema import Checkpoint, TrainingState
 from lgt.store.sqlite_files import LONGEST_NAME
 
 
@@ -61,6 +62,16 @@ def _copy_large_weights(engine: Engine, source: Path, target: Path) -> None:
         blobs.write_file(target, str(row.uri), blobs.read_file(source, str(row.uri), row.size, row.sha256))
 
 
+def _copy_states(engine: Engine, sources: tuple[Path, ...], target: Path) -> None:
+    """Copy the training states of the store's runs that are in one of the folders. Without its state a run starts
+    over."""
+    with read_connection(engine) as connection:
+        rows = connection.execute(select(TrainingState.file, TrainingState.size, TrainingState.sha256)).all()
+    for row, source in product(rows, sources):
+        with suppress(StoreError):
+            blobs.write_file(target, row.file, blobs.read_file(source, row.file, row.size, row.sha256))
+
+
 def _vacuum_into(engine: Engine, path: Path) -> None:
     source = Path(str(engine.url.database)).as_uri()
     with closing(sqlite3.connect(f"{source}?mode=rw", uri=True, timeout=BUSY_TIMEOUT_MS / 1000)) as connection:
@@ -84,8 +95,15 @@ def restore(path: Path, url: str) -> Path | None:
             _vacuum_into(source, copy_path)
             share_like(copy_path, target.parent)
             atomic_files.sync(copy_path)
-            _copy_large_weights(source, blobs.files_folder(source.url), _files_of(target))
-            old_store = _rename_old_store(target)
+            files = _files_of(target)
+            files.parent.mkdir(parents=True, exist_ok=True)
+            with temporary_path(files) as new_files:
+                _copy_large_weights(source, blobs.files_folder(source.url), new_files)
+                _copy_states(source, (blobs.files_folder(source.url), files), new_files)
+                old_store = _rename_old_store(target)
+                if new_files.exists():
+                    os.rename(new_files, files)
+                    blobs.open_folder(files)
             os.replace(copy_path, target)
         atomic_files.sync(target.parent)
     except OSError as error:
@@ -94,16 +112,24 @@ def restore(path: Path, url: str) -> Path | None:
 
 
 def _rename_old_store(target: Path) -> Path | None:
-    """Rename a store and its journal together: SQLite would apply a journal left here to the restored file."""
-    if not os.path.lexists(target):
+    """Rename a store, its journal and its folder of files together: SQLite would apply a journal left here to the
+    restored file, and a worker would remove files that no run of the restored store names."""
+    files = _files_of(target)
+    if not os.path.lexists(target) and not os.path.lexists(files):
         return None
     ending = time.strftime(".%Y%m%dT%H%M%SZ", time.gmtime())
     begin = os.fsdecode(os.fsencode(target.name)[: LONGEST_NAME - len(ending)])
     renamed = target.with_name(begin + ending)
-    if renamed.exists():
-        raise StoreError(f"{renamed} exists; wait a second, then try again")
-    os.rename(target, renamed)
-    journal = target.with_name(target.name + "-journal")
-    if journal.exists():
-        os.rename(journal, renamed.with_name(renamed.name + "-journal"))
-    return renamed
+    moved = {
+        target: renamed,
+        target.with_name(target.name + "-journal"): renamed.with_name(renamed.name + "-journal"),
+        files: _files_of(renamed),
+    }
+    for new in moved.values():
+        if os.path.lexists(new):
+            raise StoreError(f"{new} exists; wait a second, then try again")
+    existed = os.path.lexists(target)
+    for old, new in moved.items():
+        if os.path.lexists(old):
+            os.rename(old, new)
+    return renamed if existed else None

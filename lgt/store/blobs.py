@@ -10,6 +10,7 @@ import hashlib
 import logging
 import os
 import re
+import secrets
 import stat
 import time
 from collections.abc import Mapping
@@ -19,7 +20,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.engine import URL
 
-from lgt.core.paths import absolute, cache_directory, share_like
+from lgt.core.paths import absolute, cache_directory, share_like, user_id
 from lgt.store import atomic_files
 from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
@@ -27,7 +28,11 @@ from lgt.store.schema import Checkpoint, TrainingState
 from lgt.store.upserts import upsert
 
 SUFFIX = ".safetensors"
-OWN_NAME = re.compile(r"\.?(run-\d+-attempt-\d+|checkpoint-run-\d+)-step-\d+(-[0-9a-f]{16})?\.safetensors(\.\d+\.new)?")
+FILES = ".files"
+"""Ends the name of the folder beside a SQLite store."""
+OWN_NAME = re.compile(
+    r"\.?(run-\d+-attempt-\d+|checkpoint-run-\d+)-step-\d+(-[0-9a-f]{16})?\.safetensors(\.[0-9a-f]+\.new)?"
+)
 """The names of files that this module makes; it removes no others."""
 NO_FOLLOW, NO_WAIT = getattr(os, "O_NOFOLLOW", 0), getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 ORPHAN_SECONDS = 3600.0  # much longer than the time between writing a file and writing its row
@@ -42,7 +47,7 @@ def files_folder(url: URL) -> Path:
     """
     shared = os.environ.get("LGT_FILES")
     if url.get_backend_name() == "sqlite" and not shared:
-        return Path(f"{url.database}.files")
+        return Path(f"{url.database}{FILES}")
     address = f"{url.get_backend_name()} {url.host} {url.port} {url.database}"
     return (
         absolute(shared) if shared else cache_directory()
@@ -51,11 +56,11 @@ def files_folder(url: URL) -> Path:
 
 def write_file(folder: Path, name: str, data: bytes) -> None:
     """Write ``data`` to the file ``name`` in ``folder``, atomically and flushed to the disk. Raises StoreError."""
-    temporary = folder / f".{name}.{os.getpid()}.new"
+    temporary = folder / f".{name}.{secrets.token_hex(8)}.new"
     try:
-        _open_folder(folder)
+        open_folder(folder)
         try:
-            with open(temporary, "wb") as handle:
+            with open(temporary, "xb", opener=_no_link) as handle:
                 handle.write(data)
                 handle.flush()
                 os.fsync(handle.fileno())
@@ -68,7 +73,7 @@ def write_file(folder: Path, name: str, data: bytes) -> None:
         raise StoreError(f"{folder / name} cannot be written: {atomic_files.reason(error)}") from error
 
 
-def _open_folder(folder: Path) -> None:
+def open_folder(folder: Path) -> None:
     """Make ``folder`` if it is missing, open to the group if the folder above it is. Raises StoreError if this user may
     not write it.
 
@@ -86,11 +91,14 @@ def _open_folder(folder: Path) -> None:
                          "`chmod -R g+rwX` or by the next run in this store")  # fmt: skip
 
 
-def read_file(folder: Path, name: str, size: int, sha256: str) -> bytes:
-    """The bytes of the file ``name`` in ``folder``. Raises StoreError when their size or SHA-256 differs."""
+def read_file(folder: Path, name: object, size: object, sha256: object) -> bytes:
+    """The bytes of the file ``name`` in ``folder``. Raises StoreError when their size or SHA-256 differs, and when the
+    arguments, which come from a row of a store, are not those of a file."""
+    if not isinstance(name, str) or OWN_NAME.fullmatch(name) is None:
+        raise StoreError(f"{ascii(name)[:80]} is not the name of a file of a store")
     path = folder / name
-    if Path(name).name != name:
-        raise StoreError(f"{name!r} is not the name of a file of a store")
+    if not isinstance(size, int):
+        raise StoreError(f"{path} is damaged: its size in the store is {ascii(size)[:80]}")
     try:
         check_folder(folder)
         data = _read_plain_file(path, size)
@@ -101,10 +109,40 @@ def read_file(folder: Path, name: str, size: int, sha256: str) -> bytes:
     return data
 
 
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | NO_FOLLOW, 0o666)
+
+
 def check_folder(folder: Path) -> None:
-    """Raise StoreError if the folder of a store's files is a link: it could lead to the files of somebody else."""
+    """Raise StoreError if the folder of a store's files is a link, is no folder, or was put there by somebody else."""
     if folder.is_symlink():
         raise StoreError(f"{folder} is a link; put the folder itself there, or name it with LGT_FILES")
+    if not folder.exists():
+        return
+    if not folder.is_dir():
+        raise StoreError(f"{folder} is no folder; remove it, or name another folder with LGT_FILES")
+    if _is_foreign(folder):
+        raise StoreError(f"{folder} belongs to another user, who does not own the store; remove it, or name a folder "
+                         "of your own with LGT_FILES")  # fmt: skip
+
+
+def _is_usable(folder: Path) -> bool:
+    try:
+        check_folder(folder)
+        return folder.is_dir()
+    except (StoreError, OSError):
+        return False
+
+
+def _is_foreign(folder: Path) -> bool:
+    """Whether the owner of ``folder`` could not have changed the store itself: it is neither this user's nor the
+    store's owner's nor the owner's of the folder above, in which not everybody may rename what others own."""
+    if os.name == "nt":
+        return False  # owners say nothing there
+    above, store = folder.parent.stat(), folder.with_name(folder.name.removesuffix(FILES))
+    known = {user_id(), above.st_uid} | ({store.lstat().st_uid} if os.path.lexists(store) else set())
+    shared = above.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not above.st_mode & stat.S_ISVTX
+    return folder.stat().st_uid not in known and not shared
 
 
 def _read_plain_file(path: Path, size: int) -> bytes:
@@ -167,12 +205,18 @@ def delete_state_row(connection: Connection, run_id: int) -> str | None:
     return connection.scalar(statement)
 
 
-def remove_file(engine: Engine, name: str | None) -> None:
-    """Remove the store's file ``name``, if it exists. A failure is logged; :func:`remove_orphans` tries again."""
-    if name is None or files_folder(engine.url).is_symlink():
+def remove_file(engine: Engine, name: object) -> None:
+    """Remove the store's file ``name``, if it exists. A failure is logged; :func:`remove_orphans` tries again.
+
+    A file with a name that this module does not make stays: a row of a store may contain any name.
+    """
+    if not isinstance(name, str) or OWN_NAME.fullmatch(name) is None:
         return
     try:
-        (files_folder(engine.url) / Path(name).name).unlink(missing_ok=True)
+        check_folder(files_folder(engine.url))
+        (files_folder(engine.url) / name).unlink(missing_ok=True)
+    except StoreError as error:
+        logger.warning("%s was not removed: %s", name, error)
     except OSError as error:
         logger.warning("%s could not be removed: %s", name, atomic_files.reason(error))
 
@@ -185,7 +229,7 @@ def remove_orphans(engine: Engine, older_than: float = ORPHAN_SECONDS) -> list[s
     folder = files_folder(engine.url)
     if engine.dialect.name == "sqlite":
         atomic_files.remove_leftovers(Path(str(engine.url.database)).parent)
-    if folder.is_symlink() or not folder.is_dir():
+    if not _is_usable(folder):
         return []
     with read_connection(engine) as connection:
         named = set(connection.scalars(select(TrainingState.file)))

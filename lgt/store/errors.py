@@ -10,12 +10,10 @@ from contextlib import contextmanager
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
+from lgt.core.plain_text import visible
 
-def readable(text: str) -> str:
-    """``text`` for a message or a page: bytes of a file name that are no Unicode are shown as ``\\udcff``."""
-    return text.encode("utf-8", "backslashreplace").decode()
-
-
+LONGEST_LINE = 2_000
+"""The longest message in characters: a store may contain any text, and a path has at most 500."""
 PASSWORD = re.compile(r"(//[^/\s:@]*:)[^\s@]*(?:\s[^\s@]*)?@")
 """A user name and a password in a URL, also in one that is no URL: a slip of the keys must not show the password."""
 
@@ -34,7 +32,8 @@ class StoreError(RuntimeError):
     do."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(without_passwords(" ".join(readable(message).split())))
+        line = without_passwords(" ".join(visible(message).split()))
+        super().__init__(line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]} ...")
 
 
 class StoreBusy(StoreError):
@@ -82,7 +81,7 @@ def error_message(name: str, error: BaseException | None, statement: str | None 
 def store_name(url: URL) -> str:
     """The name of the store at ``url`` in messages: its file path, or its URL without the password."""
     if url.get_backend_name() == "sqlite":
-        return readable(str(url.database))
+        return visible(url.database)
     return url.render_as_string(hide_password=True)
 
 

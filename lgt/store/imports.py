@@ -22,7 +22,7 @@ from lgt.store import queries
 from lgt.store.engine import read_connection, write_transaction
 from lgt.store.errors import StoreError
 from lgt.store.exchange import ImportedRun
-from lgt.store.library import Source
+from lgt.store.library import Source, run_name
 from lgt.store.schema import DeletedRun, Run, RunState, RunTask
 from lgt.store.upserts import upsert
 from lgt.store.writes import put_accuracy, run_values, task_values
@@ -118,7 +118,7 @@ def exchange_rows(source: Source, run_ids: Sequence[int]) -> pd.DataFrame:
     rows = queries.accuracy(source, run_ids, "all")
     runs = queries.runs(source, ids=run_ids).set_index("id")
     identities = runs.uuid.where(runs.origin == IMPORTED, "")
-    names = rows.run_id.map(lambda run_id: identities[run_id] or f"run {run_id}")
+    names = rows.run_id.map(lambda run_id: identities[run_id] or f"run {run_name(source, run_id)}")
     return rows.assign(
         run=names, uuid=rows.run_id.map(identities), seed=rows.model_seed,
         group=rows.task_group, label=rows.run_id.map(runs.label),

@@ -26,6 +26,7 @@ from lgt.store.configs import delete_unused
 from lgt.store.engine import open_store, read_connection, refuse_if_read_only, write_transaction
 from lgt.store.errors import store_name
 from lgt.store.merge_rows import Outcome
+from lgt.store.queries import finished_by_hash
 from lgt.store.schema import RUN_TABLES, Config, DeletedRun, Run, RunState, TrainingState
 from lgt.store.stored_runs import AT_ONCE, StoredRun, problem_of_deletion, problem_of_remark
 from lgt.store.upserts import insert_missing, upsert
@@ -41,7 +42,8 @@ OF_THE_STORE = ("id", "token")
 class MergeReport:
     """What a merge did with the runs of the other store, and how many runs of this store it deleted.
 
-    ``reasons`` has a line for each run that was updated, skipped or deleted.
+    ``reasons`` has a line for each run that was updated, skipped or deleted, ``now_counting`` one for each run that now
+    counts instead of another one.
     """
 
     added: int = 0
@@ -50,6 +52,7 @@ class MergeReport:
     skipped: int = 0
     deleted: int = 0
     reasons: tuple[str, ...] = ()
+    now_counting: tuple[str, ...] = ()
 
 
 def merge(engine: Engine, other_url: str) -> MergeReport:
@@ -67,6 +70,7 @@ def merge(engine: Engine, other_url: str) -> MergeReport:
     name = Path(store_name(other.url)).name
     wrong = list(filter(None, (*map(problem_of_deletion, deletions), *map(problem_of_remark, said))))
     gone = {row["uuid"]: row["deleted_at"] for row in deletions if not problem_of_deletion(row)}
+    counted = finished_by_hash(engine)
     deleted = _merge_deletions(engine, gone)
     outcomes: dict[int, Outcome] = {}
     for at in range(0, len(numbers), AT_ONCE):
@@ -83,7 +87,14 @@ def merge(engine: Engine, other_url: str) -> MergeReport:
             *told,
             *(f"{name}: left out, {problem}" for problem in wrong),
         ),
+        now_counting=_now_counting(counted, finished_by_hash(engine), deleted),
     )
+
+
+def _now_counting(before: Mapping[str, int], after: Mapping[str, int], deleted: Sequence[int]) -> tuple[str, ...]:
+    """One line for each run that counts now instead of another run of the same config, which is still there."""
+    changed = [(old, after[key]) for key, old in before.items() if after.get(key, old) != old and old not in deleted]
+    return tuple(f"run {new} counts now instead of run {old}: the same config, finished later" for old, new in changed)
 
 
 def _merge_deletions(engine: Engine, gone: Mapping[str, float]) -> list[int]:

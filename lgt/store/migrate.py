@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -28,8 +29,10 @@ def stored_schema(connection: Connection) -> int:
     if not inspect(connection).has_table(VERSION_TABLE):
         return 0
     revision = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
-    if not str(revision).isdigit():
-        raise StoreError(f"{store_name(connection.engine.url)} is damaged: schema version {revision!r}; {RESTORE}")
+    if re.fullmatch("[0-9]{1,9}", str(revision)) is None:
+        raise StoreError(
+            f"{store_name(connection.engine.url)} is damaged: schema version {ascii(revision)[:40]}; {RESTORE}"
+        )
     return int(revision)
 
 

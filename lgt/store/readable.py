@@ -17,7 +17,7 @@ from lgt.core.choices import POSITIONS
 from lgt.core.config import RunConfig
 from lgt.metrics.intervals import wilson_interval
 from lgt.metrics.zones import ZONE_TITLES, zone
-from lgt.recipes.commands import experiment_command, train_command
+from lgt.recipes.commands import stored_experiment_command, train_command
 from lgt.recipes.labels import ARM_TITLES, head_name, task_title, tasks_title
 from lgt.recipes.settings import IMPORTED
 from lgt.store import queries
@@ -202,7 +202,7 @@ def made_by(config: RunConfig, experiment: Any) -> str:
     """The command that makes a run of ``config``, or that of its ``experiment``; empty if neither is known."""
     if config.preset == IMPORTED:
         return ""
-    return train_command(config) or ("" if pd.isna(experiment) else experiment_command(str(experiment)))
+    return train_command(config) or stored_experiment_command(experiment if isinstance(experiment, str) else None) or ""
 
 
 def command_of_text(config: str, experiment: Any) -> str:

@@ -17,7 +17,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
-from lgt.core.paths import own_folder
+from lgt.core.paths import is_own_file, own_folder
 from lgt.store import raw_bytes
 from lgt.store.atomic_files import remove_old
 from lgt.store.errors import StoreError
@@ -25,6 +25,8 @@ from lgt.store.errors import StoreError
 KEPT_SECONDS = 7 * 24 * 3600.0
 """A copy that nobody has read for this time is removed when another one is made."""
 FOLDER = "stores"
+MOST_BYTES = 4 * 1024**3
+"""The largest store that is copied for reading."""
 ATTEMPTS = 3
 """How often a store with a write-ahead log is copied when another program changes it meanwhile."""
 
@@ -55,10 +57,11 @@ def _state(path: Path) -> str:
 
 
 def _whole_copy(folder: Path, key: str) -> Path | None:
-    """The copy of this state of an original; None if there is none. A damaged one is removed."""
+    """The copy of this state of an original; None if there is none. One that is damaged, or that
+    another user may have written, is removed."""
     for path in folder.glob(f"{key}-*.db"):
         try:
-            if path.stem == f"{key}-{_digest(path)}":
+            if is_own_file(path) and path.stem == f"{key}-{_digest(path)}":
                 os.utime(path)
                 return path
             path.unlink()
@@ -67,8 +70,17 @@ def _whole_copy(folder: Path, key: str) -> Path | None:
     return None
 
 
+def _check_size(path: Path, folder: Path) -> None:
+    """Raise StoreError when a copy of ``path`` is too large: a file of somebody else may say any size."""
+    size = path.stat().st_size + (log.stat().st_size if (log := _wal(path)).exists() else 0)
+    if size > MOST_BYTES or size > shutil.disk_usage(folder).free / 2:
+        raise StoreError(f"{path} and its write-ahead log have {size:,} bytes, too many to copy them for reading; "
+                         f"accepted: at most {MOST_BYTES:,}, and half of the free space of {folder}")  # fmt: skip
+
+
 def _new_copy(path: Path, folder: Path, key: str, prepare: Callable[[Path], None]) -> Path | None:
     """A copy of the store ``path``; None if that was changed meanwhile, so that the copy may have parts of both."""
+    _check_size(path, folder)
     with tempfile.TemporaryDirectory(prefix=".new-", dir=folder) as new:
         made = Path(new) / "copy.db"
         _copy(path, made)
@@ -76,6 +88,7 @@ def _new_copy(path: Path, folder: Path, key: str, prepare: Callable[[Path], None
             return None
         prepare(made)
         target = folder / f"{key}-{_digest(made)}.db"
+        made.chmod(0o600)
         os.replace(made, target)
     return target
 
@@ -85,15 +98,19 @@ def _digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:32]
 
 
+def _wal(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
 def _wal_state(path: Path) -> str:
-    log = path.with_name(path.name + "-wal")
+    log = _wal(path)
     return f"{log.stat().st_size} {log.stat().st_mtime_ns}" if log.exists() else ""
 
 
 def _copy(path: Path, target: Path) -> None:
     if raw_bytes.is_in_wal_mode(path):
         raw_bytes.copy(path, target)
-        log = path.with_name(path.name + "-wal")
+        log = _wal(path)
         if log.exists():
             shutil.copyfile(log, target.with_name(target.name + "-wal"))
         with closing(sqlite3.connect(target)) as copied:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import os
 import secrets
+import stat
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import Connection, text
@@ -37,6 +39,7 @@ def check_file(path: Path, *, writable: bool) -> None:
         raise StoreError(f"{path} is a folder; give the path of a file in it, such as {path / 'results.db'}")
     if not path.is_file():
         raise StoreError(f"{path} is not a regular file; choose another path with --database")
+    _check_neighbours(path)
     if not os.access(path, os.R_OK):
         raise StoreError(f"{path} may not be read; change its permissions or choose another path with --database")
     size = path.stat().st_size
@@ -50,6 +53,16 @@ def check_file(path: Path, *, writable: bool) -> None:
         raise StoreError(f"{path} or its folder is read-only; make both writable or choose --database")
     if writable:
         check_filesystem(path)
+
+
+def _check_neighbours(path: Path) -> None:
+    """Raise StoreError when a journal beside ``path``, which SQLite would read, is no plain file."""
+    real = Path(os.path.realpath(path))
+    for ending in ("-journal", "-wal", "-shm"):
+        beside = real.with_name(real.name + ending)
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(beside.lstat().st_mode):
+                raise StoreError(f"{beside} is no plain file, so the store beside it is not opened; remove it")
 
 
 def check_filesystem(path: Path) -> None:

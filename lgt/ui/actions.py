@@ -10,6 +10,7 @@ import streamlit as st
 from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
+from lgt.core.plain_text import for_markdown
 from lgt.execution import worker_processes
 from lgt.recipes.labels import run_label
 from lgt.recipes.limits import read_only
@@ -172,4 +173,4 @@ def show_refusal() -> None:
     """Show once why the last action was refused; nothing when it was not."""
     refusal = st.session_state.pop(REFUSAL, None)
     if refusal:
-        st.error(refusal)
+        st.error(for_markdown(refusal))

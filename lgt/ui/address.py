@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 import streamlit as st
 
 from lgt.core import bounds
+from lgt.core.plain_text import for_markdown, visible
 
 
 def refusal() -> str:
@@ -38,7 +39,9 @@ def select(
     """
     asked = st.query_params.get(key, default)
     start = options.index(asked if asked in options else default)
-    chosen = st.selectbox(label, options, index=start, format_func=shown, key=f"choice-{key}{scope}", help=help)
+    chosen = st.selectbox(
+        label, options, index=start, format_func=_visible(shown), key=f"choice-{key}{scope}", help=help
+    )
     remember(key, "" if chosen == default else str(chosen))
     return str(chosen)
 
@@ -51,7 +54,7 @@ def select_several(
     named = dict.fromkeys(st.query_params.get(key, "").split(","))
     asked = [name for name in named if name in options][:maximum]
     chosen = st.multiselect(
-        label, options, default=asked or list(default), max_selections=maximum, format_func=shown,
+        label, options, default=asked or list(default), max_selections=maximum, format_func=_visible(shown),
         key=f"choice-{key}", help=help,
     )  # fmt: skip
     remember(key, "" if chosen == list(default) else ",".join(chosen))
@@ -62,9 +65,14 @@ def segments(label: str, options: Sequence[str], *, default: str, key: str, help
     """A segmented control bound to ``?key=option``; an unknown or empty value in the address falls back to the
     default."""
     chosen = st.segmented_control(
-        label, options, default=default, required=True, key=key, bind="query-params", help=help
+        label, options, default=default, required=True, key=key, bind="query-params", help=help,
+        format_func=for_markdown,
     )  # fmt: skip
     return str(chosen) if chosen in options else default
+
+
+def _visible(shown: Callable[[str], str]) -> Callable[[str], str]:
+    return lambda option: visible(shown(option))
 
 
 def remember(key: str, value: str) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 import streamlit as st
 
 from lgt.charts.svg import vector
+from lgt.core.plain_text import for_markdown, visible
 from lgt.store.archive_readme import readme, titles
 from lgt.store.csv_files import as_csv
 from lgt.store.library import Source
@@ -144,14 +145,15 @@ def downloads(*, page: str, background: str, key: str) -> None:
     stem, source = drawing.stem(page), data.library()
     files = file_names(stem, charts)
     with st.popover("Download", icon=":material/download:", key=key):
-        names = [{"key": drawing.container_key(name), "name": chart.name, "file": files[name]}
+        names = [{"key": drawing.container_key(name), "name": visible(chart.name), "file": files[name]}
                  for name, chart in charts.items()]  # fmt: skip
         _drawings(key=f"{key}-charts", data={"charts": names, "background": background})
         with st.container(horizontal=True, gap="small"):
             for name, chart in charts.items():
                 if not chart.table.empty:
+                    label, file = f"{for_markdown(chart.name)} (CSV)", f"{files[name]}.csv"
                     st.download_button(
-                        f"{chart.name} (CSV)", partial(numbers, chart, source), f"{files[name]}.csv", "text/csv",
+                        label, partial(numbers, chart, source), file, "text/csv",
                         key=f"{key}-csv-{name}", on_click="ignore", type="tertiary", icon=":material/table:", help=HELP,
                     )  # fmt: skip
         # The file is made later, outside the session: of ``charts``, because other charts may be drawn by then.

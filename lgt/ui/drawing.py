@@ -15,6 +15,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from lgt.core.plain_text import in_all_texts
+
 DRAWN = "lgt-drawn"
 SUBJECT = "lgt-subject"
 LONGEST_NAME = 120
@@ -37,7 +39,7 @@ class Drawn:
 
 @st.cache_data(show_spinner=False, max_entries=512)
 def _specification(name: str, _chart: Callable[..., Any], arguments: Any, options: Any) -> dict[str, Any]:
-    drawn: dict[str, Any] = _chart(*arguments, **options).to_dict()
+    drawn: dict[str, Any] = in_all_texts(_chart(*arguments, **options).to_dict())
     return drawn
 
 

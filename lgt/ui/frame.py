@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ import streamlit as st
 from streamlit.runtime.pages_manager import PagesManager
 
 from lgt.charts.theme import DARK, LIGHT, Theme
+from lgt.core.plain_text import for_markdown
 from lgt.recipes.commands import PROGRAM
 from lgt.store.errors import StoreError
 from lgt.ui import address, data, downloads, drawing, look, navigation, stores
@@ -87,15 +87,16 @@ def name_closed_stores() -> None:
     if not found.library.members:
         return  # the page says what is wrong
     for problem in found.problems:
-        st.warning(f"A store is left out. {escaped(problem)}", icon=":material/database_off:")
+        st.warning(f"A store is left out. {for_markdown(problem)}", icon=":material/database_off:")
 
 
 def name_unknown_tasks() -> None:
     """One line where the store has pairs that no page can show, because the extension of their tasks is not loaded."""
     unknown = data.unknown_tasks()
     if unknown:
-        st.caption(f"Task groups with these tasks are not shown: {', '.join(unknown)}. The extension that adds them is "
-                   "not loaded. Name it in `LGT_EXTENSIONS` and start the dashboard again.")  # fmt: skip
+        names = for_markdown(", ".join(unknown))
+        st.caption(f"Task groups with these tasks are not shown: {names}. The extension that adds them is not loaded. "
+                   "Name it in `LGT_EXTENSIONS` and start the dashboard again.")  # fmt: skip
 
 
 @contextmanager
@@ -108,7 +109,7 @@ def error_boundary(title: str) -> Iterator[None]:
     try:
         yield
     except StoreError as error:
-        st.error(f"The store cannot be read. {error}", icon=":material/database_off:")
+        st.error(f"The store cannot be read. {for_markdown(error)}", icon=":material/database_off:")
     except Exception as error:
         if type(error).__module__.startswith("streamlit.runtime.scriptrunner"):
             raise  # how Streamlit stops and reruns a script
@@ -118,11 +119,6 @@ def error_boundary(title: str) -> Iterator[None]:
             f"This page could not be drawn. The server's log names the cause under error id {error_id}. "
             "`python -m lgt doctor` checks the store."
         )
-
-
-def escaped(text: object) -> str:
-    """``text`` for a place that reads Markdown: nothing in it is taken for Markdown."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|~$:])", r"\\\1", " ".join(str(text).split()))
 
 
 def badge(outcome: str) -> str:

@@ -13,6 +13,7 @@ from lgt.core.checks import ConfigError
 from lgt.core.choices import POSITIONS
 from lgt.core.config import MAXIMUM_LENGTH, Arm, Position, RunConfig, TaskSpec, check_transfers
 from lgt.core.glossary import definition
+from lgt.core.plain_text import as_code
 from lgt.recipes.commands import co_trained_reference, train_command
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.labels import task_title
@@ -131,7 +132,8 @@ def fork_sentence(config: RunConfig, co_trained: RunConfig | None) -> str | None
     if not changes:
         return f"{text}: the same tasks, lengths and seed."
     count = counted(len(changes), "changed value")
-    text += f": the same tasks, lengths and seed, but not its {count} (`{changes[0]}`{' …' * (len(changes) > 1)})"
+    example = as_code(changes[0]) + " …" * (len(changes) > 1)
+    text += f": the same tasks, lengths and seed, but not its {count} ({example})"
     command = train_command(config, co_trained)
     return text + ("; the command above sets them." if command else "; the form cannot set them.")
 

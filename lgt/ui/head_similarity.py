@@ -15,10 +15,10 @@ from lgt.experiments.numbers import signed
 from lgt.metrics.correlation import Correlation
 from lgt.metrics.head_sharing import HeadSharing, head_sharing, map_difference
 from lgt.metrics.trajectory import tracking, tracking_of_changes, trajectory
-from lgt.recipes.labels import task_title
 from lgt.ui import data, frame
 from lgt.ui.drawing import draw
 from lgt.ui.numbers import counted
+from lgt.ui.titles import task_words
 
 TOP_HEADS = 3
 PERMUTATIONS = 500
@@ -88,7 +88,7 @@ def control_sentence(
 def _overlaps(maps: list[pd.DataFrame], main: str, auxiliaries: list[str]) -> str:
     found = {other: _overlap(maps, main, other) for other in auxiliaries}
     return ", ".join(
-        f"with {task_title(other)} " + ("not measured" if of is None else f"{of[0]:.2f} (by chance {of[1]:.2f})")
+        f"with {task_words(other)} " + ("not measured" if of is None else f"{of[0]:.2f} (by chance {of[1]:.2f})")
         for other, of in found.items()
     )
 
@@ -120,7 +120,7 @@ def similarity_table(heads: pd.DataFrame, attention: pd.DataFrame, main: str, au
         differences = attention[attention.task_b == other].difference
         rows.append(
             {
-                "task": task_title(other),
+                "task": task_words(other),
                 "map difference": f"{difference:.3f}",
                 "rank correlation": "undefined" if found.rho is None else f"{found.rho:+.2f} (p = {found.rho_p:.3f})",
                 f"top-{TOP_HEADS} overlap": f"{found.jaccard:.2f} (chance {found.jaccard_baseline:.2f})",

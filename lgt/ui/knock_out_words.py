@@ -9,9 +9,10 @@ import pandas as pd
 
 from lgt.metrics.head_sharing import top_k
 from lgt.metrics.knock_outs import KnockOutTest
-from lgt.recipes.labels import head_names, task_title
+from lgt.recipes.labels import head_names
 from lgt.ui.head_similarity import map_array
 from lgt.ui.knock_outs import Heads
+from lgt.ui.titles import task_words
 
 CAUTION = (
     "This is one run and one way to switch heads off. If you try several numbers of heads, one of them can give a "
@@ -36,8 +37,8 @@ class TopHeads:
 
     @property
     def title(self) -> str:
-        """The title of the task."""
-        return task_title(self.task)
+        """The title of the task, for Markdown."""
+        return task_words(self.task)
 
     @property
     def limit(self) -> str:
@@ -73,7 +74,7 @@ def top_heads_sentence(top: TopHeads, lengths: Iterable[int]) -> str:
 
 def result_sentence(found: KnockOutTest, main: str, top: TopHeads, lengths: list[int], every: bool) -> str:
     """The result of the test, without claiming more than it shows. ``every``: there are no other choices than these."""
-    title, count, heads = task_title(main), len(found.others), top.heads
+    title, count, heads = task_words(main), len(found.others), top.heads
     kind = "head" if len(heads) == 1 else f"{len(heads)} heads"
     by_loss = f"whose knock-out raises the loss of {top.title} most"
     which = f"that {top.title} needs most" if top.needed == heads else by_loss

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable
 
 import streamlit as st
+
+from lgt.core.plain_text import for_html
 
 BASE = """
 [data-testid="stMainBlockContainer"] { padding-top: 4.25rem; padding-bottom: 4rem; max-width: 90rem; }
@@ -118,14 +119,14 @@ def spotlight(parts: Iterable[str], lit: Iterable[str]) -> None:
 
 def headline(title: str, number: str, what: str, spread: str) -> None:
     """The title of an arm over its number: ``number`` large, ``what`` it counts, and its ``spread`` with n."""
-    texts = [html.escape(text) for text in (title, number, what, spread)]
+    texts = [for_html(text) for text in (title, number, what, spread)]
     st.html('<div class="lgt-arm"><h2>{}</h2><b>{}</b><span>{}</span><small>{}</small></div>'.format(*texts))
 
 
 def examples(shown: Iterable[tuple[str, str, str, str]]) -> None:
     """Worked examples (title, prompt, answer, note): what the model reads and what it should write."""
     rows = [
-        "<p>{}: <code>{}</code> → <code><b>{}</b></code> <small>{}</small></p>".format(*map(html.escape, texts))
+        "<p>{}: <code>{}</code> → <code><b>{}</b></code> <small>{}</small></p>".format(*map(for_html, texts))
         for texts in shown
     ]
     if rows:

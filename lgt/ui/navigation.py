@@ -16,6 +16,8 @@ import streamlit as st
 
 from lgt.core import extensions
 from lgt.core.checks import ConfigError
+from lgt.core.plain_text import for_markdown
+from lgt.core.terminal import log_plainly
 
 TITLE = "Length Transfer Lab"
 ICON = Path(__file__).parent / "icon.png"
@@ -71,11 +73,12 @@ def run(checkout: Path | None = None) -> None:
     """
     global _scripts
     _scripts = checkout / "pages" if checkout else None
+    log_plainly("lgt")
     st.set_page_config(page_title=TITLE, page_icon=str(ICON), layout="wide")
     try:
         extensions.load()
     except ConfigError as error:
-        st.error(f"An extension cannot be loaded. {error}")
+        st.error(f"An extension cannot be loaded. {for_markdown(error)}")
         return
     st.navigation([link_target(name) for name in PAGES], position="top").run()
 

@@ -12,6 +12,7 @@ from lgt.ui import data, frame, knock_outs
 from lgt.ui.drawing import draw
 from lgt.ui.head_similarity import map_array
 from lgt.ui.head_view import View
+from lgt.ui.titles import task_words
 
 ANCHOR = "one-head"
 """Where on the page the head is shown."""
@@ -22,7 +23,7 @@ def loss_sentence(view: View, head: Head) -> str:
     tasks = (view.main, *view.auxiliaries)
     drops = {task: round(100 * map_array(view.maps, task, "accuracy_drop")[head]) for task in tasks}
     signs = {task: "−" if drop > 0 else "+" if drop < 0 else "" for task, drop in drops.items()}
-    points = [f"{task_title(task)} **{signs[task]}{abs(drop)}**" for task, drop in drops.items()]
+    points = [f"{task_words(task)} **{signs[task]}{abs(drop)}**" for task, drop in drops.items()]
     lengths = ", ".join(map(str, view.lengths))
     more = "Curves and attention" if data.last_weights(view.run_id) else "More"
     return f"Without it, at lengths {lengths}: {', '.join(points)} points of exact match. [{more} below](#{ANCHOR})."
@@ -82,7 +83,7 @@ def show_pattern(view: View, head: Head, task: str, length: int) -> None:
     """The head's mean attention pattern for one task, over the prompts of the most common layout."""
     found = knock_outs.patterns(view.run_id, task, length)
     if found is None:
-        st.info(f"There is no test prompt of {task_title(task)} of this length.")
+        st.info(f"There is no test prompt of {task_words(task)} of this length.")
         return
     draw(attention_pattern, found.values[head], found.tokens, found.prompt, found.used, frame.theme(), task=task,
          head=head_name(*head), key=f"pattern-{task}", name=f"Attention of {head_name(*head)} {task_title(task)}",

@@ -11,15 +11,17 @@ import streamlit as st
 
 from lgt.core import bounds
 from lgt.core.config import RunConfig
-from lgt.recipes.commands import experiment_command, train_command
+from lgt.core.plain_text import for_markdown, visible
+from lgt.recipes.commands import stored_experiment_command, train_command
 from lgt.recipes.labels import config_title
 from lgt.recipes.limits import read_only
 from lgt.recipes.settings import is_imported
 from lgt.store.comparisons import Comparison
 from lgt.store.locations import WORKSPACE
 from lgt.store.queries import RunRecord
-from lgt.ui import actions, data, downloads, drawing, frame, group_form, panels, run_table, stores
+from lgt.ui import actions, data, downloads, drawing, group_form, panels, run_table, stores
 from lgt.ui.numbers import counted
+from lgt.ui.titles import plain_table
 
 KNOWN_OF_IMPORTED = ("state", "steps", "created", "uuid", "tags", "note")
 """The facts that are shown of a run that another program made."""
@@ -55,7 +57,7 @@ def close_run() -> None:
 
 def title_of(record: RunRecord) -> str:
     """A run in words."""
-    return frame.escaped(config_title(record.config))
+    return for_markdown(config_title(record.config))
 
 
 def date_text(seconds: float | None) -> str:
@@ -94,11 +96,11 @@ def show_run(row: pd.DataFrame) -> None:
     if len(data.library().members) > 1:
         st.markdown(f"{stores.badge(data.library().of(run_id)[0])} {panels.imported_badge(record.config)}".strip())
     if record.error:
-        st.error(f"{record.state}: {frame.escaped(record.error)}")
+        st.error(f"{for_markdown(record.state)}: {for_markdown(record.error)}")
         if record.log_tail:
-            st.code(record.log_tail, language=None, wrap_lines=True)
+            st.code(visible(record.log_tail), language=None, wrap_lines=True)
     for why in panels.missing_counts([run_id] if record.state == "done" else []).values():
-        st.warning(f"This run is incomplete: {frame.escaped(why)}. Numbers that need these counts leave it out.")
+        st.warning(f"This run is incomplete: {for_markdown(why)}. Numbers that need these counts leave it out.")
     accuracy = data.read_accuracy([run_id])
     left, right = st.columns([3, 2], gap="large")
     with left:
@@ -108,10 +110,13 @@ def show_run(row: pd.DataFrame) -> None:
             panels.curve(accuracy, key="curve")
     with right:
         facts = facts_of(record)
-        st.table(pd.DataFrame({"value": facts.values()}, index=list(facts)), hide_header=True)
+        shown = [for_markdown(text) for text in facts.values()]
+        st.table(pd.DataFrame({"value": shown}, index=list(facts)), hide_header=True)
     if not is_own(run_id):
         whose = data.library().of(run_id)[0].title
-        st.caption(f"This run belongs to {whose}. Your star, tags and note about it are kept in your workspace.")
+        st.caption(
+            f"This run belongs to {for_markdown(whose)}. Your star, tags and note about it are kept in your workspace."
+        )
     if not read_only():
         tags_and_note_form([run_id], row)
     co_trained = own.config if own else None
@@ -132,10 +137,10 @@ def show_run(row: pd.DataFrame) -> None:
         differing = counted(int((values.changed != "").sum()), "value")
         st.caption(
             "Another program made this run. Nothing more is known of its configuration." if is_imported(record.config)
-            else f"Different from the preset {frame.escaped(record.preset)}: {differing}."
+            else f"Different from the preset {for_markdown(record.preset)}: {differing}."
         )  # fmt: skip
         order = values.sort_values("changed", ascending=False, kind="stable")
-        st.dataframe(order, key="settings", hide_index=True, width="stretch")
+        st.dataframe(plain_table(order), key="settings", hide_index=True, width="stretch")
 
 
 def is_own(run_id: int) -> bool:
@@ -146,8 +151,8 @@ def is_own(run_id: int) -> bool:
 def show_command(record: RunRecord, co_trained: RunConfig | None) -> None:
     """The command that makes this run; without one, that of its experiment. ``co_trained``: a run of its comparison."""
     command, kind = train_command(record.config, co_trained), "command"
-    if not command and record.experiment:
-        command, kind = experiment_command(record.experiment), "experiment"
+    if not command:
+        command, kind = stored_experiment_command(record.experiment), "experiment"
     if command:
         st.caption(f"The {kind} that makes this run:")
         st.code(command, language="bash", wrap_lines=True)

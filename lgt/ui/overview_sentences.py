@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlencode
 
 from lgt.core.config import RunConfig
 from lgt.core.glossary import definition
@@ -14,12 +15,12 @@ from lgt.experiments.verdicts import SMALLEST_EFFECT
 from lgt.metrics.by_seed import SeedSummary
 from lgt.metrics.guesses import GuessError
 from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, Zone
-from lgt.recipes.labels import auxiliary_titles, task_title
 from lgt.recipes.settings import has_control, is_imported
 from lgt.tasks import TASKS, unit
 from lgt.tasks.examples import example_note, worked_example
 from lgt.tasks.registry import minimum_length
 from lgt.ui.numbers import points_over_seeds, share_over_seeds
+from lgt.ui.titles import task_list, task_words
 
 STEPS = 7
 REVEAL = 5
@@ -29,8 +30,8 @@ EXAMPLE_LENGTH = 4
 
 @dataclass(frozen=True)
 class Control:
-    """The same main task beside a control task: the title ``name`` of that task, the ``transfer`` accuracy, and the
-    ``key`` of these runs' setting in addresses."""
+    """The same main task beside a control task: the title ``name`` of that task for Markdown, the ``transfer``
+    accuracy, and the ``key`` of these runs' setting in addresses."""
 
     name: str
     transfer: SeedSummary
@@ -59,12 +60,12 @@ class Facts:
 
     @property
     def main(self) -> str:
-        return task_title(self.config.main.task)
+        return task_words(self.config.main.task)
 
     @property
     def longer(self) -> str:
         """The titles of the auxiliary tasks."""
-        return auxiliary_titles(self.config)
+        return task_list([spec.task for spec in self.config.auxiliaries])
 
     @property
     def is_control(self) -> bool:
@@ -268,6 +269,6 @@ def _control_words(facts: Facts, control: Control) -> str:
     known = " and ".join(f"{name} {arm.mean:.0%}" for name, arm in arms.items() if arm is not None)
     return (
         f"Does any longer task help? Together with an unrelated task of the same length (**{control.name}**, "
-        f"[its curves](?pair={control.key})), **{facts.main}** gets {share_over_seeds(control.transfer)} right at "
-        f"{facts.region}. For comparison: {known}."
+        f"[its curves](?{urlencode({'pair': control.key})})), **{facts.main}** gets "
+        f"{share_over_seeds(control.transfer)} right at {facts.region}. For comparison: {known}."
     )

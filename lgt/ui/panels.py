@@ -12,6 +12,7 @@ from lgt.charts import length_accuracy, loss_curve, training_curves
 from lgt.charts.accuracy import BandChoice
 from lgt.core.config import Arm, RunConfig
 from lgt.core.glossary import definition
+from lgt.core.plain_text import as_code, for_markdown
 from lgt.experiments.registry import made_by
 from lgt.experiments.seeds import seeds_text
 from lgt.metrics.run_curves import run_curves
@@ -101,9 +102,9 @@ def repeat_sentence(runs: pd.DataFrame, comparison: Comparison) -> str:
     seeds = {int(seed) for seed in runs.model_seed}
     experiment = made_by(set(runs.config_hash), seeds)
     if experiment:
-        return f"Repeat them with `{experiment_command(experiment.name, seeds_text(seeds))}`."
+        return f"Repeat them with {as_code(experiment_command(experiment.name, seeds_text(seeds)))}."
     command = arm_command(comparison, "co-trained", min(comparison.runs["co-trained"]))
-    return f"Repeat one of them with `{command}`." if command else ""
+    return f"Repeat one of them with {as_code(command)}." if command else ""
 
 
 def show_provenance(runs: pd.DataFrame, repeat: str) -> None:
@@ -113,9 +114,9 @@ def show_provenance(runs: pd.DataFrame, repeat: str) -> None:
     """
     incomplete = missing_counts(runs[runs.state == "done"].id.tolist())
     if incomplete:
-        named = "; ".join(f"run {data.name(run_id)}: {frame.escaped(why)}" for run_id, why in incomplete.items())
+        named = "; ".join(f"run {data.name(run_id)}: {for_markdown(why)}" for run_id, why in incomplete.items())
         st.warning(f"Incomplete, and left out of numbers that need the missing counts: {named}.")
-    st.caption(f"{provenance(runs)} {repeat}".strip())
+    st.caption(f"{for_markdown(provenance(runs))} {repeat}".strip())
 
 
 def missing_counts(run_ids: list[int]) -> dict[int, str]:

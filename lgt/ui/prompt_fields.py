@@ -9,9 +9,10 @@ import streamlit as st
 from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
+from lgt.core.plain_text import for_markdown
 from lgt.tasks.base import Task
 from lgt.tasks.prompts import Prompt, drawn, longest, texts_of, typed
-from lgt.ui import address, frame
+from lgt.ui import address
 
 OF_PROMPT = ("a", "b", "text", "step")
 """What the address says about one prompt; it is removed when another prompt is drawn."""
@@ -68,7 +69,7 @@ def field(label: str, name: str, drawn_text: str, key: str) -> str:
 
 def show_refusal(error: ConfigError) -> None:
     """Say below a field what is wrong with it."""
-    st.error(f"Enter {frame.escaped(error.accepted)}.")
+    st.error(f"Enter {for_markdown(error.accepted)}.")
 
 
 def choose_prompt(config: RunConfig, task: Task) -> Prompt | None:

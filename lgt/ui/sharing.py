@@ -12,11 +12,11 @@ from lgt.core.config import Arm
 from lgt.metrics.by_seed import SeedSummary, transfer_by_seed
 from lgt.metrics.maps import mean_maps
 from lgt.metrics.zones import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONE_TITLES, Zone
-from lgt.recipes.labels import task_title
 from lgt.store.comparisons import Comparison
 from lgt.ui import data, frame
 from lgt.ui.drawing import draw
 from lgt.ui.head_similarity import overlap_sentence, similarity_table
+from lgt.ui.titles import task_words
 
 LEAST_TO_LOSE = 0.1
 """Transfer accuracy above which the heads of a run are mapped in the transfer region: a model that is near 0% there
@@ -165,19 +165,19 @@ def zone_sentence(zone: Zone, heads: pd.DataFrame, transfer: float | None = None
 def sharing_sentence(heads: pd.DataFrame, main: str, auxiliaries: list[str], threshold: float) -> str:
     """What the graph shows, in one sentence that is true of its data."""
     counts = sharing_summary(heads, main, auxiliaries, threshold)
-    needed = f"{counts['main']} of {counts['heads']} heads matter to **{task_title(main)}**"
+    needed = f"{counts['main']} of {counts['heads']} heads matter to **{task_words(main)}**"
     if not auxiliaries:
         return f"{needed}."
     if not counts["main"]:
         return (
-            f"No single head costs **{task_title(main)}** more than {100 * threshold:.0f} points of exact match here."
+            f"No single head costs **{task_words(main)}** more than {100 * threshold:.0f} points of exact match here."
         )
     return f"{needed}; **{counts['shared']} of them** also matter to {either_of(auxiliaries)}."
 
 
 def either_of(tasks: list[str]) -> str:
     """Task titles in bold, joined for a sentence, such as ``**Reverse** or **Copy**``."""
-    *others, last = [f"**{task_title(name)}**" for name in tasks]
+    *others, last = [f"**{task_words(name)}**" for name in tasks]
     return f"{', '.join(others)} or {last}" if others else last
 
 

@@ -12,6 +12,7 @@ import streamlit as st
 
 from lgt.core import bounds
 from lgt.core.glossary import definition
+from lgt.core.plain_text import for_markdown
 from lgt.recipes.limits import read_only
 from lgt.store import dropped, locations
 from lgt.store.errors import StoreError
@@ -27,7 +28,7 @@ BADGES = {SHIPPED: "violet"}
 
 def badge(member: Member) -> str:
     """The store of a run as a small coloured word, for Markdown."""
-    return f":{BADGES.get(member.name, 'blue')}-badge[{member.title}]"
+    return f":{BADGES.get(member.name, 'blue')}-badge[{for_markdown(member.title)}]"
 
 
 def usual(library: Library, evidence: bool) -> list[str]:
@@ -98,7 +99,7 @@ def _open_another() -> None:
     )  # fmt: skip
     refused = st.session_state.pop(REFUSED, None)
     if refused:
-        st.error(refused)
+        st.error(for_markdown(refused))
 
 
 def _open_path() -> None:

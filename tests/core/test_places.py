@@ -68,17 +68,20 @@ def test_a_console_of_any_encoding_shows_every_command(encoding, tmp_path):
 
 @pytest.mark.skipif(os.name == "nt" or os.getuid() != 0, reason="only root can run a process as an unknown user")
 def test_a_user_id_without_home_and_name_works(tmp_path):
-    tmp_path.chmod(0o777)
-    for folder in tmp_path.parents:
-        if folder != Path(tempfile.gettempdir()) and folder.is_relative_to(tempfile.gettempdir()):
-            folder.chmod(0o755)
+    """Its root is a folder of the test, so that the user can enter every folder above."""
+    for folder in (tmp_path, tmp_path / "tmp"):
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o1777)
     read, write = os.pipe()
     child = os.fork()
     if not child:  # pytest must not see the child, however it ends
         try:
             for name in ("HOME", "XDG_CACHE_HOME", "USER"):
                 os.environ.pop(name, None)
-            tempfile.tempdir = str(tmp_path)
+            tempfile.tempdir = "/tmp"
+            paths.process_folder.cache_clear()
+            os.chroot(tmp_path)
+            os.chdir("/")
             os.setgroups([])
             os.setgid(54321)
             os.setuid(54321)
@@ -90,7 +93,10 @@ def test_a_user_id_without_home_and_name_works(tmp_path):
     os.close(write)
     os.waitpid(child, 0)
     with os.fdopen(read) as said:
-        assert said.read() == str(tmp_path / "length-transfer-lab-54321" / "code")
+        made = Path(said.read())
+    assert made.name == "code" and made.parent.name.startswith(f"{paths.NAME}-") and made.parents[1] == Path("/tmp")
+    status = (tmp_path / made.parent.relative_to("/")).lstat()
+    assert (status.st_uid, status.st_mode & 0o777) == (54321, 0o700)
 
 
 @pytest.mark.parametrize("home", [None, "/", "/no/such/folder"])
@@ -105,24 +111,6 @@ def test_without_a_home_folder_temporary_files_are_used(home, tmp_path, monkeypa
 
     monkeypatch.setattr(Path, "home", unknown)
     assert paths.cache_directory() == tmp_path / f"length-transfer-lab-{paths.user_id()}"
-
-
-def test_folders_above_a_private_one_are_private_too_under_any_umask(tmp_path):
-    before = os.umask(0o002)
-    try:
-        made = paths.private_folder(tmp_path / "a" / "b" / "c")
-    finally:
-        os.umask(before)
-    assert [folder.stat().st_mode & 0o777 for folder in (made, *list(made.parents)[:2])] == [0o700] * 3
-
-
-def test_a_cache_that_others_can_write_is_replaced_by_a_folder_of_one_s_own(tmp_path, monkeypatch):
-    monkeypatch.setenv("LGT_CACHE", str(tmp_path / "shared"))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    (tmp_path / "shared" / "code").mkdir(parents=True)
-    (tmp_path / "shared" / "code").chmod(0o775)
-    assert paths.own_folder("code") == tmp_path / f"length-transfer-lab-{paths.user_id()}" / "code"
-    assert paths.own_folder("stores") == tmp_path / "shared" / "stores"
 
 
 @pytest.mark.parametrize("umask", [0o077, 0o002, 0o027])

@@ -115,17 +115,6 @@ def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: p
     assert paths.cache_directory() == tmp_path / "own"
 
 
-def test_a_private_folder_is_not_writable_by_others(tmp_path: Path) -> None:
-    made = paths.private_folder(tmp_path / "a" / "b")
-    assert made.is_dir() and made.stat().st_mode & 0o777 == 0o700 and paths.private_folder(made) == made
-    for mode in (0o720, 0o702):
-        made.chmod(mode)
-        with pytest.raises(PermissionError, match="can be written by others"):
-            paths.private_folder(made)
-    made.chmod(0o755)
-    assert paths.private_folder(made) == made, "others may read it"
-
-
 def test_the_user_is_the_one_that_the_system_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "getuid", lambda: 4321)
     assert paths.user_id() == 4321

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lgt.store import backup, blobs, checkpoints, engine, merge, opening, queries
+from lgt.store import backup, blobs, checkpoints, engine, leases, merge, opening, queries, queue, writes
 from lgt.store.engine import StoreError, open_store, read_connection, reading_key
-from tests.conftest import ROOT
+from tests.conftest import ROOT, tiny
 from tests.store.test_store import finished_run
 
 OLD = sorted((ROOT / "tests" / "stores").glob("schema-*.db"))
@@ -136,6 +136,37 @@ def test_s2_a_value_that_is_too_long_is_refused(good: Path) -> None:
         connection.exec_driver_sql("SELECT zeroblob(100000000)").fetchall()
 
 
+@pytest.mark.parametrize("ending", ["-journal", "-wal", "-shm"])
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_s3_what_is_no_plain_file_beside_a_store_is_not_read(
+    kind: str, ending: str, good: Path, tmp_path: Path
+) -> None:
+    """A link to an endless device in place of a write-ahead log was copied until the disk was full."""
+    path = Path(shutil.copy(good, tmp_path / "theirs.db"))
+    raw = bytearray(path.read_bytes())
+    raw[18:20] = b"\x02\x02"  # the header then says that there is a write-ahead log
+    path.write_bytes(raw)
+    beside = tmp_path / f"theirs.db{ending}"
+    {"link": lambda: beside.symlink_to("/dev/zero"), "pipe": lambda: os.mkfifo(beside), "folder": beside.mkdir}[kind]()
+    for read_only in (True, False):
+        with pytest.raises(StoreError, match=rf"theirs\.db{ending} is no plain file"):
+            open_store(str(path), read_only=read_only)
+    linked = tmp_path / "linked.db"
+    linked.symlink_to(path)
+    with pytest.raises(StoreError, match=rf"theirs\.db{ending} is no plain file"):
+        open_store(str(linked), read_only=True)
+
+
+def test_s2_a_store_that_is_too_large_is_not_copied_for_reading(good: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(good, tmp_path / "theirs.db"))
+    raw = bytearray(path.read_bytes())
+    raw[18:20] = b"\x02\x02"
+    path.write_bytes(raw)
+    os.truncate(path, 2**40)  # on the disk it needs no more room than before
+    with pytest.raises(StoreError, match="too many to copy them for reading; accepted: at most 4,294,967,296"):
+        open_store(str(path), read_only=True)
+
+
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
     """A store whose weights are in a file, and its folder of files."""
     monkeypatch.setattr("lgt.store.writes.MAXIMUM_ROW_BYTES", 1)
@@ -192,3 +223,90 @@ def test_s3_a_linked_folder_of_files_is_neither_read_nor_written_nor_cleaned(
     assert sorted(one.name for one in folder.iterdir() if one.read_bytes() == b"mine") == sorted(
         one.name for one in foreign[:2]
     )
+
+
+def test_s3_a_file_with_another_name_is_neither_read_nor_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, folder = large(tmp_path, monkeypatch)
+    (file,) = folder.iterdir()
+    thesis = Path(shutil.copy(file, folder / "thesis.safetensors"))
+    changed(path, (f"UPDATE checkpoints SET uri = '{thesis.name}'",))
+    store = open_store(str(path))
+    with pytest.raises(StoreError, match=r"'thesis\.safetensors' is not the name of a file of a store"):
+        checkpoints.read_checkpoint(store, 1)
+    writes.delete_runs(store, [1])
+    blobs.remove_file(store, thesis.name)
+    blobs.remove_file(store, "../theirs.db")
+    assert thesis.exists() and path.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "getuid") or os.getuid() != 0, reason="only root can make files of other users")
+@pytest.mark.parametrize(("mode", "refused"), [(0o700, True), (0o1777, True), (0o2775, False)])
+def test_s3_a_folder_that_somebody_else_put_beside_the_store_is_refused(
+    mode: int, refused: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a folder of a group each of its members could change the store itself, and all share the files."""
+    path, folder = large(tmp_path, monkeypatch)
+    os.chown(folder, 12345, 12345)
+    tmp_path.chmod(mode)
+    store = open_store(str(path))
+    if not refused:
+        assert checkpoints.read_checkpoint(store, 1).weights
+        return
+    with pytest.raises(StoreError, match=r"theirs\.db\.files belongs to another user, who does not own the store"):
+        checkpoints.read_checkpoint(store, 1)
+    with pytest.raises(StoreError, match="belongs to another user"):
+        blobs.write_file(folder, "run-1-attempt-1-step-9.safetensors", b"x")
+    os.chown(path, 12345, 12345)
+    assert checkpoints.read_checkpoint(store, 1).weights, "the store's owner may have a folder of files beside it"
+
+
+def test_s3_a_link_in_the_place_of_a_new_file_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, victim = tmp_path / "x.db.files", tmp_path / "thesis"
+    victim.write_text("mine")
+    folder.mkdir()
+    monkeypatch.setattr(blobs.secrets, "token_hex", lambda size: "0" * 2 * size)
+    name = "run-1-attempt-1-step-9.safetensors"
+    (folder / f".{name}.{'0' * 16}.new").symlink_to(victim)
+    (folder / name).symlink_to(victim)
+    with pytest.raises(StoreError, match="cannot be written"):
+        blobs.write_file(folder, name, b"x")
+    monkeypatch.undo()
+    blobs.write_file(folder, name, b"x")
+    assert victim.read_text() == "mine" and (folder / name).read_bytes() == b"x" and not (folder / name).is_symlink()
+
+
+def test_s3_a_store_that_is_replaced_keeps_its_files_and_the_restored_one_has_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, folder = large(tmp_path, monkeypatch)
+    store = open_store(str(path))
+    saved = backup.backup(store, tmp_path / "saved.db")
+    writes.create_runs(store, [tiny()], labels=["waiting"])
+    number, attempt = queue.claim(store, "me", "cpu", code_version="1")
+    leases.save_state(store, number, attempt, 1, b"state", "1")
+    leases.release_run(store, number, attempt)
+    (tmp_path / "saved.db.files" / "notes.txt").write_text("not a file of a store")
+    now = sorted(one.name for one in folder.iterdir())
+    kept = backup.restore(saved, str(path))
+    assert kept is not None and sorted(one.name for one in Path(f"{kept}.files").iterdir()) == now
+    assert len(list(folder.iterdir())) == 1 and len(now) == 2
+    for each in (path, kept):
+        assert checkpoints.read_checkpoint(open_store(str(each), read_only=True), 1).weights
+    blobs.remove_orphans(open_store(str(path)), 0.0)
+    again = backup.restore(kept, str(path))
+    assert again is not None and sorted(one.name for one in folder.iterdir()) == now, "also the state of a waiting run"
+    assert blobs.newest_state(open_store(str(path)), number, "1") == b"state"
+    assert sorted(one.name for one in tmp_path.iterdir()) == sorted(
+        name for one in (path, saved, kept, again) for name in (one.name, f"{one.name}.files")
+    )
+
+
+def test_s2_a_merged_run_that_counts_instead_of_an_own_one_is_named(tmp_path: Path) -> None:
+    mine, theirs = (open_store(str(tmp_path / f"{name}.db")) for name in ("mine", "theirs"))
+    finished_run(mine)
+    finished_run(theirs)
+    report = merge.merge(mine, str(tmp_path / "theirs.db"))
+    assert report.now_counting == ("run 2 counts now instead of run 1: the same config, finished later",)
+    assert merge.merge(theirs, str(tmp_path / "mine.db")).now_counting == (), "the own run finished later"

@@ -11,12 +11,12 @@ from streamlit.testing.v1 import AppTest
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig, with_setting
+from lgt.core.plain_text import for_markdown
 from lgt.recipes.limits import check_limits
 from lgt.recipes.presets import group_config
 from lgt.store.engine import database_url
 from lgt.store.errors import StoreError
 from lgt.tasks import check_run
-from lgt.ui.frame import escaped
 from tests.conftest import ROOT
 from tests.faults import size
 
@@ -111,7 +111,7 @@ def test_r11_addresses_fall_back_to_the_default(page: str, shipped: Path, monkey
 
 
 def test_text_from_a_store_stays_text() -> None:
-    assert escaped("![x](http://a/b) <img src=x> **b** `c` [d](e) :red[f] $g$") == (
-        r"\!\[x\]\(http\://a/b\) \<img src=x\> \*\*b\*\* \`c\` \[d\]\(e\) \:red\[f\] \$g\$"
+    assert for_markdown("![x](a/b) <img src=x> **b** `c` [d](e) :red[f] $g$") == (
+        r"\!\[x\](a/b) \<img src=x\> \*\*b\*\* \`c\` \[d\](e) \:red\[f\] \$g\$"
     )
-    assert escaped("two\n\n# lines") == r"two \# lines"
+    assert for_markdown("two\n\n# lines") == "two # lines"

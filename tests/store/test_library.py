@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from lgt.core.records import AccuracyRow, LogRow
-from lgt.store import checkpoints, leases, queries, revisions, tags, writes
+from lgt.store import checkpoints, imports, leases, queries, revisions, tags, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from lgt.store.errors import StoreError
@@ -146,3 +146,11 @@ def test_a_store_that_appears_later_moves_no_run_id(stores):
     after = library_of([("shipped", stores[0]), ("workspace", stores[1]), ("third", stores[0])])
     assert [member.offset for member in before.members] == [0, 2 * STRIDE]
     assert [member.offset for member in after.members] == [0, STRIDE], "the first store stands there twice"
+
+
+def test_written_accuracies_name_runs_as_the_pages_do(library, stores):
+    ids = queries.runs(library).id.tolist()
+    assert set(imports.exchange_rows(library, ids).run) == {f"run {name}" for name in (1, 2, 3, 4)} | {
+        f"run workspace.{number}" for number in (1, 2, 3, 4)
+    }
+    assert set(imports.exchange_rows(stores[1], [1]).run) == {"run 1"}

@@ -44,7 +44,10 @@ def test_merging_copies_finished_runs_once(store: Engine, tmp_path: Path) -> Non
     writes.create_run(other, queries.run(other, theirs).config, token="still queued")
     report = merge.merge(store, other_path)
     assert report == merge.MergeReport(
-        added=2, skipped=1, reasons=("run 3 of other.db: skipped, it has not finished (queued)",)
+        added=2,
+        skipped=1,
+        reasons=("run 3 of other.db: skipped, it has not finished (queued)",),
+        now_counting=("run 3 counts now instead of run 1: the same config, finished later",),
     )
     assert queries.runs(store).label.tolist() == ["first", "first", "theirs"]
     merged = queries.run(store, 3)

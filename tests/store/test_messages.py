@@ -327,23 +327,23 @@ def test_the_files_of_a_store_lie_in_its_own_folder(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_file_of_another_size_or_content_is_damaged(tmp_path: Path) -> None:
-    blobs.write_file(tmp_path / "files", "a.safetensors", b"1234")
+    name = "checkpoint-run-1-step-2.safetensors"
+    blobs.write_file(tmp_path / "files", name, b"1234")
     digest = hashlib.sha256(b"1234").hexdigest()
-    path = tmp_path / "files" / "a.safetensors"
-    assert blobs.read_file(tmp_path / "files", "a.safetensors", 4, digest) == b"1234"
+    path = tmp_path / "files" / name
+    assert blobs.read_file(tmp_path / "files", name, 4, digest) == b"1234"
     assert (tmp_path / "files").stat().st_mode & 0o777 == 0o700 and [*(tmp_path / "files").iterdir()] == [path]
     said = f"{path} is damaged: 4 bytes instead of 2,000"
-    assert refused(blobs.read_file, tmp_path / "files", "a.safetensors", 2000, digest) == said
+    assert refused(blobs.read_file, tmp_path / "files", name, 2000, digest) == said
     said = f"{path} is damaged: its SHA-256 differs"
-    assert refused(blobs.read_file, tmp_path / "files", "a.safetensors", 4, "0" * 64) == said
+    assert refused(blobs.read_file, tmp_path / "files", name, 4, "0" * 64) == said
     said = "'../a' is not the name of a file of a store"
     assert refused(blobs.read_file, tmp_path / "files", "../a", 4, digest) == said
-    missing = refused(blobs.read_file, tmp_path / "files", "b", 4, digest)
-    assert missing.startswith(f"{tmp_path / 'files' / 'b'} cannot be read: ")
+    missing = refused(blobs.read_file, tmp_path / "files", name.replace("1", "7"), 4, digest)
+    assert missing.startswith(f"{tmp_path / 'files' / name.replace('1', '7')} cannot be read: ")
     (tmp_path / "plain").write_text("")
-    assert refused(blobs.write_file, tmp_path / "plain", "a", b"").startswith(
-        f"{tmp_path / 'plain' / 'a'} cannot be written: "
-    )
+    said = f"{tmp_path / 'plain'} is no folder; remove it, or name another folder with LGT_FILES"
+    assert refused(blobs.write_file, tmp_path / "plain", "a", b"") == said
 
 
 def test_orphans_are_files_of_ours_without_a_row(store: Engine) -> None:

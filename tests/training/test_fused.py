@@ -236,28 +236,38 @@ def test_the_compiled_code_is_kept_and_found_again(fresh_library):
     assert fresh_library() is not None and kept.stat().st_mtime_ns == written
 
 
-@pytest.mark.usefixtures("quick_build")
-def test_compiled_code_in_a_folder_that_others_can_write_is_not_loaded(fresh_library, monkeypatch, tmp_path):
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
-    for place in (paths.cache_directory(), tmp_path / "tmp" / f"length-transfer-lab-{os.getuid()}"):
-        open_to_all = place / "code"
-        open_to_all.mkdir(parents=True)
-        open_to_all.chmod(0o777)
-    assert fresh_library() is None
-    assert fused_library.attempt()[0] is None
-    (paths.cache_directory() / "code").chmod(0o700)
-    forget()
-    assert fresh_library() is not None
+@pytest.mark.parametrize("which", ["step.so", "step.so.sha256"])
+@pytest.mark.parametrize("sign", ["another user's", "writable by others", "a link"])
+def test_code_that_another_user_may_have_written_is_compiled_again(sign, which, tmp_path):
+    compiler, before = ["sh", "-c", 'echo code >> "$0"; cp "$0" "$2"', str(tmp_path / "made")], os.umask(0o002)
+    try:
+        made = [fused_library._compile_into(tmp_path, "step.so", compiler).read_text() for _ in range(2)]
+        assert made == ["code\n"] * 2, "found again"
+        kept = tmp_path / which
+        if sign == "a link":
+            kept.symlink_to(kept.rename(tmp_path / "elsewhere"))
+        elif sign == "writable by others":
+            kept.chmod(0o664)
+        elif os.getuid() == 0:
+            os.chown(kept, 54321, 54321)
+        else:
+            pytest.skip("only root can make a file of another user")
+        made = [fused_library._compile_into(tmp_path, "step.so", compiler).read_text() for _ in range(2)]
+        assert made == ["code\ncode\n"] * 2 and paths.is_own_file(kept)
+    finally:
+        os.umask(before)
 
 
 @pytest.mark.usefixtures("quick_build")
-def test_a_cache_folder_that_cannot_be_made_is_skipped(fresh_library, monkeypatch, tmp_path):
+def test_without_a_cache_of_its_own_a_process_compiles_in_its_temporary_folder(fresh_library, monkeypatch, tmp_path):
     blocked = tmp_path / "file"
     blocked.touch()
     monkeypatch.setenv("LGT_CACHE", str(blocked / "cache"))
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    paths.process_folder.cache_clear()
     assert fresh_library() is not None
-    assert list((tmp_path / f"length-transfer-lab-{os.getuid()}").rglob("step-*.so"))
+    assert list(paths.process_folder().rglob("step-*.so")) and paths.process_folder().parent == tmp_path
+    paths.process_folder.cache_clear()
 
 
 @pytest.mark.slow
@@ -282,7 +292,10 @@ def test_the_code_is_kept_under_any_umask(umask, fresh_library, tmp_path):
         assert fresh_library() is not None
     finally:
         os.umask(before)
-    assert list((paths.cache_directory() / "code").glob("*.so"))
+    (kept,) = (paths.cache_directory() / "code").glob("*.so")
+    written = kept.stat().st_mtime_ns
+    forget()
+    assert fresh_library() is not None and kept.stat().st_mtime_ns == written, "and is found again"
 
 
 @pytest.mark.usefixtures("quick_build")

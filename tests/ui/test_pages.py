@@ -84,7 +84,7 @@ def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped,
     )
     assert not app.button(key="start").disabled
     app.text_input(key="seeds").set_value("4-1").run()
-    assert app.error[0].value.startswith("--seeds: '4-1' is not accepted") and not app.exception
+    assert app.error[0].value.startswith("\\--seeds\\: '4-1' is not accepted") and not app.exception
 
 
 def test_looking_at_waiting_runs_does_not_start_them(own_shipped, monkeypatch):

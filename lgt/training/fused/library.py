@@ -18,7 +18,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from lgt.core.paths import own_folder
+from lgt.core.paths import is_own_file, own_folder
 
 SOURCES = Path(__file__).parent
 FILES = ("matrix.hpp", "decoder.hpp", "step.cpp")
@@ -130,15 +130,19 @@ def _compile_into(directory: Path, name: str, command: list[str]) -> Path:
             [*command, "-o", str(made)], capture_output=True, encoding="utf-8", errors="replace", check=True,
             timeout=COMPILE_SECONDS,
         )  # fmt: skip
+        made.chmod(0o700)  # the umask may leave it open to a group, and then is_own_file refuses it
         sum_.write_text(hashlib.sha256(made.read_bytes()).hexdigest(), encoding="ascii")
+        sum_.chmod(0o600)
         os.replace(made, target)  # so that another process sees the complete file or no file
         os.replace(sum_, checksum)
     return target
 
 
 def _is_whole(target: Path, checksum: Path) -> bool:
-    """Whether the compiled code is the one that was written: a file in a cache may be cut or damaged."""
+    """Whether the compiled code is the one that this user wrote: a file in a cache may be cut, damaged or planted."""
     try:
+        if not is_own_file(target) or not is_own_file(checksum):
+            return False
         return checksum.read_text(encoding="ascii") == hashlib.sha256(target.read_bytes()).hexdigest()
     except (OSError, UnicodeDecodeError):
         return False

@@ -7,11 +7,13 @@ from collections import Counter
 import pandas as pd
 import streamlit as st
 
+from lgt.core.plain_text import for_markdown
 from lgt.experiments.claims import CLAIMS, counting, verdict_counts
 from lgt.experiments.judgements import Judgement
 from lgt.experiments.tables import correlation_frame, overview_charts
 from lgt.experiments.words import replaced_sentence, scale_sentence
 from lgt.metrics.by_seed import LEARNED
+from lgt.recipes.commands import experiment_command
 from lgt.recipes.labels import provenance
 from lgt.report.figures import Chart, resolve
 from lgt.ui import data, frame
@@ -69,9 +71,9 @@ def entry(judgement: Judgement) -> None:
             if not correlations.empty:
                 st.table(correlations.set_index("seed"))
             runs = data.read_runs()
-            st.caption(provenance(runs[runs.id.isin(judgement.runs)]))
+            st.caption(for_markdown(provenance(runs[runs.id.isin(judgement.runs)])))
         st.caption("Make these runs yourself:")
-        st.code(f".venv/bin/python -m lgt experiment {experiment.name}", language="bash", wrap_lines=True)
+        st.code(experiment_command(experiment.name), language="bash", wrap_lines=True)
 
 
 def charts(judgement: Judgement) -> None:

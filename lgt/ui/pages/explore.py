@@ -11,6 +11,7 @@ from lgt.charts.accuracy import BandChoice
 from lgt.core import bounds
 from lgt.core.config import Arm
 from lgt.core.glossary import definition
+from lgt.core.plain_text import as_code, for_markdown
 from lgt.metrics.by_seed import transfer_by_seed
 from lgt.recipes.labels import series_title
 from lgt.store.comparisons import Comparison
@@ -18,6 +19,7 @@ from lgt.tasks import TASKS
 from lgt.ui import address, data, frame, panels, sharing
 from lgt.ui.method import show_method
 from lgt.ui.run_table import config_differences
+from lgt.ui.titles import plain_table
 
 LEAD = (
     "Choose up to six series. A series is all seeds of one arm of one task group and preset, drawn as one curve. All "
@@ -132,10 +134,10 @@ def panel(series: Series, accuracy: pd.DataFrame, share: int, look: Look, key: s
     comparison, arm = series
     rows = split_by_store(series, at_share(accuracy[accuracy.run_id.isin(ids_of(series))], share))
     steps = " and ".join(f"{step:,}" for step in sorted(rows.step.unique()))
-    st.markdown(f"**{title_of(series)}** {panels.imported_badge(comparison.config)}".strip())
+    st.markdown(f"**{for_markdown(title_of(series))}** {panels.imported_badge(comparison.config)}".strip())
     for store, of in rows.groupby("store", sort=False) if "store" in rows else [("", rows)]:
         summary = transfer_by_seed(of)
-        whose = f"{store!s}: " if store else ""
+        whose = f"{for_markdown(store)}: " if store else ""
         st.caption(f"{whose}transfer accuracy {summary.text() if summary else 'undefined'} · after {steps} steps")
     panels.curve(
         rows, key=f"curve-{key}", band=look.band, single_seeds=look.single_seeds, longest=longest,
@@ -161,7 +163,9 @@ def show_differences(series: dict[str, Series]) -> None:
             for comparison, arm in series.values()
         }
         table = config_differences(configs)
-        st.dataframe(table[~table.setting.isin(SEEDS)], key="differences", hide_index=True, width="stretch")
+        st.dataframe(
+            plain_table(table[~table.setting.isin(SEEDS)]), key="differences", hide_index=True, width="stretch"
+        )
         st.caption("Everything else is the same. Runs of one series differ only in their seeds.")
 
 
@@ -189,7 +193,7 @@ def main() -> None:
     with st.expander("Training of these series"):
         for name in names:
             own = ids_of(series[name])
-            st.markdown(f"**{title_of(series[name])}**")
+            st.markdown(f"**{for_markdown(title_of(series[name]))}**")
             panels.training(accuracy[accuracy.run_id.isin(own)], own, key=name, name=title_of(series[name]))
     show_method()
     runs = data.read_runs()
@@ -199,7 +203,7 @@ def main() -> None:
 def repeat_sentence(shown: list[Series]) -> str:
     """Commands that repeat one run of each series; empty where no command does."""
     commands = [panels.arm_command(comparison, arm, min(comparison.runs[arm])) for comparison, arm in shown]
-    repeat = ", ".join(f"`{command}`" for command in commands if command)
+    repeat = ", ".join(as_code(command) for command in commands if command)
     return f"These commands repeat one run of each series: {repeat}." if repeat else ""
 
 

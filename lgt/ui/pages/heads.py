@@ -7,6 +7,7 @@ import streamlit as st
 
 from lgt.charts import ablation_maps, knock_out_strip, sharing_graph
 from lgt.core.glossary import definition
+from lgt.core.plain_text import as_code
 from lgt.core.records import Head
 from lgt.metrics.maps import mean_map
 from lgt.metrics.zones import IN_DISTRIBUTION
@@ -150,7 +151,7 @@ def main() -> None:
     show_method()
     runs = data.read_runs()
     command = panels.arm_command(view.comparison, view.arm, view.seed)
-    repeat = f"Repeat it with `{command}`." if command else ""
+    repeat = f"Repeat it with {as_code(command)}." if command else ""
     panels.show_provenance(runs[runs.id == view.run_id], repeat)
 
 

@@ -12,6 +12,7 @@ from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.config import Arm, RunConfig
 from lgt.core.glossary import definition
+from lgt.core.plain_text import for_markdown, visible
 from lgt.experiments.seeds import parse_seeds
 from lgt.metrics.durations import expected_seconds
 from lgt.recipes.labels import ARM_TITLES, row_title
@@ -196,7 +197,7 @@ def draw_runs() -> None:
         show_running(run, names)
     for run in waiting[:5]:
         row, button = st.columns([6, 1], vertical_alignment="center")
-        row.caption(f"run {data.name(run.id)} · {names.get(run.id, run.label)} · waiting")
+        row.caption(f"run {data.name(run.id)} · {names.get(run.id, for_markdown(run.label))} · waiting")
         cancel_button(run.id, button)
     if len(waiting) > 5:
         st.caption(f"and {len(waiting) - 5} more waiting")
@@ -208,7 +209,7 @@ def titles(ids: list[int]) -> dict[int, str]:
     """Runs in words, by id; only those that are asked for, because a store can have ten thousand."""
     runs = data.read_runs()
     shown = runs[runs.id.isin(ids)] if ids else runs[:0]
-    return {int(row.id): frame.escaped(row_title(row)) for _, row in shown.iterrows()}
+    return {int(row.id): for_markdown(row_title(row)) for _, row in shown.iterrows()}
 
 
 def show_workers(running: int, waiting: int, late: bool) -> None:
@@ -226,7 +227,8 @@ def show_running(run: LiveRun, names: dict[int, str]) -> None:
     """One running run: its step, its speed, the time that is left."""
     with st.container(border=True):
         name, button = st.columns([6, 1], vertical_alignment="center")
-        name.markdown(f"**run {data.name(run.id)}** · {SILENT.get(run.shown, '')}{names.get(run.id, run.label)}")
+        title = names.get(run.id, for_markdown(run.label))
+        name.markdown(f"**run {data.name(run.id)}** · {SILENT.get(run.shown, '')}{title}")
         cancel_button(run.id, button)
         facts = [f"step {run.step:,}" if run.recorded else f"step {run.step:,} of {run.total_steps:,}"]
         if run.recorded:
@@ -283,9 +285,9 @@ def show_ended() -> None:
     names = titles(last.id.tolist())
     for _, row in last.iterrows():
         text, button = st.columns([6, 1], vertical_alignment="center")
-        reason = f": {frame.escaped(row.error)}" if isinstance(row.error, str) else ""
+        reason = f": {for_markdown(row.error)}" if isinstance(row.error, str) else ""
         name = f"{run_link(int(row.id))} · {names[int(row.id)]}"
-        text.caption(f"{name} · **{row.state}**{reason} · {duration(float(row.seconds))}")
+        text.caption(f"{name} · **{for_markdown(row.state)}**{reason} · {duration(float(row.seconds))}")
         if row.state in ("failed", "cancelled"):
             number = int(row.id)
             button.button(
@@ -298,7 +300,7 @@ def show_ended() -> None:
             log = data.read_run(int(row.id)).log_tail
             if log:
                 with st.expander(f"Log of run {data.name(row.id)}"):
-                    st.code(log, language=None, wrap_lines=True)
+                    st.code(visible(log), language=None, wrap_lines=True)
 
 
 def limits_text() -> str:
@@ -318,9 +320,9 @@ def main() -> None:
         else:
             st.caption("Choose at least one arm.")
     except ConfigError as error:
-        st.error(str(error))
+        st.error(for_markdown(error))
     except StoreError as error:
-        st.error(str(error), icon=":material/database_off:")
+        st.error(for_markdown(error), icon=":material/database_off:")
     if not live:  # a worker would take the waiting runs, and opening a page must not start them
         actions.keep_worker_ready()
     st.session_state["watching"] = bool(live)

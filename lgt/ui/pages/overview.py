@@ -9,7 +9,6 @@ import streamlit as st
 from lgt.core.config import Arm
 from lgt.core.glossary import definition
 from lgt.metrics.by_seed import gap_by_seed
-from lgt.recipes.labels import auxiliary_titles
 from lgt.recipes.settings import Setting
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, facts, frame, keyboard, look, panels, prediction, sharing, tour
@@ -137,7 +136,7 @@ def show_gain(comparison: Comparison, shown_facts: Facts, left: Any, middle: Any
             help=f"{definition('generalization gap')} Read it together with the exact match.",
         )  # fmt: skip
         middle.caption(
-            f"Distance to the curves of {auxiliary_titles(comparison.config)}; {spread(gap, '.2f')}. 0 means equal "
+            f"Distance to the curves of {shown_facts.longer}; {spread(gap, '.2f')}. 0 means equal "
             "curves. If all tasks fail, the gap is also 0."
         )
     return verdict_place

@@ -11,9 +11,11 @@ import streamlit as st
 
 from lgt.core import bounds
 from lgt.core.glossary import definition
+from lgt.core.plain_text import for_markdown
 from lgt.recipes.labels import ARM_TITLES
 from lgt.recipes.limits import read_only
 from lgt.ui import actions, address, data, downloads, frame, one_run, panels, run_table
+from lgt.ui.titles import plain_table
 
 LEAD = (
     "Every run of the stores that count here. Tick runs to mark, compare or delete them. Open a run for its "
@@ -83,7 +85,8 @@ def show_table(rows: pd.DataFrame, total: int) -> list[int]:
     left_out = {"run_id"} | ({"store"} if not data.several() else set())
     shown = rows[[name for name in run_table.COLUMNS if name not in left_out]].assign(**percent)
     event = st.dataframe(
-        shown, key="table", hide_index=True, column_config=columns, on_select="rerun", selection_mode="multi-row",
+        plain_table(shown), key="table", hide_index=True, column_config=columns, on_select="rerun",
+        selection_mode="multi-row",
         height=min(36 * (len(rows) + 1) + 3, 430), width="stretch",
     )  # fmt: skip
     return [int(rows.run_id.iloc[place]) for place in event["selection"]["rows"] if place < len(rows)]
@@ -178,7 +181,7 @@ def show_comparison(ids: list[int]) -> None:
     if differing.empty:
         st.caption("Their configurations are the same.")
     else:
-        st.dataframe(differing, key="differences", hide_index=True, width="stretch")
+        st.dataframe(plain_table(differing), key="differences", hide_index=True, width="stretch")
     names = sorted(records)
     for start in range(0, len(names), 3):
         row = names[start : start + 3]
@@ -204,7 +207,7 @@ def main() -> None:
         one_run.show_run(rows[rows.run_id == run_id])
         return
     if asked:
-        st.warning(f"run: {frame.escaped(asked)} is not in the stores that count here. Open a run below.")
+        st.warning(f"run: {for_markdown(asked)} is not in the stores that count here. Open a run below.")
     if read_only():
         st.info("This dashboard is read-only: you can see everything, but change nothing.", icon=":material/lock:")
     found = choose_runs(rows)

@@ -1,0 +1,172 @@
+"""The network in a real browser: foreign names and ports are refused, and the pages work with the content policy."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tests.servers import BROWSER, BROWSER_ARGUMENTS, CHROMIUM, READY
+from tests.ui.test_browser_access import AT_REST, VIEWS
+
+pytestmark = BROWSER
+ANSWER = 60_000  # ms
+VIOLATIONS = """document.addEventListener('securitypolicyviolation',
+    (event) => console.error('violation of the policy', event.violatedDirective, event.blockedURI))"""
+TRY_A_SOCKET = """(address) => new Promise((answer) => {
+    const socket = new WebSocket(address, ['streamlit']);
+    socket.onopen = () => answer('open');
+    socket.onerror = () => answer('refused');
+})"""
+TRY_A_REQUEST = """async ([address, method, mode]) => {
+    try { return (await fetch(address, {method, mode, body: method === 'GET' ? undefined : 'x'})).type; }
+    catch (error) { return 'refused'; }
+}"""
+
+
+class Elsewhere(BaseHTTPRequestHandler):
+    """A server of another program on this machine. It counts who asks it."""
+
+    def do_GET(self) -> None:
+        self.server.asked.append(self.path)
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.send_header("Access-Control-Allow-Origin", "*")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>elsewhere</title><p>elsewhere</p>")
+
+    do_POST = do_PUT = do_GET
+
+    def log_message(self, *words: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture(scope="module")
+def elsewhere() -> Iterator[ThreadingHTTPServer]:
+    """A page on another port of this machine; ``asked`` lists the paths that were asked for."""
+    found = ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
+    found.asked = []
+    threading.Thread(target=found.serve_forever, daemon=True).start()
+    yield found
+    found.shutdown()
+
+
+@pytest.fixture()
+def watched(new_page):
+    """Opens a page; ``said`` is what its console said, ``asked`` the addresses that it asked for."""
+    pages = []
+
+    def opened(address: str, wait: bool = True):
+        page = new_page(1280)
+        page.said, page.asked = [], []
+        page.add_init_script(VIOLATIONS)
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("websocket", lambda socket: page.asked.append(socket.url))
+        pages.append(page)
+        page.goto(address)
+        if wait:
+            page.wait_for_selector(READY, timeout=ANSWER)
+            page.wait_for_function(AT_REST, polling=250, timeout=ANSWER)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+
+
+def complaints(page) -> list[str]:
+    """What the console said, without the 404 of Streamlit's search for its server below the page's path."""
+    return [text for text in page.said if "404 (Not Found)" not in text]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_page_is_drawn_under_the_policy_and_asks_only_its_own_server(server, watched, view):
+    page = watched(server + view)
+    assert complaints(page) == []
+    drawn = page.locator('[data-testid="stVegaLiteChart"] .marks').count()
+    assert drawn or view in ("/launch", "/runs"), "the charts"
+    own = (f"{server}/", f"{server.replace('http', 'ws')}/", f"blob:{server}/", "data:")
+    assert [address for address in page.asked if not address.startswith(own)] == []
+    assert any(address.startswith("ws:") for address in page.asked)
+
+
+def test_pictures_and_tables_are_saved_and_a_store_is_uploaded_under_the_policy(server, watched, few_runs):
+    page = watched(f"{server}/?pair=caprev.demo")
+    page.locator(".st-key-download button").first.click()
+    for name, ending in (("alone as PNG", ".png"), ("alone as SVG", ".svg"), ("(CSV)", ".csv"), ("(zip)", ".zip")):
+        with page.expect_download(timeout=ANSWER) as saved:
+            page.get_by_role("button", name=name).first.dispatch_event("click", timeout=ANSWER)
+        assert saved.value.suggested_filename.endswith(ending) and saved.value.path().stat().st_size > 200
+    page.keyboard.press("Escape")
+    page.locator(".st-key-stores button").first.click(timeout=ANSWER)
+    with page.expect_response(lambda answer: "upload_file" in answer.url, timeout=ANSWER) as answer:
+        page.set_input_files('input[type="file"]', few_runs)
+    assert answer.value.status == 204
+    assert complaints(page) == []
+
+
+def test_what_a_page_loads_by_mistake_from_elsewhere_is_not_asked_for(server, watched, elsewhere):
+    page = watched(f"{server}/runs")
+    other = f"http://127.0.0.1:{elsewhere.server_port}"
+    del elsewhere.asked[:]
+    assert page.evaluate(TRY_A_REQUEST, [f"{other}/fetch", "GET", "cors"]) == "refused"
+    assert page.evaluate(TRY_A_REQUEST, [f"{other}/fetch", "POST", "no-cors"]) == "refused"
+    assert page.evaluate(TRY_A_SOCKET, f"ws://127.0.0.1:{elsewhere.server_port}/socket") == "refused"
+    page.evaluate(
+        """(other) => { document.body.insertAdjacentHTML('beforeend', `<img src="${other}/image">
+            <iframe src="${other}/frame"></iframe><link rel="stylesheet" href="${other}/style">
+            <style>@import url("${other}/import"); body { background: url("${other}/back") }</style>
+            <video src="${other}/video"></video><object data="${other}/object"></object>
+            <img src=x onerror="window.ranInline = 1"><svg onload="window.ranInline = 1">`);
+            const script = document.createElement('script'); script.src = `${other}/script`;
+            document.body.append(script);
+            const inline = document.createElement('script'); inline.textContent = 'window.ranInline = 1';
+            document.body.append(inline);
+            setTimeout(() => { window.ranInline = eval('1'); }, 10); }""",
+        other,
+    )
+    page.wait_for_timeout(1000)
+    assert elsewhere.asked == [] and page.evaluate("window.ranInline") is None, "nor does a script of the HTML, or eval"
+    assert sum("violation of the policy" in text for text in page.said) >= 9
+
+
+def test_a_page_of_another_local_port_cannot_use_the_dashboard(server, watched, elsewhere):
+    page = watched(f"http://127.0.0.1:{elsewhere.server_port}/", wait=False)
+    port = server.rsplit(":", 1)[1]
+    for name in ("127.0.0.1", "localhost"):
+        assert page.evaluate(TRY_A_SOCKET, f"ws://{name}:{port}/_stcore/stream") == "refused"
+        for path, method in (
+            ("/_stcore/health", "GET"), ("/_stcore/host-config", "GET"), ("/", "GET"),
+            ("/_stcore/upload_file/a/b", "PUT"), ("/_stcore/upload_file/a/b", "DELETE"),
+            ("/_stcore/upload_file/a/b", "POST"),
+        ):  # fmt: skip
+            for mode in ("cors", *(["no-cors"] if method in ("GET", "POST") else [])):
+                assert page.evaluate(TRY_A_REQUEST, [f"http://{name}:{port}{path}", method, mode]) == "refused", path
+    page.evaluate(
+        """(server) => new Promise((loaded) => { const frame = document.createElement('iframe');
+            frame.onload = loaded; frame.src = server; document.body.append(frame); })""",
+        server,
+    )
+    (frame,) = page.frames[1:]
+    assert frame.url.startswith("chrome-error:"), "a frame that the server refuses shows the browser's error page"
+    assert frame.query_selector('[data-testid="stApp"]') is None
+
+
+def test_a_name_that_is_made_to_lead_here_shows_nothing_and_gets_no_websocket(server, chromium):
+    port = server.rsplit(":", 1)[1]
+    rebound = [*BROWSER_ARGUMENTS, "--host-resolver-rules=MAP evil.example 127.0.0.1"]
+    with chromium.browser_type.launch(executable_path=CHROMIUM, args=rebound) as browser:
+        page = browser.new_page(bypass_csp=True)  # what the attacker's own page could do
+        for path in ("/", "/launch", "/static/js/", "/_stcore/host-config", "/media/x"):
+            answer = page.goto(f"http://evil.example:{port}{path}")
+            assert answer.status == 403 and page.inner_text("body").startswith("Refused: ")
+        assert page.evaluate(TRY_A_SOCKET, f"ws://evil.example:{port}/_stcore/stream") == "refused"
+        assert page.evaluate(TRY_A_SOCKET, f"ws://127.0.0.1:{port}/_stcore/stream") == "refused"
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            status = page.evaluate("async ([path, method]) => (await fetch(path, {method})).status",
+                                   ["/_stcore/upload_file/a/b", method])  # fmt: skip
+            assert status == 403, method
