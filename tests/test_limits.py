@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +27,7 @@ from lgt.core.config import MAXIMUM_LENGTH, RunConfig
 from lgt.execution import reattribute, worker_processes
 from lgt.execution.ensemble_worker import claim_oldest_readable
 from lgt.recipes.limits import check_limits
-from lgt.store import dropped, exchange, leases, queries, queue, remarks, tags, writes
+from lgt.store import coding, dropped, exchange, leases, queries, queue, remarks, tags, writes
 from lgt.store.engine import Engine, open_store, write_transaction
 from lgt.store.errors import StoreError
 from lgt.store.opening import open_to_read
@@ -518,6 +519,19 @@ def large_store(bench: Bench, name: str) -> str | None:
         return said
     assert "too long" in said if name == "stored_value" else "objects" in said, said
     return None
+
+
+@probe("file", "copied_store", "row_weights")
+def large_bytes_of_a_store(bench: Bench, name: str) -> str | None:
+    if name == "row_weights":
+        small = zlib.compress(bytes(bounds.ROW_WEIGHTS.most + 1))
+        assert len(small) < 10_000
+        with pytest.raises(ValueError, match="8388609 bytes"):
+            coding.decoded(coding.SHUFFLED, small, bounds.ROW_WEIGHTS.most + 1)
+        return None
+    bench.lower(bounds.COPIED_STORE, 1_000)
+    bench.monkeypatch.setenv("LGT_CACHE", str(bench.path / "cache"))
+    return bench.command("runs", "--database", str(ROOT / "tests/stores/schema-2.db"))
 
 
 # --- texts

@@ -126,6 +126,10 @@ STORED_TEXT = Bound("stored_text", 1_000_000, "characters", "a text in another p
                     "lgt.store.stored_runs.check_columns")  # fmt: skip
 STORED_VALUE = Bound("stored_value", 64 * 1024 * 1024, "bytes", "a value in a SQLite store", ("file",),
                      "lgt.store.engine")  # fmt: skip
+COPIED_STORE = Bound("copied_store", 4 * 1024**3, "bytes", "a SQLite store that is copied to be read",
+                     ("file",), "lgt.store.reading_copies")  # fmt: skip
+ROW_WEIGHTS = Bound("row_weights", 8 * 1024 * 1024, "bytes", "weights in a row, also after they are unpacked",
+                    ("file",), "lgt.store.coding.decoded")  # fmt: skip
 SCHEMA_OBJECTS = Bound("schema_objects", 100, "objects", "tables, views and indexes of a SQLite store", ("file",),
                        "lgt.store.known_schemas.check_schema")  # fmt: skip
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import zlib
 
+from lgt.core import bounds
+
 PLAIN = ""
 SHUFFLED = "shuffle2+zlib"
-MOST_BYTES = 8 * 1024 * 1024
+MOST_BYTES = bounds.ROW_WEIGHTS.most
 """Larger weights are never in a row (:data:`lgt.store.writes.MAXIMUM_ROW_BYTES`), so no more bytes are unpacked."""
 
 

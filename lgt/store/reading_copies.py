@@ -17,6 +17,7 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from lgt.core import bounds
 from lgt.core.paths import is_own_file, own_folder
 from lgt.store import raw_bytes
 from lgt.store.atomic_files import remove_old
@@ -25,8 +26,6 @@ from lgt.store.errors import StoreError
 KEPT_SECONDS = 7 * 24 * 3600.0
 """A copy that nobody has read for this time is removed when another one is made."""
 FOLDER = "stores"
-MOST_BYTES = 4 * 1024**3
-"""The largest store that is copied for reading."""
 ATTEMPTS = 3
 """How often a store with a write-ahead log is copied when another program changes it meanwhile."""
 
@@ -73,9 +72,10 @@ def _whole_copy(folder: Path, key: str) -> Path | None:
 def _check_size(path: Path, folder: Path) -> None:
     """Raise StoreError when a copy of ``path`` is too large: a file of somebody else may say any size."""
     size = path.stat().st_size + (log.stat().st_size if (log := _wal(path)).exists() else 0)
-    if size > MOST_BYTES or size > shutil.disk_usage(folder).free / 2:
+    if size > bounds.COPIED_STORE.most or size > shutil.disk_usage(folder).free / 2:
+        most = f"{bounds.COPIED_STORE.accepted}, and half of the free space of {folder}"
         raise StoreError(f"{path} and its write-ahead log have {size:,} bytes, too many to copy them for reading; "
-                         f"accepted: at most {MOST_BYTES:,}, and half of the free space of {folder}")  # fmt: skip
+                         f"accepted: {most}")  # fmt: skip
 
 
 def _new_copy(path: Path, folder: Path, key: str, prepare: Callable[[Path], None]) -> Path | None:
