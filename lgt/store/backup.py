@@ -111,23 +111,30 @@ def restore(path: Path, url: str) -> Path | None:
     return old_store
 
 
+def _free_name(target: Path) -> Path:
+    """A name for the old store with the time in it, under which there is nothing yet, also no folder of files."""
+    number = 0
+    while True:
+        number += 1
+        ending = time.strftime(".%Y%m%dT%H%M%SZ", time.gmtime()) + (f"-{number}" if number > 1 else "")
+        begin = os.fsdecode(os.fsencode(target.name)[: LONGEST_NAME - len(ending)])
+        name = target.with_name(begin + ending)
+        if not any(map(os.path.lexists, (name, name.with_name(name.name + "-journal"), _files_of(name)))):
+            return name
+
+
 def _rename_old_store(target: Path) -> Path | None:
     """Rename a store, its journal and its folder of files together: SQLite would apply a journal left here to the
     restored file, and a worker would remove files that no run of the restored store names."""
     files = _files_of(target)
     if not os.path.lexists(target) and not os.path.lexists(files):
         return None
-    ending = time.strftime(".%Y%m%dT%H%M%SZ", time.gmtime())
-    begin = os.fsdecode(os.fsencode(target.name)[: LONGEST_NAME - len(ending)])
-    renamed = target.with_name(begin + ending)
+    renamed = _free_name(target)
     moved = {
         target: renamed,
         target.with_name(target.name + "-journal"): renamed.with_name(renamed.name + "-journal"),
         files: _files_of(renamed),
     }
-    for new in moved.values():
-        if os.path.lexists(new):
-            raise StoreError(f"{new} exists; wait a second, then try again")
     existed = os.path.lexists(target)
     for old, new in moved.items():
         if os.path.lexists(old):
