@@ -72,13 +72,24 @@ LIMITS, CONFIG = "lgt.recipes.limits.check_limits", "lgt.core.config.RunConfig"
 
 STEPS = Bound("steps", 100_000, "steps", "optimizer steps of a run", RUN, LIMITS, True)
 PARAMETERS = Bound("parameters", 50_000_000, "parameters", "parameters of a decoder", MEASURED, LIMITS, True)
-LENGTH = Bound("length", 512, "", "training and evaluation lengths; a config has at most 512 whatever is set",
+MAXIMUM_LENGTH = 512
+"""The largest length in a config, whatever LGT_MAX_LENGTH says."""
+LENGTH = Bound("length", MAXIMUM_LENGTH, "",
+               f"training and evaluation lengths; a config has at most {MAXIMUM_LENGTH} whatever is set",
                ("form", *MEASURED), LIMITS, True)  # fmt: skip
 BATCH = Bound("batch", 8_192, "examples", "examples in a batch", RUN, LIMITS, True)
 EXAMPLES = Bound("examples", 16_384, "examples", "test examples for each task and length", MEASURED, LIMITS, True)
 SNAPSHOTS = Bound("snapshots", 100, "snapshots", "steps at which a run is measured", RUN, LIMITS, True)
 CONFIG_STEPS = Bound("config_steps", 1_000_000, "steps", "optimizer steps in a config, whatever LGT_MAX_STEPS says",
                      ("command", "row"), CONFIG)  # fmt: skip
+CONFIG_BATCH = Bound("config_batch", 65_536, "examples", "examples in a batch of a config, whatever LGT_MAX_BATCH says",
+                     ("command", "row"), CONFIG)  # fmt: skip
+CONFIG_EXAMPLES = Bound("config_examples", 100_000, "examples",
+                        "test examples for each task and length in a config, whatever LGT_MAX_EXAMPLES says",
+                        ("command", "row"), CONFIG)  # fmt: skip
+CONFIG_SNAPSHOTS = Bound("config_snapshots", 1_000, "snapshots",
+                         "measured steps in a config, whatever LGT_MAX_SNAPSHOTS says",
+                         ("command", "row"), CONFIG)  # fmt: skip
 TASKS = Bound("tasks", 16, "tasks", "tasks of a run", ("command", "row", "file", "program"), CONFIG)
 AUXILIARIES = Bound("auxiliaries", 3, "tasks", "auxiliary tasks chosen on the Launch page", ("form", "address"),
                     "lgt.ui.group_form.own_tasks")  # fmt: skip

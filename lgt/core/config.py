@@ -24,7 +24,7 @@ Precision = Literal["float32", "bfloat16"]
 Operands = Literal["ragged", "equal", "mixed"]
 Arm = Literal["co-trained", "alone-same-steps", "alone-same-examples"]
 
-MAXIMUM_LENGTH = 512
+MAXIMUM_LENGTH = bounds.MAXIMUM_LENGTH
 LABELS = ("group", "arm", "preset")
 MEASURING = ("progress_examples", "snapshots", "attribution_snapshots", "attribution_examples", "attribution_lengths")
 """Settings of ``evaluation`` that decide what is measured before the last step and which maps are made. They do not
@@ -135,7 +135,7 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check_integer("training.steps", self.steps, 1, bounds.CONFIG_STEPS.most)
-        check_integer("training.batch_size", self.batch_size, 1, 65_536)
+        check_integer("training.batch_size", self.batch_size, 1, bounds.CONFIG_BATCH.most)
         check_choice("training.optimizer", self.optimizer, get_args(Optimizer))
         check_number("training.learning_rate", self.learning_rate, 1e-8, 10.0)
         check_number("training.embedding_learning_rate", self.embedding_learning_rate, 1e-8, 10.0)
@@ -173,12 +173,12 @@ class EvaluationConfig:
     seed: int = 2506
 
     def __post_init__(self) -> None:
-        check_integer("evaluation.examples", self.examples, 1, 100_000)
-        check_integer("evaluation.progress_examples", self.progress_examples, 1, 100_000)
+        check_integer("evaluation.examples", self.examples, 1, bounds.CONFIG_EXAMPLES.most)
+        check_integer("evaluation.progress_examples", self.progress_examples, 1, bounds.CONFIG_EXAMPLES.most)
         check_integer("evaluation.maximum_length", self.maximum_length, 1, MAXIMUM_LENGTH)
-        check_integer("evaluation.snapshots", self.snapshots, 1, 1000)
-        check_integer("evaluation.attribution_snapshots", self.attribution_snapshots, 0, 1000)
-        check_integer("evaluation.attribution_examples", self.attribution_examples, 1, 100_000)
+        check_integer("evaluation.snapshots", self.snapshots, 1, bounds.CONFIG_SNAPSHOTS.most)
+        check_integer("evaluation.attribution_snapshots", self.attribution_snapshots, 0, bounds.CONFIG_SNAPSHOTS.most)
+        check_integer("evaluation.attribution_examples", self.attribution_examples, 1, bounds.CONFIG_EXAMPLES.most)
         check_integer("evaluation.attribution_lengths", self.attribution_lengths, 1, MAXIMUM_LENGTH)
         check_integer("evaluation.seed", self.seed, 0, 2**63 - 1)
 

@@ -32,7 +32,7 @@ def home() -> Path:
     if str(found) not in ("", "/") and found.is_dir() and os.access(found, os.X_OK):
         return found
     folder = temporary_folder()
-    problem = foreign(folder) if os.path.lexists(folder) else ""
+    problem = why_not_own(folder) if os.path.lexists(folder) else ""
     if problem:
         raise ConfigError("HOME", os.environ.get("HOME", ""), f"a folder of this user (without one, {problem})")
     return folder
@@ -92,7 +92,7 @@ def process_folder() -> Path:
     return folder
 
 
-@cache
+@cache  # so that a second call with the same message does nothing
 def _say_once(message: str) -> None:
     logging.getLogger(__name__).warning(message)
 
@@ -116,7 +116,7 @@ def _make_private(folder: Path) -> None:
     with suppress(FileExistsError):
         folder.mkdir(0o700)
         made = True
-    problem = foreign(folder)
+    problem = why_not_own(folder)
     if problem:
         raise PermissionError(problem)
     mode = stat.S_IMODE(folder.lstat().st_mode)
@@ -133,7 +133,7 @@ def _is_foreign(entry: os.DirEntry[str]) -> bool:
     return entry.is_symlink() or entry.stat(follow_symlinks=False).st_uid != user_id()
 
 
-def foreign(folder: Path) -> str:
+def why_not_own(folder: Path) -> str:
     """Why ``folder`` cannot be one of this user alone, in words; empty if it can. Links are not followed."""
     status = folder.lstat()
     if stat.S_ISLNK(status.st_mode):

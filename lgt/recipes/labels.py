@@ -48,11 +48,6 @@ def task_title(task: str) -> str:
     return TASKS[task].title if task in TASKS else str(task)
 
 
-def auxiliary_titles(config: RunConfig) -> str:
-    """The titles of a run's auxiliary tasks, such as ``Digit sums and Carries``; empty without auxiliary tasks."""
-    return " and ".join(task_title(spec.task) for spec in config.auxiliaries)
-
-
 def tasks_title(group: str, main: str, auxiliaries: Any, main_length: Any, transfer_length: Any) -> str:
     """The tasks of a run with Lm and La, such as ``Copy beside Reverse (8 ← 16)``.
 

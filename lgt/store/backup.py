@@ -58,7 +58,7 @@ def _copy_large_weights(engine: Engine, source: Path, target: Path) -> None:
     in_files = select(Checkpoint.uri, Checkpoint.size, Checkpoint.sha256).where(Checkpoint.uri.is_not(None))
     with read_connection(engine) as connection:
         rows = connection.execute(in_files).all()
-    for row in rows if source != target else ():
+    for row in rows:
         blobs.write_file(target, str(row.uri), blobs.read_file(source, str(row.uri), row.size, row.sha256))
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 
 from lgt.core.plain_text import visible
+from lgt.store.roles import missing_right
 
 LONGEST_LINE = 2_000
 """The longest message in characters: a store may contain any text, and a path has at most 500."""
@@ -71,8 +72,6 @@ def error_message(name: str, error: BaseException | None, statement: str | None 
     if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in detail:
         code = sqlite3.SQLITE_CORRUPT
     if getattr(error, "sqlstate", None) == NO_RIGHT:
-        from lgt.store.roles import missing_right  # here, because few programs need the tables to name an error
-
         return f"{name} refused its user ({detail}); {missing_right(statement, detail)}; see Roles in docs/STORE.md"
     wrong, remedy = _SQLITE.get((code or 0) & 0xFF, ("refused the request", "see `python -m lgt doctor`"))
     return f"{name} {wrong} ({detail}); {remedy}"

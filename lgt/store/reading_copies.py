@@ -56,8 +56,8 @@ def _state(path: Path) -> str:
 
 
 def _whole_copy(folder: Path, key: str) -> Path | None:
-    """The copy of this state of an original; None if there is none. One that is damaged, or that
-    another user may have written, is removed."""
+    """The copy of this state of an original; None if there is none. One that is damaged, or that another user may have
+    written, is removed."""
     for path in folder.glob(f"{key}-*.db"):
         try:
             if is_own_file(path) and path.stem == f"{key}-{_digest(path)}":
@@ -71,7 +71,7 @@ def _whole_copy(folder: Path, key: str) -> Path | None:
 
 def _check_size(path: Path, folder: Path) -> None:
     """Raise StoreError when a copy of ``path`` is too large: a file of somebody else may say any size."""
-    size = path.stat().st_size + (log.stat().st_size if (log := _wal(path)).exists() else 0)
+    size = sum(one.stat().st_size for one in (path, _wal(path)) if one.exists())
     if size > bounds.COPIED_STORE.most or size > shutil.disk_usage(folder).free / 2:
         most = f"{bounds.COPIED_STORE.accepted}, and half of the free space of {folder}"
         raise StoreError(f"{path} and its write-ahead log have {size:,} bytes, too many to copy them for reading; "
@@ -99,7 +99,9 @@ def _digest(path: Path) -> str:
 
 
 def _wal(path: Path) -> Path:
-    return path.with_name(path.name + "-wal")
+    """The write-ahead log that SQLite reads: beside the file itself, also when ``path`` is a link to it."""
+    real = Path(os.path.realpath(path))
+    return real.with_name(real.name + "-wal")
 
 
 def _wal_state(path: Path) -> str:

@@ -13,7 +13,7 @@ from lgt.recipes.settings import Setting, has_control
 from lgt.store.comparisons import Comparison
 from lgt.ui import data
 from lgt.ui.overview_sentences import Control, Facts
-from lgt.ui.titles import task_list
+from lgt.ui.titles import auxiliary_words
 
 
 def gather_facts(found: dict[Setting, Comparison], comparison: Comparison, baseline: Arm) -> Facts:
@@ -48,11 +48,7 @@ def control(found: dict[Setting, Comparison], comparison: Comparison) -> Control
     """The transfer accuracy of the same main task beside a control task, see :func:`control_of`."""
     other = control_of(found, comparison)
     summary = transfer_by_seed(data.read_accuracy(other.ids("co-trained"))) if other else None
-    return (
-        Control(task_list([spec.task for spec in other.config.auxiliaries]), summary, other.setting.key)
-        if other and summary
-        else None
-    )
+    return Control(auxiliary_words(other.config), summary, other.setting.key) if other and summary else None
 
 
 def control_of(found: dict[Setting, Comparison], comparison: Comparison) -> Comparison | None:

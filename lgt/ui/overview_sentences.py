@@ -20,7 +20,7 @@ from lgt.tasks import TASKS, unit
 from lgt.tasks.examples import example_note, worked_example
 from lgt.tasks.registry import minimum_length
 from lgt.ui.numbers import points_over_seeds, share_over_seeds
-from lgt.ui.titles import task_list, task_words
+from lgt.ui.titles import auxiliary_words, task_words
 
 STEPS = 7
 REVEAL = 5
@@ -65,7 +65,7 @@ class Facts:
     @property
     def longer(self) -> str:
         """The titles of the auxiliary tasks."""
-        return task_list([spec.task for spec in self.config.auxiliaries])
+        return auxiliary_words(self.config)
 
     @property
     def is_control(self) -> bool:

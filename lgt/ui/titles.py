@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from lgt.core.config import RunConfig
 from lgt.core.plain_text import for_markdown, visible
 from lgt.recipes.labels import task_title
 
@@ -13,9 +14,9 @@ def task_words(task: str) -> str:
     return for_markdown(task_title(task))
 
 
-def task_list(tasks: list[str]) -> str:
-    """The titles of several tasks, such as ``Digit sums and Carries``, for Markdown."""
-    return " and ".join(map(task_words, tasks))
+def auxiliary_words(config: RunConfig) -> str:
+    """The titles of the auxiliary tasks, such as ``Digit sums and Carries``, for Markdown."""
+    return " and ".join(task_words(spec.task) for spec in config.auxiliaries)
 
 
 def plain_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -157,6 +157,19 @@ def test_s3_what_is_no_plain_file_beside_a_store_is_not_read(
         open_store(str(linked), read_only=True)
 
 
+def test_s3_a_linked_store_is_read_with_the_log_of_the_file_itself(good: Path, tmp_path: Path) -> None:
+    """What lies beside the link is not read: SQLite reads what lies beside the file."""
+    path, linked = Path(shutil.copy(good, tmp_path / "theirs.db")), tmp_path / "linked.db"
+    linked.symlink_to(path)
+    (tmp_path / "linked.db-wal").symlink_to("/dev/full")
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("UPDATE runs SET label = 'only in the log'")
+        writer.commit()
+        assert (tmp_path / "theirs.db-wal").exists()
+        assert queries.runs(open_store(str(linked), read_only=True)).label.tolist() == ["only in the log"]
+
+
 def test_s2_a_store_that_is_too_large_is_not_copied_for_reading(good: Path, tmp_path: Path) -> None:
     path = Path(shutil.copy(good, tmp_path / "theirs.db"))
     raw = bytearray(path.read_bytes())

@@ -247,11 +247,6 @@ def test_the_heads_of_a_list_are_in_order() -> None:
     assert labels.head_names([(2, 0), (0, 1), (0, 0)]) == "L1·H1, L1·H2, L3·H1" and labels.head_names([]) == ""
 
 
-def test_auxiliary_tasks_are_listed_by_title() -> None:
-    assert labels.auxiliary_titles(group_config("add-carry", "demo")) == "Digit sums and Carries"
-    assert labels.auxiliary_titles(group_config("add-carry", "demo", arm="alone-same-steps")) == ""
-
-
 def test_a_setting_has_a_title_with_lengths_and_changes() -> None:
     config = with_setting(group_config("caprev", "demo", position="nope"), "training.steps", "60")
     said = "Flip case and reverse, helped by each alone (8 ← 16, preset demo, no positions, training.steps=60)"

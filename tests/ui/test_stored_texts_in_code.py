@@ -21,7 +21,7 @@ STORED = {
     "tags", "owner", "state", "arm", "task", "uuid", "config_hash",
 }  # fmt: skip
 """Fields of runs and configs that a store can have any text in."""
-EXITS = {"for_markdown", "as_code", "for_html", "task_words", "task_list", "plain_table", "title_of", "badge"}
+EXITS = {"for_markdown", "as_code", "for_html", "task_words", "auxiliary_words", "plain_table", "title_of", "badge"}
 """Functions that give Markdown, HTML or a table in which a stored text is text."""
 PLACES = [*sorted((ROOT / "lgt/ui").rglob("*.py")), *sorted((ROOT / "lgt/report").glob("*.py"))]
 
