@@ -179,8 +179,8 @@ def filled(path: Path, *, label: str = "") -> Bench:
         writes.record_checkpoint(engine, run_id, attempt, 2, b"weights")
         if name in ("done", "failed", "cancelled"):
             leases.finish_run(engine, run_id, attempt, name, "a reason" if name == "failed" else None)
-        if name == "expired":
-            leases.heartbeat(engine, run_id, attempt, lease_seconds=-1)
+        if name in ("expired", "running"):  # the running one must not expire while many tests use the template
+            leases.heartbeat(engine, run_id, attempt, lease_seconds=-1 if name == "expired" else 1e6)
     return Bench(engine=engine, folder=path.parent, attempt=1, **ids)
 
 
