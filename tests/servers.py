@@ -12,6 +12,7 @@ import time
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -33,6 +34,18 @@ def free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+def until(page: Any, expression: str, every: int = 250, timeout: int = 60_000) -> None:
+    """Wait until ``expression`` is true on a page of a browser. Asks every ``every`` ms for at most ``timeout`` ms.
+
+    The browser's own way of waiting evaluates the text inside the page, which the content policy forbids.
+    """
+    for _ in range(timeout // every):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(every)
+    raise AssertionError(f"never true: {expression}")
 
 
 class Server:

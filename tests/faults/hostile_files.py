@@ -142,7 +142,7 @@ def settings(path: Path, chance: random.Random) -> str:
     return _execute(path, *chance.choice([
         [f"PRAGMA user_version = {number}"],
         [f"PRAGMA application_id = {number}"],
-        [f"UPDATE alembic_version SET version_num = {chance.choice(VALUES)}"],
+        [f"UPDATE lgt_schema_version SET version = {chance.choice(VALUES)}"],
         ["PRAGMA journal_mode = WAL"],
         ["PRAGMA auto_vacuum = INCREMENTAL", "VACUUM"],
         [f"PRAGMA page_size = {chance.choice([512, 65536])}", "VACUUM"],

@@ -64,7 +64,7 @@ def test_s3_hostile_folders_of_files_are_one_line_each(tmp_path: Path, monkeypat
 
 @pytest.mark.slow
 def test_the_search_notices_what_it_looks_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cleaning that removes foreign files, an error that nobody expects and a line with an escape are found."""
+    """A cleaning that removes foreign files, an error that nobody expects and a message without an end are found."""
     monkeypatch.setattr(writes, "MAXIMUM_ROW_BYTES", 1)
     good, place = tmp_path / "good.db", tmp_path / "place"
     finished_run(open_store(str(good)))
@@ -75,7 +75,7 @@ def test_the_search_notices_what_it_looks_for(tmp_path: Path, monkeypatch: pytes
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
     def fail(*_: object) -> None:
-        raise StoreError("a red \x1b[31m line")
+        raise StoreError("a long line " * 100)
 
     monkeypatch.setattr(blobs, "remove_orphans", remove_all)
     monkeypatch.setattr(backup, "backup", fail)

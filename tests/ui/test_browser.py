@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from tests.servers import BROWSER
+from tests.servers import BROWSER, until
 
 pytestmark = BROWSER
 
 
 def test_overview_draws_two_curves_and_two_graphs_without_a_complaint(server, tab):
     page = tab(server)
-    page.wait_for_function("document.querySelectorAll('[data-testid=\"stVegaLiteChart\"] .marks').length === 4")
+    until(page, "document.querySelectorAll('[data-testid=\"stVegaLiteChart\"] .marks').length === 4")
     for place in range(4):  # one picture with its description each, not a list of nameless marks
         chart = page.locator('[data-testid="stVegaLiteChart"][role="graphics-document"]').nth(place)
         assert len(chart.get_attribute("aria-label")) > 80

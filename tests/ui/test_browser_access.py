@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.servers import BROWSER, READY
+from tests.servers import BROWSER, READY, until
 
 pytestmark = BROWSER
 VIEWS = [
@@ -29,7 +29,7 @@ def test_axe_finds_no_serious_violation(server, new_page, scheme, view):
     page = new_page(1280, scheme=scheme)
     page.goto(server + view)
     page.wait_for_selector(READY, timeout=60_000)
-    page.wait_for_function(AT_REST, polling=250, timeout=60_000)
+    until(page, AT_REST, every=250, timeout=60_000)
     violations = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
     page.close()
     assert [

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.servers import BROWSER, BROWSER_ARGUMENTS, CHROMIUM, READY
+from tests.servers import BROWSER, BROWSER_ARGUMENTS, CHROMIUM, READY, until
 from tests.ui.test_browser_access import AT_REST, VIEWS
 
 pytestmark = BROWSER
@@ -70,7 +70,7 @@ def watched(new_page):
         page.goto(address)
         if wait:
             page.wait_for_selector(READY, timeout=ANSWER)
-            page.wait_for_function(AT_REST, polling=250, timeout=ANSWER)
+            until(page, AT_REST, every=250, timeout=ANSWER)
         return page
 
     yield opened

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from tests.servers import BROWSER, READY
+from tests.servers import BROWSER, READY, until
 
 pytestmark = BROWSER
 
@@ -25,7 +25,7 @@ def step(page, number: int) -> None:
 def test_numbers_and_both_curves_are_in_the_first_window(server, tab, width, height):
     page = tab(server, width)
     page.set_viewport_size({"width": width, "height": height})
-    page.wait_for_function(f"document.querySelectorAll('{CHARTS} svg').length === 4", timeout=ANSWER)
+    until(page, f"document.querySelectorAll('{CHARTS} svg').length === 4", timeout=ANSWER)
     # The tinted zones end at the length axis.
     ends = page.locator(f"{CHARTS} .mark-rect").evaluate_all(
         "marks => marks.map(m => m.getBoundingClientRect().bottom)"
@@ -55,10 +55,11 @@ WINDOWS = {"present=1&": (1280, 720), "": (400, 850)}
 def at_rest(page) -> float:
     """How far the page is scrolled down once it stays there."""
     page.wait_for_selector(READY, timeout=ANSWER)
-    page.wait_for_function(
+    until(
+        page,
         "() => { const now = document.querySelector('[data-testid=stMain]').scrollTop, was = window.lgtWas;"
         " window.lgtWas = now; return now === was; }",
-        polling=700, timeout=ANSWER,
+        every=700, timeout=ANSWER,
     )  # fmt: skip
     return page.evaluate("document.querySelector('[data-testid=stMain]').scrollTop")
 
@@ -73,7 +74,7 @@ def test_the_shared_heads_are_in_sight_below_the_card(server, tab, mode, deep):
         step(page, 5)
         page.keyboard.press("ArrowRight")
     step(page, 6)
-    page.wait_for_function(f"document.querySelectorAll('{CHARTS} svg').length === 4", timeout=ANSWER)
+    until(page, f"document.querySelectorAll('{CHARTS} svg').length === 4", timeout=ANSWER)
     assert at_rest(page) > 200
     card = page.locator(".st-key-tour").bounding_box()
     graph = page.locator(".st-key-chart-graph-co-trained")
@@ -120,7 +121,7 @@ def test_keys_belong_to_what_is_typed_in_and_to_the_control_with_the_focus(serve
 def test_presenter_mode_has_curves_of_two_fifths_of_the_window(server, tab, width, height):
     page = tab(f"{server}/?present=1", width, "dark")
     page.set_viewport_size({"width": width, "height": height})
-    page.wait_for_function(f"document.querySelectorAll('{CHARTS} svg').length === 4", timeout=ANSWER)
+    until(page, f"document.querySelectorAll('{CHARTS} svg').length === 4", timeout=ANSWER)
     page.wait_for_timeout(1000)
     for side in ("alone", "together"):
         chart = page.locator(f".st-key-chart-curve-{side} svg.marks")
@@ -202,9 +203,9 @@ def test_a_guess_is_drawn_and_revealed_beside_the_curve(server, tab):
     page = tab(f"{server}/?pair=caprev.demo&predict=1")
     page.get_by_text("Gain and heads are shown after you press Reveal.").first.wait_for(timeout=ANSWER)
     page.wait_for_selector(READY)
-    page.wait_for_function(f"document.querySelectorAll('{CHARTS} svg').length === 2", timeout=ANSWER)
+    until(page, f"document.querySelectorAll('{CHARTS} svg').length === 2", timeout=ANSWER)
     page.get_by_role("button", name="Reveal").click()
     page.wait_for_url("**guess=50-50-50-50**", timeout=ANSWER)
     page.get_by_text("Your guess was").first.wait_for(timeout=ANSWER)
-    page.wait_for_function(f"document.querySelectorAll('{CHARTS} svg').length === 4", timeout=ANSWER)
+    until(page, f"document.querySelectorAll('{CHARTS} svg').length === 4", timeout=ANSWER)
     assert tab.complaints == []
