@@ -1,15 +1,17 @@
 """Mutation run: change the code in every small way, one at a time, and count how many changes the tests notice.
 
 ``make mutants`` runs it over every package below, ``make mutants ONLY=metrics`` over one, and
-``make mutants ONLY="store lgt.store.leases*"`` over the functions of a package whose names fit. It works in a copy
-under ``build/mutants``, which keeps what is known: a run that was broken off goes on, and only changed functions run
-again. What survived and why is in docs/MUTANTS.md.
+``make mutants ONLY="store lgt.store.leases*"`` over the functions of a package whose names fit, and ``make mutants
+ONLY="store 500"`` over 500 changes drawn at random, always the same ones for the same code. It works in a copy under
+``build/mutants``, which keeps what is known: a run that was broken off goes on, and only changed functions run again.
+What survived and why is in docs/MUTANTS.md.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -47,6 +49,9 @@ process_isolation = "forkserver"
 # has used threads would wait for ever, and would be counted as noticed.
 MEMORY = Path("/dev/shm")
 """Where the tests write their stores: on a disk, SQLite waits at each write, which takes most of the time of a test."""
+NOT_NOTICED = (None, 0, 5, 33)
+"""Exit statuses of a change that no test noticed: not tried, all tests passed, no test found, no test reaches it."""
+SEED = 16
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """A child that is forked while another thread holds a lock of the library would wait for ever."""
 
@@ -69,8 +74,22 @@ def prepared(package: str) -> Path:
     return folder
 
 
-def run(package: str, names: list[str]) -> None:
-    """Run the mutants of ``package`` (those whose name fits one of ``names``, if any); print survivors and counts."""
+def results(folder: Path) -> dict[str, int | None]:
+    """The known changes and what came of each: the exit status of its tests, or None if it was not tried."""
+    found: dict[str, int | None] = {}
+    for path in sorted((folder / "mutants" / "lgt").rglob("*.meta")):
+        found |= json.loads(path.read_text())["exit_code_by_key"]
+    return found
+
+
+def drawn(folder: Path, count: int) -> list[str]:
+    """``count`` changes drawn from all."""
+    return sorted(random.Random(SEED).sample(sorted(results(folder)), count))
+
+
+def run(package: str, names: list[str], count: int = 0) -> None:
+    """Run the mutants of ``package`` (those whose name fits one of ``names``, if any, or ``count`` that are drawn).
+    Prints survivors and counts."""
     folder = prepared(package)
     environment = os.environ | ONE_THREAD | {"UNCHANGED_SOURCE": str(folder / "lgt")}
     mutmut = [sys.executable, "-m", "mutmut"]
@@ -79,8 +98,14 @@ def run(package: str, names: list[str]) -> None:
         options = {
             "PYTEST_ADDOPTS": f"--basetemp={scratch}/pytest"
         }  # emptied by each child, of which there is one at a time
-        command = [*mutmut, "run", "--max-children", "1", *names]
-        subprocess.run(command, cwd=folder, env=environment | options, stdout=log, check=False)
+        command = [*mutmut, "run", "--max-children", "1"]
+        if count:  # a name that fits nothing: all changes are written, none is tried
+            subprocess.run([*command, "none"], cwd=folder, env=environment | options, stdout=log, check=False)
+            names = drawn(folder, count)
+        subprocess.run([*command, *names], cwd=folder, env=environment | options, stdout=log, check=False)
+    if count:
+        codes = [results(folder)[name] for name in names]
+        print(f"{package}: {sum(code not in NOT_NOTICED for code in codes)} of {count} drawn changes noticed")
     subprocess.run([*mutmut, "results"], cwd=folder, env=environment, check=True)
     subprocess.run([*mutmut, "export-cicd-stats"], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
     counts = json.loads((folder / "mutants" / "mutmut-cicd-stats.json").read_text())
@@ -90,5 +115,6 @@ def run(package: str, names: list[str]) -> None:
 
 if __name__ == "__main__":
     patterns = [word for word in sys.argv[1:] if "." in word]
-    for chosen in [word for word in sys.argv[1:] if "." not in word] or PACKAGES:
-        run(chosen, patterns)
+    number = sum(int(word) for word in sys.argv[1:] if word.isdigit())
+    for chosen in [word for word in sys.argv[1:] if word in PACKAGES] or PACKAGES:
+        run(chosen, patterns, number)
