@@ -9,12 +9,15 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Callable
 from types import SimpleNamespace
 
+import altair as alt
 import pandas as pd
 import pytest
 import yaml
 
+from lgt.cli.main import main
 from lgt.core import plain_text, terminal
 from lgt.core.config import RunConfig, TaskSpec
 from lgt.core.plain_text import as_code, for_html, for_markdown, for_shell, for_terminal, visible
@@ -27,11 +30,11 @@ from lgt.store import writes
 from lgt.store.csv_files import as_csv
 from lgt.store.engine import open_store
 from lgt.store.schema import RunState
+from lgt.ui import drawing
 from tests.conftest import tiny
 from tests.faults.hostile_strings import all_marked
 from tests.faults.oracles import csv_problems, elements, hidden, markdown_problems, shown_text
 
-EACH = pytest.mark.parametrize("text", all_marked(), ids=lambda text: ascii(text)[:40])
 READABLE = (
     "plain", "añb ß 中文 한국어 עברית العربية", "می‌خواهم", "क्‍ष", "👨‍👩‍👧 👩🏽‍💻 ❤️ 1️⃣ 🇪🇺",
     "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
@@ -40,7 +43,20 @@ READABLE = (
 PLACES = ("{}", "- {}", "**{}** and", "run 3: {}.", "Deleted: {} · (more)", "{}, {}")
 
 
-@EACH
+def each_text(test: Callable[[str], None]) -> Callable[[], None]:
+    """``test`` for every hostile text, as one test, whose message names the text."""
+
+    def all_texts() -> None:
+        for text in all_marked():
+            try:
+                test(text)
+            except Exception as error:
+                raise AssertionError(f"with the text {text!a}: {error}") from error
+
+    return all_texts
+
+
+@each_text
 def test_a_text_has_no_hidden_sign_in_any_medium(text: str) -> None:
     for made in (visible(text), for_terminal(text), for_markdown(text), as_code(text), for_html(text), for_shell(text)):
         assert not hidden(made)
@@ -53,7 +69,7 @@ def test_scripts_and_emoji_stay_as_they_are(text: str) -> None:
     assert shown_text(for_markdown(text)) == text
 
 
-@EACH
+@each_text
 def test_markdown_shows_the_text_and_nothing_else(text: str) -> None:
     shown = visible(" ".join(text.split()))
     for made in (for_markdown(text), as_code(text)):
@@ -62,7 +78,7 @@ def test_markdown_shows_the_text_and_nothing_else(text: str) -> None:
             assert markdown_problems(place.format(made, made)) == []
 
 
-@EACH
+@each_text
 def test_markdown_is_one_cell_of_a_table(text: str) -> None:
     from markdown_it import MarkdownIt
 
@@ -74,14 +90,14 @@ def test_markdown_is_one_cell_of_a_table(text: str) -> None:
     assert ["".join(one.content for one in cell.children) for cell in cells] == [shown, shown, "end"]
 
 
-@EACH
+@each_text
 def test_html_has_no_element_or_attribute_of_the_text(text: str) -> None:
     made = elements(f'<p title="{for_html(text)}">{for_html(text)}</p>')
     assert made.found == [("p", ("title",))]
     assert "".join(made.text) == visible(text)
 
 
-@EACH
+@each_text
 def test_a_shell_takes_the_text_as_one_word(text: str) -> None:
     assert shlex.split(f"lgt show {for_shell(text)} --json") == ["lgt", "show", for_terminal(text), "--json"]
 
@@ -169,7 +185,7 @@ def log_lines(form: logging.Formatter, text: str) -> list[str]:
     return form.format(record).split("\n")
 
 
-@EACH
+@each_text
 def test_a_message_in_a_log_is_one_line(text: str) -> None:
     for form in (utc_formatter(), terminal.PlainFormatter("%(message)s")):
         (line,) = log_lines(form, text)
@@ -206,7 +222,7 @@ def free_config(name: str) -> RunConfig:
     return custom_config(specs, "demo", "strings")
 
 
-@EACH
+@each_text
 def test_the_command_of_a_run_has_its_tasks_as_one_word(text: str) -> None:
     command = train_command(free_config(text))
     assert command is not None and not hidden(command)
@@ -214,7 +230,7 @@ def test_the_command_of_a_run_has_its_tasks_as_one_word(text: str) -> None:
     assert words[words.index("--aux") + 1] == f"{for_terminal(text)}:8" and len(words) == 12
 
 
-@EACH
+@each_text
 def test_the_name_of_an_experiment_that_cannot_be_one_makes_no_command(text: str) -> None:
     assert stored_experiment_command(text) is None
     assert shlex.split(experiment_command(text))[4:] == [for_terminal(text)]
@@ -225,7 +241,7 @@ def test_a_run_of_a_known_experiment_has_its_command() -> None:
     assert stored_experiment_command(None) is stored_experiment_command("") is None
 
 
-@EACH
+@each_text
 def test_the_card_of_a_network_is_text(text: str) -> None:
     """A card with the text as device, code version, folder and name of a task: the same parts as a harmless one."""
     harmless, made = (card_of(of) for of in ("harmless", text))
@@ -265,6 +281,24 @@ def test_all_texts_of_a_chart_are_cleaned() -> None:
     assert plain_text.in_all_texts(chart) == {
         "title": ["a\\x1b", {"text": "b\\u202e"}], "data": {"values": [{"x": "c\\x9b", "n": 1}]},
     }  # fmt: skip
+
+
+def test_a_chart_on_a_page_has_cleaned_texts() -> None:
+    def chart() -> alt.Chart:
+        return alt.Chart(alt.Data(values=[{"x": "a\x1b"}]), title="b\u202e").mark_bar().encode(x="x:N")
+
+    drawn = drawing.specification(chart)
+    assert drawn["title"] == "b\\u202e" and drawn["data"]["values"] == [{"x": "a\\x1b"}]
+
+
+def test_the_list_of_runs_has_one_line_for_each_run(tmp_path, capsys) -> None:
+    store = open_store(str(tmp_path / "workspace.db"))
+    writes.create_runs(store, [tiny(model_seed=seed) for seed, _ in enumerate(all_marked())], labels=all_marked())
+    with pytest.raises(SystemExit):
+        main(["runs", "--database", str(tmp_path / "workspace.db")])
+    lines = capsys.readouterr().out.rstrip("\n").split("\n")
+    assert len(lines) == 1 + len(all_marked())
+    assert [line for line in lines if for_terminal(all_marked()[0]) in line] == lines[1:2]
 
 
 def test_a_worker_reports_the_label_of_each_run_on_one_line(tmp_path, monkeypatch) -> None:
