@@ -27,6 +27,7 @@ PATH = re.compile(r"(?<![\w/.-])((?:lgt|tests|benchmarks|pages|docs)/[\w./-]*\w)
 NAME = re.compile(r"(?<![\w/.-])(lgt(?:\.[a-z_]\w*)+)")
 
 
+@pytest.mark.slow
 def test_the_table_of_verdicts_is_what_the_shipped_store_says(shipped):
     engine = open_store(str(shipped), read_only=True)
     runs = queries.runs(engine)

@@ -28,6 +28,7 @@ def opened(store, monkeypatch, extension, page: str = "") -> AppTest:
     return app
 
 
+@pytest.mark.slow
 def test_the_page_of_the_section_stands_last_and_draws_every_pair(few_runs, tmp_path, monkeypatch):
     path = tmp_path / "my_page.py"
     (source,) = blocks("A page")

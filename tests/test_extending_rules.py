@@ -81,6 +81,7 @@ def test_the_page_claims_shows_it_with_its_chart_and_words(path):
     assert any("'reach'" in text and "'series'" in text for text in titles), "the rule's own chart"
 
 
+@pytest.mark.slow
 def test_a_report_has_it_too(path, tmp_path):
     from lgt.report.html import write_report
 

@@ -675,7 +675,13 @@ def form_with_a_long_prompt(bench: Bench, name: str) -> str | None:
 # --- the list
 
 
-@pytest.mark.parametrize("name, door", [(bound.name, door) for bound in bounds.BOUNDS for door in bound.doors])
+@pytest.mark.parametrize(
+    "name, door",
+    [
+        pytest.param(bound.name, door, marks=[pytest.mark.slow] if door in ("form", "address") else [])
+        for bound in bounds.BOUNDS for door in bound.doors
+    ],
+)  # fmt: skip
 def test_a_limit_holds_at_a_door(name: str, door: str, bench: Bench) -> None:
     bound: bounds.Bound = getattr(bounds, name.upper())
     said = PROBES[name, door](bench)

@@ -140,6 +140,7 @@ def test_every_chart_is_described_transparent_and_as_wide_as_its_place(theme):
         assert spec["autosize"] == {"type": "fit-x", "contains": "padding"}, name
 
 
+@pytest.mark.slow
 def test_every_value_of_a_chart_is_a_scalar():
     """Streamlit sends frames as Arrow tables and turns lists into text with brackets."""
     for name, spec in every_chart(LIGHT).items():
@@ -155,6 +156,7 @@ def test_empty_frames_become_a_sentence_that_says_what_is_missing():
     assert "Choose runs of one task group" in found["no steps"] and found["no log"] == "No training log yet."
 
 
+@pytest.mark.slow
 @THEMES
 @pytest.mark.parametrize("width", [360, 620])
 def test_every_chart_renders_without_a_warning(theme, width, capfd):

@@ -77,6 +77,7 @@ def test_the_curves_are_with_and_without_on_the_axes_of_all_tasks():
     assert "Shaded: the drop." in heading(spec)
 
 
+@pytest.mark.slow
 def test_zones_are_those_of_the_chart_s_own_task():
     main, other = every_chart(LIGHT)["curve"], every_chart(LIGHT)["other"]
     tints = [

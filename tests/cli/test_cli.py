@@ -183,6 +183,7 @@ def wait_for_step(store: Path, seconds: float = 120) -> None:
     pytest.fail("the run did not start")
 
 
+@pytest.mark.slow
 def test_submit_cancel_retry_and_worker(capsys, tmp_path):
     store = ["--database", str(tmp_path / "a.db")]
     code, out, _ = lgt(capsys, "submit", "--group", "caprev", "--seeds", "0-2", *QUICK, *store)

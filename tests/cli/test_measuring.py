@@ -52,6 +52,7 @@ def test_without_options_the_counts_are_those_that_the_run_stored(capsys, store,
     assert evaluated(capsys, "1", "--step", step, "--database", store)["step"] == step
 
 
+@pytest.mark.slow
 def test_a_shipped_run_measured_again_has_its_stored_counts(capsys, shipped):
     engine = open_store(str(shipped), read_only=True)
     for run_id, lengths in ((97, "3,16"), (111, "6,10")):  # a string run and an addition run

@@ -57,6 +57,7 @@ def read(folder: Path):
     return AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
 
 
+@pytest.mark.slow
 def test_transformers_reads_the_folder_and_gives_the_logits_of_the_run(capsys, store, trained, tmp_path):
     config, model, _ = trained
     out = exported(capsys, tmp_path / "net", WITH_WEIGHTS, "--database", store)

@@ -142,6 +142,7 @@ def test_in_a_folder_of_one_s_own_the_umask_decides(tmp_path):
     assert (tmp_path / "workspace.db").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["a:b", "with space; and more", "ä#%41?"] if FULL else ["a:b"])
 def test_workers_start_from_a_checkout_with_any_name(name, tmp_path):
     checkout = tmp_path / name

@@ -130,6 +130,7 @@ def test_the_premise_is_checked_for_every_series(store):
     assert "3 of 6 runs count though they did not learn" in found.sentence()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("drop_of", "outcome"),
     [(lambda k: 1 - k / 11, "reproduced"), (lambda k: k / 11, "not reproduced")],
@@ -150,6 +151,7 @@ def test_a_circuit_is_judged_by_the_correlation_of_its_seeds(store, drop_of, out
     assert found.trajectory.seed.unique().tolist() == list(SEEDS)
 
 
+@pytest.mark.slow
 def test_steady_growth_is_not_instability_and_a_fall_is(store):
     steps, seeds = replace(MAPS, rule=UnstableOverSteps()), replace(MAPS, rule=UnstableOverSeeds())
     follow(store, steps, lambda k: 0.5)
@@ -167,6 +169,7 @@ def test_steady_growth_is_not_instability_and_a_fall_is(store):
     assert judge(store, seeds).numbers == pytest.approx({0: 0.6, 2: 0, 7: 0.6})
 
 
+@pytest.mark.slow
 def test_the_grid_is_judged_by_its_ratios_and_leaves_out_what_was_not_learned(store):
     fill_grid(store, GRID, lambda main, auxiliary: 0.4 if auxiliary > 2 * main else 0.0)
     found = judge(store, GRID)

@@ -113,6 +113,7 @@ def test_r12_thirty_clicks_make_one_job(tmp_path: Path, monkeypatch) -> None:
     assert ids == [ids[0]] * 30
 
 
+@pytest.mark.slow
 def test_a_page_with_a_thousand_waiting_runs_shows_a_few_and_counts_the_rest(tmp_path: Path, monkeypatch) -> None:
     store = tmp_path / "results.db"
     shutil.copy(ROOT / "results.db", store)

@@ -365,6 +365,7 @@ def test_heads_are_ranked_and_compared_by_hand() -> None:
             map_difference(*pair)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("within_layers", [True, False])
 def test_head_sharing_against_a_baseline_counted_here(within_layers: bool) -> None:
     found = head_sharing(A, B, 3, 0.25, np.random.default_rng(3), 4000, within_layers)

@@ -21,6 +21,8 @@ from lgt.report.html import svg
 from lgt.store import queries
 from tests.experiments.stores import fill, fill_grid, follow
 
+pytestmark = pytest.mark.slow
+
 GRID, MAPS = EXPERIMENTS["fig10"], EXPERIMENTS["fig18-maps"]
 GAIN = replace(EXPERIMENTS["fig4c"], seeds=3)
 NO_ACCURACY = pd.DataFrame()

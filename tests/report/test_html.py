@@ -11,10 +11,11 @@ from lgt.recipes.builders import ALONE_SAME_EXAMPLES, ALONE_SAME_STEPS, CO_TRAIN
 from lgt.report.html import write_report
 from tests.experiments.stores import fill
 
+pytestmark = pytest.mark.slow
+
 GAIN = {CO_TRAINED: 0.8, ALONE_SAME_STEPS: 0.0, ALONE_SAME_EXAMPLES: 0.1}
 
 
-@pytest.mark.slow
 def test_a_report_opens_without_a_server_and_says_what_the_command_says(store, tmp_path, capsys):
     experiment = EXPERIMENTS["fig4c"]
     fill(store, experiment, GAIN, seeds=(0, 1, 2, 5, 9))

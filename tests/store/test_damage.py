@@ -107,6 +107,7 @@ def test_a_file_cut_short_is_refused(whole: Path, tmp_path: Path, kept: float) -
     one_line(caught.value, str(path), "restore")
 
 
+@pytest.mark.slow
 def test_flipped_bits_give_one_line_or_good_reads(whole: Path, tmp_path: Path) -> None:
     sound, refused = whole.read_bytes(), 0
     path = tmp_path / "results.db"

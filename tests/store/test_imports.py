@@ -87,6 +87,7 @@ def test_the_same_file_again_changes_nothing_and_new_rows_of_a_run_are_added(tmp
     assert queries.run(store, 1).step == 3000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["csv", "json", "parquet"])
 def test_a_round_trip_loses_nothing(ending, tmp_path, monkeypatch, store):
     randomly = random.Random(7)
@@ -150,6 +151,7 @@ def malformed(count: int) -> list[tuple[str, bytes]]:
     return files
 
 
+@pytest.mark.slow
 def test_a_malformed_file_is_one_line_and_stores_nothing(tmp_path, store, monkeypatch, capsys):
     monkeypatch.setenv("LGT_DATABASE_URL", str(store.url.database))
     before = revisions.revision(store)
@@ -290,6 +292,7 @@ def said_by(words: list[str], capsys) -> str:
     return capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_recorded_run_whose_program_was_killed_is_shown_as_abandoned_and_can_be_cancelled(
     store, tmp_path, monkeypatch, capsys
 ):
@@ -335,6 +338,7 @@ def test_a_recorded_run_that_was_ended_stays_so_and_takes_no_more_numbers(ended,
     assert list(queries.runs(store).state) == ["cancelled"] * (ended == "cancelled")
 
 
+@pytest.mark.slow
 def test_the_launch_page_says_that_a_recorded_run_is_abandoned_and_cancels_it(store, tmp_path, monkeypatch):
     killed_recording(tmp_path)
     with write_transaction(store) as connection:

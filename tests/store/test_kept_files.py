@@ -118,6 +118,7 @@ if sys.argv[2] == "copy": open_store(str(place / "old.db"), read_only=True)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["create", "write", "copy"])
 def test_what_a_killed_process_leaves_is_removed_after_an_hour(what, old_store, cache, tmp_path):
     place = cache / "stores" if what == "copy" else tmp_path

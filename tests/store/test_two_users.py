@@ -113,6 +113,7 @@ def test_the_owner_s_next_write_opens_a_folder_of_files_that_was_closed_to_the_g
     assert use(BORIS, shared, "of Boris") == ("wider", "")
 
 
+@pytest.mark.slow
 def test_someone_outside_the_group_gets_one_line(shared):
     assert use(ANNA, shared, "of Anna") == ("nothing", "")
     said, refused = use(OUTSIDER, shared, "mine", group=OTHERS)

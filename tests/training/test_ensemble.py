@@ -66,6 +66,7 @@ def assert_same_run(config: RunConfig, model: Decoder, recorder: MemoryRecorder)
         assert a.loss == pytest.approx(b.loss, rel=1e-4) and a.learning_rate == b.learning_rate
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "config",
     [
@@ -136,6 +137,7 @@ def test_a_member_whose_loss_is_not_finite_ends_alone(monkeypatch, plain):
         assert_same_run(configs[i], models[i], sinks[i])
 
 
+@pytest.mark.slow
 def test_a_member_that_stops_leaves_the_others_training(plain):
     configs, sinks, ends = seeds(tiny(steps=8)), [MemoryRecorder() for _ in range(3)], []
     asked = iter([False] * 5 + [True])
@@ -213,6 +215,7 @@ def states(engine, ids) -> list[str]:
     return [queries.run(engine, run_id).state.value for run_id in ids]
 
 
+@pytest.mark.slow
 def test_a_worker_trains_runs_together_and_stores_what_they_give_alone(engine, plain, monkeypatch):
     ids, alone = queued(engine), queued(engine, experiment="alone")
     worker.work(engine, experiment="alone", report=lambda line: None)
@@ -340,6 +343,7 @@ def test_an_interrupt_cancels_all_runs_of_the_ensemble_and_is_raised(engine, mon
     assert queries.run(engine, ids[0]).error == "interrupted by the user"
 
 
+@pytest.mark.slow
 def test_once_executes_one_ensemble(engine):
     ids = queued(engine)
     assert worker.work(engine, together=2, once=True, report=lambda line: None) == 2

@@ -227,6 +227,7 @@ def test_a_compiler_that_fails_is_named_in_one_line(monkeypatch, fresh_library, 
     assert "step.cpp:1: error: no luck" in caplog.text and caplog.text.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_build")
 def test_the_compiled_code_is_kept_and_found_again(fresh_library):
     assert fresh_library() is not None
@@ -258,6 +259,7 @@ def test_code_that_another_user_may_have_written_is_compiled_again(sign, which, 
         os.umask(before)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_build")
 def test_without_a_cache_of_its_own_a_process_compiles_in_its_temporary_folder(fresh_library, monkeypatch, tmp_path):
     blocked = tmp_path / "file"
@@ -283,6 +285,7 @@ def test_damaged_code_in_the_cache_is_compiled_again(damage, fresh_library):
     assert fresh_library() is not None and kept.read_bytes() == whole
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_build")
 @pytest.mark.parametrize("umask", [0o077, 0o002, 0o000])
 def test_the_code_is_kept_under_any_umask(umask, fresh_library, tmp_path):
@@ -298,6 +301,7 @@ def test_the_code_is_kept_under_any_umask(umask, fresh_library, tmp_path):
     assert fresh_library() is not None and kept.stat().st_mtime_ns == written, "and is found again"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_build")
 def test_folders_of_killed_compilers_are_removed_and_those_at_work_stay(fresh_library):
     folder = paths.own_folder("code")
@@ -310,6 +314,7 @@ def test_folders_of_killed_compilers_are_removed_and_those_at_work_stay(fresh_li
     assert not killed.exists() and busy.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_build")
 def test_the_compiler_may_be_a_command_line(fresh_library, monkeypatch):
     monkeypatch.setenv("CXX", f"env LANG=C '{shutil.which('g++') or shutil.which('clang++')}'")
@@ -372,6 +377,7 @@ def test_a_compiler_that_takes_too_long_gives_one_line(fresh_library, monkeypatc
     assert fresh_library() is None and "step.cpp:1: warning: slow" in caplog.text
 
 
+@pytest.mark.slow
 def test_fused_and_plain_training_learn_equally_well():
     config = tiny(steps=60)
     losses = {}

@@ -214,6 +214,7 @@ def test_an_unsupported_network_is_logged_once_for_each_reason(caplog):
     ]
 
 
+@pytest.mark.slow
 def test_members_that_cannot_be_stacked_are_the_runs_trained_alone():
     config = replace(tiny(steps=4), model=replace(tiny().model, position="learned", schedule="twice"))
     configs, recorders = [replace(config, model_seed=seed) for seed in (0, 1)], [MemoryRecorder(), MemoryRecorder()]

@@ -78,6 +78,7 @@ def test_an_error_in_making_a_batch_is_raised_when_that_batch_is_requested(monke
     assert not makers()
 
 
+@pytest.mark.slow
 def test_a_run_is_the_same_with_batches_made_ahead(monkeypatch):
     config = tiny(steps=6)
     plain = train(config, MemoryRecorder())

@@ -55,6 +55,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(config):
     assert reported(parts) == reported(whole)
 
 
+@pytest.mark.slow
 def test_states_are_stored_at_intervals_and_continue_tokens_and_seconds(monkeypatch):
     monkeypatch.setattr("lgt.training.loop.KEEP_SECONDS", 0.0)
     recorder = MemoryRecorder()

@@ -105,6 +105,7 @@ def test_training_learns_and_reports_every_snapshot(trained):
     assert lengths == set(attribution_lengths(config))
 
 
+@pytest.mark.slow
 def test_the_same_config_gives_the_same_weights_bit_for_bit():
     config = tiny(steps=12)
     first, second = train(config, MemoryRecorder()), train(config, MemoryRecorder())
@@ -112,6 +113,7 @@ def test_the_same_config_gives_the_same_weights_bit_for_bit():
         assert torch.equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["aot_eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_compiled_layers_train_like_eager_ones(backend, monkeypatch):
     """``inductor``, which runs use, may compile for half a minute; ``aot_eager`` traces and differentiates alike."""

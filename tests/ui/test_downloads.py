@@ -127,6 +127,7 @@ def test_a_zip_explains_its_columns_and_says_how_to_repeat_the_runs(view, shippe
     assert "-m lgt train --" in commands or "-m lgt experiment " in commands
 
 
+@pytest.mark.slow
 def test_the_numbers_of_a_curve_are_the_stored_counts(shipped, library, monkeypatch):
     chart = drawn_in("overview", shipped, library, monkeypatch)["curve-together"]
     table = read(handout.numbers(chart, library))
@@ -149,6 +150,7 @@ def test_the_numbers_of_a_curve_are_the_stored_counts(shipped, library, monkeypa
     assert main.zone[[8, 9, 16, 17]].tolist() == ["trained", "transfer region", "transfer region", "beyond"]
 
 
+@pytest.mark.slow
 def test_the_points_of_training_are_means_over_the_lengths_of_a_zone(shipped, library, monkeypatch):
     chart = drawn_in("one run", shipped, library, monkeypatch)["training-7"]
     table = read(handout.numbers(chart, library))

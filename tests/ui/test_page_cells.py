@@ -18,6 +18,8 @@ from lgt.store.comparisons import Comparison, comparisons
 from lgt.store.engine import open_store
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 SHARES = """
     SELECT runs.id, runs.model_seed, accuracy.length, 1.0 * accuracy.correct / accuracy.total AS share,
            run_tasks.training_length AS lm, run_tasks.transfer_length AS la
@@ -107,7 +109,6 @@ def test_the_arms_of_a_comparison_are_what_their_runs_say(sql, pairs) -> None:
             assert {stored[run_id] for run_id in of.values()} <= {arm}
 
 
-@pytest.mark.slow
 @MATCHED
 @pytest.mark.parametrize("pair", ["caprev.demo", "dfs-path.small"])
 def test_overview_compares_with_the_baseline_that_was_chosen(pair, matched, store, monkeypatch, pairs, transfer, sql):
@@ -134,7 +135,6 @@ def test_the_two_baselines_differ_so_that_exchanging_them_would_show(pairs, tran
         assert len({f"{value:.0%}" for value in means}) == 2, pair
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("preset", ["demo", "small"])
 def test_a_cell_of_the_matrix_is_the_gain_over_the_same_number_of_steps(preset, store, monkeypatch, pairs, transfer):
     app = opened("matrix.py", store, monkeypatch, preset=preset)

@@ -19,6 +19,8 @@ from tests.conftest import ROOT
 from tests.store.test_damage import newer
 from tests.ui.test_pages import opened, words
 
+pytestmark = pytest.mark.slow
+
 PAGE = "pages/heads.py"
 CHARTS_AT_FIRST = 2
 COURSE = 2
@@ -57,7 +59,6 @@ def test_a_store_of_newer_code_is_one_message(tmp_path, monkeypatch):
     assert not app.exception and len(app.error) == 1 and "odd.db" in app.error[0].value
 
 
-@pytest.mark.slow
 def test_the_first_view_shows_graph_and_maps_and_imports_no_torch(shipped):
     check = (
         "import sys; from streamlit.testing.v1 import AppTest;"
@@ -69,7 +70,6 @@ def test_the_first_view_shows_graph_and_maps_and_imports_no_torch(shipped):
     assert subprocess.run([sys.executable, "-c", check], cwd=ROOT, env=environment, check=False).returncode == 0
 
 
-@pytest.mark.slow
 def test_a_chosen_head_shows_where_it_looks_and_what_is_lost(shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, pair="caprev.demo", head="2.2")
     assert not app.exception and not app.error
@@ -81,14 +81,12 @@ def test_a_chosen_head_shows_where_it_looks_and_what_is_lost(shipped, monkeypatc
     assert not app.exception and charts(app) == CHARTS_AT_FIRST + COURSE
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("head", ["9.9", "0.1", "1", "x.y", "", "<b>", "1.1.1", "1e9.2"])
 def test_a_head_that_is_not_there_is_no_head(head, shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, head=head, seed="77", side="nobody", zone="nowhere", length="x", k="9")
     assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST + COURSE
 
 
-@pytest.mark.slow
 def test_another_pair_takes_no_head_or_length_from_the_last(shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, pair="add-carry.small", head="3.4", length="12")
     assert "Head L3·H4" in words(app)
@@ -126,7 +124,6 @@ def test_the_line_below_the_head_box_tells_the_maps(shipped, monkeypatch):
     assert said.endswith("[Curves and attention below](#one-head).")
 
 
-@pytest.mark.slow
 def test_every_head_opens_at_every_zone_of_lengths(shipped, monkeypatch):
     """Lengths beyond the transfer region are mapped where the page's own slider begins, once one too far."""
     for zone in ("trained", "transfer region", "beyond"):

@@ -67,6 +67,7 @@ def test_a_button_is_locked_for_runs_that_it_cannot_change(
     assert app.button(key=button).disabled
 
 
+@pytest.mark.slow
 def test_one_run_is_opened_at_a_time(store: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for ticked, locked in (([], True), ([store["done"]], False), ([store["done"], store["failed"]], True)):
         assert opened(tmp_path / "a.db", ticked, monkeypatch).button(key="open").disabled == locked

@@ -36,6 +36,8 @@ from tests import frames
 from tests.conftest import ROOT
 from tests.ui.test_pages import opened, words
 
+pytestmark = pytest.mark.slow
+
 PAGE = "pages/overview.py"
 SAME_STEPS = "alone-same-steps"
 DASHBOARD = "app.py"  # the last step links to other pages, which only the whole dashboard has
@@ -184,7 +186,6 @@ def test_the_tour_claims_nothing_that_the_numbers_do_not_say():
 # --- the page ---------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("step", range(1, story.STEPS + 1))
 @pytest.mark.parametrize("pair", ["caprev.demo", "add-carry.small", "path-dfs.demo"])
 def test_every_step_of_every_tour_is_drawn(step, pair, shipped, monkeypatch):
@@ -226,7 +227,6 @@ def beyond(app, key: str, length: int) -> int:
     return len(table) + sum(row["role"] == "main" and row["length"] > length for row in points)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("step", range(1, story.STEPS + 1))
 def test_the_answer_is_kept_until_its_step(step, shipped, monkeypatch):
     number = re.findall(r"<b>(\d+%)</b>", texts(opened(PAGE, shipped, monkeypatch, pair="caprev.demo")))[1]
@@ -278,7 +278,6 @@ def test_every_page_without_results_leads_to_the_launch_page(path, tmp_path, mon
     ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("value", ["", "0", "8", "-1", "two", "1e0", "٣", "x" * 1500])
 def test_an_odd_tour_or_guess_is_the_plain_page(value, shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, tour=value, present=value, predict=value, guess=value)

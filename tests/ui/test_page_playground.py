@@ -13,6 +13,8 @@ from tests.store.test_damage import newer
 from tests.ui.test_pages import opened as page_opened
 from tests.ui.test_pages import words
 
+pytestmark = pytest.mark.slow
+
 PAGE = "pages/playground.py"
 
 

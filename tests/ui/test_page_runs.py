@@ -21,6 +21,8 @@ from lgt.store.library import library_of, with_stores
 from lgt.ui import actions, run_table
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 
 def opened(store, monkeypatch, **asked: str) -> AppTest:
     monkeypatch.setenv("LGT_DATABASE_URL", str(store))

@@ -66,6 +66,7 @@ def test_launch_on_an_empty_store_makes_nothing_by_being_looked_at(tmp_path, mon
     assert "no similar run has finished here yet" in words(app) and "LGT_MAX_WORKERS" in words(app)
 
 
+@pytest.mark.slow
 def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped, monkeypatch):
     app = opened("pages/launch.py", shipped, monkeypatch)
     free = app.text_input(key="seeds").value
@@ -87,6 +88,7 @@ def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped,
     assert app.error[0].value.startswith("\\--seeds\\: '4-1' is not accepted") and not app.exception
 
 
+@pytest.mark.slow
 def test_looking_at_waiting_runs_does_not_start_them(own_shipped, monkeypatch):
     calls = []
     monkeypatch.setattr("lgt.ui.actions.keep_worker_ready", lambda: calls.append("ready"))
@@ -106,6 +108,7 @@ def asked(app, monkeypatch):
     return found
 
 
+@pytest.mark.slow
 def test_after_start_the_seed_stays_so_that_a_second_click_does_not_take_the_next_one(own_shipped, monkeypatch):
     monkeypatch.setattr("lgt.execution.worker_processes.ensure_workers", lambda *arguments: 0)
     app = opened("pages/launch.py", own_shipped, monkeypatch)
@@ -116,6 +119,7 @@ def test_after_start_the_seed_stays_so_that_a_second_click_does_not_take_the_nex
     assert app.text_input(key="seeds").value == seed and "2 of 2 are in your workspace already" in words(app)
 
 
+@pytest.mark.slow
 def test_launch_queues_a_pair_of_ones_own_at_chosen_lengths(shipped, monkeypatch):
     app = opened("pages/launch.py", shipped, monkeypatch, group="own", main="mqar", aux="reverse,string_copy")
     app.number_input(key="choice-lm-own-mqar-demo").set_value(3).run()
@@ -128,6 +132,7 @@ def test_launch_queues_a_pair_of_ones_own_at_chosen_lengths(shipped, monkeypatch
     assert alone.tasks == (together.main,) and alone.training == together.training
 
 
+@pytest.mark.slow
 def test_launch_at_the_preset_lengths_is_the_papers_group_and_at_others_a_pair_of_its_own(shipped, monkeypatch):
     app = opened("pages/launch.py", shipped, monkeypatch, group="control-add", preset="demo")
     app.text_input(key="seeds").set_value("77").run()
@@ -149,6 +154,7 @@ def test_launch_says_in_one_line_which_lengths_do_not_go(values, words_said, shi
     assert bool(words_said) or not app.error
 
 
+@pytest.mark.slow
 def test_launch_shows_a_failed_run_with_its_log_and_offers_to_retry(tmp_path, monkeypatch):
     store = tmp_path / "failed.db"
     engine = open_store(str(store))
@@ -186,6 +192,7 @@ def test_an_empty_value_in_an_address_is_the_default(page, name, shipped, monkey
     assert not app.exception and not app.error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_the_shipped_store_is_drawn(page, shipped, monkeypatch):
     app = opened(page, shipped, monkeypatch)
@@ -194,6 +201,7 @@ def test_the_shipped_store_is_drawn(page, shipped, monkeypatch):
     assert "seed" in words(app)
 
 
+@pytest.mark.slow
 def test_overview_shows_the_numbers_of_its_runs(shipped, monkeypatch):
     from lgt.recipes.settings import Setting
     from lgt.store import queries
@@ -218,6 +226,7 @@ def test_overview_survives_any_address(pair, shipped, monkeypatch):
     assert "<script>" not in words(app)
 
 
+@pytest.mark.slow
 def test_the_other_baseline_and_threshold_can_be_chosen(shipped, monkeypatch):
     app = opened("pages/overview.py", shipped, monkeypatch, pair="caprev.demo")
     before = words(app)

@@ -21,6 +21,8 @@ from tests.conftest import ROOT
 from tests.store.test_library import finished
 from tests.ui.test_pages import words
 
+pytestmark = pytest.mark.slow
+
 PAGES = ("overview", "explore", "heads", "matrix", "claims", "launch", "runs", "playground")
 OWN_SEEDS = (0, 900)
 
@@ -151,7 +153,6 @@ def test_a_damaged_store_is_one_line_and_the_others_are_shown(stores, tmp_path, 
         assert len(app.warning) == 1 and "broken.db" in app.warning[0].value.replace("\\", "")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_no_page_writes_a_store_that_it_reads(page, stores):
     before = [digest(path) for path in stores]
@@ -200,7 +201,6 @@ def imported(few_runs, tmp_path, monkeypatch):
 PAIR = "sort_words:4+count_words:8.imported"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "address"),
     [("overview", {"pair": PAIR, "stores": "workspace"}),
@@ -214,7 +214,6 @@ def test_imported_runs_of_unknown_tasks_are_shown_with_their_badge(page, address
     assert "sort_words" in said or page == "matrix"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_every_page_opens_beside_and_on_imported_runs_alone(page, imported):
     opened(page)
