@@ -27,6 +27,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "evaluation": Benchmark("evaluation", "all lengths, 1,024 examples: transformers' generate", ("transformers",)),
     "ablation": Benchmark("ablation", "one ablation map: TransformerLens hooks", ("transformer_lens",)),
     "sampling": Benchmark("sampling", "making a batch as a share of the training step, every group"),
+    "limit": Benchmark("limit", "the training step and evaluation as shares of one core's peak, part by part"),
     "seeds": Benchmark("seeds", "several seeds at once on a CPU: threads, processes, one ensemble"),
     "pages": Benchmark("pages", "a page, warm: store of 10,000 runs and six million rows against 100 runs"),
     "stores": Benchmark("stores", "a page, warm: three stores of 470, 10,000 and 3 runs against the shipped one"),

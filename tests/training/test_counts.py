@@ -125,7 +125,7 @@ def compiled_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[
     shutil.copytree(fused_library.SOURCES, tmp_path / "fused")
     monkeypatch.setattr(fused_library, "SOURCES", tmp_path / "fused")
     monkeypatch.setattr(fused_library, "_compile_into", lambda directory, name, command: Path(name))
-    return lambda: fused_library._compiled(chosen).name
+    return lambda: fused_library.compiled(chosen, fused_library.SOURCES / "step.cpp", fused_library.HEADERS).name
 
 
 def sources() -> list[Path]:

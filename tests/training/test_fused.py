@@ -373,7 +373,7 @@ def test_a_compiler_that_takes_too_long_gives_one_line(fresh_library, monkeypatc
     def slow(*arguments, **options):
         raise subprocess.TimeoutExpired("g++", 300, stderr=b"step.cpp:1: warning: slow\n")
 
-    monkeypatch.setattr(fused_library, "_compiled", slow)
+    monkeypatch.setattr(fused_library, "compiled", slow)
     assert fresh_library() is None and "step.cpp:1: warning: slow" in caplog.text
 
 

@@ -15,13 +15,14 @@ import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from lgt.core.paths import is_own_file, own_folder
 
 SOURCES = Path(__file__).parent
-FILES = ("matrix.hpp", "decoder.hpp", "step.cpp")
+HEADERS = ("matrix.hpp", "decoder.hpp")
 # The compiler may reorder sums, so that it can vectorise them. NaN and infinity are still computed correctly, so that
 # training notices a loss that is not finite. CXXFLAGS is not read, and -ffast-math in CXX is undone.
 FLAGS = (
@@ -98,7 +99,7 @@ def attempt() -> tuple[ctypes.CDLL | None, str]:
         return None, f"no C++ compiler found ({os.environ.get('CXX') or 'g++ or clang++'})"
     named = shlex.join(chosen)
     try:
-        return _declared(ctypes.CDLL(str(_compiled(chosen)))), named
+        return _declared(ctypes.CDLL(str(compiled(chosen, SOURCES / "step.cpp", HEADERS)))), named
     except (OSError, AttributeError, ValueError, subprocess.SubprocessError) as error:
         detail = getattr(error, "stderr", None) or str(error)
         detail = detail.decode(errors="replace") if isinstance(detail, bytes) else detail  # bytes after a time-out
@@ -106,17 +107,21 @@ def attempt() -> tuple[ctypes.CDLL | None, str]:
         return None, f"{named} cannot make the fused training step ({line.strip()[:200]})"
 
 
-def _compiled(chosen: list[str]) -> Path:
-    """The path of the shared library, which is compiled if it does not exist or is damaged."""
-    command = [*chosen, *FLAGS, *machine_flags(), str(SOURCES / "step.cpp")]
+def compiled(chosen: list[str], source: Path, headers: Sequence[str]) -> Path:
+    """The path of the shared library of ``source``, which is compiled if it does not exist or is damaged.
+
+    ``chosen``: the command of the compiler. ``headers``: the names of the files of this folder that it includes. Raises
+    OSError or SubprocessError when it cannot be compiled.
+    """
+    command = [*chosen, *FLAGS, *machine_flags(), f"-I{SOURCES}", str(source)]
     version = subprocess.run(
         [*chosen, "--version"], capture_output=True, encoding="utf-8", errors="replace", check=True, timeout=60
     ).stdout
-    words = [*command[:-1], version, _programs(chosen), _processor()]
+    words = [*command[:-2], version, _programs(chosen), _processor()]
     digest = hashlib.sha256("\0".join(words).encode("utf-8", "surrogateescape"))
-    for name in FILES:
-        digest.update((SOURCES / name).read_bytes())
-    return _compile_into(own_folder("code"), f"step-{digest.hexdigest()[:16]}.so", command)
+    for path in (*(SOURCES / name for name in headers), source):
+        digest.update(path.read_bytes())
+    return _compile_into(own_folder("code"), f"{source.stem}-{digest.hexdigest()[:16]}.so", command)
 
 
 def _compile_into(directory: Path, name: str, command: list[str]) -> Path:

@@ -32,7 +32,8 @@ struct Half {  // for heads of 8 channels
 inline long padded(long n) { return (n + LANES - 1) / LANES * LANES; }
 
 // Rows of C computed at once when a tile is 1..4 vectors wide: as many as the registers hold.
-constexpr long TILE_ROWS[5] = {0, LANES == 8 ? 8 : 14, LANES == 8 ? 5 : 12, LANES == 8 ? 3 : 8, LANES == 8 ? 2 : 6};
+// The sums of an element are added in the same order with every tile, so the tile does not change results.
+constexpr long TILE_ROWS[5] = {0, LANES == 8 ? 8 : 14, LANES == 8 ? 6 : 12, LANES == 8 ? 4 : 8, LANES == 8 ? 3 : 6};
 
 // C[ROWS, VECTORS * LANES] = or += A[ROWS, depth] B[depth, VECTORS * LANES], where a Vector has LANES numbers; A[i, k] is
 // at a[i * row + k * column].
