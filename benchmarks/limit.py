@@ -26,14 +26,14 @@ from lgt.core.config import RunConfig
 from lgt.evaluation.exact_match import answer_scores
 from lgt.evaluation.passes import scored_ends
 from lgt.evaluation.test_sets import test_set
+from lgt.fused import library as fused
+from lgt.fused.step import FusedStep, packed
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
 from lgt.recipes.presets import group_config
 from lgt.training.batches import make_batch
-from lgt.training.fused import library as fused
-from lgt.training.fused.step import FusedStep, packed
 
-CHUNK_TOKENS = 160  # as in lgt/training/fused/step.cpp
+CHUNK_TOKENS = 160  # as in lgt/fused/step.cpp
 PARTS = ("attention's matrices", "attention's patterns", "feed-forward", "unembedding")
 LARGE = 1024  # rows, columns and depth of a product that is far larger than those of a step
 Size = tuple[int, int, int, bool]

@@ -12,12 +12,12 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    "core", "tasks", "recipes", "metrics", "model", "evaluation", "training", "store", "experiments", "charts",
+    "core", "tasks", "recipes", "metrics", "model", "fused", "evaluation", "training", "store", "experiments", "charts",
     "report", "execution", "ui", "cli",
 )  # fmt: skip
 """The packages of ``lgt``, lowest first: a module imports only from its own package or from lower ones."""
 LIBRARIES = {
-    "torch": {"model", "evaluation", "training", "execution"},
+    "torch": {"model", "fused", "evaluation", "training", "execution"},
     "sqlalchemy": {"store", "experiments", "report", "execution", "ui", "cli"},
     "alembic": {"store"},
     "streamlit": {"ui"},

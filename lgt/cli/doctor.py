@@ -16,12 +16,12 @@ from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.processors import usable_cores
 from lgt.core.version import code_version
+from lgt.fused.library import attempt
 from lgt.recipes.limits import READ_ONLY, read_only
 from lgt.store import integrity, leases, locations, queries
 from lgt.store.engine import open_store
 from lgt.store.errors import StoreError, store_name
 from lgt.store.opening import is_missing
-from lgt.training.fused.library import attempt
 
 PACKAGES = ("streamlit", "altair", "pandas", "sqlalchemy", "alembic", "scipy", "safetensors", "torch", "typer")
 

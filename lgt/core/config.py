@@ -116,7 +116,7 @@ class TrainingConfig:
     unembedding and gains (always AdamW). With ``pool`` above 1, that many batches are sorted together by length and cut
     into batches of similar lengths, which need less padding. With ``pool`` 1 every batch mixes all lengths. Training
     then needs fewer steps, and the fused step needs no padding. Float32 training on a CPU uses the fused step
-    (``lgt.training.fused``) if the step supports the network and a C++ compiler is present. ``compiled`` affects
+    (``lgt.fused``) if the step supports the network and a C++ compiler is present. ``compiled`` affects
     PyTorch's step only: ``torch.compile`` compiles each layer.
     """
 

@@ -17,6 +17,7 @@ from lgt.evaluation.forward import for_each, logits_of, supports
 from lgt.evaluation.parallel import parallel_map
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
+from lgt.fused import answers as compiled
 from lgt.model.batch import Batch
 from lgt.model.network import Network
 from lgt.tasks import evaluation_lengths, task_named
@@ -49,8 +50,10 @@ def accuracy_rows(network: Network, config: RunConfig, examples: int) -> list[Ac
     filled = [(cell, batch) for cell, batch in drawn if len(batch)]  # a task may have no test prompt of a short length
     batches = [batch for _, batch in filled]
 
+    scores = compiled.answer_scores if compiled.supports(network) else answer_scores
+
     def correct(batch: Batch) -> int:
-        return int(answer_scores(network, batch.to(device))[0].sum())
+        return int(scores(network, batch.to(device))[0].sum())  # type: ignore[arg-type]
 
     with evaluating(network):
         counts = for_each(network, correct, batches)

@@ -9,8 +9,8 @@ import torch
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
-from lgt.training.fused.library import library
-from lgt.training.fused.step import unsupported
+from lgt.fused.library import library
+from lgt.fused.step import unsupported
 
 
 def check_device(device: str) -> None:

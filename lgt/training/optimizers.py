@@ -39,7 +39,7 @@ def orthogonalised(matrices: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Muon with Nesterov momentum and decoupled weight decay for matrices [..., rows, columns] of any shapes.
 
-    The updates equal those of ``torch.optim.Muon`` and of ``lgt/training/fused/step.cpp``. The same few operations
+    The updates equal those of ``torch.optim.Muon`` and of ``lgt/fused/step.cpp``. The same few operations
     update all matrices of one shape. Newton-Schulz runs in bfloat16 on a GPU and in float32 on the CPU, as in the fused
     step. Every parameter must have a gradient at every step.
     """

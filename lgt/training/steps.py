@@ -12,10 +12,10 @@ from torch import Tensor
 
 from lgt.core.config import RunConfig, TrainingConfig
 from lgt.core.notices import warn_once
+from lgt.fused.library import compiler
+from lgt.fused.step import FusedStep, unsupported_network
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder, scored_places
-from lgt.training.fused.library import compiler
-from lgt.training.fused.step import FusedStep, unsupported_network
 from lgt.training.optimizers import make_optimizers, take_step
 
 logger = logging.getLogger(__name__)

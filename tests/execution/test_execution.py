@@ -14,6 +14,7 @@ from lgt.execution import worker, worker_processes
 from lgt.execution.campaign import campaign_status, queue_missing
 from lgt.execution.log_tail import LogTail
 from lgt.experiments.experiment import Experiment
+from lgt.fused.library import library
 from lgt.model.batch import Batch
 from lgt.model.checkpoint import from_bytes
 from lgt.model.decoder import Decoder
@@ -21,7 +22,6 @@ from lgt.recipes.builders import three_arms
 from lgt.store import backup, checkpoints, export, integrity, leases, merge, queries, writes
 from lgt.store.engine import open_store, write_transaction
 from lgt.store.schema import Config, Run
-from lgt.training.fused.library import library
 from lgt.training.loop import TrainingFailed
 from tests.conftest import tiny
 

@@ -15,11 +15,11 @@ from lgt.evaluation.ablation import ablation_map, head_score_rows
 from lgt.evaluation.attention import attention_difference_rows, mean_patterns, pattern_difference
 from lgt.evaluation.exact_match import accuracy_rows
 from lgt.evaluation.test_sets import test_set
+from lgt.fused import library as fused_library
 from lgt.model.checkpoint import measured_copy
 from lgt.model.decoder import Decoder
 from lgt.tasks import task_named
 from lgt.tasks.sampling import test_examples
-from lgt.training.fused import library as fused_library
 from lgt.training.recorder import MemoryRecorder
 from lgt.training.snapshots import attribution_lengths, measure, snapshot_steps
 from tests.conftest import tiny

@@ -40,7 +40,7 @@ def with_training(config: RunConfig, **changes) -> RunConfig:
 @pytest.fixture()
 def plain(monkeypatch):
     """Runs trained alone take PyTorch's step, which differs from the ensemble's in the last digits only."""
-    monkeypatch.setattr("lgt.training.fused.step.library", lambda: None)
+    monkeypatch.setattr("lgt.fused.step.library", lambda: None)
 
 
 def spoil_seed_one(monkeypatch) -> None:

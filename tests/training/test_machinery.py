@@ -19,12 +19,12 @@ from lgt.evaluation import reference
 from lgt.evaluation.ablation import ablation_map
 from lgt.evaluation.exact_match import answer_scores
 from lgt.evaluation.test_sets import test_set
+from lgt.fused.step import FusedStep
 from lgt.model import positions, schedules
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
 from lgt.training.batches import make_batch
 from lgt.training.ensemble import EnsembleStep, Member, StepsInTurn, make_ensemble_stepper, train_together
-from lgt.training.fused.step import FusedStep
 from lgt.training.loop import train
 from lgt.training.optimizers import make_optimizers, take_step
 from lgt.training.recorder import MemoryRecorder
@@ -186,7 +186,7 @@ def test_the_fused_step_supports_exactly_the_listed_combinations(monkeypatch):
     for config in [*EVERY, *toy_configs()]:
         assert FusedStep.supports(config) is is_fused(config)
         assert not FusedStep.supports(config, "cuda")
-    monkeypatch.setattr("lgt.training.fused.step.library", lambda: None)
+    monkeypatch.setattr("lgt.fused.step.library", lambda: None)
     assert not any(FusedStep.supports(config) for config in EVERY)
 
 

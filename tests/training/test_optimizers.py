@@ -8,13 +8,13 @@ import pytest
 import torch
 
 from lgt.core.config import TrainingConfig
+from lgt.fused.step import FusedStep
 from lgt.model.decoder import Decoder
 from lgt.training.batches import make_batch
-from lgt.training.fused.step import FusedStep
 from lgt.training.optimizers import Muon, clip_each_member, make_optimizers, orthogonalised
 from lgt.training.steps import TorchStep
 from tests.conftest import tiny
-from tests.training.test_fused import polynomial_of_singular_values
+from tests.fused.test_step import polynomial_of_singular_values
 
 SHAPES = [(64, 64), (176, 64), (64, 176), (24, 40), (64, 64), (24, 40), (5, 3)]
 

@@ -73,7 +73,7 @@ def test_a_state_of_other_machinery_or_shape_is_refused(monkeypatch):
     fused = stopped_at(CONFIG, 5, MemoryRecorder())
     with pytest.raises(CheckpointError, match="not a training state of this run"):
         train(replace(CONFIG, model=replace(CONFIG.model, layers=3)), MemoryRecorder(), state=fused)
-    monkeypatch.setattr("lgt.training.fused.step.library", lambda: None)
+    monkeypatch.setattr("lgt.fused.step.library", lambda: None)
     with pytest.raises(CheckpointError, match="of a fused step, not a torch one"):
         train(CONFIG, MemoryRecorder(), state=fused)
     plain = stopped_at(CONFIG, 5, MemoryRecorder())

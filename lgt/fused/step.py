@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lgt.core.config import ModelConfig, RunConfig, TrainingConfig
+from lgt.fused.library import Rates, Shape, library
 from lgt.model.batch import Batch
 from lgt.model.decoder import NORM_EPSILON, Decoder
 from lgt.model.schedules import each_layer_once
-from lgt.training.fused.library import Rates, Shape, library
 
 ENCODINGS = ("rope", "nope")
 """The positional encodings that the compiled code computes."""
@@ -26,7 +26,7 @@ def unsupported(config: RunConfig, device: str = "cpu") -> str:
     """The reason why the fused step cannot train a run on ``device``, such as ``model.schedule=twice``; empty if it
     can.
 
-    It does not check whether the code can be compiled; :func:`lgt.training.fused.library.library` does.
+    It does not check whether the code can be compiled; :func:`lgt.fused.library.library` does.
     """
     if device != "cpu":
         return f"device {device}"
@@ -40,6 +40,15 @@ def unsupported_network(model: ModelConfig) -> str:
     if model.position not in ENCODINGS:
         return f"model.position={model.position}"
     return "" if each_layer_once(model) else f"model.schedule={model.schedule}"
+
+
+def shape_of(model: Decoder) -> Shape:
+    """The shape of ``model`` as the compiled code reads it."""
+    shape = model.config
+    return Shape(
+        shape.layers, shape.heads, shape.width, shape.hidden, model.embedding.num_embeddings,
+        shape.position == "rope", shape.qk_norm, shape.rope_theta, NORM_EPSILON,
+    )  # fmt: skip
 
 
 class FusedStep:
@@ -60,13 +69,7 @@ class FusedStep:
                 f"the fused step is not available ({reason or 'no compiled code'}); ask supports() first"
             )
         self.library, self.training, self.done = loaded, training, 0
-        shape = model.config
-        self.handle = loaded.lgt_create(
-            Shape(
-                shape.layers, shape.heads, shape.width, shape.hidden, model.embedding.num_embeddings,
-                shape.position == "rope", shape.qk_norm, shape.rope_theta, NORM_EPSILON,
-            )
-        )  # fmt: skip
+        self.handle = loaded.lgt_create(shape_of(model))
         weakref.finalize(self, loaded.lgt_destroy, self.handle)
         self.parameters = flattened(model)
         if loaded.lgt_parameters(self.handle) != len(self.parameters):

@@ -91,9 +91,24 @@ class Decoder {
 
   // Sum of the cross-entropies over the scored tokens of `chunk`; adds scale * their gradient to g (flat).
   double gradients(const Chunk& chunk, float scale, float* g, Scratch& scratch) const {
-    const double loss = forward(chunk, scale, scratch);
+    forward(chunk, scratch);
+    const double loss = cross_entropy(chunk, scale, scratch);
     backward(chunk, g, scratch);
     return loss;
+  }
+
+  // For each scored token of `chunk`, in order: whether its logit is the (first) largest one, and its cross-entropy.
+  void answers(const Chunk& chunk, uint8_t* right, float* nats, Scratch& scratch) const {
+    forward(chunk, scratch);
+    const float* logits = this->logits(scratch);
+    for (const long row : scratch.scored) {
+      const long target = chunk.targets[row], top = std::max_element(logits, logits + V) - logits;
+      float sum = 0;
+      for (long i = 0; i < V; i++) sum += exponential(logits[i] - logits[top]);
+      *nats = std::log(sum) + logits[top] - logits[target];
+      *right++ = top == target && *nats == *nats;  // an infinite or undefined logit is no answer
+      nats++, logits += Vp;
+    }
   }
 
  private:
@@ -299,7 +314,8 @@ class Decoder {
 
   const std::vector<long>& sites(long l, const Scratch& b) const { return l == s.layers - 1 ? b.scored : b.all; }
 
-  double forward(const Chunk& chunk, float scale, Scratch& b) const {
+  // Computes b.final, the residual stream after the last layer of the rows whose next token is scored.
+  void forward(const Chunk& chunk, Scratch& b) const {
     find_rows(chunk, b);
     b.layers.resize(s.layers);
     float* x = sized(b.layers[0].x, chunk.n * W);
@@ -308,7 +324,6 @@ class Decoder {
       Floats& out = l + 1 < s.layers ? b.layers[l + 1].x : b.final;
       layer_forward(l, chunk, b, sized(out, (long)sites(l, b).size() * W));
     }
-    return cross_entropy(chunk, scale, b);
   }
 
   void layer_forward(long l, const Chunk& chunk, Scratch& b, float* out) const {
@@ -351,12 +366,19 @@ class Decoder {
     multiply(rows, W, F, inner, F, 1, t.down.data(), W, out, W, true);
   }
 
+  // The logits [rows, Vp] of the rows whose next token is scored, from b.final.
+  float* logits(Scratch& b) const {
+    const long rows = b.scored.size();
+    norm(rows, b.final.data(), p + at.norm, sized(b.inverse, rows), sized(b.normed, rows * W));
+    float* found = sized(b.logits, rows * Vp);
+    multiply(rows, Vp, W, b.normed.data(), W, 1, unembedding.data(), Vp, found, Vp);
+    return found;
+  }
+
   // Returns the sum of the cross-entropies; writes scale * their derivative to b.logits [rows, Vp].
   double cross_entropy(const Chunk& chunk, float scale, Scratch& b) const {
     const long rows = b.scored.size();
-    norm(rows, b.final.data(), p + at.norm, sized(b.inverse, rows), sized(b.normed, rows * W));
-    float* logits = sized(b.logits, rows * Vp);
-    multiply(rows, Vp, W, b.normed.data(), W, 1, unembedding.data(), Vp, logits, Vp);
+    float* logits = this->logits(b);
     double total = 0;
     for (long r = 0; r < rows; r++, logits += Vp) {
       const long target = chunk.targets[b.scored[r]];

@@ -3,7 +3,7 @@
 For models of this size, PyTorch spends most of a step on moving small intermediate results through memory and on
 starting hundreds of operations. The compiled code is faster for three reasons: a chunk of whole sequences stays in a
 core's cache from embedding to gradient, no padding is computed, and the last layer is computed only for positions whose
-next token is scored. :meth:`lgt.training.fused.step.FusedStep.supports` tells which runs it supports.
+next token is scored. :meth:`lgt.fused.step.FusedStep.supports` tells which runs it supports.
 
 - ``matrix.hpp``: matrix products, exp, a parallel loop
 - ``decoder.hpp``: the decoder, forward and backward

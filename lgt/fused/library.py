@@ -185,5 +185,7 @@ def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     loaded.lgt_parameters.argtypes, loaded.lgt_parameters.restype = [pointer], integer
     loaded.lgt_gradients.argtypes = [*[pointer] * 6, integer, integer]
     loaded.lgt_gradients.restype = ctypes.c_double
+    loaded.lgt_answers.argtypes = [ctypes.POINTER(Shape), *[pointer] * 4, integer, integer, pointer, pointer]
+    loaded.lgt_answers.restype = None
     loaded.lgt_update.argtypes, loaded.lgt_update.restype = [*[pointer] * 5, ctypes.POINTER(Rates), integer], None
     return loaded

@@ -14,11 +14,11 @@ import torch
 
 from lgt.core import paths
 from lgt.core.config import RunConfig, TrainingConfig
+from lgt.fused import library as fused_library
+from lgt.fused.step import FusedStep
 from lgt.model.decoder import Decoder
 from lgt.recipes.presets import group_config
 from lgt.training.batches import make_batch
-from lgt.training.fused import library as fused_library
-from lgt.training.fused.step import FusedStep
 from lgt.training.loop import train
 from lgt.training.recorder import MemoryRecorder
 from lgt.training.steps import TorchStep, make_optimizers, make_stepper

@@ -1,4 +1,4 @@
-// One optimizer step of a run, as two functions that Python calls (see lgt/training/fused/__init__.py): the first
+// One optimizer step of a run, as two functions that Python calls (see lgt/fused/__init__.py): the first
 // computes gradients, the second clips them and updates the parameters.
 //
 // A batch is always cut into GROUPS groups of whole sequences. Each group sums its gradient in a fixed order, and the
@@ -11,6 +11,20 @@
 constexpr long GROUPS = 8;
 constexpr long CHUNK_TOKENS = 160;  // activations of this many tokens stay in a core's second-level cache
 
+// Call work(chunk, first sequence) for the sequences [begin, end), as many at a time as fit in a chunk.
+template <typename Work>
+void for_chunks(const int32_t* tokens, const int32_t* targets, const int64_t* starts, long begin, long end, Work work) {
+  std::vector<int64_t> local;
+  while (begin < end) {
+    const long first = begin;
+    const int64_t at = starts[first];
+    local.assign(1, 0);
+    for (; begin < end && (local.size() == 1 || starts[begin + 1] - at <= CHUNK_TOKENS); begin++)
+      local.push_back(starts[begin + 1] - at);
+    work(Chunk{tokens + at, targets + at, local.data(), (long)local.size() - 1, (long)local.back()}, first);
+  }
+}
+
 struct Step {
   Decoder decoder;
   std::vector<Floats> sums{GROUPS};
@@ -22,15 +36,8 @@ struct Step {
   double chunks(const int32_t* tokens, const int32_t* targets, const int64_t* starts, long begin, long end, float scale,
                 float* g, Scratch& b) const {
     double loss = 0;
-    std::vector<int64_t> local;
-    while (begin < end) {
-      const int64_t first = starts[begin];
-      local.assign(1, 0);
-      for (; begin < end && (local.size() == 1 || starts[begin + 1] - first <= CHUNK_TOKENS); begin++)
-        local.push_back(starts[begin + 1] - first);
-      const Chunk chunk{tokens + first, targets + first, local.data(), (long)local.size() - 1, (long)local.back()};
-      loss += decoder.gradients(chunk, scale, g, b);
-    }
+    for_chunks(tokens, targets, starts, begin, end,
+               [&](const Chunk& chunk, long) { loss += decoder.gradients(chunk, scale, g, b); });
     return loss;
   }
 };
@@ -94,6 +101,35 @@ Step* lgt_create(const Shape* shape) { return new Step(*shape); }
 void lgt_destroy(Step* step) { delete step; }
 
 int64_t lgt_parameters(const Step* step) { return step->decoder.at.total; }
+
+// For each sequence of a batch: whether every scored token has the largest logit, and the mean cross-entropy of its
+// scored tokens (0 without one). The batch is given as for lgt_gradients.
+void lgt_answers(const Shape* shape, const float* parameters, const int32_t* tokens, const int32_t* targets,
+                 const int64_t* starts, int64_t sequences, int64_t threads, uint8_t* right, float* nats) {
+  Decoder decoder(*shape);
+  long longest = 0;
+  for (long i = 0; i < sequences; i++) longest = std::max<long>(longest, starts[i + 1] - starts[i]);
+  decoder.prepare(parameters, longest, threads);
+  parallel(threads, threads, [&](long part) {
+    Scratch b;
+    std::vector<uint8_t> each_right;
+    Floats each_nats;
+    for_chunks(tokens, targets, starts, sequences * part / threads, sequences * (part + 1) / threads,
+               [&](const Chunk& chunk, long first) {
+                 each_right.resize(chunk.n), each_nats.resize(chunk.n);
+                 decoder.answers(chunk, each_right.data(), each_nats.data(), b);
+                 long row = 0;
+                 for (long i = 0; i < chunk.sequences; i++) {
+                   const long begin = row;
+                   bool all = true;
+                   double sum = 0;
+                   for (; row < (long)b.scored.size() && b.scored[row] < chunk.starts[i + 1]; row++)
+                     all &= (bool)each_right[row], sum += each_nats[row];
+                   right[first + i] = all, nats[first + i] = (float)(sum / std::max(1L, row - begin));
+                 }
+               });
+  });
+}
 
 // Mean cross-entropy over the scored tokens of a batch and its gradient. Sequence i holds tokens starts[i]..starts[i + 1];
 // targets[t] is the token after t where that one is scored, else -1; parameters and gradient are flat.

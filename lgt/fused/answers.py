@@ -1,0 +1,47 @@
+"""Exact match and loss of the examples of a batch, in compiled code: the forward pass of the training step."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import TypeGuard
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lgt.fused.library import library
+from lgt.fused.step import packed, shape_of, unsupported_network
+from lgt.model.batch import Batch
+from lgt.model.decoder import Decoder
+from lgt.model.network import Network, has_edits
+
+
+def supports(network: Network) -> TypeGuard[Decoder]:
+    """Whether the compiled code computes ``network``: a decoder on the CPU in float32 that the fused step supports,
+    without edits at its hook points. This call compiles the code if necessary."""
+    return (
+        isinstance(network, Decoder)
+        and not unsupported_network(network.config)
+        and all(p.device.type == "cpu" and p.dtype == torch.float32 for p in network.parameters())
+        and not has_edits(network)
+        and library() is not None
+    )
+
+
+def answer_scores(model: Decoder, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Per example of ``batch``: exact match [B] (bool) and mean cross-entropy over its scored tokens [B] (nats).
+
+    The network must be one that :func:`supports` accepts. Uses PyTorch's number of threads; results do not depend on
+    it.
+    """
+    loaded = library()
+    if loaded is None:
+        raise RuntimeError("the compiled code is not available; ask supports() first")
+    tokens, targets, starts = packed(batch)
+    parameters = torch.cat([parameter.detach().reshape(-1) for parameter in model.parameters()])
+    matches, losses = np.empty(len(batch), dtype=np.uint8), np.empty(len(batch), dtype=np.float32)
+    loaded.lgt_answers(
+        ctypes.byref(shape_of(model)), parameters.data_ptr(), tokens.ctypes.data, targets.ctypes.data,
+        starts.ctypes.data, len(batch), torch.get_num_threads(), matches.ctypes.data, losses.ctypes.data,
+    )  # fmt: skip
+    return torch.from_numpy(matches).bool(), torch.from_numpy(losses)
