@@ -47,9 +47,9 @@ def major_version() -> int | None:
 
 
 def checksum(config: RunConfig) -> str:
-    """The first digits of the SHA-256 of the weights after ten steps. NumPy draws the first weights: PyTorch's depend on
-    the processor."""
+    """The first digits of the SHA-256 of the weights after ten steps."""
     step = FusedStep(Decoder(config.model, 1), config.training)
+    # PyTorch's first weights depend on the processor, those of NumPy do not.
     drawn = np.random.default_rng(1).normal(0.0, 0.1, len(step.parameters)).astype(np.float32)
     step.parameters.copy_(torch.from_numpy(drawn))
     for number in range(STEPS):
