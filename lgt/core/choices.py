@@ -70,7 +70,13 @@ class Choices:
         del self._choices[name]
 
 
-POSITIONS = Choices("model.position", Choice("rope", "rotary", note=""), Choice("nope", "none", note="no positions"))
+POSITIONS = Choices(
+    "model.position",
+    Choice("rope", "rotary", note=""),
+    Choice("nope", "none", note="no positions"),
+    Choice("alibi", "linear biases (ALiBi)", note="ALiBi"),
+    Choice("fire", "learned biases (FIRE)", note="FIRE"),
+)
 """Positional encodings (:mod:`lgt.model.positions`)."""
 
 SCHEDULES = Choices("model.schedule", Choice("once", "each layer once", note=""))

@@ -103,7 +103,8 @@ class ModelConfig:
 
     def parameters(self, vocabulary: int) -> int:
         """Number of parameters of a decoder of this shape with ``vocabulary`` tokens, without those of its positional
-        encoding (rope and nope have none); no decoder is made to count them."""
+        encoding: those of ``fire`` are 66 + 32 heads, and the other built-in ones have none. No decoder is made to
+        count them. :func:`lgt.model.positions.learned_parameters` counts those of any encoding."""
         layer = 4 * self.width**2 + 3 * self.width * self.hidden + 2 * self.width + 2 * self.heads * self.qk_norm
         return 2 * vocabulary * self.width + self.layers * layer + self.width
 

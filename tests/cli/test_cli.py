@@ -61,7 +61,7 @@ def test_sample_prints_one_json_object_a_line(capsys):
         (["train", "--group", "nope"], ["group", "nope", "add-carry"]),
         (["train"], ["--group", "--main TASK:LEN"]),
         (["train", "--group", "caprev", "--preset", "huge"], ["preset", "huge", "demo, small, paper"]),
-        (["train", "--group", "caprev", "--position", "alibi"], ["--position", "alibi", "rope, nope"]),
+        (["train", "--group", "caprev", "--position", "t5"], ["--position", "t5", "rope, nope, alibi, fire"]),
         (["train", "--group", "caprev", "--seed", "-1"], ["model_seed", "-1"]),
         (["train", "--group", "caprev", "--seed", "x"], ["--seed", "x", "whole number"]),
         (["train", "--group", "caprev", "--same-examples"], ["--same-examples", "--main-only"]),

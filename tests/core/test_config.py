@@ -93,7 +93,7 @@ def test_the_hash_ignores_labels_and_nothing_else():
         ("training.optimizer", "sgd", "accepted: one of adamw, muon"),
         ("model.width", "65", "model.width: 65 is not accepted; accepted: a multiple of 8"),
         ("model.qk_norm", "perhaps", "accepted: true or false"),
-        ("model.position", "alibi", "accepted: one of rope, nope"),
+        ("model.position", "t5", "accepted: one of rope, nope, alibi, fire"),
         ("training.decay_fraction", "0.99", "at most 1 together with training.warmup_fraction"),
         ("seed", "1", "--set: 'seed' is not accepted; accepted: one of options.operands"),
     ],

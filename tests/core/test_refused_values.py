@@ -66,7 +66,7 @@ CHOICES = [
     ("arm", "co-trained, alone-same-steps, alone-same-examples"),
     ("reverse.role", "main, auxiliary, control"),
     ("options.operands", "ragged, equal, mixed"),
-    ("model.position", "rope, nope"),
+    ("model.position", "rope, nope, alibi, fire"),
     ("model.schedule", "once"),
     ("training.optimizer", "adamw, muon"),
     ("training.precision", "float32, bfloat16"),

@@ -41,9 +41,9 @@ def test_a_registered_name_is_a_choice_and_has_an_implementation():
         assert (encoding.name, encoding.title) == (name, POSITIONS.title(name))
     for name in SCHEDULES:
         assert order_of(replace(SHAPE, schedule=name))[0] == 0
-    assert POSITIONS.names == ("rope", "nope", "slopes", "learned")
+    assert POSITIONS.names == ("rope", "nope", "alibi", "fire", "slopes", "learned")
     assert [POSITIONS.note(name) for name in (*POSITIONS, "gone")] == [
-        "", "no positions", "falling with distance", "learned from distance", "gone",
+        "", "no positions", "ALiBi", "FIRE", "falling with distance", "learned from distance", "gone",
     ]  # fmt: skip
     assert POSITIONS.by_title()["rotary"] == "rope" and POSITIONS.title("gone") == "gone"
 

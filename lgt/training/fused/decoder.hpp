@@ -1,5 +1,5 @@
 // Forward and backward pass of the decoder in lgt/model/decoder.py, for a chunk of whole sequences that fits in the
-// cache. It supports rotary positions or none, and applies each layer once.
+// cache. It supports rotary positions or none, and a table of biases that is added to the attention scores.
 //
 // Sequences follow each other without padding. The last layer computes keys and values of all rows. It computes the
 // rest only for the rows whose next token is scored, because no result depends on its other rows. Letters: n rows
@@ -12,11 +12,20 @@
 #include "matrix.hpp"
 
 struct Shape {
-  int64_t layers, heads, width, hidden, vocabulary, rope, qk_norm;
+  int64_t layers, heads, width, hidden, vocabulary, rope, qk_norm, encoding;  // encoding: its number of parameters
   float theta, epsilon;
 };
 
-// The offset of each parameter in the flat array, in the order of Decoder.named_parameters().
+// Numbers that are added to the attention scores, [H, length, length] (query, key), or none. With `learned` the
+// gradient of the table is computed, too.
+struct Biases {
+  const float* table = nullptr;
+  long length = 0;
+  bool learned = false;
+};
+
+// The offset of each parameter in the flat array, in the order of Decoder.named_parameters(). The last ones are those of
+// the positional encoding. Their gradient is computed in Python, from that of the table of biases.
 struct LayerOffsets {
   long norm1, query_gain, key_gain, query, key, value, output, norm2, gate, up, down;
 };
@@ -36,7 +45,7 @@ struct Offsets {
       p.norm2 = take(W), p.gate = take(F * W), p.up = take(F * W), p.down = take(W * F);
       layers.push_back(p);
     }
-    norm = take(W), unembedding = take(s.vocabulary * W), total = at;
+    norm = take(W), unembedding = take(s.vocabulary * W), take(s.encoding), total = at;
   }
 };
 
@@ -64,6 +73,7 @@ struct Scratch {
   std::vector<SavedActivations> layers;
   std::vector<long> positions, all, scored;  // [n], [n]: 0..n-1, the rows whose next token is scored
   Floats final, inverse, normed, logits, d, dx, dnormed, dinner, dgate_up, dheads, dq, dkv, dqr, dkr, dp, transposed;
+  Floats dbiases;  // [H, length, length], to which each chunk adds
 };
 
 struct Chunk {
@@ -83,13 +93,14 @@ class Decoder {
     transposed.resize(s.layers);
   }
 
-  void prepare(const float* parameters, long longest, int threads) {
-    p = parameters;
+  void prepare(const float* parameters, const Biases& added, long longest, int threads) {
+    p = parameters, biases = added;
     parallel(threads, s.layers + 1, [&](long l) { l < s.layers ? transpose_layer(l) : transpose_unembedding(); });
     angles(longest);
   }
 
-  // Sum of the cross-entropies over the scored tokens of `chunk`; adds scale * their gradient to g (flat).
+  // Sum of the cross-entropies over the scored tokens of `chunk`; adds scale * their gradient to g (flat) and, if the
+  // biases are learned, to scratch.dbiases.
   double gradients(const Chunk& chunk, float scale, float* g, Scratch& scratch) const {
     const double loss = forward(chunk, scale, scratch);
     backward(chunk, g, scratch);
@@ -98,6 +109,7 @@ class Decoder {
 
  private:
   const float* p = nullptr;
+  Biases biases;
   std::vector<TransposedWeights> transposed;
   Floats unembedding;     // [W, Vp], columns from V on are zero
   Floats cosines, sines;  // [positions, dh / 2]
@@ -237,11 +249,34 @@ class Decoder {
         transpose(keys, dh, k.kr.data() + first * W + h * dh, W, kt, wide);
         for (long i = 0; i < dh; i++) std::fill(kt + i * wide + keys, kt + (i + 1) * wide, 0.0f);
         multiply(rows, wide, dh, k.qr.data() + row * W + h * dh, W, 1, kt, wide, P, wide);
+        if (biases.table) add_biases(h, first, &sites[row], rows, P, wide);
         for (long r = 0; r < rows; r++) softmax(P + r * wide, sites[row + r] - first + 1, wide);
         multiply(rows, dh, keys, P, wide, 1, k.kv.data() + first * 2 * W + W + h * dh, 2 * W,
                  k.heads.data() + row * W + h * dh, W);
       }
     });
+  }
+
+  // The biases of head h for the query at position q; those for the keys 0..q are used.
+  long bias_row(long h, long q) const { return (h * biases.length + q) * biases.length; }
+
+  // Add the biases of head h to the scores of a sequence, which begins at row `first` of the chunk.
+  void add_biases(long h, long first, const long* sites, long rows, float* __restrict scores, long wide) const {
+    for (long r = 0; r < rows; r++, scores += wide) {
+      const long q = sites[r] - first;
+      const float* __restrict added = biases.table + bias_row(h, q);
+      for (long j = 0; j <= q; j++) scores[j] += added[j];
+    }
+  }
+
+  // From d, the gradient of these scores, add to that of the biases.
+  void add_biases_back(long h, long first, const long* sites, long rows, const float* __restrict d, long wide,
+                       float* dbiases) const {
+    for (long r = 0; r < rows; r++, d += wide) {
+      const long q = sites[r] - first;
+      float* __restrict sum = dbiases + bias_row(h, q);
+      for (long j = 0; j <= q; j++) sum[j] += d[j];
+    }
   }
 
   // Replace the first `seen` of `wide` scores by their softmax, and the rest by zero.
@@ -270,6 +305,7 @@ class Decoder {
           for (long j = 0; j < wide; j++) dot += P[r * wide + j] * dP[r * wide + j];
           for (long j = 0; j < wide; j++) dP[r * wide + j] = P[r * wide + j] * (dP[r * wide + j] - dot);
         }
+        if (biases.learned) add_biases_back(h, first, &sites[row], rows, dP, wide, b.dbiases.data());
         multiply(rows, dh, keys, dP, wide, 1, k.kr.data() + first * W + h * dh, W, b.dqr.data() + row * W + h * dh, W);
         multiply(keys, dh, rows, dP, 1, wide, k.qr.data() + row * W + h * dh, W, b.dkr.data() + first * W + h * dh, W,
                  true);

@@ -39,7 +39,10 @@ class Shape(ctypes.Structure):
     """``struct Shape`` of decoder.hpp."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("layers", "heads", "width", "hidden", "vocabulary", "rope", "qk_norm")),
+        *(
+            (name, ctypes.c_int64)
+            for name in ("layers", "heads", "width", "hidden", "vocabulary", "rope", "qk_norm", "encoding")
+        ),
         ("theta", ctypes.c_float),
         ("epsilon", ctypes.c_float),
     )
@@ -178,7 +181,7 @@ def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     loaded.lgt_create.argtypes, loaded.lgt_create.restype = [ctypes.POINTER(Shape)], pointer
     loaded.lgt_destroy.argtypes, loaded.lgt_destroy.restype = [pointer], None
     loaded.lgt_parameters.argtypes, loaded.lgt_parameters.restype = [pointer], integer
-    loaded.lgt_gradients.argtypes = [*[pointer] * 6, integer, integer]
+    loaded.lgt_gradients.argtypes = [*[pointer] * 6, integer, pointer, pointer, integer]
     loaded.lgt_gradients.restype = ctypes.c_double
     loaded.lgt_update.argtypes, loaded.lgt_update.restype = [*[pointer] * 5, ctypes.POINTER(Rates), integer], None
     return loaded
