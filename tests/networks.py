@@ -60,7 +60,6 @@ def spread(encoding: Encoding) -> None:
             encoding.hidden.bias.copy_(-encoding.hidden.weight[:, 0] * bends)
 
 
-TWICE = Schedule("twice", "every layer two times", lambda layers: tuple(sorted(2 * [*range(layers)])))
 BACK = Schedule("back", "forth and back", lambda layers: (*range(layers), *reversed(range(layers))))
 
 

@@ -7,7 +7,7 @@ it. :mod:`lgt.model.positions` and :mod:`lgt.model.schedules` define what each n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from lgt.core.checks import ConfigError, check_choice
@@ -16,11 +16,13 @@ from lgt.core.checks import ConfigError, check_choice
 @dataclass(frozen=True)
 class Choice:
     """One value of a field. ``title``: its name in tables and forms. ``note``: the text for it in the title of a run,
-    empty for the usual value. If ``note`` is None, the text is ``title``."""
+    empty for the usual value. If ``note`` is None, the text is ``title``. ``depth``: for a schedule, how many layers a
+    decoder of so many layers applies."""
 
     name: str
     title: str
     note: str | None = None
+    depth: Callable[[int], int] = int
 
 
 class Choices:
@@ -46,6 +48,11 @@ class Choices:
         """The text for a value in the title of a run; empty for the usual value."""
         choice = self._choices.get(name, Choice(name, name))
         return choice.title if choice.note is None else choice.note
+
+    def depth(self, name: str, layers: int) -> int:
+        """The number of layers that a decoder of ``layers`` layers applies with the schedule ``name``, each use of a
+        layer counted. Raises KeyError for an unknown name."""
+        return self._choices[name].depth(layers)
 
     def by_title(self) -> dict[str, str]:
         """Title -> value, for forms and addresses."""
@@ -79,5 +86,11 @@ POSITIONS = Choices(
 )
 """Positional encodings (:mod:`lgt.model.positions`)."""
 
-SCHEDULES = Choices("model.schedule", Choice("once", "each layer once", note=""))
+SCHEDULES = Choices(
+    "model.schedule",
+    Choice("once", "each layer once", note=""),
+    Choice("twice", "all layers two times", depth=lambda layers: 2 * layers),
+    Choice("three-times", "all layers three times", depth=lambda layers: 3 * layers),
+    Choice("six-times", "all layers six times", depth=lambda layers: 6 * layers),
+)
 """Layer schedules: in which order layers are applied (:mod:`lgt.model.schedules`)."""

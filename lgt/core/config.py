@@ -93,6 +93,10 @@ class ModelConfig:
         check_number("model.rope_theta", self.rope_theta, 1.0, 1e8)
         check_flag("model.qk_norm", self.qk_norm)
         SCHEDULES.check(self.schedule)
+        depth = SCHEDULES.depth(self.schedule, self.layers)
+        if depth > bounds.DEPTH.most:
+            accepted = f"{bounds.DEPTH.accepted}, each use of a layer counted, and not {depth}"
+            raise ConfigError("model.schedule", self.schedule, accepted)
         if self.width % (2 * self.heads):
             raise ConfigError("model.width", self.width, f"a multiple of {2 * self.heads} (2 x model.heads)")
 

@@ -67,7 +67,7 @@ CHOICES = [
     ("reverse.role", "main, auxiliary, control"),
     ("options.operands", "ragged, equal, mixed"),
     ("model.position", "rope, nope, alibi, fire"),
-    ("model.schedule", "once"),
+    ("model.schedule", "once, twice, three-times, six-times"),
     ("training.optimizer", "adamw, muon"),
     ("training.precision", "float32, bfloat16"),
 ]

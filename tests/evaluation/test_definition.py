@@ -30,7 +30,7 @@ from lgt.model.network import Network, has_edits
 from lgt.tasks.prompts import drawn
 from lgt.tasks.vocabulary import VOCABULARY_SIZE
 from tests.conftest import tiny
-from tests.networks import BACK, TWICE, Averager, Learned, Slopes
+from tests.networks import BACK, Averager, Learned, Slopes
 
 CELLS = [("caprev", "reverse", 4), ("path-dfs", "shortest_path", 5), ("copy-mqar", "mqar", 5)]
 CHOICES = [(), ((0, 1),), ((1, 0), (0, 2)), ((0, 0), (0, 1), (1, 2))]
@@ -41,8 +41,7 @@ def toys(monkeypatch):
     monkeypatch.setattr("lgt.evaluation.passes.CPU_TOKENS_PER_PASS", 100)  # several passes for each batch
     warn_once.cache_clear()
     with (
-        positions.registered(Slopes), positions.registered(Learned), schedules.registered(TWICE),
-        schedules.registered(BACK),
+        positions.registered(Slopes), positions.registered(Learned), schedules.registered(BACK),
     ):  # fmt: skip
         yield
 

@@ -19,7 +19,7 @@ from lgt.recipes.presets import isolated
 from lgt.tasks import vocabulary
 from lgt.tasks.vocabulary import VERSION_1
 from tests.model.test_model import SMALL, randomise, tokens
-from tests.networks import BACK, TWICE, Slopes
+from tests.networks import BACK, Slopes
 
 CHOICES = {
     "rope": {}, "nope": {"position": "nope"}, "qk norm": {"qk_norm": True},
@@ -31,7 +31,7 @@ CHOICES = {
 
 @pytest.fixture(autouse=True)
 def loops():
-    with schedules.registered(BACK), schedules.registered(TWICE):
+    with schedules.registered(BACK):
         yield
 
 

@@ -68,6 +68,8 @@ SHAPES = {
     "linear biases, no qk norm, short": config_of("add-carry", position="alibi", layers=1, qk_norm=False),
     "learned biases": config_of("caprev", position="fire"),
     "learned biases, sequences longer than a chunk": config_of("dfs-path", batch_size=12, position="fire", layers=3),
+    "one layer, six times": config_of("caprev", layers=1, schedule="six-times"),
+    "two layers, three times, learned biases": config_of("add-carry", position="fire", schedule="three-times"),
 }
 LONG = replace(
     group_config("path-dfs", "paper"), model=SHAPES["demo"].model, training=TrainingConfig(batch_size=6, pool=1)
@@ -92,7 +94,7 @@ def test_loss_and_gradient_are_those_of_the_readable_model(config):
             assert error < 1e-4 * size, (name, float(error / size))
 
 
-@pytest.mark.parametrize("name", ["demo", "learned biases"])
+@pytest.mark.parametrize("name", ["demo", "learned biases", "one layer, six times"])
 def test_adamw_updates_are_those_of_pytorch(name):
     training = TrainingConfig(optimizer="adamw", learning_rate=3e-3, embedding_learning_rate=1e-2, weight_decay=0.3)
     ours, theirs = after_steps(SHAPES[name], training, 6)
@@ -195,7 +197,10 @@ def test_only_a_table_that_has_learned_parameters_gets_a_gradient():
         assert table is None or table.shape == (4, 9, 9)
 
 
-@pytest.mark.parametrize("name", ["three layers", "learned biases, sequences longer than a chunk"])
+LONG_FIRE, LOOPED_FIRE = "learned biases, sequences longer than a chunk", "two layers, three times, learned biases"
+
+
+@pytest.mark.parametrize("name", ["three layers", LONG_FIRE, LOOPED_FIRE])
 def test_results_do_not_depend_on_the_number_of_threads(name):
     config = SHAPES[name]
     models = []

@@ -1,10 +1,13 @@
 // Forward and backward pass of the decoder in lgt/model/decoder.py, for a chunk of whole sequences that fits in the
 // cache. It supports rotary positions or none, and a table of biases that is added to the attention scores.
 //
-// Sequences follow each other without padding. The last layer computes keys and values of all rows. It computes the
-// rest only for the rows whose next token is scored, because no result depends on its other rows. Letters: n rows
-// (tokens) of a chunk, W width, H heads, dh = W / H, F feed-forward width, V vocabulary. `rows` is the number of rows
-// that a layer computes after its keys and values.
+// The layers are applied in any order, also several times. Each application is a step of the passes with its own
+// activations; the gradients of all applications of a layer are added.
+//
+// Sequences follow each other without padding. The last application computes keys and values of all rows. It computes
+// the rest only for the rows whose next token is scored, because no result depends on its other rows. Letters: n rows
+// (tokens) of a chunk, W width, H heads, dh = W / H, F feed-forward width, V vocabulary, a the number of an application.
+// `rows` is the number of rows that an application computes after its keys and values.
 #pragma once
 #include <type_traits>
 #include <utility>
@@ -61,7 +64,7 @@ inline float* sized(Floats& buffer, long size) {
   return buffer.data();
 }
 
-// The activations of one layer's forward pass that its backward pass needs.
+// The activations of one application of a layer that its backward pass needs.
 struct SavedActivations {
   Floats x, inverse1, normed, normed_rows;      // [n, W], [n], [n, W], [rows, W]
   Floats q, kv, inverse_q, inverse_k, qr, kr;   // [rows, W], [n, 2W], [rows, H], [n, H], [rows, W], [n, W]
@@ -70,7 +73,7 @@ struct SavedActivations {
 };
 
 struct Scratch {
-  std::vector<SavedActivations> layers;
+  std::vector<SavedActivations> saved;  // one for each application
   std::vector<long> positions, all, scored;  // [n], [n]: 0..n-1, the rows whose next token is scored
   Floats final, inverse, normed, logits, d, dx, dnormed, dinner, dgate_up, dheads, dq, dkv, dqr, dkr, dp, transposed;
   Floats dbiases;  // [H, length, length], to which each chunk adds
@@ -86,10 +89,11 @@ class Decoder {
  public:
   Shape s;
   Offsets at;
+  std::vector<long> order;  // the layer of each application
   long W, F, H, dh, V, Vp;
 
-  explicit Decoder(const Shape& shape)
-      : s(shape), at(shape), W(s.width), F(s.hidden), H(s.heads), dh(W / H), V(s.vocabulary), Vp(padded(V)) {
+  Decoder(const Shape& shape, const int64_t* layers, long applications)
+      : s(shape), at(shape), order(layers, layers + applications), W(s.width), F(s.hidden), H(s.heads), dh(W / H), V(s.vocabulary), Vp(padded(V)) {
     transposed.resize(s.layers);
   }
 
@@ -222,7 +226,7 @@ class Decoder {
     }
   }
 
-  // Call work(first row, rows, first key, keys, offset of the pattern) for every sequence. In the last layer the rows
+  // Call work(first row, rows, first key, keys, offset of the pattern) for every sequence. In the last application the rows
   // are the scored ones. `sites` has the position of each row in the chunk.
   template <typename Work>
   void per_sequence(const Chunk& chunk, const std::vector<long>& sites, Work work) const {
@@ -333,25 +337,25 @@ class Decoder {
       }
   }
 
-  const std::vector<long>& sites(long l, const Scratch& b) const { return l == s.layers - 1 ? b.scored : b.all; }
+  const std::vector<long>& sites(long a, const Scratch& b) const { return a + 1 == applications() ? b.scored : b.all; }
 
   double forward(const Chunk& chunk, float scale, Scratch& b) const {
     find_rows(chunk, b);
-    b.layers.resize(s.layers);
-    float* x = sized(b.layers[0].x, chunk.n * W);
+    b.saved.resize(applications());
+    float* x = sized(b.saved[0].x, chunk.n * W);
     for (long i = 0; i < chunk.n; i++) std::copy_n(p + at.embedding + chunk.tokens[i] * W, W, x + i * W);
-    for (long l = 0; l < s.layers; l++) {
-      Floats& out = l + 1 < s.layers ? b.layers[l + 1].x : b.final;
-      layer_forward(l, chunk, b, sized(out, (long)sites(l, b).size() * W));
+    for (long a = 0; a < applications(); a++) {
+      Floats& out = a + 1 < applications() ? b.saved[a + 1].x : b.final;
+      layer_forward(a, chunk, b, sized(out, (long)sites(a, b).size() * W));
     }
     return cross_entropy(chunk, scale, b);
   }
 
-  void layer_forward(long l, const Chunk& chunk, Scratch& b, float* out) const {
-    const LayerOffsets& w = at.layers[l];
-    const TransposedWeights& t = transposed[l];
-    const std::vector<long>& sites = this->sites(l, b);
-    SavedActivations& k = b.layers[l];
+  void layer_forward(long a, const Chunk& chunk, Scratch& b, float* out) const {
+    const LayerOffsets& w = at.layers[order[a]];
+    const TransposedWeights& t = transposed[order[a]];
+    const std::vector<long>& sites = this->sites(a, b);
+    SavedActivations& k = b.saved[a];
     const long n = chunk.n, rows = sites.size();
     const bool every = rows == n;
     norm(n, k.x.data(), p + w.norm1, sized(k.inverse1, n), sized(k.normed, n * W));
@@ -415,16 +419,16 @@ class Decoder {
     multiply(rows, W, V, b.logits.data(), Vp, 1, p + at.unembedding, W, dnormed, W);
     std::fill_n(sized(b.d, chunk.n * W), rows * W, 0.0f);
     norm_back(rows, b.final.data(), p + at.norm, b.inverse.data(), dnormed, b.d.data(), g + at.norm);
-    for (long l = s.layers - 1; l >= 0; l--) layer_backward(l, chunk, g, b);
+    for (long a = applications() - 1; a >= 0; a--) layer_backward(a, chunk, g, b);
     for (long i = 0; i < chunk.n; i++)
       for (long j = 0; j < W; j++) g[at.embedding + chunk.tokens[i] * W + j] += b.d[i * W + j];
   }
 
   // Before the call b.d is the gradient of the layer's output [rows, W], after it that of the layer's input [n, W].
-  void layer_backward(long l, const Chunk& chunk, float* g, Scratch& b) const {
-    const LayerOffsets& w = at.layers[l];
-    const std::vector<long>& sites = this->sites(l, b);
-    const SavedActivations& k = b.layers[l];
+  void layer_backward(long a, const Chunk& chunk, float* g, Scratch& b) const {
+    const LayerOffsets& w = at.layers[order[a]];
+    const std::vector<long>& sites = this->sites(a, b);
+    const SavedActivations& k = b.saved[a];
     const long n = chunk.n, rows = sites.size();
     feed_forward_back(rows, w, k, g, b);
 
@@ -475,6 +479,8 @@ class Decoder {
     multiply(rows, W, 2 * F, dgate_up, 2 * F, 1, p + w.gate, W, dnormed, W);
     norm_back(rows, k.y.data(), p + w.norm2, k.inverse2.data(), dnormed, d, g + w.norm2);
   }
+
+  long applications() const { return order.size(); }
 
   float query_scale() const { return 1.0f / std::sqrt((float)dh); }
 };

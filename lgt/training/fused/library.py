@@ -178,7 +178,8 @@ def _processor() -> str:
 
 def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     pointer, integer = ctypes.c_void_p, ctypes.c_int64
-    loaded.lgt_create.argtypes, loaded.lgt_create.restype = [ctypes.POINTER(Shape)], pointer
+    loaded.lgt_create.argtypes = [ctypes.POINTER(Shape), ctypes.POINTER(integer), integer]
+    loaded.lgt_create.restype = pointer
     loaded.lgt_destroy.argtypes, loaded.lgt_destroy.restype = [pointer], None
     loaded.lgt_parameters.argtypes, loaded.lgt_parameters.restype = [pointer], integer
     loaded.lgt_gradients.argtypes = [*[pointer] * 6, integer, pointer, pointer, integer]

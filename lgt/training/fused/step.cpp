@@ -16,7 +16,7 @@ struct Step {
   std::vector<Floats> sums{GROUPS};
   std::vector<Scratch> scratch{GROUPS};
 
-  explicit Step(const Shape& shape) : decoder(shape) {}
+  Step(const Shape& shape, const int64_t* order, long applications) : decoder(shape, order, applications) {}
 
   // Returns the sum of the losses of sequences [begin, end); adds their gradient to g.
   double chunks(const int32_t* tokens, const int32_t* targets, const int64_t* starts, long begin, long end, float scale,
@@ -103,7 +103,10 @@ static void adamw(long size, float* p, const float* g, float* m, float* v, float
 
 extern "C" {
 
-Step* lgt_create(const Shape* shape) { return new Step(*shape); }
+// order [applications]: the layers in the order of their application.
+Step* lgt_create(const Shape* shape, const int64_t* order, int64_t applications) {
+  return new Step(*shape, order, applications);
+}
 
 void lgt_destroy(Step* step) { delete step; }
 

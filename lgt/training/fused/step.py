@@ -16,14 +16,13 @@ from lgt.core.config import ModelConfig, RunConfig, TrainingConfig
 from lgt.model.batch import Batch
 from lgt.model.decoder import NORM_EPSILON, Decoder
 from lgt.model.positions import has_fast_code
-from lgt.model.schedules import each_layer_once
+from lgt.model.schedules import order_of
 from lgt.training.fused.biases import Biases
 from lgt.training.fused.library import Rates, Shape, library
 
 
 def unsupported(config: RunConfig, device: str = "cpu") -> str:
-    """The reason why the fused step cannot train a run on ``device``, such as ``model.schedule=twice``; empty if it
-    can.
+    """The reason why the fused step cannot train a run on ``device``, such as ``device cuda``; empty if it can.
 
     It does not check whether the code can be compiled; :func:`lgt.training.fused.library.library` does.
     """
@@ -36,9 +35,7 @@ def unsupported(config: RunConfig, device: str = "cpu") -> str:
 
 def unsupported_network(model: ModelConfig) -> str:
     """The part of a decoder of this shape that the compiled code cannot compute, as in :func:`unsupported`."""
-    if not has_fast_code(model.position):
-        return f"model.position={model.position}"
-    return "" if each_layer_once(model) else f"model.schedule={model.schedule}"
+    return "" if has_fast_code(model.position) else f"model.position={model.position}"
 
 
 class FusedStep:
@@ -62,13 +59,14 @@ class FusedStep:
                 f"the fused step is not available ({reason or 'no compiled code'}); ask supports() first"
             )
         self.library, self.training, self.done = loaded, training, 0
-        shape = model.config
+        shape, order = model.config, order_of(model.config)
         self.handle = loaded.lgt_create(
             Shape(
                 shape.layers, shape.heads, shape.width, shape.hidden, model.embedding.num_embeddings,
                 shape.position == "rope", shape.qk_norm, sum(p.numel() for p in model.encoding.parameters()),
                 shape.rope_theta, NORM_EPSILON,
-            )
+            ),
+            (ctypes.c_int64 * len(order))(*order), len(order),
         )  # fmt: skip
         weakref.finalize(self, loaded.lgt_destroy, self.handle)
         self.parameters = flattened(model)
