@@ -10,6 +10,7 @@ import torch
 
 from lgt.core.config import ModelConfig
 from lgt.core.glossary import definition
+from lgt.evaluation.forward import heads_of, mask_of
 from lgt.model.decoder import Decoder
 from lgt.model.positions import encoding_named, has_fast_code, learned_parameters
 from lgt.model.positions.alibi import slopes
@@ -80,6 +81,20 @@ def test_the_parameters_of_fire_are_counted_and_all_have_a_gradient(heads):
     encoding = fire(heads)
     torch.autograd.backward((encoding.bias(torch.arange(9)).tril() ** 2).sum())
     assert all(parameter.grad is not None and parameter.grad.abs().max() > 1e-4 for parameter in encoding.parameters())
+
+
+@pytest.mark.parametrize("position", ["alibi", "fire"])
+def test_the_attention_kernel_of_gpus_gives_the_same_predictions(position):
+    """Also in the fast passes of evaluation, which use it on a GPU only."""
+    model = Decoder(replace(SHAPE, position=position), seed=1)
+    tokens = torch.randint(0, 60, (3, 7), generator=torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        wanted, residual, mask = model(tokens), model.embedding.weight[tokens], mask_of(model, 7)
+        plain = heads_of(model.blocks()[0], residual, mask)
+        for layer in model.blocks():
+            layer.attention.kernel = True
+        assert torch.allclose(model(tokens), wanted, atol=1e-5)
+        assert torch.allclose(heads_of(model.blocks()[0], residual, mask), plain, atol=1e-5)
 
 
 def test_the_built_in_encodings_have_fast_code_and_a_title_that_the_glossary_says_too():
