@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError, check_choice
 
 
@@ -53,6 +54,13 @@ class Choices:
         """The number of layers that a decoder of ``layers`` layers applies with the schedule ``name``, each use of a
         layer counted. Raises KeyError for an unknown name."""
         return self._choices[name].depth(layers)
+
+    def check_depth(self, name: str, layers: int) -> None:
+        """Raise ConfigError if a decoder of ``layers`` layers would apply too many with the schedule ``name``."""
+        depth = self.depth(name, layers)
+        if depth > bounds.DEPTH.most:
+            accepted = f"{bounds.DEPTH.accepted}, each use of a layer counted, and not {depth}"
+            raise ConfigError(self.path, name, accepted)
 
     def by_title(self) -> dict[str, str]:
         """Title -> value, for forms and addresses."""

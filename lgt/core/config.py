@@ -93,10 +93,7 @@ class ModelConfig:
         check_number("model.rope_theta", self.rope_theta, 1.0, 1e8)
         check_flag("model.qk_norm", self.qk_norm)
         SCHEDULES.check(self.schedule)
-        depth = SCHEDULES.depth(self.schedule, self.layers)
-        if depth > bounds.DEPTH.most:
-            accepted = f"{bounds.DEPTH.accepted}, each use of a layer counted, and not {depth}"
-            raise ConfigError("model.schedule", self.schedule, accepted)
+        SCHEDULES.check_depth(self.schedule, self.layers)
         if self.width % (2 * self.heads):
             raise ConfigError("model.width", self.width, f"a multiple of {2 * self.heads} (2 x model.heads)")
 
@@ -107,8 +104,7 @@ class ModelConfig:
 
     def parameters(self, vocabulary: int) -> int:
         """Number of parameters of a decoder of this shape with ``vocabulary`` tokens, without those of its positional
-        encoding: those of ``fire`` are 66 + 32 heads, and the other built-in ones have none. No decoder is made to
-        count them. :func:`lgt.model.positions.learned_parameters` counts those of any encoding."""
+        encoding (``fire`` has 66 + 32 heads, the other built-in ones have none); no decoder is made to count them."""
         layer = 4 * self.width**2 + 3 * self.width * self.hidden + 2 * self.width + 2 * self.heads * self.qk_norm
         return 2 * vocabulary * self.width + self.layers * layer + self.width
 

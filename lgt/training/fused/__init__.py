@@ -9,6 +9,7 @@ next token is scored. :meth:`lgt.training.fused.step.FusedStep.supports` tells w
 - ``decoder.hpp``: the decoder, forward and backward
 - ``step.cpp``: a batch on several threads, clipping, AdamW and Muon
 - ``library.py``: compiles these files once per machine and source, and loads the result
+- ``biases.py``: the biases that a positional encoding adds to the attention scores, computed by PyTorch
 - ``step.py``: the compiled code with the interface of a training step
 
 ``lgt.model.decoder`` is the definition. The tests compare loss, gradients and updates of this package with it and with
