@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lgt.core.config import ModelConfig
 from lgt.model.hooks import HookPoint
 from lgt.model.positions import Encoding
+from lgt.model.positions.fire import Fire
 from lgt.model.schedules import Schedule
 
 
@@ -49,7 +50,16 @@ class Learned(Encoding):
         return self.rates(torch.tanh(self.hidden(distance[..., None]))).movedim(-1, -3)
 
 
-TWICE = Schedule("twice", "every layer two times", lambda layers: tuple(sorted(2 * [*range(layers)])))
+def spread(encoding: Encoding) -> None:
+    """Give a FIRE encoding a threshold among the positions and hidden units that bend among the distances. A unit that
+    is linear over all distances adds a constant to the scores of a query: its bias has no gradient but rounding."""
+    if isinstance(encoding, Fire):
+        bends = torch.linspace(0.05, 0.6, len(encoding.hidden.bias))
+        with torch.no_grad():
+            encoding.threshold.fill_(7.5 / 512)
+            encoding.hidden.bias.copy_(-encoding.hidden.weight[:, 0] * bends)
+
+
 BACK = Schedule("back", "forth and back", lambda layers: (*range(layers), *reversed(range(layers))))
 
 

@@ -36,7 +36,7 @@ def extended() -> Iterator[None]:
         yield
     finally:
         for choices, objects in ((POSITIONS, positions._ENCODINGS), (SCHEDULES, schedules._SCHEDULES)):
-            for name in ("slopes", "twice"):
+            for name in ("slopes", "pairs"):
                 if name in choices.names:
                     choices.remove(name)
                     del objects[name]
@@ -50,7 +50,7 @@ def trained(config: RunConfig) -> MemoryRecorder:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("extended")
-@pytest.mark.parametrize("setting", ["model.position=slopes", "model.schedule=twice"])
+@pytest.mark.parametrize("setting", ["model.position=slopes", "model.schedule=pairs"])
 def test_the_documents_code_trains_measures_stores_and_answers(setting):
     usual = tiny(steps=20)
     config = with_setting(usual, *setting.split("="))
@@ -69,9 +69,12 @@ def test_names_titles_and_commands_know_what_was_added():
     config = group_config("caprev", "demo", position="slopes")
     assert run_label(config) == "caprev 8<-16 co-trained, falling with distance, seed 0"
     assert "--position slopes" in str(train_command(config))
-    looped = replace(config, model=replace(config.model, schedule="twice"))
-    assert "--set model.schedule=twice" in str(train_command(looped))
-    assert POSITIONS.title("slopes") == "falling with distance" and SCHEDULES.title("twice") == "every layer two times"
+    looped = replace(config, model=replace(config.model, schedule="pairs"))
+    assert "--set model.schedule=pairs" in str(train_command(looped))
+    assert (
+        POSITIONS.title("slopes") == "falling with distance"
+        and SCHEDULES.title("pairs") == "every layer two times in a row"
+    )
 
 
 @pytest.mark.usefixtures("extended")

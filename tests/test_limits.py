@@ -135,7 +135,7 @@ OF_CONFIG = {
     "heads": ("model.heads", 65), "width": ("model.width", 4097), "hidden": ("model.hidden", 16_385),
     "digits": ("options.multiplier_digits", 10), "grid": ("options.grid", 9),
     "config_batch": ("training.batch_size", 65_537), "config_examples": ("evaluation.examples", 100_001),
-    "config_snapshots": ("evaluation.snapshots", 1_001),
+    "config_snapshots": ("evaluation.snapshots", 1_001), "depth": ("model.schedule", "six-times"),
 }  # fmt: skip
 
 
@@ -150,6 +150,7 @@ def submit_above(bench: Bench, name: str) -> str:
 def submit_above_config(bench: Bench, name: str) -> str:
     bench.set(**dict.fromkeys(("steps", "batch", "examples", "snapshots"), 2**31 - 1))
     path, value = OF_CONFIG[name]
+    bench.lower(bounds.DEPTH, 4)  # of two layers
     said = bench.command("submit", "--group", "caprev", "--set", f"{path}={value}")
     assert path in said and "2,147,483,647" not in said
     return said
@@ -177,6 +178,7 @@ def claimed_next(bench: Bench, large: int, good: int) -> str:
 def row_above_config(bench: Bench, name: str) -> str:
     path, value = OF_CONFIG[name]
     section, field = path.split(".")
+    bench.lower(bounds.DEPTH, 4)
     said = changed_row(bench, lambda plain: plain[section].update({field: value}))
     assert path in said
     return said

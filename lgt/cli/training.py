@@ -17,7 +17,8 @@ Group = Annotated[str | None, typer.Option(help="Task group; `groups` lists them
 MainTask = Annotated[str | None, typer.Option("--main", metavar="TASK:LEN", help="Main task of your own task group.")]
 Auxiliaries = Annotated[list[str] | None, typer.Option(metavar="TASK:LEN", help="Auxiliary task; may be repeated.")]
 PresetName = Annotated[str, typer.Option(help="Preset, such as demo, small or paper.")]
-PositionName = Annotated[str, typer.Option(help="Positional encoding, such as rope or nope.")]
+ENCODINGS = ", ".join(f"{name} ({POSITIONS.title(name)})" for name in POSITIONS)
+PositionName = Annotated[str, typer.Option(help=f"Positional encoding: {ENCODINGS}.")]
 MainOnly = Annotated[bool, typer.Option("--main-only", help="Train the main task alone, for the same steps.")]
 SameExamples = Annotated[
     bool, typer.Option("--same-examples", help="With --main-only: for the same number of main-task examples.")

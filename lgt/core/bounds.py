@@ -95,6 +95,8 @@ AUXILIARIES = Bound("auxiliaries", 3, "tasks", "auxiliary tasks chosen on the La
                     "lgt.ui.group_form.own_tasks")  # fmt: skip
 POOL = Bound("pool", 64, "batches", "batches that are sorted together", ("command", "row"), CONFIG)
 LAYERS = Bound("layers", 64, "layers", "layers of a decoder", ("command", "row"), CONFIG)
+DEPTH = Bound("depth", 128, "layers", "layers that a decoder applies, each use of a repeated layer counted",
+              ("command", "row"), CONFIG)  # fmt: skip
 HEADS = Bound("heads", 64, "heads", "attention heads of a layer", ("command", "row"), CONFIG)
 WIDTH = Bound("width", 4_096, "channels", "width of a decoder", ("command", "row"), CONFIG)
 HIDDEN = Bound("hidden", 16_384, "channels", "inner width of the feed-forward", ("command", "row"), CONFIG)

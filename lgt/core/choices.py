@@ -7,20 +7,23 @@ it. :mod:`lgt.model.positions` and :mod:`lgt.model.schedules` define what each n
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError, check_choice
 
 
 @dataclass(frozen=True)
 class Choice:
     """One value of a field. ``title``: its name in tables and forms. ``note``: the text for it in the title of a run,
-    empty for the usual value. If ``note`` is None, the text is ``title``."""
+    empty for the usual value. If ``note`` is None, the text is ``title``. ``depth``: for a schedule, how many layers a
+    decoder of so many layers applies."""
 
     name: str
     title: str
     note: str | None = None
+    depth: Callable[[int], int] = int
 
 
 class Choices:
@@ -47,6 +50,18 @@ class Choices:
         choice = self._choices.get(name, Choice(name, name))
         return choice.title if choice.note is None else choice.note
 
+    def depth(self, name: str, layers: int) -> int:
+        """The number of layers that a decoder of ``layers`` layers applies with the schedule ``name``, each use of a
+        layer counted. Raises KeyError for an unknown name."""
+        return self._choices[name].depth(layers)
+
+    def check_depth(self, name: str, layers: int) -> None:
+        """Raise ConfigError if a decoder of ``layers`` layers would apply too many with the schedule ``name``."""
+        depth = self.depth(name, layers)
+        if depth > bounds.DEPTH.most:
+            accepted = f"{bounds.DEPTH.accepted}, each use of a layer counted, and not {depth}"
+            raise ConfigError(self.path, name, accepted)
+
     def by_title(self) -> dict[str, str]:
         """Title -> value, for forms and addresses."""
         return {choice.title: name for name, choice in self._choices.items()}
@@ -70,8 +85,20 @@ class Choices:
         del self._choices[name]
 
 
-POSITIONS = Choices("model.position", Choice("rope", "rotary", note=""), Choice("nope", "none", note="no positions"))
+POSITIONS = Choices(
+    "model.position",
+    Choice("rope", "rotary", note=""),
+    Choice("nope", "none", note="no positions"),
+    Choice("alibi", "linear biases (ALiBi)", note="ALiBi"),
+    Choice("fire", "learned biases (FIRE)", note="FIRE"),
+)
 """Positional encodings (:mod:`lgt.model.positions`)."""
 
-SCHEDULES = Choices("model.schedule", Choice("once", "each layer once", note=""))
+SCHEDULES = Choices(
+    "model.schedule",
+    Choice("once", "each layer once", note=""),
+    Choice("twice", "all layers two times", depth=lambda layers: 2 * layers),
+    Choice("three-times", "all layers three times", depth=lambda layers: 3 * layers),
+    Choice("six-times", "all layers six times", depth=lambda layers: 6 * layers),
+)
 """Layer schedules: in which order layers are applied (:mod:`lgt.model.schedules`)."""

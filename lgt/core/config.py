@@ -93,6 +93,7 @@ class ModelConfig:
         check_number("model.rope_theta", self.rope_theta, 1.0, 1e8)
         check_flag("model.qk_norm", self.qk_norm)
         SCHEDULES.check(self.schedule)
+        SCHEDULES.check_depth(self.schedule, self.layers)
         if self.width % (2 * self.heads):
             raise ConfigError("model.width", self.width, f"a multiple of {2 * self.heads} (2 x model.heads)")
 
@@ -103,7 +104,7 @@ class ModelConfig:
 
     def parameters(self, vocabulary: int) -> int:
         """Number of parameters of a decoder of this shape with ``vocabulary`` tokens, without those of its positional
-        encoding (rope and nope have none); no decoder is made to count them."""
+        encoding (``fire`` has 66 + 32 heads, the other built-in ones have none); no decoder is made to count them."""
         layer = 4 * self.width**2 + 3 * self.width * self.hidden + 2 * self.width + 2 * self.heads * self.qk_norm
         return 2 * vocabulary * self.width + self.layers * layer + self.width
 

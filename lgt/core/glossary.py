@@ -39,6 +39,14 @@ SECTIONS: dict[str, dict[str, str]] = {
         "comparison": "The co-trained runs of one setting and their baselines, matched seed by seed.",
         "seed": "A number that decides a network's initial weights; the runs of one series differ in nothing else.",
         "preset": "A named scale: the size of the network, the steps of training, and the training lengths.",
+        "positional encoding": (
+            "How a network sees the order of tokens: rotary (RoPE), none (NoPE), linear biases (ALiBi) or learned "
+            "biases (FIRE)."
+        ),
+        "layer schedule": (
+            "The order in which a network applies its layers, in which a layer may come several times with the same "
+            "weights."
+        ),
         "setting": (
             "What all runs of one comparison share: task group, preset, positional encoding and values changed by hand."
         ),

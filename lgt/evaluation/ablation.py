@@ -19,7 +19,7 @@ from torch import Tensor
 from lgt.core.config import RunConfig
 from lgt.core.records import HeadScoreRow
 from lgt.evaluation import reference
-from lgt.evaluation.forward import attended, fed_forward, for_each, heads_of, logits_after, supports
+from lgt.evaluation.forward import attended, fed_forward, for_each, heads_of, logits_after, mask_of, supports
 from lgt.evaluation.head_replacement import each_head_replaced, position_means
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
 from lgt.evaluation.reference import AblationMap
@@ -63,9 +63,10 @@ def clean_pass(
     the outputs. T' is T, but in the last layer it is the number of positions from the first scored prediction on."""
     *before, last = model.blocks()
     residuals = [F.embedding(part.tokens, model.embedding.weight) for part in parts]
+    masks = [mask_of(model, part.tokens.shape[1]) for part in parts]
     for layer in (*before, last):
         start = min(part.first() for part in parts) if layer is last else 0
-        heads = [heads_of(layer, residual, start) for residual in residuals]
+        heads = [heads_of(layer, residual, mask, start) for residual, mask in zip(residuals, masks, strict=True)]
         there = [present[part.rows, start : part.tokens.shape[1]] for part in parts]
         yield residuals, heads, position_means(heads, there)
         if layer is not last:

@@ -9,7 +9,7 @@ from torch import Tensor
 from lgt.core.config import RunConfig
 from lgt.core.records import AttentionDifferenceRow
 from lgt.evaluation import reference
-from lgt.evaluation.forward import attended, fed_forward, for_each, mixed, normed, patterns_of, supports
+from lgt.evaluation.forward import attended, fed_forward, for_each, mask_of, mixed, normed, patterns_of, supports
 from lgt.evaluation.passes import evaluating, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
 from lgt.model.batch import Batch
@@ -30,11 +30,12 @@ def fast_patterns(model: Decoder, batch: Batch) -> Tensor:
     length = inputs.shape[1]
     total = torch.zeros(len(blocks), model.config.heads, length, length, device=inputs.device)
     with evaluating(model):
+        mask = mask_of(model, length)
         for tokens in torch.split(inputs, max(1, tokens_per_pass(inputs.device) // length)):
             residual = F.embedding(tokens, model.embedding.weight)
             for layer, sums in zip(blocks, total, strict=True):
                 x = normed(residual, layer.attention_norm.gain)
-                patterns = patterns_of(layer.attention, x)
+                patterns = patterns_of(layer.attention, x, mask)
                 sums += patterns.sum(0)
                 if layer is not blocks[-1]:
                     residual = fed_forward(layer, attended(layer, residual, mixed(layer.attention, patterns, x)))

@@ -21,20 +21,19 @@ from lgt.evaluation.passes import Pass
 from lgt.evaluation.reference import log_slow_evaluation
 from lgt.model.decoder import NORM_EPSILON, Attention, Decoder, Layer
 from lgt.model.network import Network, has_edits
+from lgt.model.positions import has_fast_code
 from lgt.model.positions.rope import rotary_angles
 from lgt.model.schedules import each_layer_once
 
 X = TypeVar("X")
 Y = TypeVar("Y")
 
-ENCODINGS = ("rope", "nope")
-"""The positional encodings that these passes compute."""
-
 
 def supports(network: Network) -> TypeGuard[Decoder]:
-    """Whether these passes compute ``network``: a decoder with one of :data:`ENCODINGS` that applies each layer once
-    and has no edits at its hook points. Networks of another kind are logged once."""
-    known = isinstance(network, Decoder) and network.config.position in ENCODINGS and each_layer_once(network.config)
+    """Whether these passes compute ``network``: a decoder whose encoding has fast code
+    (:func:`lgt.model.positions.has_fast_code`), which applies each layer once and has no edits at its hook points.
+    Networks of another kind are logged once."""
+    known = isinstance(network, Decoder) and has_fast_code(network.config.position) and each_layer_once(network.config)
     if not known:
         log_slow_evaluation(network)
     return known and not has_edits(network)
@@ -57,9 +56,10 @@ def logits_of(model: Decoder, part: Pass) -> Tensor:
 def logits_after(model: Decoder, residual: Tensor, number: int, part: Pass) -> Tensor:
     """Logits [..., N, V] of a pass, from the residual stream [..., R, T, W] at the input of layer ``number``."""
     *whole, last = model.blocks()[number:]
+    mask = mask_of(model, residual.shape[-2])
     for layer in whole:
-        residual = fed_forward(layer, attended(layer, residual, heads_of(layer, residual)))
-    residual = attended(last, residual, heads_of(last, residual, part.first()))
+        residual = fed_forward(layer, attended(layer, residual, heads_of(layer, residual, mask)))
+    residual = attended(last, residual, heads_of(last, residual, mask, part.first()))
     return model.logits(fed_forward(last, part.at_scored(residual)))
 
 
@@ -86,27 +86,38 @@ def normed(x: Tensor, gain: Tensor | None = None) -> Tensor:
     return scaled if gain is None else scaled.mul_(gain)
 
 
-def heads_of(layer: Layer, residual: Tensor, start: int = 0) -> Tensor:
+def mask_of(model: Decoder, length: int) -> Tensor:
+    """What is added to the scores of ``length`` = T tokens: the causal mask [T, T], or, if the encoding of ``model``
+    adds biases, the mask with them [H, T, T]."""
+    mask = torch.full((length, length), float("-inf"), device=model.device).triu(1)
+    bias = model.encoding.bias(torch.arange(length, device=model.device))
+    return mask if bias is None else (mask + bias.float()).expand(model.config.heads, length, length)
+
+
+def heads_of(layer: Layer, residual: Tensor, mask: Tensor, start: int = 0) -> Tensor:
     """The concatenated outputs [..., T - start, W] of the heads of ``layer`` at positions from ``start`` on.
 
-    ``residual`` [..., T, W] is the input of the layer. If ``start`` is 0, a GPU does not store the patterns, as in
-    :class:`lgt.model.decoder.Attention`.
+    ``residual`` [..., T, W] is the input of the layer, ``mask`` that of :func:`mask_of`. If ``start`` is 0, a GPU does
+    not store the patterns, as in :class:`lgt.model.decoder.Attention`.
     """
     attention, x = layer.attention, normed(residual, layer.attention_norm.gain)
     if start or not (x.is_cuda or attention.kernel):
-        return mixed(attention, patterns_of(attention, x, start), x)
+        return mixed(attention, patterns_of(attention, x, mask, start), x)
     q, k, v = (by_head(attention, y) for y in (*rotated_qk(attention, x, 0), attention.value(x)))
-    heads: Tensor = F.scaled_dot_product_attention(q, k, v, is_causal=True, scale=1.0)
+    plain = mask.ndim == 2  # the causal mask without biases; the kernel has its own
+    added = None if plain else mask
+    heads: Tensor = F.scaled_dot_product_attention(q, k, v, attn_mask=added, is_causal=plain, scale=1.0)
     return heads.transpose(1, 2).reshape(x.shape)
 
 
-def patterns_of(attention: Attention, x: Tensor, start: int = 0) -> Tensor:
-    """Attention patterns [M, H, T - start, T] at positions from ``start`` on, for x [..., T, W] of M rows."""
-    count = x.shape[-2]
-    mask = torch.full((count, count), float("-inf"), device=x.device).triu(1)[start:]
-    q, k = (by_head(attention, y).flatten(0, 1) for y in rotated_qk(attention, x, start))
-    patterns = torch.baddbmm(mask, q, k.transpose(1, 2)).softmax(dim=-1)
-    return patterns.view(-1, attention.config.heads, *patterns.shape[1:])
+def patterns_of(attention: Attention, x: Tensor, mask: Tensor, start: int = 0) -> Tensor:
+    """Attention patterns [M, H, T - start, T] at positions from ``start`` on, for x [..., T, W] of M rows and the mask
+    of :func:`mask_of`."""
+    q, k = (by_head(attention, y) for y in rotated_qk(attention, x, start))  # [M, H, T - start, dh], [M, H, T, dh]
+    if mask.ndim == 3:
+        return torch.matmul(q, k.transpose(2, 3)).add_(mask[:, start:]).softmax(dim=-1)
+    scores = torch.baddbmm(mask[start:], q.flatten(0, 1), k.flatten(0, 1).transpose(1, 2))
+    return scores.softmax(dim=-1).view(-1, attention.config.heads, *scores.shape[1:])
 
 
 def mixed(attention: Attention, patterns: Tensor, x: Tensor) -> Tensor:
@@ -137,10 +148,10 @@ def rotated_qk(attention: Attention, x: Tensor, start: int) -> tuple[Tensor, Ten
     if config.qk_norm:
         q, k = normed(q), normed(k)
         scale = scale * (attention.query_gain * attention.key_gain).flatten(1)
-    if config.position == "nope":
-        return (q * scale).flatten(-2), k.flatten(-2)
-    if config.position != "rope":
+    if not has_fast_code(config.position):
         raise ValueError(f"model.position={config.position} is not computed here; ask supports() first")
+    if config.position != "rope":
+        return (q * scale).flatten(-2), k.flatten(-2)
     positions = torch.arange(x.shape[-2], device=x.device)
     cosines, sines = rotary_angles(positions, config.head_width, config.rope_theta)  # [T, dh], both halves the same
     turns = torch.complex(cosines, sines)[:, None, : config.head_width // 2]  # [T, 1, dh / 2]

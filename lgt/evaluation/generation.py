@@ -9,8 +9,7 @@ Shapes: T tokens of the sequence, S tokens of the answer, H heads, dh channels p
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +23,7 @@ from lgt.evaluation.head_replacement import continued, means_of, replaced
 from lgt.evaluation.passes import evaluating, tokens_per_pass
 from lgt.evaluation.reference import with_patterns
 from lgt.model.batch import Batch
+from lgt.model.cores import one_core
 from lgt.model.network import Network
 from lgt.tasks.prompts import Prompt
 from lgt.tasks.vocabulary import EOS
@@ -116,14 +116,3 @@ def head_means(network: Network, batch: Batch, heads: Collection[Head], width: i
     with evaluating(network), one_core():
         means = means_of(network, tokens, present, heads)
         return {head: continued(values[:, :reached], width) for head, values in means.items()}
-
-
-@contextmanager
-def one_core() -> Iterator[None]:
-    """Inside the block PyTorch uses one core. The operations are so small that several cores are slower."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -9,6 +9,7 @@ next token is scored. :meth:`lgt.fused.step.FusedStep.supports` tells which runs
 - ``decoder.hpp``: the decoder, forward and backward
 - ``step.cpp``: a batch on several threads, clipping, AdamW and Muon
 - ``library.py``: compiles these files once per machine and source, and loads the result
+- ``biases.py``: the biases that a positional encoding adds to the attention scores, computed by PyTorch
 - ``step.py``: the compiled code with the interface of a training step
 - ``answers.py``: exact match and loss of a batch, for the accuracies of a snapshot
 

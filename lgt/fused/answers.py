@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lgt.fused.biases import table_of
 from lgt.fused.library import library
-from lgt.fused.step import packed, shape_of, unsupported_network
+from lgt.fused.step import order_for, packed, shape_of, unsupported_network
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
 from lgt.model.network import Network, has_edits
@@ -40,8 +41,10 @@ def answer_scores(model: Decoder, batch: Batch) -> tuple[Tensor, Tensor]:
     tokens, targets, starts = packed(batch)
     parameters = torch.cat([parameter.detach().reshape(-1) for parameter in model.parameters()])
     matches, losses = np.empty(len(batch), dtype=np.uint8), np.empty(len(batch), dtype=np.float32)
+    biases = table_of(model.encoding, model.config.heads, int(np.diff(starts).max(initial=0)))
     loaded.lgt_answers(
-        ctypes.byref(shape_of(model)), parameters.data_ptr(), tokens.ctypes.data, targets.ctypes.data,
-        starts.ctypes.data, len(batch), torch.get_num_threads(), matches.ctypes.data, losses.ctypes.data,
+        ctypes.byref(shape_of(model)), *order_for(model), parameters.data_ptr(), tokens.ctypes.data,
+        targets.ctypes.data, starts.ctypes.data, len(batch), None if biases is None else biases.data_ptr(),
+        torch.get_num_threads(), matches.ctypes.data, losses.ctypes.data,
     )  # fmt: skip
     return torch.from_numpy(matches).bool(), torch.from_numpy(losses)

@@ -1,10 +1,13 @@
 // Forward and backward pass of the decoder in lgt/model/decoder.py, for a chunk of whole sequences that fits in the
-// cache. It supports rotary positions or none, and applies each layer once.
+// cache. It supports rotary positions or none, and a table of biases that is added to the attention scores.
 //
-// Sequences follow each other without padding. The last layer computes keys and values of all rows. It computes the
-// rest only for the rows whose next token is scored, because no result depends on its other rows. Letters: n rows
-// (tokens) of a chunk, W width, H heads, dh = W / H, F feed-forward width, V vocabulary. `rows` is the number of rows
-// that a layer computes after its keys and values.
+// The layers are applied in any order, also several times. Each application is a step of the passes with its own
+// activations; the gradients of all applications of a layer are added.
+//
+// Sequences follow each other without padding. The last application computes keys and values of all rows. It computes
+// the rest only for the rows whose next token is scored, because no result depends on its other rows. Letters: n rows
+// (tokens) of a chunk, W width, H heads, dh = W / H, F feed-forward width, V vocabulary, a the number of an application.
+// `rows` is the number of rows that an application computes after its keys and values.
 #pragma once
 #include <type_traits>
 #include <utility>
@@ -12,11 +15,20 @@
 #include "matrix.hpp"
 
 struct Shape {
-  int64_t layers, heads, width, hidden, vocabulary, rope, qk_norm;
+  int64_t layers, heads, width, hidden, vocabulary, rope, qk_norm, encoding;  // encoding: its number of parameters
   float theta, epsilon;
 };
 
-// The offset of each parameter in the flat array, in the order of Decoder.named_parameters().
+// Numbers that are added to the attention scores, [H, length, length] (query, key), or none. With `learned` the
+// gradient of the table is computed, too.
+struct Biases {
+  const float* table = nullptr;
+  long length = 0;
+  bool learned = false;
+};
+
+// The offset of each parameter in the flat array, in the order of Decoder.named_parameters(). The last ones are those of
+// the positional encoding. Their gradient is computed in Python, from that of the table of biases.
 struct LayerOffsets {
   long norm1, query_gain, key_gain, query, key, value, output, norm2, gate, up, down;
 };
@@ -36,7 +48,7 @@ struct Offsets {
       p.norm2 = take(W), p.gate = take(F * W), p.up = take(F * W), p.down = take(W * F);
       layers.push_back(p);
     }
-    norm = take(W), unembedding = take(s.vocabulary * W), total = at;
+    norm = take(W), unembedding = take(s.vocabulary * W), take(s.encoding), total = at;
   }
 };
 
@@ -52,7 +64,7 @@ inline float* sized(Floats& buffer, long size) {
   return buffer.data();
 }
 
-// The activations of one layer's forward pass that its backward pass needs.
+// The activations of one application of a layer that its backward pass needs.
 struct SavedActivations {
   Floats x, inverse1, normed, normed_rows;      // [n, W], [n], [n, W], [rows, W]
   Floats q, kv, inverse_q, inverse_k, qr, kr;   // [rows, W], [n, 2W], [rows, H], [n, H], [rows, W], [n, W]
@@ -61,9 +73,10 @@ struct SavedActivations {
 };
 
 struct Scratch {
-  std::vector<SavedActivations> layers;
+  std::vector<SavedActivations> saved;  // one for each application
   std::vector<long> positions, all, scored;  // [n], [n]: 0..n-1, the rows whose next token is scored
   Floats final, inverse, normed, logits, d, dx, dnormed, dinner, dgate_up, dheads, dq, dkv, dqr, dkr, dp, transposed;
+  Floats dbiases;  // [H, length, length], to which each chunk adds
 };
 
 struct Chunk {
@@ -76,20 +89,22 @@ class Decoder {
  public:
   Shape s;
   Offsets at;
+  std::vector<long> order;  // the layer of each application
   long W, F, H, dh, V, Vp;
 
-  explicit Decoder(const Shape& shape)
-      : s(shape), at(shape), W(s.width), F(s.hidden), H(s.heads), dh(W / H), V(s.vocabulary), Vp(padded(V)) {
+  Decoder(const Shape& shape, const int64_t* layers, long applications)
+      : s(shape), at(shape), order(layers, layers + applications), W(s.width), F(s.hidden), H(s.heads), dh(W / H), V(s.vocabulary), Vp(padded(V)) {
     transposed.resize(s.layers);
   }
 
-  void prepare(const float* parameters, long longest, int threads) {
-    p = parameters;
+  void prepare(const float* parameters, const Biases& added, long longest, int threads) {
+    p = parameters, biases = added;
     parallel(threads, s.layers + 1, [&](long l) { l < s.layers ? transpose_layer(l) : transpose_unembedding(); });
     angles(longest);
   }
 
-  // Sum of the cross-entropies over the scored tokens of `chunk`; adds scale * their gradient to g (flat).
+  // Sum of the cross-entropies over the scored tokens of `chunk`; adds scale * their gradient to g (flat) and, if the
+  // biases are learned, to scratch.dbiases.
   double gradients(const Chunk& chunk, float scale, float* g, Scratch& scratch) const {
     forward(chunk, scratch);
     const double loss = cross_entropy(chunk, scale, scratch);
@@ -113,6 +128,7 @@ class Decoder {
 
  private:
   const float* p = nullptr;
+  Biases biases;
   std::vector<TransposedWeights> transposed;
   Floats unembedding;     // [W, Vp], columns from V on are zero
   Floats cosines, sines;  // [positions, dh / 2]
@@ -225,7 +241,7 @@ class Decoder {
     }
   }
 
-  // Call work(first row, rows, first key, keys, offset of the pattern) for every sequence. In the last layer the rows
+  // Call work(first row, rows, first key, keys, offset of the pattern) for every sequence. In the last application the rows
   // are the scored ones. `sites` has the position of each row in the chunk.
   template <typename Work>
   void per_sequence(const Chunk& chunk, const std::vector<long>& sites, Work work) const {
@@ -252,11 +268,34 @@ class Decoder {
         transpose(keys, dh, k.kr.data() + first * W + h * dh, W, kt, wide);
         for (long i = 0; i < dh; i++) std::fill(kt + i * wide + keys, kt + (i + 1) * wide, 0.0f);
         multiply(rows, wide, dh, k.qr.data() + row * W + h * dh, W, 1, kt, wide, P, wide);
+        if (biases.table) add_biases(h, first, &sites[row], rows, P, wide);
         for (long r = 0; r < rows; r++) softmax(P + r * wide, sites[row + r] - first + 1, wide);
         multiply(rows, dh, keys, P, wide, 1, k.kv.data() + first * 2 * W + W + h * dh, 2 * W,
                  k.heads.data() + row * W + h * dh, W);
       }
     });
+  }
+
+  // The biases of head h for the query at position q; those for the keys 0..q are used.
+  long bias_row(long h, long q) const { return (h * biases.length + q) * biases.length; }
+
+  // Add the biases of head h to the scores of a sequence, which begins at row `first` of the chunk.
+  void add_biases(long h, long first, const long* sites, long rows, float* __restrict scores, long wide) const {
+    for (long r = 0; r < rows; r++, scores += wide) {
+      const long q = sites[r] - first;
+      const float* __restrict added = biases.table + bias_row(h, q);
+      for (long j = 0; j <= q; j++) scores[j] += added[j];
+    }
+  }
+
+  // From d, the gradient of these scores, add to that of the biases.
+  void add_biases_back(long h, long first, const long* sites, long rows, const float* __restrict d, long wide,
+                       float* dbiases) const {
+    for (long r = 0; r < rows; r++, d += wide) {
+      const long q = sites[r] - first;
+      float* __restrict sum = dbiases + bias_row(h, q);
+      for (long j = 0; j <= q; j++) sum[j] += d[j];
+    }
   }
 
   // Replace the first `seen` of `wide` scores by their softmax, and the rest by zero.
@@ -285,6 +324,7 @@ class Decoder {
           for (long j = 0; j < wide; j++) dot += P[r * wide + j] * dP[r * wide + j];
           for (long j = 0; j < wide; j++) dP[r * wide + j] = P[r * wide + j] * (dP[r * wide + j] - dot);
         }
+        if (biases.learned) add_biases_back(h, first, &sites[row], rows, dP, wide, b.dbiases.data());
         multiply(rows, dh, keys, dP, wide, 1, k.kr.data() + first * W + h * dh, W, b.dqr.data() + row * W + h * dh, W);
         multiply(keys, dh, rows, dP, 1, wide, k.qr.data() + row * W + h * dh, W, b.dkr.data() + first * W + h * dh, W,
                  true);
@@ -312,25 +352,25 @@ class Decoder {
       }
   }
 
-  const std::vector<long>& sites(long l, const Scratch& b) const { return l == s.layers - 1 ? b.scored : b.all; }
+  const std::vector<long>& sites(long a, const Scratch& b) const { return a + 1 == applications() ? b.scored : b.all; }
 
   // Computes b.final, the residual stream after the last layer of the rows whose next token is scored.
   void forward(const Chunk& chunk, Scratch& b) const {
     find_rows(chunk, b);
-    b.layers.resize(s.layers);
-    float* x = sized(b.layers[0].x, chunk.n * W);
+    b.saved.resize(applications());
+    float* x = sized(b.saved[0].x, chunk.n * W);
     for (long i = 0; i < chunk.n; i++) std::copy_n(p + at.embedding + chunk.tokens[i] * W, W, x + i * W);
-    for (long l = 0; l < s.layers; l++) {
-      Floats& out = l + 1 < s.layers ? b.layers[l + 1].x : b.final;
-      layer_forward(l, chunk, b, sized(out, (long)sites(l, b).size() * W));
+    for (long a = 0; a < applications(); a++) {
+      Floats& out = a + 1 < applications() ? b.saved[a + 1].x : b.final;
+      layer_forward(a, chunk, b, sized(out, (long)sites(a, b).size() * W));
     }
   }
 
-  void layer_forward(long l, const Chunk& chunk, Scratch& b, float* out) const {
-    const LayerOffsets& w = at.layers[l];
-    const TransposedWeights& t = transposed[l];
-    const std::vector<long>& sites = this->sites(l, b);
-    SavedActivations& k = b.layers[l];
+  void layer_forward(long a, const Chunk& chunk, Scratch& b, float* out) const {
+    const LayerOffsets& w = at.layers[order[a]];
+    const TransposedWeights& t = transposed[order[a]];
+    const std::vector<long>& sites = this->sites(a, b);
+    SavedActivations& k = b.saved[a];
     const long n = chunk.n, rows = sites.size();
     const bool every = rows == n;
     norm(n, k.x.data(), p + w.norm1, sized(k.inverse1, n), sized(k.normed, n * W));
@@ -401,16 +441,16 @@ class Decoder {
     multiply(rows, W, V, b.logits.data(), Vp, 1, p + at.unembedding, W, dnormed, W);
     std::fill_n(sized(b.d, chunk.n * W), rows * W, 0.0f);
     norm_back(rows, b.final.data(), p + at.norm, b.inverse.data(), dnormed, b.d.data(), g + at.norm);
-    for (long l = s.layers - 1; l >= 0; l--) layer_backward(l, chunk, g, b);
+    for (long a = applications() - 1; a >= 0; a--) layer_backward(a, chunk, g, b);
     for (long i = 0; i < chunk.n; i++)
       for (long j = 0; j < W; j++) g[at.embedding + chunk.tokens[i] * W + j] += b.d[i * W + j];
   }
 
   // Before the call b.d is the gradient of the layer's output [rows, W], after it that of the layer's input [n, W].
-  void layer_backward(long l, const Chunk& chunk, float* g, Scratch& b) const {
-    const LayerOffsets& w = at.layers[l];
-    const std::vector<long>& sites = this->sites(l, b);
-    const SavedActivations& k = b.layers[l];
+  void layer_backward(long a, const Chunk& chunk, float* g, Scratch& b) const {
+    const LayerOffsets& w = at.layers[order[a]];
+    const std::vector<long>& sites = this->sites(a, b);
+    const SavedActivations& k = b.saved[a];
     const long n = chunk.n, rows = sites.size();
     feed_forward_back(rows, w, k, g, b);
 
@@ -461,6 +501,8 @@ class Decoder {
     multiply(rows, W, 2 * F, dgate_up, 2 * F, 1, p + w.gate, W, dnormed, W);
     norm_back(rows, k.y.data(), p + w.norm2, k.inverse2.data(), dnormed, d, g + w.norm2);
   }
+
+  long applications() const { return order.size(); }
 
   float query_scale() const { return 1.0f / std::sqrt((float)dh); }
 };

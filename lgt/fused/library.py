@@ -40,7 +40,10 @@ class Shape(ctypes.Structure):
     """``struct Shape`` of decoder.hpp."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in ("layers", "heads", "width", "hidden", "vocabulary", "rope", "qk_norm")),
+        *(
+            (name, ctypes.c_int64)
+            for name in ("layers", "heads", "width", "hidden", "vocabulary", "rope", "qk_norm", "encoding")
+        ),
         ("theta", ctypes.c_float),
         ("epsilon", ctypes.c_float),
     )
@@ -180,12 +183,22 @@ def _processor() -> str:
 
 def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     pointer, integer = ctypes.c_void_p, ctypes.c_int64
-    loaded.lgt_create.argtypes, loaded.lgt_create.restype = [ctypes.POINTER(Shape)], pointer
+    loaded.lgt_create.argtypes = [ctypes.POINTER(Shape), ctypes.POINTER(integer), integer]
+    loaded.lgt_create.restype = pointer
     loaded.lgt_destroy.argtypes, loaded.lgt_destroy.restype = [pointer], None
     loaded.lgt_parameters.argtypes, loaded.lgt_parameters.restype = [pointer], integer
-    loaded.lgt_gradients.argtypes = [*[pointer] * 6, integer, integer]
+    loaded.lgt_gradients.argtypes = [*[pointer] * 6, integer, pointer, pointer, integer]
     loaded.lgt_gradients.restype = ctypes.c_double
-    loaded.lgt_answers.argtypes = [ctypes.POINTER(Shape), *[pointer] * 4, integer, integer, pointer, pointer]
+    loaded.lgt_answers.argtypes = [
+        ctypes.POINTER(Shape),
+        ctypes.POINTER(integer),
+        integer,
+        *[pointer] * 4,
+        integer,
+        pointer,
+        integer,
+        *[pointer] * 2,
+    ]
     loaded.lgt_answers.restype = None
     loaded.lgt_update.argtypes, loaded.lgt_update.restype = [*[pointer] * 5, ctypes.POINTER(Rates), integer], None
     return loaded

@@ -30,7 +30,7 @@ struct Step {
   std::vector<Floats> sums{GROUPS};
   std::vector<Scratch> scratch{GROUPS};
 
-  explicit Step(const Shape& shape) : decoder(shape) {}
+  Step(const Shape& shape, const int64_t* order, long applications) : decoder(shape, order, applications) {}
 
   // Returns the sum of the losses of sequences [begin, end); adds their gradient to g.
   double chunks(const int32_t* tokens, const int32_t* targets, const int64_t* starts, long begin, long end, float scale,
@@ -41,6 +41,20 @@ struct Step {
     return loss;
   }
 };
+
+// Write the sum over the groups of part(group) [size] to `sum`.
+template <typename Part>
+static void add_groups(long size, Part part, float* sum, int threads) {
+  constexpr long SLICE = 8192;
+  parallel(threads, (size + SLICE - 1) / SLICE, [&](long slice) {
+    const long begin = slice * SLICE, end = std::min(size, begin + SLICE);
+    std::copy(part(0) + begin, part(0) + end, sum + begin);
+    for (long group = 1; group < GROUPS; group++) {
+      const float* added = part(group);
+      for (long i = begin; i < end; i++) sum[i] += added[i];
+    }
+  });
+}
 
 // Newton-Schulz iteration of Muon (Jordan et al. 2024). It moves x [rows, columns], rows <= columns, towards U V^T,
 // where U S V^T is its singular value decomposition.
@@ -96,20 +110,24 @@ static void adamw(long size, float* p, const float* g, float* m, float* v, float
 
 extern "C" {
 
-Step* lgt_create(const Shape* shape) { return new Step(*shape); }
+// order [applications]: the layers in the order of their application.
+Step* lgt_create(const Shape* shape, const int64_t* order, int64_t applications) {
+  return new Step(*shape, order, applications);
+}
 
 void lgt_destroy(Step* step) { delete step; }
 
 int64_t lgt_parameters(const Step* step) { return step->decoder.at.total; }
 
 // For each sequence of a batch: whether every scored token has the largest logit, and the mean cross-entropy of its
-// scored tokens (0 without one). The batch is given as for lgt_gradients.
-void lgt_answers(const Shape* shape, const float* parameters, const int32_t* tokens, const int32_t* targets,
-                 const int64_t* starts, int64_t sequences, int64_t threads, uint8_t* right, float* nats) {
-  Decoder decoder(*shape);
+// scored tokens (0 without one). The network is given as for lgt_create, the batch as for lgt_gradients.
+void lgt_answers(const Shape* shape, const int64_t* order, int64_t applications, const float* parameters,
+                 const int32_t* tokens, const int32_t* targets, const int64_t* starts, int64_t sequences,
+                 const float* biases, int64_t threads, uint8_t* right, float* nats) {
+  Decoder decoder(*shape, order, applications);
   long longest = 0;
   for (long i = 0; i < sequences; i++) longest = std::max<long>(longest, starts[i + 1] - starts[i]);
-  decoder.prepare(parameters, longest, threads);
+  decoder.prepare(parameters, {biases, longest, false}, longest, threads);
   parallel(threads, threads, [&](long part) {
     Scratch b;
     std::vector<uint8_t> each_right;
@@ -132,14 +150,17 @@ void lgt_answers(const Shape* shape, const float* parameters, const int32_t* tok
 }
 
 // Mean cross-entropy over the scored tokens of a batch and its gradient. Sequence i holds tokens starts[i]..starts[i + 1];
-// targets[t] is the token after t where that one is scored, else -1; parameters and gradient are flat.
+// targets[t] is the token after t where that one is scored, else -1; parameters and gradient are flat. biases [H, T, T],
+// where T is the length of the longest sequence, are added to the attention scores of every layer; null if there are
+// none. If dbiases [H, T, T] is not null, their gradient is written to it; that of the encoding's parameters is left at 0.
 double lgt_gradients(Step* step, const float* parameters, float* gradient, const int32_t* tokens, const int32_t* targets,
-                     const int64_t* starts, int64_t sequences, int64_t threads) {
+                     const int64_t* starts, int64_t sequences, const float* biases, float* dbiases, int64_t threads) {
   const long total = starts[sequences], size = step->decoder.at.total;
   long longest = 0, scored = 0;
   for (long i = 0; i < sequences; i++) longest = std::max<long>(longest, starts[i + 1] - starts[i]);
   for (long t = 0; t < total; t++) scored += targets[t] >= 0;
-  step->decoder.prepare(parameters, longest, threads);
+  step->decoder.prepare(parameters, {biases, longest, dbiases != nullptr}, longest, threads);
+  const long table = dbiases ? step->decoder.H * longest * longest : 0;
   std::vector<long> cuts(GROUPS + 1, sequences);
   for (long group = 0, i = 0; group < GROUPS; group++) {
     while (i < sequences && starts[i] * GROUPS < group * total) i++;
@@ -148,17 +169,12 @@ double lgt_gradients(Step* step, const float* parameters, float* gradient, const
   std::vector<double> losses(GROUPS);
   parallel(threads, GROUPS, [&](long group) {
     Floats& sum = step->sums[group];
-    sum.assign(size, 0.0f);
+    sum.assign(size, 0.0f), step->scratch[group].dbiases.assign(table, 0.0f);
     losses[group] = step->chunks(tokens, targets, starts, cuts[group], cuts[group + 1], 1.0f / (float)scored, sum.data(),
                                  step->scratch[group]);
   });
-  constexpr long SLICE = 8192;
-  parallel(threads, (size + SLICE - 1) / SLICE, [&](long slice) {
-    const long begin = slice * SLICE, end = std::min(size, begin + SLICE);
-    std::copy(step->sums[0].begin() + begin, step->sums[0].begin() + end, gradient + begin);
-    for (long group = 1; group < GROUPS; group++)
-      for (long i = begin; i < end; i++) gradient[i] += step->sums[group][i];
-  });
+  add_groups(size, [&](long group) { return step->sums[group].data(); }, gradient, threads);
+  add_groups(table, [&](long group) { return step->scratch[group].dbiases.data(); }, dbiases, threads);
   double loss = 0;
   for (double part : losses) loss += part;
   return loss / (double)scored;

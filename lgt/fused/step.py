@@ -13,18 +13,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lgt.core.config import ModelConfig, RunConfig, TrainingConfig
+from lgt.fused.biases import Biases
 from lgt.fused.library import Rates, Shape, library
 from lgt.model.batch import Batch
 from lgt.model.decoder import NORM_EPSILON, Decoder
-from lgt.model.schedules import each_layer_once
-
-ENCODINGS = ("rope", "nope")
-"""The positional encodings that the compiled code computes."""
+from lgt.model.positions import has_fast_code
+from lgt.model.schedules import order_of
 
 
 def unsupported(config: RunConfig, device: str = "cpu") -> str:
-    """The reason why the fused step cannot train a run on ``device``, such as ``model.schedule=twice``; empty if it
-    can.
+    """The reason why the fused step cannot train a run on ``device``, such as ``device cuda``; empty if it can.
 
     It does not check whether the code can be compiled; :func:`lgt.fused.library.library` does.
     """
@@ -37,22 +35,29 @@ def unsupported(config: RunConfig, device: str = "cpu") -> str:
 
 def unsupported_network(model: ModelConfig) -> str:
     """The part of a decoder of this shape that the compiled code cannot compute, as in :func:`unsupported`."""
-    if model.position not in ENCODINGS:
-        return f"model.position={model.position}"
-    return "" if each_layer_once(model) else f"model.schedule={model.schedule}"
+    return "" if has_fast_code(model.position) else f"model.position={model.position}"
 
 
 def shape_of(model: Decoder) -> Shape:
     """The shape of ``model`` as the compiled code reads it."""
     shape = model.config
     return Shape(
-        shape.layers, shape.heads, shape.width, shape.hidden, model.embedding.num_embeddings,
-        shape.position == "rope", shape.qk_norm, shape.rope_theta, NORM_EPSILON,
+        shape.layers, shape.heads, shape.width, shape.hidden, model.embedding.num_embeddings, shape.position == "rope",
+        shape.qk_norm, sum(p.numel() for p in model.encoding.parameters()), shape.rope_theta, NORM_EPSILON,
     )  # fmt: skip
+
+
+def order_for(model: Decoder) -> tuple[ctypes.Array[ctypes.c_int64], int]:
+    """The layers of ``model`` in the order of their application, as the compiled code reads them, and their number."""
+    order = order_of(model.config)
+    return (ctypes.c_int64 * len(order))(*order), len(order)
 
 
 class FusedStep:
     """Gradient and optimizer step of ``model`` (on the CPU, float32) in compiled code.
+
+    PyTorch computes the biases that a positional encoding adds to the attention scores, and the gradient of the
+    encoding's own parameters, which are the last of the flat parameters (:mod:`lgt.fused.biases`).
 
     The model's parameters become views of ``parameters``, so that the model can be measured at any time. ``gradient``,
     ``momentum`` and ``variance`` are flat as well [parameters], in the order of ``model.named_parameters()``. The
@@ -69,12 +74,13 @@ class FusedStep:
                 f"the fused step is not available ({reason or 'no compiled code'}); ask supports() first"
             )
         self.library, self.training, self.done = loaded, training, 0
-        self.handle = loaded.lgt_create(shape_of(model))
+        self.handle = loaded.lgt_create(ctypes.byref(shape_of(model)), *order_for(model))
         weakref.finalize(self, loaded.lgt_destroy, self.handle)
         self.parameters = flattened(model)
         if loaded.lgt_parameters(self.handle) != len(self.parameters):
             raise RuntimeError("fused/decoder.hpp and lgt/model/decoder.py have different numbers of parameters")
         self.gradient = torch.zeros_like(self.parameters)
+        self.biases = Biases(model.encoding, model.config.heads, self.gradient)
         self.momentum, self.variance = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
 
     @staticmethod
@@ -102,12 +108,15 @@ class FusedStep:
     def gradients(self, batch: Batch) -> float:
         """Write the gradient of the loss to ``gradient``; returns the loss."""
         tokens, targets, starts = packed(batch)
-        return float(
-            self.library.lgt_gradients(
-                self.handle, self.parameters.data_ptr(), self.gradient.data_ptr(), tokens.ctypes.data,
-                targets.ctypes.data, starts.ctypes.data, len(starts) - 1, torch.get_num_threads(),
-            )
+        table, table_gradient = self.biases.table(int(np.diff(starts).max()))
+        loss = self.library.lgt_gradients(
+            self.handle, self.parameters.data_ptr(), self.gradient.data_ptr(), tokens.ctypes.data,
+            targets.ctypes.data, starts.ctypes.data, len(starts) - 1, None if table is None else table.data_ptr(),
+            None if table_gradient is None else table_gradient.data_ptr(), torch.get_num_threads(),
         )  # fmt: skip
+        if table is not None and table_gradient is not None:
+            self.biases.write_gradient(table, table_gradient)
+        return float(loss)
 
     def update(self, factor: float) -> None:
         """Clip ``gradient`` and take one optimizer step with it."""

@@ -1,8 +1,8 @@
-"""Layer schedules: the order in which a decoder applies its layers. ``once`` is built in; :func:`register` adds others.
+"""Layer schedules: the order in which a decoder applies its layers. :func:`register` adds to the built-in ones.
 
 A schedule applies every layer at least once; it may apply a layer several times (a looped or shared layer). The
-decoder in :mod:`lgt.model.decoder` computes every schedule. Most of the faster code supports only schedules for which
-:func:`each_layer_once` is true.
+decoder in :mod:`lgt.model.decoder`, the fused training step and ensembles compute every schedule. The fast passes of
+:mod:`lgt.evaluation` support only schedules for which :func:`each_layer_once` is true.
 """
 
 from __future__ import annotations
@@ -25,9 +25,14 @@ class Schedule:
     order: Callable[[int], tuple[int, ...]]
 
 
-ONCE = Schedule("once", "each layer once", lambda layers: tuple(range(layers)))
+def repeated(name: str, times: int) -> Schedule:
+    """The built-in schedule ``name``: all layers in order, ``times`` times (a looped network)."""
+    return Schedule(name, SCHEDULES.title(name), lambda layers: tuple(range(layers)) * times)
 
-_SCHEDULES: dict[str, Schedule] = {ONCE.name: ONCE}
+
+_SCHEDULES: dict[str, Schedule] = {
+    name: repeated(name, times) for name, times in (("once", 1), ("twice", 2), ("three-times", 3), ("six-times", 6))
+}
 
 
 def order_of(config: ModelConfig) -> tuple[int, ...]:
@@ -51,7 +56,7 @@ def each_layer_once(config: ModelConfig) -> bool:
 
 def register(schedule: Schedule) -> Schedule:
     """Make ``schedule`` a value of ``model.schedule``. Raises ConfigError for a name or title that is already used."""
-    SCHEDULES.add(Choice(schedule.name, schedule.title))
+    SCHEDULES.add(Choice(schedule.name, schedule.title, depth=lambda layers: len(schedule.order(layers))))
     _SCHEDULES[schedule.name] = schedule
     return schedule
 

@@ -156,7 +156,7 @@ class MemberLoss(nn.Module):
         return self.decoder.loss_at(tokens, places)
 
 
-ENCODINGS = ("rope", "nope")
+ENCODINGS = ("rope", "nope", "alibi", "fire")
 """The positional encodings that :class:`EnsembleStep` supports."""
 
 

@@ -31,7 +31,12 @@ OWN = "own"
 def choose_position() -> Position:
     """The positional encoding, ``?position=`` in the address."""
     names = POSITIONS.by_title()
-    return names[address.segments("Positional encoding", list(names), default=next(iter(names)), key="position")]
+    return names[
+        address.segments(
+            "Positional encoding", list(names), default=next(iter(names)), key="position",
+            help=definition("positional encoding"),
+        )
+    ]  # fmt: skip
 
 
 def choose_group(default: str) -> str:

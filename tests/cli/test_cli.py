@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import sqlite3
 import subprocess
@@ -14,6 +15,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from lgt.cli.main import main
+from lgt.core.notices import warn_once
 from lgt.store import queries
 from lgt.store.engine import open_store, write_transaction
 from lgt.store.schema import AttentionMap, HeadMap, Run, RunState
@@ -61,7 +63,7 @@ def test_sample_prints_one_json_object_a_line(capsys):
         (["train", "--group", "nope"], ["group", "nope", "add-carry"]),
         (["train"], ["--group", "--main TASK:LEN"]),
         (["train", "--group", "caprev", "--preset", "huge"], ["preset", "huge", "demo, small, paper"]),
-        (["train", "--group", "caprev", "--position", "alibi"], ["--position", "alibi", "rope, nope"]),
+        (["train", "--group", "caprev", "--position", "t5"], ["--position", "t5", "rope, nope, alibi, fire"]),
         (["train", "--group", "caprev", "--seed", "-1"], ["model_seed", "-1"]),
         (["train", "--group", "caprev", "--seed", "x"], ["--seed", "x", "whole number"]),
         (["train", "--group", "caprev", "--same-examples"], ["--same-examples", "--main-only"]),
@@ -106,6 +108,28 @@ def test_a_file_that_is_not_a_store_gives_one_line_in_every_command(capsys, tmp_
     assert text.read_text() == "hello " * 100 and empty.stat().st_size == 0
     code, out, _ = lgt(capsys, "doctor", "--database", str(text))
     assert code == 1 and "FAIL store" in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("changes", [["--position", "alibi"], ["--position", "fire", "--set", "model.schedule=twice"]])
+def test_every_encoding_is_trained_and_measured_by_one_command(capsys, caplog, tmp_path, changes):
+    warn_once.cache_clear()
+    store, quick = tmp_path / "a.db", [*QUICK, "--set", "training.steps=20", "--set", "training.batch_size=16"]
+    code, out, err = lgt(capsys, "train", "--group", "caprev", *quick, *changes, "--seed", "900", "--database", store)
+    assert code == 0 and "run 1: done" in out, err
+    assert "no fused training step" not in caplog.text
+    assert ("no fast evaluation" in caplog.text) is ("model.schedule=twice" in changes)
+    shown = json.loads(lgt(capsys, "show", "1", "--json", "--database", store)[1])
+    assert shown["step"] == 20 and "fused" in shown["device"]
+    assert [name for name in ("ALiBi", "FIRE") if name in lgt(capsys, "runs", "--database", store)[1]] == [
+        "ALiBi" if "alibi" in changes else "FIRE"
+    ]
+
+
+def test_the_help_lists_the_encodings_in_words(capsys):
+    said = " ".join(re.sub("[^a-zA-Z ()]", " ", lgt(capsys, "train", "--help")[1]).split())
+    for words in ("rope (rotary)", "nope (none)", "alibi (linear biases (ALiBi))", "fire (learned biases (FIRE))"):
+        assert words in said
 
 
 def test_train_show_runs_export_and_merge_on_a_real_run(capsys, tmp_path):

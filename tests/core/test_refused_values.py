@@ -66,8 +66,8 @@ CHOICES = [
     ("arm", "co-trained, alone-same-steps, alone-same-examples"),
     ("reverse.role", "main, auxiliary, control"),
     ("options.operands", "ragged, equal, mixed"),
-    ("model.position", "rope, nope"),
-    ("model.schedule", "once"),
+    ("model.position", "rope, nope, alibi, fire"),
+    ("model.schedule", "once, twice, three-times, six-times"),
     ("training.optimizer", "adamw, muon"),
     ("training.precision", "float32, bfloat16"),
 ]

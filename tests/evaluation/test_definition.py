@@ -30,9 +30,10 @@ from lgt.model.network import Network, has_edits
 from lgt.tasks.prompts import drawn
 from lgt.tasks.vocabulary import VOCABULARY_SIZE
 from tests.conftest import tiny
-from tests.networks import BACK, TWICE, Averager, Learned, Slopes
+from tests.networks import BACK, Averager, Learned, Slopes, spread
 
 CELLS = [("caprev", "reverse", 4), ("path-dfs", "shortest_path", 5), ("copy-mqar", "mqar", 5)]
+BIASED = [("alibi", True), ("fire", False), ("slopes", True)]
 CHOICES = [(), ((0, 1),), ((1, 0), (0, 2)), ((0, 0), (0, 1), (1, 2))]
 
 
@@ -41,8 +42,7 @@ def toys(monkeypatch):
     monkeypatch.setattr("lgt.evaluation.passes.CPU_TOKENS_PER_PASS", 100)  # several passes for each batch
     warn_once.cache_clear()
     with (
-        positions.registered(Slopes), positions.registered(Learned), schedules.registered(TWICE),
-        schedules.registered(BACK),
+        positions.registered(Slopes), positions.registered(Learned), schedules.registered(BACK),
     ):  # fmt: skip
         yield
 
@@ -57,6 +57,7 @@ def network(**changes: object) -> Decoder:
                 parameter.mul_(0.5 + torch.rand(parameter.shape, generator=source))
             elif "layers" in name:
                 parameter.mul_(2)
+    spread(model.encoding)
     return model
 
 
@@ -70,7 +71,7 @@ def same_map(found: reference.AblationMap, wanted: reference.AblationMap) -> boo
 
 
 @pytest.mark.parametrize(("group", "task", "length"), CELLS)
-@pytest.mark.parametrize(("position", "qk_norm"), [*product(("rope", "nope"), (True, False))])
+@pytest.mark.parametrize(("position", "qk_norm"), [*product(("rope", "nope"), (True, False)), *BIASED])
 def test_the_fast_passes_give_what_the_definition_gives(position, qk_norm, group, task, length):
     model, batch = network(position=position, qk_norm=qk_norm), test_set(tiny(group), task, length, 12)
     assert supports(model)
@@ -98,8 +99,9 @@ def same_numbers(found: reference.AblationMap, wanted: reference.AblationMap) ->
 
 
 def test_supported_are_decoders_with_known_encodings_and_each_layer_once_without_edits():
-    assert supports(network()) and supports(network(position="nope", qk_norm=True))
-    for changes in ({"position": "slopes"}, {"position": "learned"}, {"schedule": "twice"}, {"schedule": "back"}):
+    for name in ("rope", "nope", "alibi", "fire", "slopes"):
+        assert supports(network(position=name)) and supports(network(position=name, qk_norm=True))
+    for changes in ({"position": "learned"}, {"schedule": "twice"}, {"schedule": "back"}):
         assert not supports(network(**changes))
     assert not supports(Averager(VOCABULARY_SIZE))
     model = network()
@@ -109,8 +111,8 @@ def test_supported_are_decoders_with_known_encodings_and_each_layer_once_without
 
 
 def test_a_fast_pass_with_an_unsupported_encoding_raises():
-    model = network(position="slopes")
-    with pytest.raises(ValueError, match=r"model\.position=slopes is not computed here"):
+    model = network(position="learned")
+    with pytest.raises(ValueError, match=r"model\.position=learned is not computed here"):
         rotated_qk(model.blocks()[0].attention, torch.zeros(1, 4, 24), 0)
 
 
@@ -214,7 +216,7 @@ def test_the_playground_writes_for_any_network_with_and_without_heads(name):
 def test_a_slow_kind_of_network_is_logged_once_and_edits_are_not_logged(caplog):
     config, batch = tiny(), test_set(tiny(), "reverse", 3, 8)
     with caplog.at_level(logging.WARNING):
-        for model in (network(position="slopes"), network(position="slopes"), Averager(VOCABULARY_SIZE)):
+        for model in (network(position="learned"), network(position="learned"), Averager(VOCABULARY_SIZE)):
             ablation_map(model, batch)
             accuracy_rows(model, config, 4)
         plain = network()
@@ -222,7 +224,7 @@ def test_a_slow_kind_of_network_is_logged_once_and_edits_are_not_logged(caplog):
             answer_scores(plain, batch)
     assert [record.message for record in caplog.records] == [
         f"networks {kind}: no fast evaluation, the slow reference evaluation takes many times as long"
-        for kind in ("with model.position=slopes, model.schedule=once", "of type Averager")
+        for kind in ("with model.position=learned, model.schedule=once", "of type Averager")
     ]
 
 

@@ -17,12 +17,14 @@ from lgt.core.config import RunConfig, TrainingConfig
 from lgt.fused import library as fused_library
 from lgt.fused.step import FusedStep
 from lgt.model.decoder import Decoder
+from lgt.model.positions import Encoding, registered
 from lgt.recipes.presets import group_config
 from lgt.training.batches import make_batch
 from lgt.training.loop import train
 from lgt.training.recorder import MemoryRecorder
 from lgt.training.steps import TorchStep, make_optimizers, make_stepper
 from tests.conftest import tiny
+from tests.networks import spread
 
 
 @pytest.fixture(autouse=True)
@@ -49,6 +51,7 @@ def shaken(config: RunConfig) -> Decoder:
         for parameter in model.parameters():
             if parameter.ndim != 2:
                 parameter.mul_(1 + 0.3 * torch.randn(parameter.shape, generator=generator))
+    spread(model.encoding)
     return model
 
 
@@ -61,6 +64,12 @@ SHAPES = {
     "widths that fill no vector": config_of("add-multiply", width=36, heads=3, hidden=50),
     "sequences longer than a chunk": config_of("dfs-path", batch_size=12, heads=2, layers=3),
     "fewer sequences than groups": config_of("path-dfs", batch_size=3),
+    "linear biases, three heads": config_of("copy-mqar", position="alibi", width=36, heads=3),
+    "linear biases, no qk norm, short": config_of("add-carry", position="alibi", layers=1, qk_norm=False),
+    "learned biases": config_of("caprev", position="fire"),
+    "learned biases, sequences longer than a chunk": config_of("dfs-path", batch_size=12, position="fire", layers=3),
+    "one layer, six times": config_of("caprev", layers=1, schedule="six-times"),
+    "two layers, three times, learned biases": config_of("add-carry", position="fire", schedule="three-times"),
 }
 LONG = replace(
     group_config("path-dfs", "paper"), model=SHAPES["demo"].model, training=TrainingConfig(batch_size=6, pool=1)
@@ -74,18 +83,21 @@ def test_loss_and_gradient_are_those_of_the_readable_model(config):
         batch = make_batch(config, step)
         loss = model.loss(batch.tokens, batch.scored)
         loss.backward()
-        wanted = [parameter.grad for parameter in model.parameters()]
+        wanted = [torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()]
         fused = FusedStep(model, config.training)
         assert fused.gradients(batch) == pytest.approx(loss.item(), rel=1e-5)
         pieces = fused.gradient.split([parameter.numel() for parameter in model.parameters()])
         for (name, parameter), piece, reference in zip(model.named_parameters(), pieces, wanted, strict=True):
-            error = (piece.view(parameter.shape) - reference).norm() / reference.norm().clamp(min=1e-12)
-            assert error < 1e-4, (name, float(error))
+            error, size = (piece.view(parameter.shape) - reference).norm(), reference.norm().clamp(min=1e-12)
+            if name.startswith("encoding."):  # a sum over all pairs of positions, most of which cancels
+                size = size + 0.05 * fused.gradient.norm()
+            assert error < 1e-4 * size, (name, float(error / size))
 
 
-def test_adamw_updates_are_those_of_pytorch():
+@pytest.mark.parametrize("name", ["demo", "learned biases", "one layer, six times"])
+def test_adamw_updates_are_those_of_pytorch(name):
     training = TrainingConfig(optimizer="adamw", learning_rate=3e-3, embedding_learning_rate=1e-2, weight_decay=0.3)
-    ours, theirs = after_steps(SHAPES["demo"], training, 6)
+    ours, theirs = after_steps(SHAPES[name], training, 6)
     assert torch.allclose(ours, theirs, atol=2e-5), (ours - theirs).abs().max()
 
 
@@ -147,8 +159,50 @@ def test_muon_updates_are_those_of_the_step_in_pytorch():
     assert (ours - theirs).norm() < 1e-3 * (ours - start).norm()
 
 
-def test_results_do_not_depend_on_the_number_of_threads():
-    config = SHAPES["three layers"]
+class PerHead(Encoding):
+    """One learned number for each head and distance below 3, and a parameter that nothing depends on."""
+
+    name, title = "per-head", "one number for each near distance"
+
+    def __init__(self, config) -> None:
+        super().__init__(config)
+        self.near = torch.nn.Parameter(torch.zeros(config.heads, 3))
+        self.unused = torch.nn.Parameter(torch.ones(2))
+        self.fixed = torch.nn.Parameter(torch.ones(1), requires_grad=False)
+
+    def bias(self, positions):
+        far = positions[..., :, None] - positions[..., None, :]
+        return self.fixed * torch.where((far >= 0) & (far < 3), self.near[:, far.clamp(0, 2)], 0.0)
+
+
+def test_any_encoding_that_only_adds_biases_is_trained_as_autograd_says():
+    with registered(PerHead):
+        config = config_of("caprev", position="per-head")
+        test_loss_and_gradient_are_those_of_the_readable_model(config)
+        model = shaken(config)
+        start = model.encoding.near.clone()
+        fused = FusedStep(model, config.training)
+        for step in range(2):
+            fused.step(make_batch(config, step), 1.0)
+        assert (model.encoding.near - start).abs().min() > 1e-3
+        for name in ("unused", "fixed"):
+            assert torch.equal(getattr(model.encoding, name), getattr(shaken(config).encoding, name))
+
+
+def test_only_a_table_that_has_learned_parameters_gets_a_gradient():
+    for position, (biased, learned) in {"rope": (0, 0), "nope": (0, 0), "alibi": (1, 0), "fire": (1, 1)}.items():
+        config = config_of("caprev", position=position)
+        table, gradient = FusedStep(Decoder(config.model), config.training).biases.table(9)
+        assert (table is not None, gradient is not None) == (biased, learned)
+        assert table is None or table.shape == (4, 9, 9)
+
+
+LONG_FIRE, LOOPED_FIRE = "learned biases, sequences longer than a chunk", "two layers, three times, learned biases"
+
+
+@pytest.mark.parametrize("name", ["three layers", LONG_FIRE, LOOPED_FIRE])
+def test_results_do_not_depend_on_the_number_of_threads(name):
+    config = SHAPES[name]
     models = []
     for count in (1, 2, 5):
         torch.set_num_threads(count)

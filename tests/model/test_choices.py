@@ -17,7 +17,7 @@ from lgt.model.decoder import Decoder
 from lgt.model.hooks import recorded
 from lgt.model.network import has_edits
 from lgt.model.schedules import Schedule, order_of
-from tests.networks import BACK, TWICE, Learned, Slopes
+from tests.networks import BACK, Learned, Slopes
 
 SHAPE = ModelConfig(layers=3, heads=2, width=16, hidden=20, qk_norm=True)
 
@@ -25,8 +25,7 @@ SHAPE = ModelConfig(layers=3, heads=2, width=16, hidden=20, qk_norm=True)
 @pytest.fixture(autouse=True)
 def toys():
     with (
-        positions.registered(Slopes), positions.registered(Learned), schedules.registered(TWICE),
-        schedules.registered(BACK),
+        positions.registered(Slopes), positions.registered(Learned), schedules.registered(BACK),
     ):  # fmt: skip
         yield
 
@@ -41,9 +40,9 @@ def test_a_registered_name_is_a_choice_and_has_an_implementation():
         assert (encoding.name, encoding.title) == (name, POSITIONS.title(name))
     for name in SCHEDULES:
         assert order_of(replace(SHAPE, schedule=name))[0] == 0
-    assert POSITIONS.names == ("rope", "nope", "slopes", "learned")
+    assert POSITIONS.names == ("rope", "nope", "alibi", "fire", "slopes", "learned")
     assert [POSITIONS.note(name) for name in (*POSITIONS, "gone")] == [
-        "", "no positions", "falling with distance", "learned from distance", "gone",
+        "", "no positions", "ALiBi", "FIRE", "falling with distance", "learned from distance", "gone",
     ]  # fmt: skip
     assert POSITIONS.by_title()["rotary"] == "rope" and POSITIONS.title("gone") == "gone"
 
@@ -160,3 +159,23 @@ def test_checkpoints_keep_what_an_encoding_has_learned(position):
     read = from_bytes(to_bytes(model), model.config)
     assert torch.equal(read(tokens()), measured_copy(model)(tokens()))
     assert positions.learned_parameters(model.config) == (28 if position == "learned" else 0)
+
+
+@pytest.mark.parametrize(("name", "times"), [("once", 1), ("twice", 2), ("three-times", 3), ("six-times", 6)])
+def test_a_built_in_schedule_repeats_all_layers_in_order_and_says_its_depth(name, times):
+    assert order_of(replace(SHAPE, schedule=name)) == (0, 1, 2) * times
+    assert SCHEDULES.depth(name, 3) == 3 * times and schedules._SCHEDULES[name].title == SCHEDULES.title(name)
+    assert SCHEDULES.depth("back", 3) == 6, "of an added schedule it is counted"
+
+
+def test_a_network_that_applies_too_many_layers_is_refused_in_one_line():
+    assert ModelConfig(layers=21, schedule="six-times")
+    with pytest.raises(ConfigError) as refused:
+        ModelConfig(layers=22, schedule="six-times")
+    assert str(refused.value) == (
+        "model.schedule: 'six-times' is not accepted; accepted: at most 128 layers, each use of a layer counted, and "
+        "not 132"
+    )
+    odd = Schedule("odd", "odd", lambda layers: (*range(layers),) * 65)
+    with schedules.registered(odd), pytest.raises(ConfigError, match=r"at most 128 layers, .* and not 130"):
+        ModelConfig(layers=2, schedule="odd")

@@ -19,7 +19,7 @@ from lgt.recipes.presets import isolated
 from lgt.tasks import vocabulary
 from lgt.tasks.vocabulary import VERSION_1
 from tests.model.test_model import SMALL, randomise, tokens
-from tests.networks import BACK, TWICE, Slopes
+from tests.networks import BACK, Slopes
 
 CHOICES = {
     "rope": {}, "nope": {"position": "nope"}, "qk norm": {"qk_norm": True},
@@ -31,7 +31,7 @@ CHOICES = {
 
 @pytest.fixture(autouse=True)
 def loops():
-    with schedules.registered(BACK), schedules.registered(TWICE):
+    with schedules.registered(BACK):
         yield
 
 
@@ -103,12 +103,13 @@ def test_each_difference_in_form_has_one_sentence():
         assert all(word in note for word in words)
 
 
-def test_another_encoding_is_refused_by_its_field():
+@pytest.mark.parametrize("position", ["alibi", "fire", "slopes"])
+def test_another_encoding_is_refused_by_its_field(position):
     with positions.registered(Slopes), pytest.raises(ConfigError) as refused:
-        counterpart(Decoder(ModelConfig(layers=1, heads=2, width=8, hidden=8, position="slopes")))
+        counterpart(Decoder(ModelConfig(layers=1, heads=2, width=8, hidden=8, position=position)))
     assert str(refused.value) == (
-        "model.position: 'slopes' is not accepted; accepted: rope or nope, because the network of transformers has no "
-        "other encoding"
+        f"model.position: '{position}' is not accepted; accepted: rope or nope, because the network of transformers "
+        "has no other encoding"
     )
 
 

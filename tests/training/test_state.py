@@ -18,6 +18,7 @@ from tests.conftest import tiny
 CONFIG = tiny(steps=60)
 PYTORCH = replace(CONFIG, training=replace(CONFIG.training, precision="bfloat16"))
 ADAMW = replace(CONFIG, training=replace(CONFIG.training, optimizer="adamw"))
+FIRE = replace(CONFIG, model=replace(CONFIG.model, position="fire"))
 
 
 def stopped_at(config: RunConfig, step: int, recorder: MemoryRecorder, state: bytes | None = None) -> bytes:
@@ -42,7 +43,7 @@ def reported(recorder: MemoryRecorder) -> tuple[object, ...]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("config", [CONFIG, PYTORCH, ADAMW], ids=["fused muon", "pytorch muon", "fused adamw"])
+@pytest.mark.parametrize("config", [CONFIG, PYTORCH, ADAMW, FIRE], ids=["muon", "pytorch", "adamw", "fire"])
 def test_a_resumed_run_equals_an_uninterrupted_one_bit_for_bit(config):
     whole, parts = MemoryRecorder(), MemoryRecorder()
     uninterrupted = train(config, whole)

@@ -1,7 +1,9 @@
-"""Positional encodings, one file each. ``rope`` and ``nope`` are built in; :func:`register` adds another.
+"""Positional encodings, one file each. ``rope``, ``nope``, ``alibi`` and ``fire`` are built in; :func:`register` adds
+another.
 
-Only the decoder in :mod:`lgt.model.decoder` computes every encoding. The faster code (the fused training step, the
-passes of :mod:`lgt.evaluation`, ensembles) lists the encodings that it supports and is not used for others.
+Only the decoder in :mod:`lgt.model.decoder` computes every encoding. The faster code says which it supports and is not
+used for others: the fused training step and the passes of :mod:`lgt.evaluation` those that :func:`has_fast_code` names,
+ensembles those in their list.
 """
 
 from __future__ import annotations
@@ -14,13 +16,15 @@ import torch
 from lgt.core.checks import ConfigError
 from lgt.core.choices import POSITIONS, Choice
 from lgt.core.config import ModelConfig
+from lgt.model.positions.alibi import Alibi
 from lgt.model.positions.base import Encoding
+from lgt.model.positions.fire import Fire
 from lgt.model.positions.nope import Nope
 from lgt.model.positions.rope import Rope
 
-__all__ = ["Encoding", "encoding_named", "learned_parameters", "register", "registered"]
+__all__ = ["Encoding", "encoding_named", "has_fast_code", "learned_parameters", "register", "registered"]
 
-_ENCODINGS: dict[str, type[Encoding]] = {encoding.name: encoding for encoding in (Rope, Nope)}
+_ENCODINGS: dict[str, type[Encoding]] = {encoding.name: encoding for encoding in (Rope, Nope, Alibi, Fire)}
 
 
 def encoding_named(name: str) -> type[Encoding]:
@@ -49,6 +53,16 @@ def registered(encoding: type[Encoding]) -> Iterator[type[Encoding]]:
     finally:
         del _ENCODINGS[encoding.name]
         POSITIONS.remove(encoding.name)
+
+
+def has_fast_code(name: str) -> bool:
+    """Whether the fused training step and the fast passes of evaluation compute the encoding with this name.
+
+    They compute rotary positions, and each encoding whose class changes neither queries nor keys. Of such an encoding
+    they use the ``bias``, if it has one.
+    """
+    encoding = encoding_named(name)
+    return encoding is Rope or (encoding.prepare is Encoding.prepare and encoding.turn is Encoding.turn)
 
 
 def learned_parameters(config: ModelConfig) -> int:

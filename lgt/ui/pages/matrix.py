@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from urllib.parse import urlencode
 
 import pandas as pd
 import streamlit as st
@@ -81,7 +82,7 @@ def show_missing(preset: str, position: Position) -> None:
     absent = [group for key, group in GROUPS.items() if key not in there]
     if not absent:
         return
-    choice = f"preset={preset}&position={POSITIONS.title(position)}"
+    choice = urlencode({"preset": preset, "position": POSITIONS.title(position)})
     links = (f"[{group.title}](launch?group={group.key}&{choice})" for group in absent)
     st.markdown("**Not run yet. Choose one to train it:** " + " · ".join(links))
 
