@@ -197,6 +197,27 @@ def test_only_a_table_that_has_learned_parameters_gets_a_gradient():
         assert table is None or table.shape == (4, 9, 9)
 
 
+def test_pytorch_computes_the_biases_and_their_gradient_on_one_thread():
+    """Its sums may depend on the number of threads, even if none of the tests' sizes shows it."""
+    seen = []
+
+    class Watching(PerHead):
+        name, title = "watching", "counts threads"
+
+        def bias(self, positions):
+            seen.append(torch.get_num_threads())
+            found = super().bias(positions)
+            found.register_hook(lambda gradient: seen.append(torch.get_num_threads()))
+            return found
+
+    with registered(Watching):
+        config = config_of("caprev", position="watching")
+        fused = FusedStep(Decoder(config.model), config.training)
+        torch.set_num_threads(5)
+        fused.step(make_batch(config, 0), 1.0)
+    assert seen == [1, 1] and torch.get_num_threads() == 5
+
+
 LONG_FIRE, LOOPED_FIRE = "learned biases, sequences longer than a chunk", "two layers, three times, learned biases"
 
 
