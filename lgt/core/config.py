@@ -16,6 +16,8 @@ from lgt.core import bounds
 from lgt.core.added_fields import added, stored
 from lgt.core.checks import ConfigError, check_choice, check_flag, check_integer, check_number
 from lgt.core.choices import POSITIONS, SCHEDULES
+from lgt.core.evaluation_config import EvaluationConfig as EvaluationConfig
+from lgt.core.parts import check_tasks, partition_of
 
 Role = Literal["main", "auxiliary", "control"]
 Position: TypeAlias = str  # one of lgt.core.choices.POSITIONS
@@ -72,7 +74,8 @@ class ModelConfig:
 
     ``hidden``: inner width of the SwiGLU feed-forward. ``position``: positional encoding, one of
     :data:`lgt.core.choices.POSITIONS`. ``qk_norm``: RMS norm of queries and keys, per head. ``schedule``: in which
-    order the layers are applied, one of :data:`lgt.core.choices.SCHEDULES`.
+    order the layers are applied, one of :data:`lgt.core.choices.SCHEDULES`. ``parts``: which tasks may use which heads
+    and feed-forward channels (:mod:`lgt.core.parts`); empty: every task uses all.
     """
 
     layers: int = 6
@@ -83,6 +86,7 @@ class ModelConfig:
     rope_theta: float = 10000.0
     qk_norm: bool = False
     schedule: str = added("once")
+    parts: str = added("")
 
     def __post_init__(self) -> None:
         check_integer("model.layers", self.layers, 1, bounds.LAYERS.most)
@@ -95,6 +99,7 @@ class ModelConfig:
         SCHEDULES.check(self.schedule)
         if self.width % (2 * self.heads):
             raise ConfigError("model.width", self.width, f"a multiple of {2 * self.heads} (2 x model.heads)")
+        partition_of(self)
 
     @property
     def head_width(self) -> int:
@@ -152,38 +157,6 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
-class EvaluationConfig:
-    """What is measured. ``examples``: test prompts per (task, length) at the last step, ``progress_examples`` at
-    earlier evaluated steps.
-
-    ``maximum_length``: lengths 1..maximum_length are evaluated. ``snapshots``: number of equally spaced steps at which
-    the model is evaluated, the last step included. ``attribution_snapshots``: the number of these steps, counted from
-    the last, at which ablation maps are made. Each time there are maps at ``attribution_lengths`` lengths per zone of
-    the main task, each from ``attribution_examples`` examples. ``seed`` fixes the test sets; all runs of this project
-    use the same one.
-    """
-
-    examples: int = 1024
-    progress_examples: int = 128
-    maximum_length: int = 40
-    snapshots: int = 8
-    attribution_snapshots: int = 1
-    attribution_examples: int = 128
-    attribution_lengths: int = 3
-    seed: int = 2506
-
-    def __post_init__(self) -> None:
-        check_integer("evaluation.examples", self.examples, 1, bounds.CONFIG_EXAMPLES.most)
-        check_integer("evaluation.progress_examples", self.progress_examples, 1, bounds.CONFIG_EXAMPLES.most)
-        check_integer("evaluation.maximum_length", self.maximum_length, 1, MAXIMUM_LENGTH)
-        check_integer("evaluation.snapshots", self.snapshots, 1, bounds.CONFIG_SNAPSHOTS.most)
-        check_integer("evaluation.attribution_snapshots", self.attribution_snapshots, 0, bounds.CONFIG_SNAPSHOTS.most)
-        check_integer("evaluation.attribution_examples", self.attribution_examples, 1, bounds.CONFIG_EXAMPLES.most)
-        check_integer("evaluation.attribution_lengths", self.attribution_lengths, 1, MAXIMUM_LENGTH)
-        check_integer("evaluation.seed", self.seed, 0, 2**63 - 1)
-
-
-@dataclass(frozen=True)
 class RunConfig:
     """Everything that decides a run's numbers.
 
@@ -221,6 +194,7 @@ class RunConfig:
             raise ConfigError("tasks", names, "each task at most once")
         if self.transfer_length is not None:
             check_integer("transfer_length", self.transfer_length, 1, MAXIMUM_LENGTH)
+        check_tasks(self)
 
     @property
     def main(self) -> TaskSpec:

@@ -102,13 +102,17 @@ class TorchStep:
                 yield f"optimizer.{number}.{place}", parameter, optimizer.state
 
 
-def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Tokens [B, T] of ``batch`` and its :func:`lgt.model.decoder.scored_places` [N] on ``device``. The copy does not
-    wait for the GPU."""
-    tokens, places = batch.tokens, scored_places(batch.scored)
-    if device.type == "cuda":  # a copy from memory that is not pinned would wait for the GPU's queued work
-        tokens, places = tokens.pin_memory(), places.pin_memory()
-    return tokens.to(device, non_blocking=True), places.to(device, non_blocking=True)
+def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Tokens [B, T] of ``batch``, its :func:`lgt.model.decoder.scored_places` [N] and its drawn heads [B, H], if it has
+    any, on ``device``. The copy does not wait for the GPU."""
+
+    def moved(value: Tensor) -> Tensor:
+        if device.type == "cuda":  # a copy from memory that is not pinned would wait for the GPU's queued work
+            value = value.pin_memory()
+        return value.to(device, non_blocking=True)
+
+    drawn = None if batch.drawn is None else moved(batch.drawn)
+    return moved(batch.tokens), moved(scored_places(batch.scored)), drawn
 
 
 @contextmanager

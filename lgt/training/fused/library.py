@@ -45,6 +45,15 @@ class Shape(ctypes.Structure):
     )
 
 
+class Packed(ctypes.Structure):
+    """``struct Batch`` of step.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("tokens", "targets", "starts", "heads", "channels")),
+        ("sequences", ctypes.c_int64),
+    )
+
+
 class Rates(ctypes.Structure):
     """``struct Rates`` of step.cpp."""
 
@@ -178,7 +187,7 @@ def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     loaded.lgt_create.argtypes, loaded.lgt_create.restype = [ctypes.POINTER(Shape)], pointer
     loaded.lgt_destroy.argtypes, loaded.lgt_destroy.restype = [pointer], None
     loaded.lgt_parameters.argtypes, loaded.lgt_parameters.restype = [pointer], integer
-    loaded.lgt_gradients.argtypes = [*[pointer] * 6, integer, integer]
+    loaded.lgt_gradients.argtypes = [*[pointer] * 3, ctypes.POINTER(Packed), integer]
     loaded.lgt_gradients.restype = ctypes.c_double
     loaded.lgt_update.argtypes, loaded.lgt_update.restype = [*[pointer] * 5, ctypes.POINTER(Rates), integer], None
     return loaded

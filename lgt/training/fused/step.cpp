@@ -11,6 +11,15 @@
 constexpr long GROUPS = 8;
 constexpr long CHUNK_TOKENS = 160;  // activations of this many tokens stay in a core's second-level cache
 
+// Sequence i holds tokens starts[i]..starts[i + 1]; targets[t] is the token after t where that one is scored, else -1.
+// heads [sequences, H] and channels [sequences, F] say what a sequence may use (0 or 1); null if it may use everything.
+struct Batch {
+  const int32_t *tokens, *targets;
+  const int64_t* starts;
+  const uint8_t *heads, *channels;
+  int64_t sequences;
+};
+
 struct Step {
   Decoder decoder;
   std::vector<Floats> sums{GROUPS};
@@ -19,16 +28,19 @@ struct Step {
   explicit Step(const Shape& shape) : decoder(shape) {}
 
   // Returns the sum of the losses of sequences [begin, end); adds their gradient to g.
-  double chunks(const int32_t* tokens, const int32_t* targets, const int64_t* starts, long begin, long end, float scale,
-                float* g, Scratch& b) const {
+  double chunks(const Batch& batch, long begin, long end, float scale, float* g, Scratch& b) const {
+    const int64_t* starts = batch.starts;
     double loss = 0;
     std::vector<int64_t> local;
     while (begin < end) {
       const int64_t first = starts[begin];
+      const uint8_t *heads = batch.heads ? batch.heads + begin * decoder.H : nullptr,
+                    *channels = batch.channels ? batch.channels + begin * decoder.F : nullptr;
       local.assign(1, 0);
       for (; begin < end && (local.size() == 1 || starts[begin + 1] - first <= CHUNK_TOKENS); begin++)
         local.push_back(starts[begin + 1] - first);
-      const Chunk chunk{tokens + first, targets + first, local.data(), (long)local.size() - 1, (long)local.back()};
+      const Chunk chunk{batch.tokens + first, batch.targets + first, local.data(), (long)local.size() - 1,
+                        (long)local.back(), heads, channels};
       loss += decoder.gradients(chunk, scale, g, b);
     }
     return loss;
@@ -95,10 +107,10 @@ void lgt_destroy(Step* step) { delete step; }
 
 int64_t lgt_parameters(const Step* step) { return step->decoder.at.total; }
 
-// Mean cross-entropy over the scored tokens of a batch and its gradient. Sequence i holds tokens starts[i]..starts[i + 1];
-// targets[t] is the token after t where that one is scored, else -1; parameters and gradient are flat.
-double lgt_gradients(Step* step, const float* parameters, float* gradient, const int32_t* tokens, const int32_t* targets,
-                     const int64_t* starts, int64_t sequences, int64_t threads) {
+// Mean cross-entropy over the scored tokens of a batch and its gradient. Parameters and gradient are flat.
+double lgt_gradients(Step* step, const float* parameters, float* gradient, const Batch* batch, int64_t threads) {
+  const int32_t* targets = batch->targets;
+  const int64_t *starts = batch->starts, sequences = batch->sequences;
   const long total = starts[sequences], size = step->decoder.at.total;
   long longest = 0, scored = 0;
   for (long i = 0; i < sequences; i++) longest = std::max<long>(longest, starts[i + 1] - starts[i]);
@@ -113,7 +125,7 @@ double lgt_gradients(Step* step, const float* parameters, float* gradient, const
   parallel(threads, GROUPS, [&](long group) {
     Floats& sum = step->sums[group];
     sum.assign(size, 0.0f);
-    losses[group] = step->chunks(tokens, targets, starts, cuts[group], cuts[group + 1], 1.0f / (float)scored, sum.data(),
+    losses[group] = step->chunks(*batch, cuts[group], cuts[group + 1], 1.0f / (float)scored, sum.data(),
                                  step->scratch[group]);
   });
   constexpr long SLICE = 8192;

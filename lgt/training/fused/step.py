@@ -15,8 +15,9 @@ from torch import Tensor
 from lgt.core.config import ModelConfig, RunConfig, TrainingConfig
 from lgt.model.batch import Batch
 from lgt.model.decoder import NORM_EPSILON, Decoder
+from lgt.model.parts import Used
 from lgt.model.schedules import each_layer_once
-from lgt.training.fused.library import Rates, Shape, library
+from lgt.training.fused.library import Packed, Rates, Shape, library
 
 ENCODINGS = ("rope", "nope")
 """The positional encodings that the compiled code computes."""
@@ -71,6 +72,7 @@ class FusedStep:
         self.parameters = flattened(model)
         if loaded.lgt_parameters(self.handle) != len(self.parameters):
             raise RuntimeError("fused/decoder.hpp and lgt/model/decoder.py have different numbers of parameters")
+        self.used = model.used
         self.gradient = torch.zeros_like(self.parameters)
         self.momentum, self.variance = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
 
@@ -98,11 +100,13 @@ class FusedStep:
 
     def gradients(self, batch: Batch) -> float:
         """Write the gradient of the loss to ``gradient``; returns the loss."""
-        tokens, targets, starts = packed(batch)
+        arrays = (*packed(batch), *allowed(self.used(batch.tokens, batch.drawn)))
+        places = [None if array is None else array.ctypes.data for array in arrays]
+        given = Packed(*places, len(batch))
         return float(
             self.library.lgt_gradients(
-                self.handle, self.parameters.data_ptr(), self.gradient.data_ptr(), tokens.ctypes.data,
-                targets.ctypes.data, starts.ctypes.data, len(starts) - 1, torch.get_num_threads(),
+                self.handle, self.parameters.data_ptr(), self.gradient.data_ptr(), ctypes.byref(given),
+                torch.get_num_threads(),
             )
         )  # fmt: skip
 
@@ -128,6 +132,17 @@ def flattened(model: Decoder) -> Tensor:
     for parameter, piece in zip(parameters, pieces, strict=True):
         parameter.data = piece.view(parameter.shape)
     return flat
+
+
+def allowed(used: Used | None) -> tuple[NDArray[np.uint8] | None, NDArray[np.uint8] | None]:
+    """Which heads [B, H] and channels [B, F] each sequence may use, 0 or 1; ``None`` if all of them. Raises ValueError
+    for another factor, as a network with drawn heads has outside training."""
+    if used is None:
+        return None, None
+    if any(bool(((factors != 0) & (factors != 1)).any()) for factors in used):
+        raise ValueError("the fused step needs the drawn heads of the batch (Batch.drawn)")
+    heads, channels = (factors.to(torch.uint8).contiguous().numpy() for factors in used)
+    return None if heads.all() else heads, None if channels.all() else channels
 
 
 def packed(batch: Batch) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:
