@@ -17,6 +17,7 @@ from lgt.core.added_fields import added, stored
 from lgt.core.checks import ConfigError, check_choice, check_flag, check_integer, check_number
 from lgt.core.choices import POSITIONS, SCHEDULES
 from lgt.core.evaluation_config import EvaluationConfig as EvaluationConfig
+from lgt.core.frozen import check_frozen
 from lgt.core.parts import check_tasks, partition_of
 
 Role = Literal["main", "auxiliary", "control"]
@@ -122,7 +123,8 @@ class TrainingConfig:
     into batches of similar lengths, which need less padding. With ``pool`` 1 every batch mixes all lengths. Training
     then needs fewer steps, and the fused step needs no padding. Float32 training on a CPU uses the fused step
     (``lgt.training.fused``) if the step supports the network and a C++ compiler is present. ``compiled`` affects
-    PyTorch's step only: ``torch.compile`` compiles each layer.
+    PyTorch's step only: ``torch.compile`` compiles each layer. ``frozen``: parts of the network that keep their weights
+    (:mod:`lgt.core.frozen`), such as ``attention,norms``.
     """
 
     steps: int = 5000
@@ -137,6 +139,7 @@ class TrainingConfig:
     precision: Precision = "float32"
     pool: int = 1
     compiled: bool = False
+    frozen: str = added("")
 
     def __post_init__(self) -> None:
         check_integer("training.steps", self.steps, 1, bounds.CONFIG_STEPS.most)
@@ -151,6 +154,7 @@ class TrainingConfig:
         check_choice("training.precision", self.precision, get_args(Precision))
         check_integer("training.pool", self.pool, 1, bounds.POOL.most)
         check_flag("training.compiled", self.compiled)
+        check_frozen(self.frozen)
         if self.warmup_fraction + self.decay_fraction > 1.0:
             raise ConfigError("training.decay_fraction", self.decay_fraction,
                               "at most 1 together with training.warmup_fraction")  # fmt: skip

@@ -24,7 +24,7 @@ from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
 from lgt.tasks import check_run, vocabulary_size
 from lgt.training.loop import REPORT_SECONDS, Reporter, Stopped, learning_rate_factor
-from lgt.training.optimizers import clip_each_member, make_optimizers, take_step
+from lgt.training.optimizers import clip_each_member, freeze, make_optimizers, take_step
 from lgt.training.prefetch import batch_source
 from lgt.training.recorder import Recorder
 from lgt.training.snapshots import measure, snapshot_steps
@@ -219,6 +219,7 @@ class EnsembleStep:
         like = Decoder(first.config, vocabulary=first.embedding.num_embeddings, by_task=first.by_task)
         self.loss = MemberLoss(like.to(device))
         self.loss.decoder.compute = getattr(torch, training.precision)
+        freeze(self.parameters, training)
         self.optimizers = make_optimizers(models[0], training, self.parameters)
 
     def step(self, batch: Batch, factor: float) -> Tensor:

@@ -16,7 +16,7 @@ from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder, scored_places
 from lgt.training.fused.library import compiler
 from lgt.training.fused.step import FusedStep, unsupported_network
-from lgt.training.optimizers import make_optimizers, take_step
+from lgt.training.optimizers import freeze, make_optimizers, take_step
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class TorchStep:
         model.compute = getattr(torch, training.precision)
         if training.compiled:
             compile_layers(model)
+        freeze(dict(model.named_parameters()), training)
         self.optimizers = make_optimizers(model, training)
 
     def step(self, batch: Batch, factor: float) -> Tensor:

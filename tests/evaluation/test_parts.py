@@ -10,13 +10,14 @@ import torch
 from lgt.core.config import RunConfig
 from lgt.core.parts import parts_by_task
 from lgt.evaluation import reference
-from lgt.evaluation.ablation import fast_map, head_score_rows
+from lgt.evaluation.ablation import clean_pass, fast_map, head_score_rows
 from lgt.evaluation.again import Asked, accuracy_again
 from lgt.evaluation.attention import fast_patterns
 from lgt.evaluation.exact_match import accuracy_rows, answer_scores
 from lgt.evaluation.forward import supports
 from lgt.evaluation.generation import answer, head_means
-from lgt.evaluation.knock_outs import correct_without
+from lgt.evaluation.knock_outs import correct_without, logits_without
+from lgt.evaluation.passes import evaluating, passes_in_order, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
 from lgt.model.batch import as_batch
 from lgt.model.checkpoint import from_bytes
@@ -112,3 +113,18 @@ def test_the_playground_writes_with_the_heads_of_the_prompts_task(partitioned):
         assert logits.argmax(-1).tolist() == list(found.tokens)
         means = head_means(model, batch, [unused], len(prompt.tokens))
         assert means[unused].eq(0).all() and answer(model, prompt, means).steps == found.steps
+
+
+@pytest.mark.parametrize("parts", TEXTS)
+def test_knocking_out_heads_gives_the_losses_of_the_definition(parts):
+    config = run_of(parts)
+    model, batch = network_of(config), test_set(config, "capitalize_reverse", 4, 24)
+    means = reference.mean_outputs(model, batch)
+    (part,) = passes_in_order(batch, tokens_per_pass(batch.tokens.device))
+    with evaluating(model):
+        clean = list(clean_pass(model, [part], batch.present))
+    for choice in ((), ((0, 1),), ((0, 0), (1, 0)), ((1, 1),)):
+        with evaluating(model):
+            losses = part.losses(logits_without(model, 0, part, clean, choice))
+        _, wanted = reference.answer_scores(model, batch, {head: means[head] for head in choice})
+        assert torch.allclose(losses, wanted, atol=1e-5), choice

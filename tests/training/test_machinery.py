@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from functools import cache
-from itertools import product
+from itertools import cycle, product
 from typing import get_args
 
 import pytest
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from lgt.core.choices import POSITIONS, SCHEDULES
 from lgt.core.config import Optimizer, Precision, RunConfig
+from lgt.core.frozen import group_of
 from lgt.core.notices import warn_once
 from lgt.core.parts import parts_by_task
 from lgt.evaluation import reference
@@ -74,6 +75,14 @@ PARTED = [
     ]
 ] + [config_of("rope", "once", True, "muon", "bfloat16", parts) for parts in PARTITIONS[1:3]]
 """Each partition with every second combination of a float32 run, so that all combinations meet two partitions."""
+FROZEN = [
+    replace(config, training=replace(config.training, frozen=frozen))
+    for config, frozen in zip(
+        [*EVERY[::4], *PARTED[::5]],
+        cycle(("embedding,norms", "attention", "feed_forward,unembedding", "attention,feed_forward")),
+        strict=False,
+    )
+]
 
 
 def toy_configs() -> list[RunConfig]:
@@ -115,6 +124,8 @@ def by_definition(config: RunConfig, model: Decoder) -> tuple[float, dict[str, T
     """Loss before one step, and the weights after it: the decoder's own loss, autograd and the optimizers."""
     batch = first_batch(config)
     model.compute = getattr(torch, config.training.precision)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(group_of(name) not in config.training.frozen.split(","))
     optimizers = make_optimizers(model, config.training)
     loss = model.loss(batch.tokens, batch.scored, batch.drawn)
     loss.backward()
@@ -185,7 +196,7 @@ def test_the_combinations_contain_every_choice():
 @pytest.mark.slow
 @pytest.mark.parametrize("check", [check_step, check_stack], ids=["step", "stack"])
 def test_every_network_is_trained_as_the_definition_computes(check):
-    for config in [*EVERY, *PARTED, *toy_configs()]:
+    for config in [*EVERY, *PARTED, *FROZEN, *toy_configs()]:
         check(config)
 
 

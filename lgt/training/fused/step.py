@@ -18,6 +18,7 @@ from lgt.model.decoder import NORM_EPSILON, Decoder
 from lgt.model.parts import Used
 from lgt.model.schedules import each_layer_once
 from lgt.training.fused.library import Packed, Rates, Shape, library
+from lgt.training.optimizers import is_frozen
 
 ENCODINGS = ("rope", "nope")
 """The positional encodings that the compiled code computes."""
@@ -72,7 +73,7 @@ class FusedStep:
         self.parameters = flattened(model)
         if loaded.lgt_parameters(self.handle) != len(self.parameters):
             raise RuntimeError("fused/decoder.hpp and lgt/model/decoder.py have different numbers of parameters")
-        self.used = model.used
+        self.used, self.frozen = model.used, frozen_ranges(model, training)
         self.gradient = torch.zeros_like(self.parameters)
         self.momentum, self.variance = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
 
@@ -111,8 +112,12 @@ class FusedStep:
         )  # fmt: skip
 
     def update(self, factor: float) -> None:
-        """Clip ``gradient`` and take one optimizer step with it."""
+        """Clip ``gradient`` and take one optimizer step with it. Before that, the gradient of what is frozen is set to
+        zero, so that it does not count in the norm."""
         self.done += 1
+        before = [self.parameters[place].clone() for place in self.frozen]
+        for place in self.frozen:
+            self.gradient[place] = 0.0
         training = self.training
         rates = Rates(
             training.learning_rate * factor, training.embedding_learning_rate * factor, training.weight_decay,
@@ -122,6 +127,8 @@ class FusedStep:
             self.handle, self.parameters.data_ptr(), self.gradient.data_ptr(), self.momentum.data_ptr(),
             self.variance.data_ptr(), ctypes.byref(rates), torch.get_num_threads(),
         )  # fmt: skip
+        for place, kept in zip(self.frozen, before, strict=True):
+            self.parameters[place] = kept  # the compiled code has applied the weight decay
 
 
 def flattened(model: Decoder) -> Tensor:
@@ -132,6 +139,14 @@ def flattened(model: Decoder) -> Tensor:
     for parameter, piece in zip(parameters, pieces, strict=True):
         parameter.data = piece.view(parameter.shape)
     return flat
+
+
+def frozen_ranges(model: Decoder, training: TrainingConfig) -> list[slice]:
+    """The places of the frozen parameters of ``model`` in the flat tensors."""
+    names, sizes = zip(*((name, p.numel()) for name, p in model.named_parameters()), strict=True)
+    ends = np.cumsum(sizes).tolist()
+    places = zip(names, sizes, ends, strict=True)
+    return [slice(end - size, end) for name, size, end in places if is_frozen(name, training)]
 
 
 def allowed(used: Used | None) -> tuple[NDArray[np.uint8] | None, NDArray[np.uint8] | None]:
