@@ -13,6 +13,7 @@ from lgt.core import bounds
 from lgt.core.checks import ConfigError, check_choice
 from lgt.core.config import Operands, RunConfig
 from lgt.core.number_ranges import parse_ranges
+from lgt.core.parts import parts_by_task
 from lgt.core.plain_text import for_terminal
 from lgt.core.records import AccuracyRow
 from lgt.metrics.intervals import wilson_interval
@@ -132,7 +133,7 @@ def network_of(weights: CheckpointRecord, config: RunConfig, name: str) -> Decod
     from lgt.model.checkpoint import CheckpointError, from_bytes
 
     try:
-        return from_bytes(weights.weights, config.model)
+        return from_bytes(weights.weights, config.model, parts_by_task(config))
     except CheckpointError as error:
         raise StoreError(f"run {name}: {error}") from error
 

@@ -16,6 +16,9 @@ from lgt.core import bounds
 from lgt.core.added_fields import added, stored
 from lgt.core.checks import ConfigError, check_choice, check_flag, check_integer, check_number
 from lgt.core.choices import POSITIONS, SCHEDULES
+from lgt.core.evaluation_config import EvaluationConfig as EvaluationConfig
+from lgt.core.frozen import check_frozen
+from lgt.core.parts import check_tasks, partition_of
 
 Role = Literal["main", "auxiliary", "control"]
 Position: TypeAlias = str  # one of lgt.core.choices.POSITIONS
@@ -72,7 +75,8 @@ class ModelConfig:
 
     ``hidden``: inner width of the SwiGLU feed-forward. ``position``: positional encoding, one of
     :data:`lgt.core.choices.POSITIONS`. ``qk_norm``: RMS norm of queries and keys, per head. ``schedule``: in which
-    order the layers are applied, one of :data:`lgt.core.choices.SCHEDULES`.
+    order the layers are applied, one of :data:`lgt.core.choices.SCHEDULES`. ``parts``: which tasks may use which heads
+    and feed-forward channels (:mod:`lgt.core.parts`); empty: every task uses all.
     """
 
     layers: int = 6
@@ -83,6 +87,7 @@ class ModelConfig:
     rope_theta: float = 10000.0
     qk_norm: bool = False
     schedule: str = added("once")
+    parts: str = added("")
 
     def __post_init__(self) -> None:
         check_integer("model.layers", self.layers, 1, bounds.LAYERS.most)
@@ -96,6 +101,7 @@ class ModelConfig:
         SCHEDULES.check_depth(self.schedule, self.layers)
         if self.width % (2 * self.heads):
             raise ConfigError("model.width", self.width, f"a multiple of {2 * self.heads} (2 x model.heads)")
+        partition_of(self)
 
     @property
     def head_width(self) -> int:
@@ -118,7 +124,8 @@ class TrainingConfig:
     into batches of similar lengths, which need less padding. With ``pool`` 1 every batch mixes all lengths. Training
     then needs fewer steps, and the fused step needs no padding. Float32 training on a CPU uses the fused step
     (``lgt.fused``) if the step supports the network and a C++ compiler is present. ``compiled`` affects
-    PyTorch's step only: ``torch.compile`` compiles each layer.
+    PyTorch's step only: ``torch.compile`` compiles each layer. ``frozen``: parts of the network that keep their weights
+    (:mod:`lgt.core.frozen`), such as ``attention,norms``.
     """
 
     steps: int = 5000
@@ -133,6 +140,7 @@ class TrainingConfig:
     precision: Precision = "float32"
     pool: int = 1
     compiled: bool = False
+    frozen: str = added("")
 
     def __post_init__(self) -> None:
         check_integer("training.steps", self.steps, 1, bounds.CONFIG_STEPS.most)
@@ -147,41 +155,10 @@ class TrainingConfig:
         check_choice("training.precision", self.precision, get_args(Precision))
         check_integer("training.pool", self.pool, 1, bounds.POOL.most)
         check_flag("training.compiled", self.compiled)
+        check_frozen(self.frozen)
         if self.warmup_fraction + self.decay_fraction > 1.0:
             raise ConfigError("training.decay_fraction", self.decay_fraction,
                               "at most 1 together with training.warmup_fraction")  # fmt: skip
-
-
-@dataclass(frozen=True)
-class EvaluationConfig:
-    """What is measured. ``examples``: test prompts per (task, length) at the last step, ``progress_examples`` at
-    earlier evaluated steps.
-
-    ``maximum_length``: lengths 1..maximum_length are evaluated. ``snapshots``: number of equally spaced steps at which
-    the model is evaluated, the last step included. ``attribution_snapshots``: the number of these steps, counted from
-    the last, at which ablation maps are made. Each time there are maps at ``attribution_lengths`` lengths per zone of
-    the main task, each from ``attribution_examples`` examples. ``seed`` fixes the test sets; all runs of this project
-    use the same one.
-    """
-
-    examples: int = 1024
-    progress_examples: int = 128
-    maximum_length: int = 40
-    snapshots: int = 8
-    attribution_snapshots: int = 1
-    attribution_examples: int = 128
-    attribution_lengths: int = 3
-    seed: int = 2506
-
-    def __post_init__(self) -> None:
-        check_integer("evaluation.examples", self.examples, 1, bounds.CONFIG_EXAMPLES.most)
-        check_integer("evaluation.progress_examples", self.progress_examples, 1, bounds.CONFIG_EXAMPLES.most)
-        check_integer("evaluation.maximum_length", self.maximum_length, 1, MAXIMUM_LENGTH)
-        check_integer("evaluation.snapshots", self.snapshots, 1, bounds.CONFIG_SNAPSHOTS.most)
-        check_integer("evaluation.attribution_snapshots", self.attribution_snapshots, 0, bounds.CONFIG_SNAPSHOTS.most)
-        check_integer("evaluation.attribution_examples", self.attribution_examples, 1, bounds.CONFIG_EXAMPLES.most)
-        check_integer("evaluation.attribution_lengths", self.attribution_lengths, 1, MAXIMUM_LENGTH)
-        check_integer("evaluation.seed", self.seed, 0, 2**63 - 1)
 
 
 @dataclass(frozen=True)
@@ -222,6 +199,7 @@ class RunConfig:
             raise ConfigError("tasks", names, "each task at most once")
         if self.transfer_length is not None:
             check_integer("transfer_length", self.transfer_length, 1, MAXIMUM_LENGTH)
+        check_tasks(self)
 
     @property
     def main(self) -> TaskSpec:

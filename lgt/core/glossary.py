@@ -90,6 +90,10 @@ SECTIONS: dict[str, dict[str, str]] = {
             "all pairs of positions and averaged over heads."
         ),
         "threshold": "A head matters to a task if its knock-out lowers the task's exact match by more than this value.",
+        "partitioned heads": (
+            "Attention heads of which each task may use only some: for its prompts, all other heads put out zero "
+            "(model.parts)."
+        ),
         "shared head": "A head that matters to the main task and to at least one auxiliary task.",
     },
     "Verdicts": {

@@ -19,7 +19,16 @@ from torch import Tensor
 from lgt.core.config import RunConfig
 from lgt.core.records import HeadScoreRow
 from lgt.evaluation import reference
-from lgt.evaluation.forward import attended, fed_forward, for_each, heads_of, logits_after, mask_of, supports
+from lgt.evaluation.forward import (
+    attended,
+    factors_of,
+    fed_forward,
+    for_each,
+    heads_of,
+    logits_after,
+    mask_of,
+    supports,
+)
 from lgt.evaluation.head_replacement import each_head_replaced, position_means
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
 from lgt.evaluation.reference import AblationMap
@@ -47,12 +56,16 @@ def fast_map(model: Decoder, batch: Batch) -> AblationMap:
         for number, (residuals, heads, means) in enumerate(clean_pass(model, parts, batch.present)):
             steps = list(zip(parts, residuals, heads, strict=True))
             ablated.append(_scores(parts, (ablated_logits(model, number, *step, means) for step in steps)))
-        last = model.blocks()[-1]
-        ends = (fed_forward(last, p.at_scored(attended(last, residual, given))) for p, residual, given in steps)
-        match, loss = _scores(parts, map(model.logits, ends))  # [B]
+        match, loss = _scores(parts, (last_logits(model, *step) for step in steps))  # [B]
         matches, losses = (torch.stack(values) for values in zip(*ablated, strict=True))  # [layers, H, B]
         drop, rise = match.mean() - matches.mean(-1), (losses - loss).mean(-1)
     return AblationMap(drop.cpu(), rise.cpu(), len(batch))
+
+
+def last_logits(model: Decoder, part: Pass, residual: Tensor, heads: Tensor) -> Tensor:
+    """Logits [N, V] of a pass, from the input [R, T, W] of the last layer and the outputs [R, T', W] of its heads."""
+    last, channels = model.blocks()[-1], factors_of(model, part).scored_channels
+    return model.logits(fed_forward(last, part.at_scored(attended(last, residual, heads)), channels))
 
 
 def clean_pass(
@@ -64,14 +77,16 @@ def clean_pass(
     *before, last = model.blocks()
     residuals = [F.embedding(part.tokens, model.embedding.weight) for part in parts]
     masks = [mask_of(model, part.tokens.shape[1]) for part in parts]
+    factors = [factors_of(model, part) for part in parts]
     for layer in (*before, last):
         start = min(part.first() for part in parts) if layer is last else 0
-        heads = [heads_of(layer, residual, mask, start) for residual, mask in zip(residuals, masks, strict=True)]
+        given = zip(residuals, masks, factors, strict=True)
+        heads = [heads_of(layer, x, mask, used.heads, start) for x, mask, used in given]
         there = [present[part.rows, start : part.tokens.shape[1]] for part in parts]
         yield residuals, heads, position_means(heads, there)
         if layer is not last:
-            pairs = zip(residuals, heads, strict=True)
-            residuals = [fed_forward(layer, attended(layer, residual, given)) for residual, given in pairs]
+            streams = [attended(layer, x, given) for x, given in zip(residuals, heads, strict=True)]
+            residuals = [fed_forward(layer, x, used.channels) for x, used in zip(streams, factors, strict=True)]
 
 
 def ablated_logits(model: Decoder, number: int, part: Pass, residual: Tensor, heads: Tensor, means: Tensor) -> Tensor:
@@ -81,12 +96,13 @@ def ablated_logits(model: Decoder, number: int, part: Pass, residual: Tensor, he
     [T' or more, W] their means, both at the last T' positions.
     """
     layer, last = model.blocks()[number], number == len(model.layers) - 1
-    means = means[: heads.shape[1]].expand_as(heads)
+    factors, means = factors_of(model, part), means[: heads.shape[1]].expand_as(heads)
     if last:
         residual, heads, means = (part.at_scored(values) for values in (residual, heads, means))  # [N, W]
     variants = each_head_replaced(heads, means, model.config.heads)
-    residual = fed_forward(layer, attended(layer, residual, variants))
-    return model.logits(residual) if last else logits_after(model, residual, number + 1, part)
+    channels = factors.scored_channels if last else factors.channels
+    residual = fed_forward(layer, attended(layer, residual, variants), channels)
+    return model.logits(residual) if last else logits_after(model, residual, number + 1, part, factors)
 
 
 def _parts(model: Decoder, batch: Batch) -> list[Pass]:

@@ -9,8 +9,18 @@ from torch import Tensor
 from lgt.core.config import RunConfig
 from lgt.core.records import AttentionDifferenceRow
 from lgt.evaluation import reference
-from lgt.evaluation.forward import attended, fed_forward, for_each, mask_of, mixed, normed, patterns_of, supports
-from lgt.evaluation.passes import evaluating, tokens_per_pass
+from lgt.evaluation.forward import (
+    attended,
+    factors_of,
+    fed_forward,
+    for_each,
+    mask_of,
+    mixed,
+    normed,
+    patterns_of,
+    supports,
+)
+from lgt.evaluation.passes import evaluating, passes_in_order, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
@@ -26,19 +36,20 @@ def mean_patterns(network: Network, batch: Batch) -> Tensor:
 
 def fast_patterns(model: Decoder, batch: Batch) -> Tensor:
     """:func:`mean_patterns` of a supported decoder."""
-    inputs, blocks = batch.tokens[:, :-1], model.blocks()
-    length = inputs.shape[1]
-    total = torch.zeros(len(blocks), model.config.heads, length, length, device=inputs.device)
+    device, blocks = batch.tokens.device, model.blocks()
+    length = batch.tokens.shape[1] - 1
+    total = torch.zeros(len(blocks), model.config.heads, length, length, device=device)
     with evaluating(model):
         mask = mask_of(model, length)
-        for tokens in torch.split(inputs, max(1, tokens_per_pass(inputs.device) // length)):
-            residual = F.embedding(tokens, model.embedding.weight)
+        for part in passes_in_order(batch, tokens_per_pass(device)):
+            residual, factors = F.embedding(part.tokens, model.embedding.weight), factors_of(model, part)
             for layer, sums in zip(blocks, total, strict=True):
                 x = normed(residual, layer.attention_norm.gain)
                 patterns = patterns_of(layer.attention, x, mask)
                 sums += patterns.sum(0)
                 if layer is not blocks[-1]:
-                    residual = fed_forward(layer, attended(layer, residual, mixed(layer.attention, patterns, x)))
+                    heads = mixed(layer.attention, patterns, x, factors.heads)
+                    residual = fed_forward(layer, attended(layer, residual, heads), factors.channels)
     return total / len(batch)
 
 

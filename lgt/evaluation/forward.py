@@ -3,13 +3,15 @@
 :func:`supports` tells which networks it can compute. :mod:`lgt.evaluation.reference` measures all others. The tests
 compare both modules.
 
-Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, H heads, dh = W / H, V
-vocabulary. Leading dimensions ``...`` are copies of the pass that differ in their activations (ablated heads).
+Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, H heads, dh = W / H, F
+feed-forward channels, V vocabulary. Leading dimensions ``...`` are copies of the pass that differ in their activations
+(ablated heads).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeGuard, TypeVar
 
 import torch
@@ -48,19 +50,43 @@ def for_each(network: Network, function: Callable[[X], Y], items: Sequence[X]) -
     return parallel_map(function, items, network.device) if supports(network) else list(map(function, items))
 
 
+@dataclass(frozen=True)
+class Factors:
+    """What the rows of a pass may use (:mod:`lgt.model.parts`), in the shapes of these passes; ``None``: everything.
+
+    ``heads`` [R, 1, W]: for concatenated head outputs. ``channels`` [R, 1, F]: for inner activations, and
+    ``scored_channels`` [N, F] for those at the scored predictions.
+    """
+
+    heads: Tensor | None = None
+    channels: Tensor | None = None
+    scored_channels: Tensor | None = None
+
+
+def factors_of(model: Decoder, part: Pass) -> Factors:
+    """The factors of a pass. Without a partition there are none."""
+    used = model.used(part.tokens)
+    if used is None:
+        return Factors()
+    heads = used.heads.repeat_interleave(model.config.head_width, dim=1)
+    return Factors(heads[:, None], used.channels[:, None], used.channels[part.row])
+
+
 def logits_of(model: Decoder, part: Pass) -> Tensor:
     """Logits [N, V] of the scored predictions of a pass."""
-    return logits_after(model, F.embedding(part.tokens, model.embedding.weight), 0, part)
+    residual = F.embedding(part.tokens, model.embedding.weight)
+    return logits_after(model, residual, 0, part, factors_of(model, part))
 
 
-def logits_after(model: Decoder, residual: Tensor, number: int, part: Pass) -> Tensor:
+def logits_after(model: Decoder, residual: Tensor, number: int, part: Pass, factors: Factors) -> Tensor:
     """Logits [..., N, V] of a pass, from the residual stream [..., R, T, W] at the input of layer ``number``."""
     *whole, last = model.blocks()[number:]
     mask = mask_of(model, residual.shape[-2])
     for layer in whole:
-        residual = fed_forward(layer, attended(layer, residual, heads_of(layer, residual, mask)))
-    residual = attended(last, residual, heads_of(last, residual, mask, part.first()))
-    return model.logits(fed_forward(last, part.at_scored(residual)))
+        heads = heads_of(layer, residual, mask, factors.heads)
+        residual = fed_forward(layer, attended(layer, residual, heads), factors.channels)
+    residual = attended(last, residual, heads_of(last, residual, mask, factors.heads, part.first()))
+    return model.logits(fed_forward(last, part.at_scored(residual), factors.scored_channels))
 
 
 def attended(layer: Layer, residual: Tensor, heads: Tensor) -> Tensor:
@@ -72,10 +98,14 @@ def attended(layer: Layer, residual: Tensor, heads: Tensor) -> Tensor:
     return written.add_(residual[..., residual.shape[-2] - heads.shape[-2] :, :])
 
 
-def fed_forward(layer: Layer, residual: Tensor) -> Tensor:
-    """The residual stream [..., W] after the feed-forward of ``layer``, from the stream after its attention."""
-    x, inner = normed(residual, layer.feed_forward_norm.gain), layer.feed_forward
-    written: Tensor = inner.down(F.silu(inner.gate(x)).mul_(inner.up(x)))
+def fed_forward(layer: Layer, residual: Tensor, channels: Tensor | None) -> Tensor:
+    """The residual stream [..., W] after the feed-forward of ``layer``, from the stream after its attention.
+
+    ``channels``: the factors of inner activations [..., F], see :class:`Factors`.
+    """
+    x, feed_forward = normed(residual, layer.feed_forward_norm.gain), layer.feed_forward
+    inner = F.silu(feed_forward.gate(x)).mul_(feed_forward.up(x))
+    written: Tensor = feed_forward.down(inner if channels is None else inner.mul_(channels))
     return written.add_(residual)
 
 
@@ -94,20 +124,22 @@ def mask_of(model: Decoder, length: int) -> Tensor:
     return mask if bias is None else (mask + bias.float()).expand(model.config.heads, length, length)
 
 
-def heads_of(layer: Layer, residual: Tensor, mask: Tensor, start: int = 0) -> Tensor:
+def heads_of(layer: Layer, residual: Tensor, mask: Tensor, factors: Tensor | None, start: int = 0) -> Tensor:
     """The concatenated outputs [..., T - start, W] of the heads of ``layer`` at positions from ``start`` on.
 
-    ``residual`` [..., T, W] is the input of the layer, ``mask`` that of :func:`mask_of`. If ``start`` is 0, a GPU does
-    not store the patterns, as in :class:`lgt.model.decoder.Attention`.
+    ``residual`` [..., R, T, W] is the input of the layer, ``mask`` that of :func:`mask_of`, ``factors`` [R, 1, W] those
+    of :class:`Factors`. If ``start`` is 0, a GPU does not store the patterns, as in
+    :class:`lgt.model.decoder.Attention`.
     """
     attention, x = layer.attention, normed(residual, layer.attention_norm.gain)
     if start or not (x.is_cuda or attention.kernel):
-        return mixed(attention, patterns_of(attention, x, mask, start), x)
+        return mixed(attention, patterns_of(attention, x, mask, start), x, factors)
     q, k, v = (by_head(attention, y) for y in (*rotated_qk(attention, x, 0), attention.value(x)))
     plain = mask.ndim == 2  # the causal mask without biases; the kernel has its own
     added = None if plain else mask
     heads: Tensor = F.scaled_dot_product_attention(q, k, v, attn_mask=added, is_causal=plain, scale=1.0)
-    return heads.transpose(1, 2).reshape(x.shape)
+    heads = heads.transpose(1, 2).reshape(x.shape)
+    return heads if factors is None else heads * factors
 
 
 def patterns_of(attention: Attention, x: Tensor, mask: Tensor, start: int = 0) -> Tensor:
@@ -120,10 +152,12 @@ def patterns_of(attention: Attention, x: Tensor, mask: Tensor, start: int = 0) -
     return scores.softmax(dim=-1).view(-1, attention.config.heads, *scores.shape[1:])
 
 
-def mixed(attention: Attention, patterns: Tensor, x: Tensor) -> Tensor:
-    """Concatenated head outputs [..., T', W]: the values of x [..., T, W] weighted by ``patterns`` [M, H, T', T]."""
+def mixed(attention: Attention, patterns: Tensor, x: Tensor, factors: Tensor | None) -> Tensor:
+    """Concatenated head outputs [..., T', W]: the values of x [..., T, W] weighted by ``patterns`` [M, H, T', T], times
+    ``factors`` [R, 1, W]."""
     heads = patterns @ by_head(attention, attention.value(x))
-    return heads.transpose(1, 2).reshape(*x.shape[:-2], patterns.shape[-2], x.shape[-1])
+    heads = heads.transpose(1, 2).reshape(*x.shape[:-2], patterns.shape[-2], x.shape[-1])
+    return heads if factors is None else heads * factors
 
 
 def by_head(attention: Attention, x: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from lgt.core.config import RunConfig
 from lgt.core.records import Head
 from lgt.evaluation import reference
 from lgt.evaluation.ablation import clean_pass
-from lgt.evaluation.forward import attended, fed_forward, for_each, heads_of, mask_of, supports
+from lgt.evaluation.forward import attended, factors_of, fed_forward, for_each, heads_of, mask_of, supports
 from lgt.evaluation.head_replacement import with_means
 from lgt.evaluation.passes import Pass, evaluating, passes, scored_ends, tokens_per_pass
 from lgt.evaluation.test_sets import test_set
@@ -97,17 +97,20 @@ def logits_without(model: Decoder, number: int, part: Pass, clean: Clean, choice
     The layers before the first such head are not computed again, because ``clean`` has their results.
     """
     first = min((layer for layer, _ in choice), default=len(clean) - 1)
-    residual = clean[first][0][number]
+    residual, factors = clean[first][0][number], factors_of(model, part)
     mask = mask_of(model, residual.shape[-2])
     for depth, layer in list(enumerate(model.blocks()))[first:]:
         given, means = clean[depth][1][number], clean[depth][2]  # [R, T', W], [T' or more, W]
-        heads = given if depth == first else heads_of(layer, residual, mask, residual.shape[-2] - given.shape[-2])
+        start = residual.shape[-2] - given.shape[-2]
+        heads = given if depth == first else heads_of(layer, residual, mask, factors.heads, start)
         own = [head for at, head in choice if at == depth]
         if own:
             heads = with_means(heads, means[: heads.shape[-2]], own, model.config.heads)
-        if depth == len(clean) - 1:
+        last = depth == len(clean) - 1
+        if last:
             residual, heads = part.at_scored(residual), part.at_scored(heads)  # [N, W]
-        residual = fed_forward(layer, attended(layer, residual, heads))
+        channels = factors.scored_channels if last else factors.channels
+        residual = fed_forward(layer, attended(layer, residual, heads), channels)
     return model.logits(residual)
 
 

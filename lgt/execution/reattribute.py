@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
+from lgt.core.parts import parts_by_task
 from lgt.evaluation.ablation import head_score_rows
 from lgt.evaluation.attention import attention_difference_rows
 from lgt.model.checkpoint import from_bytes
@@ -23,7 +24,7 @@ def attribute(engine: Engine, run_id: int) -> None:
     writes.check_finished(run_id, record.state)
     check_measuring(record.config)
     config, stored = record.config, checkpoints.read_checkpoint(engine, run_id)
-    model, lengths = from_bytes(stored.weights, config.model), attribution_lengths(config)
+    model, lengths = from_bytes(stored.weights, config.model, parts_by_task(config)), attribution_lengths(config)
     scores = head_score_rows(model, config, lengths)
     differences = attention_difference_rows(model, config, lengths)
     writes.record_attribution(engine, run_id, stored.step, scores, differences)

@@ -1,5 +1,6 @@
 // Forward and backward pass of the decoder in lgt/model/decoder.py, for a chunk of whole sequences that fits in the
-// cache. It supports rotary positions or none, and a table of biases that is added to the attention scores.
+// cache. It supports rotary positions or none, and a table of biases that is added to the attention scores. It leaves out
+// the heads and channels that a sequence may not use.
 //
 // The layers are applied in any order, also several times. Each application is a step of the passes with its own
 // activations; the gradients of all applications of a layer are added.
@@ -74,7 +75,7 @@ struct SavedActivations {
 
 struct Scratch {
   std::vector<SavedActivations> saved;  // one for each application
-  std::vector<long> positions, all, scored;  // [n], [n]: 0..n-1, the rows whose next token is scored
+  std::vector<long> positions, owners, all, scored;  // [n], [n]: sequences, [n]: 0..n-1, rows with a scored next
   Floats final, inverse, normed, logits, d, dx, dnormed, dinner, dgate_up, dheads, dq, dkv, dqr, dkr, dp, transposed;
   Floats dbiases;  // [H, length, length], to which each chunk adds
 };
@@ -83,6 +84,9 @@ struct Chunk {
   const int32_t *tokens, *targets;  // [n]; a target is -1 where the next token is not scored
   const int64_t* starts;            // [sequences + 1], from 0
   long sequences, n;
+  const uint8_t *heads, *channels;  // [sequences, H] and [sequences, F]: what each may use; null: everything
+
+  bool uses(long sequence, long head, long H) const { return !heads || heads[sequence * H + head]; }
 };
 
 class Decoder {
@@ -241,8 +245,8 @@ class Decoder {
     }
   }
 
-  // Call work(first row, rows, first key, keys, offset of the pattern) for every sequence. In the last application the rows
-  // are the scored ones. `sites` has the position of each row in the chunk.
+  // Call work(sequence, first row, rows, first key, keys, offset of the pattern) for every sequence. In the last
+  // application the rows are the scored ones. `sites` has the position of each row in the chunk.
   template <typename Work>
   void per_sequence(const Chunk& chunk, const std::vector<long>& sites, Work work) const {
     long row = 0, offset = 0;
@@ -251,19 +255,23 @@ class Decoder {
       while (row < (long)sites.size() && sites[row] < last) row++;
       if (row == begin) continue;
       const long keys = sites[row - 1] - first + 1;  // no row of this sequence attends to a later key
-      work(begin, row - begin, first, keys, offset);
+      work(i, begin, row - begin, first, keys, offset);
       offset += H * (row - begin) * padded(keys);
     }
   }
 
   void attend(const Chunk& chunk, const std::vector<long>& sites, SavedActivations& k, Scratch& scratch) const {
     long size = 0;
-    per_sequence(chunk, sites, [&](long, long rows, long, long keys, long) { size += H * rows * padded(keys); });
+    per_sequence(chunk, sites, [&](long, long, long rows, long, long keys, long) { size += H * rows * padded(keys); });
     float* patterns = sized(k.pattern, size);
-    per_sequence(chunk, sites, [&](long row, long rows, long first, long keys, long offset) {
+    per_sequence(chunk, sites, [&](long sequence, long row, long rows, long first, long keys, long offset) {
       const long wide = padded(keys);
       float* kt = sized(scratch.transposed, dh * wide);  // [dh, wide]
       for (long h = 0; h < H; h++) {
+        if (!chunk.uses(sequence, h, H)) {
+          clear_head(k.heads, row, rows, h);
+          continue;
+        }
         float* P = patterns + offset + h * rows * wide;
         transpose(keys, dh, k.kr.data() + first * W + h * dh, W, kt, wide);
         for (long i = 0; i < dh; i++) std::fill(kt + i * wide + keys, kt + (i + 1) * wide, 0.0f);
@@ -298,6 +306,20 @@ class Decoder {
     }
   }
 
+  // Set the channels of head h to zero in `rows` rows of values [.., W].
+  void clear_head(Floats& values, long row, long rows, long h) const {
+    for (long r = row; r < row + rows; r++) std::fill_n(values.data() + r * W + h * dh, dh, 0.0f);
+  }
+
+  // Set the feed-forward channels that the sequence of a row may not use to zero, in values [rows, F].
+  void clear_channels(const Chunk& chunk, const std::vector<long>& sites, const Scratch& b, float* values) const {
+    if (!chunk.channels) return;
+    for (size_t r = 0; r < sites.size(); r++, values += F) {
+      const uint8_t* used = chunk.channels + b.owners[sites[r]] * F;
+      for (long i = 0; i < F; i++) values[i] = used[i] ? values[i] : 0.0f;
+    }
+  }
+
   // Replace the first `seen` of `wide` scores by their softmax, and the rest by zero.
   static void softmax(float* score, long seen, long wide) {
     float top = score[0], sum = 0;
@@ -310,10 +332,14 @@ class Decoder {
 
   // From dheads [rows, W]: sets dqr [rows, W], and adds to dkr [n, W] and to the value half of dkv [n, 2W].
   void attend_back(const Chunk& chunk, const std::vector<long>& sites, const SavedActivations& k, Scratch& b) const {
-    per_sequence(chunk, sites, [&](long row, long rows, long first, long keys, long offset) {
+    per_sequence(chunk, sites, [&](long sequence, long row, long rows, long first, long keys, long offset) {
       const long wide = padded(keys);
       float *vt = sized(b.transposed, dh * wide), *dP = sized(b.dp, rows * wide);
       for (long h = 0; h < H; h++) {
+        if (!chunk.uses(sequence, h, H)) {
+          clear_head(b.dqr, row, rows, h);
+          continue;
+        }
         const float* P = k.pattern.data() + offset + h * rows * wide;
         const float* dO = b.dheads.data() + row * W + h * dh;
         transpose(keys, dh, k.kv.data() + first * 2 * W + W + h * dh, 2 * W, vt, wide);
@@ -342,12 +368,12 @@ class Decoder {
     for (long i = 0; i < n; i++) sites[i] = i;
   }
 
-  // Find the position of each row of the chunk in its sequence, and the rows whose next token is scored.
+  // Find the sequence of each row of the chunk, its position there, and the rows whose next token is scored.
   static void find_rows(const Chunk& chunk, Scratch& b) {
-    b.positions.resize(chunk.n), b.all.resize(chunk.n), b.scored.clear();
+    b.positions.resize(chunk.n), b.owners.resize(chunk.n), b.all.resize(chunk.n), b.scored.clear();
     for (long i = 0; i < chunk.sequences; i++)
       for (long t = chunk.starts[i]; t < chunk.starts[i + 1]; t++) {
-        b.positions[t] = t - chunk.starts[i], b.all[t] = t;
+        b.positions[t] = t - chunk.starts[i], b.owners[t] = i, b.all[t] = t;
         if (chunk.targets[t] >= 0) b.scored.push_back(t);
       }
   }
@@ -402,6 +428,7 @@ class Decoder {
         const float gate = gate_up[r * 2 * F + i];
         inner[r * F + i] = gate / (1.0f + exponential(-gate)) * gate_up[r * 2 * F + F + i];
       }
+    clear_channels(chunk, sites, b, inner);
     std::copy_n(y, rows * W, out);
     multiply(rows, W, F, inner, F, 1, t.down.data(), W, out, W, true);
   }
@@ -452,7 +479,7 @@ class Decoder {
     const std::vector<long>& sites = this->sites(a, b);
     const SavedActivations& k = b.saved[a];
     const long n = chunk.n, rows = sites.size();
-    feed_forward_back(rows, w, k, g, b);
+    feed_forward_back(chunk, sites, w, k, g, b);
 
     float *d = b.d.data(), *dnormed = b.dnormed.data();  // d is now the gradient of the attention's output, [rows, W]
     multiply(rows, W, W, d, W, 1, p + w.output, W, sized(b.dheads, rows * W), W);
@@ -485,10 +512,13 @@ class Decoder {
 
   // Before the call b.d [rows, W] is the gradient of the residual stream after the feed-forward, after it that of the
   // stream before the feed-forward.
-  void feed_forward_back(long rows, const LayerOffsets& w, const SavedActivations& k, float* g, Scratch& b) const {
+  void feed_forward_back(const Chunk& chunk, const std::vector<long>& sites, const LayerOffsets& w,
+                         const SavedActivations& k, float* g, Scratch& b) const {
+    const long rows = sites.size();
     float *d = b.d.data(), *dnormed = b.dnormed.data();
     float *dinner = sized(b.dinner, rows * F), *dgate_up = sized(b.dgate_up, rows * 2 * F);
     multiply(rows, F, W, d, W, 1, p + w.down, F, dinner, F);
+    clear_channels(chunk, sites, b, dinner);
     multiply(W, F, rows, d, 1, W, k.inner.data(), F, g + w.down, F, true);
     for (long r = 0; r < rows; r++)
       for (long i = 0; i < F; i++) {

@@ -49,6 +49,15 @@ class Shape(ctypes.Structure):
     )
 
 
+class Packed(ctypes.Structure):
+    """``struct Batch`` of step.cpp."""
+
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("tokens", "targets", "starts", "heads", "channels")),
+        ("sequences", ctypes.c_int64),
+    )
+
+
 class Rates(ctypes.Structure):
     """``struct Rates`` of step.cpp."""
 
@@ -187,18 +196,12 @@ def _declared(loaded: ctypes.CDLL) -> ctypes.CDLL:
     loaded.lgt_create.restype = pointer
     loaded.lgt_destroy.argtypes, loaded.lgt_destroy.restype = [pointer], None
     loaded.lgt_parameters.argtypes, loaded.lgt_parameters.restype = [pointer], integer
-    loaded.lgt_gradients.argtypes = [*[pointer] * 6, integer, pointer, pointer, integer]
+    loaded.lgt_gradients.argtypes = [*[pointer] * 3, ctypes.POINTER(Packed), pointer, pointer, integer]
     loaded.lgt_gradients.restype = ctypes.c_double
     loaded.lgt_answers.argtypes = [
-        ctypes.POINTER(Shape),
-        ctypes.POINTER(integer),
-        integer,
-        *[pointer] * 4,
-        integer,
-        pointer,
-        integer,
-        *[pointer] * 2,
-    ]
+        ctypes.POINTER(Shape), ctypes.POINTER(integer), integer, pointer, ctypes.POINTER(Packed), pointer, integer,
+        pointer, pointer,
+    ]  # fmt: skip
     loaded.lgt_answers.restype = None
     loaded.lgt_update.argtypes, loaded.lgt_update.restype = [*[pointer] * 5, ctypes.POINTER(Rates), integer], None
     return loaded

@@ -11,17 +11,30 @@
 constexpr long GROUPS = 8;
 constexpr long CHUNK_TOKENS = 160;  // activations of this many tokens stay in a core's second-level cache
 
+// Sequence i holds tokens starts[i]..starts[i + 1]; targets[t] is the token after t where that one is scored, else -1.
+// heads [sequences, H] and channels [sequences, F] say what a sequence may use (0 or 1); null if it may use everything.
+struct Batch {
+  const int32_t *tokens, *targets;
+  const int64_t* starts;
+  const uint8_t *heads, *channels;
+  int64_t sequences;
+};
+
 // Call work(chunk, first sequence) for the sequences [begin, end), as many at a time as fit in a chunk.
 template <typename Work>
-void for_chunks(const int32_t* tokens, const int32_t* targets, const int64_t* starts, long begin, long end, Work work) {
+void for_chunks(const Decoder& decoder, const Batch& batch, long begin, long end, Work work) {
   std::vector<int64_t> local;
   while (begin < end) {
     const long first = begin;
-    const int64_t at = starts[first];
+    const int64_t *starts = batch.starts, at = starts[first];
+    const uint8_t *heads = batch.heads ? batch.heads + first * decoder.H : nullptr,
+                  *channels = batch.channels ? batch.channels + first * decoder.F : nullptr;
     local.assign(1, 0);
     for (; begin < end && (local.size() == 1 || starts[begin + 1] - at <= CHUNK_TOKENS); begin++)
       local.push_back(starts[begin + 1] - at);
-    work(Chunk{tokens + at, targets + at, local.data(), (long)local.size() - 1, (long)local.back()}, first);
+    work(Chunk{batch.tokens + at, batch.targets + at, local.data(), (long)local.size() - 1, (long)local.back(), heads,
+               channels},
+         first);
   }
 }
 
@@ -33,10 +46,9 @@ struct Step {
   Step(const Shape& shape, const int64_t* order, long applications) : decoder(shape, order, applications) {}
 
   // Returns the sum of the losses of sequences [begin, end); adds their gradient to g.
-  double chunks(const int32_t* tokens, const int32_t* targets, const int64_t* starts, long begin, long end, float scale,
-                float* g, Scratch& b) const {
+  double chunks(const Batch& batch, long begin, long end, float scale, float* g, Scratch& b) const {
     double loss = 0;
-    for_chunks(tokens, targets, starts, begin, end,
+    for_chunks(decoder, batch, begin, end,
                [&](const Chunk& chunk, long) { loss += decoder.gradients(chunk, scale, g, b); });
     return loss;
   }
@@ -120,19 +132,18 @@ void lgt_destroy(Step* step) { delete step; }
 int64_t lgt_parameters(const Step* step) { return step->decoder.at.total; }
 
 // For each sequence of a batch: whether every scored token has the largest logit, and the mean cross-entropy of its
-// scored tokens (0 without one). The network is given as for lgt_create, the batch as for lgt_gradients.
+// scored tokens (0 without one). The network is given as for lgt_create, the biases as for lgt_gradients.
 void lgt_answers(const Shape* shape, const int64_t* order, int64_t applications, const float* parameters,
-                 const int32_t* tokens, const int32_t* targets, const int64_t* starts, int64_t sequences,
-                 const float* biases, int64_t threads, uint8_t* right, float* nats) {
+                 const Batch* batch, const float* biases, int64_t threads, uint8_t* right, float* nats) {
   Decoder decoder(*shape, order, applications);
   long longest = 0;
-  for (long i = 0; i < sequences; i++) longest = std::max<long>(longest, starts[i + 1] - starts[i]);
+  for (long i = 0; i < batch->sequences; i++) longest = std::max<long>(longest, batch->starts[i + 1] - batch->starts[i]);
   decoder.prepare(parameters, {biases, longest, false}, longest, threads);
   parallel(threads, threads, [&](long part) {
     Scratch b;
     std::vector<uint8_t> each_right;
     Floats each_nats;
-    for_chunks(tokens, targets, starts, sequences * part / threads, sequences * (part + 1) / threads,
+    for_chunks(decoder, *batch, batch->sequences * part / threads, batch->sequences * (part + 1) / threads,
                [&](const Chunk& chunk, long first) {
                  each_right.resize(chunk.n), each_nats.resize(chunk.n);
                  decoder.answers(chunk, each_right.data(), each_nats.data(), b);
@@ -149,12 +160,14 @@ void lgt_answers(const Shape* shape, const int64_t* order, int64_t applications,
   });
 }
 
-// Mean cross-entropy over the scored tokens of a batch and its gradient. Sequence i holds tokens starts[i]..starts[i + 1];
-// targets[t] is the token after t where that one is scored, else -1; parameters and gradient are flat. biases [H, T, T],
-// where T is the length of the longest sequence, are added to the attention scores of every layer; null if there are
-// none. If dbiases [H, T, T] is not null, their gradient is written to it; that of the encoding's parameters is left at 0.
-double lgt_gradients(Step* step, const float* parameters, float* gradient, const int32_t* tokens, const int32_t* targets,
-                     const int64_t* starts, int64_t sequences, const float* biases, float* dbiases, int64_t threads) {
+// Mean cross-entropy over the scored tokens of a batch and its gradient. Parameters and gradient are flat. biases
+// [H, T, T], where T is the length of the longest sequence, are added to the attention scores of every layer; null if
+// there are none. If dbiases [H, T, T] is not null, their gradient is written to it; that of the encoding's parameters
+// is left at 0.
+double lgt_gradients(Step* step, const float* parameters, float* gradient, const Batch* batch, const float* biases,
+                     float* dbiases, int64_t threads) {
+  const int32_t* targets = batch->targets;
+  const int64_t *starts = batch->starts, sequences = batch->sequences;
   const long total = starts[sequences], size = step->decoder.at.total;
   long longest = 0, scored = 0;
   for (long i = 0; i < sequences; i++) longest = std::max<long>(longest, starts[i + 1] - starts[i]);
@@ -170,7 +183,7 @@ double lgt_gradients(Step* step, const float* parameters, float* gradient, const
   parallel(threads, GROUPS, [&](long group) {
     Floats& sum = step->sums[group];
     sum.assign(size, 0.0f), step->scratch[group].dbiases.assign(table, 0.0f);
-    losses[group] = step->chunks(tokens, targets, starts, cuts[group], cuts[group + 1], 1.0f / (float)scored, sum.data(),
+    losses[group] = step->chunks(*batch, cuts[group], cuts[group + 1], 1.0f / (float)scored, sum.data(),
                                  step->scratch[group]);
   });
   add_groups(size, [&](long group) { return step->sums[group].data(); }, gradient, threads);

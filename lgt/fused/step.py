@@ -13,10 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lgt.core.config import ModelConfig, RunConfig, TrainingConfig
+from lgt.core.frozen import is_frozen
 from lgt.fused.biases import Biases
-from lgt.fused.library import Rates, Shape, library
+from lgt.fused.library import Packed, Rates, Shape, library
 from lgt.model.batch import Batch
 from lgt.model.decoder import NORM_EPSILON, Decoder
+from lgt.model.parts import Used
 from lgt.model.positions import has_fast_code
 from lgt.model.schedules import order_of
 
@@ -79,6 +81,7 @@ class FusedStep:
         self.parameters = flattened(model)
         if loaded.lgt_parameters(self.handle) != len(self.parameters):
             raise RuntimeError("fused/decoder.hpp and lgt/model/decoder.py have different numbers of parameters")
+        self.model, self.frozen = model, frozen_ranges(model, training)
         self.gradient = torch.zeros_like(self.parameters)
         self.biases = Biases(model.encoding, model.config.heads, self.gradient)
         self.momentum, self.variance = torch.zeros_like(self.parameters), torch.zeros_like(self.parameters)
@@ -107,11 +110,11 @@ class FusedStep:
 
     def gradients(self, batch: Batch) -> float:
         """Write the gradient of the loss to ``gradient``; returns the loss."""
-        tokens, targets, starts = packed(batch)
-        table, table_gradient = self.biases.table(int(np.diff(starts).max()))
+        packed_batch = PackedBatch(self.model, batch)
+        table, table_gradient = self.biases.table(packed_batch.longest)
         loss = self.library.lgt_gradients(
-            self.handle, self.parameters.data_ptr(), self.gradient.data_ptr(), tokens.ctypes.data,
-            targets.ctypes.data, starts.ctypes.data, len(starts) - 1, None if table is None else table.data_ptr(),
+            self.handle, self.parameters.data_ptr(), self.gradient.data_ptr(), ctypes.byref(packed_batch.given),
+            None if table is None else table.data_ptr(),
             None if table_gradient is None else table_gradient.data_ptr(), torch.get_num_threads(),
         )  # fmt: skip
         if table is not None and table_gradient is not None:
@@ -119,8 +122,12 @@ class FusedStep:
         return float(loss)
 
     def update(self, factor: float) -> None:
-        """Clip ``gradient`` and take one optimizer step with it."""
+        """Clip ``gradient`` and take one optimizer step with it. Before that, the gradient of what is frozen is set to
+        zero, so that it does not count in the norm."""
         self.done += 1
+        before = [self.parameters[place].clone() for place in self.frozen]
+        for place in self.frozen:
+            self.gradient[place] = 0.0
         training = self.training
         rates = Rates(
             training.learning_rate * factor, training.embedding_learning_rate * factor, training.weight_decay,
@@ -130,6 +137,8 @@ class FusedStep:
             self.handle, self.parameters.data_ptr(), self.gradient.data_ptr(), self.momentum.data_ptr(),
             self.variance.data_ptr(), ctypes.byref(rates), torch.get_num_threads(),
         )  # fmt: skip
+        for place, kept in zip(self.frozen, before, strict=True):
+            self.parameters[place] = kept  # the compiled code has applied the weight decay
 
 
 def flattened(model: Decoder) -> Tensor:
@@ -140,6 +149,37 @@ def flattened(model: Decoder) -> Tensor:
     for parameter, piece in zip(parameters, pieces, strict=True):
         parameter.data = piece.view(parameter.shape)
     return flat
+
+
+def frozen_ranges(model: Decoder, training: TrainingConfig) -> list[slice]:
+    """The places of the frozen parameters of ``model`` in the flat tensors."""
+    names, sizes = zip(*((name, p.numel()) for name, p in model.named_parameters()), strict=True)
+    ends = np.cumsum(sizes).tolist()
+    places = zip(names, sizes, ends, strict=True)
+    return [slice(end - size, end) for name, size, end in places if is_frozen(name, training.frozen)]
+
+
+def allowed(used: Used | None) -> tuple[NDArray[np.uint8] | None, NDArray[np.uint8] | None]:
+    """Which heads [B, H] and channels [B, F] each sequence may use, 0 or 1; ``None`` if all of them. Raises ValueError
+    for another factor, as a network with drawn heads has outside training."""
+    if used is None:
+        return None, None
+    if any(bool(((factors != 0) & (factors != 1)).any()) for factors in used):
+        raise ValueError("the fused step needs the drawn heads of the batch (Batch.drawn)")
+    heads, channels = (factors.to(torch.uint8).contiguous().numpy() for factors in used)
+    return None if heads.all() else heads, None if channels.all() else channels
+
+
+class PackedBatch:
+    """A batch as the compiled code reads it. ``given`` points to the arrays of :func:`packed` and :func:`allowed`,
+    which this object keeps. ``longest``: the number of tokens of the longest sequence."""
+
+    def __init__(self, model: Decoder, batch: Batch) -> None:
+        tokens, targets, starts = packed(batch)
+        self.arrays = (tokens, targets, starts, *allowed(model.used(batch.tokens, batch.drawn)))
+        places = (None if array is None else array.ctypes.data for array in self.arrays)
+        self.given = Packed(*places, len(batch))
+        self.longest = int(np.diff(starts).max(initial=0))
 
 
 def packed(batch: Batch) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int64]]:

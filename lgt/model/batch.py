@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,16 +16,20 @@ class Batch:
     """Token ids [B, T] (int64, padded on the right) and which of them are scored answer tokens [B, T] (bool).
 
     ``present`` [B, T] (bool) marks real tokens, ``prompt_length`` [B] counts the tokens before the answer.
+    ``drawn`` [B, H] (bool) marks the heads that are drawn for each sequence; ``None`` if none are (``model.parts``).
     """
 
     tokens: Tensor
     scored: Tensor
     present: Tensor
     prompt_length: Tensor
+    drawn: Tensor | None = None
 
     def to(self, device: torch.device) -> Batch:
         """The same batch on ``device``."""
-        return Batch(*(t.to(device) for t in (self.tokens, self.scored, self.present, self.prompt_length)))
+        drawn = None if self.drawn is None else self.drawn.to(device)
+        moved = Batch(*(t.to(device) for t in (self.tokens, self.scored, self.present, self.prompt_length)))
+        return replace(moved, drawn=drawn)
 
     def __len__(self) -> int:
         return self.tokens.shape[0]

@@ -8,6 +8,7 @@ All other checkpoints have no such list: in every release their rows are the tok
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import torch
 from safetensors import SafetensorError
@@ -15,6 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from lgt.core.config import ModelConfig
+from lgt.core.parts import Part
 from lgt.model.decoder import Decoder, Linear
 from lgt.model.positions import learned_parameters
 from lgt.tasks.vocabulary import TOKEN_ID, TOKENS, VERSION, VOCABULARY_SIZE
@@ -53,7 +55,7 @@ def stored_weights(model: Decoder) -> dict[str, Tensor]:
 
 def measured_copy(model: Decoder) -> Decoder:
     """A float32 copy of ``model`` with its :func:`stored_weights`."""
-    copy = Decoder(model.config, vocabulary=model.embedding.num_embeddings)
+    copy = Decoder(model.config, vocabulary=model.embedding.num_embeddings, by_task=model.by_task)
     copy.load_state_dict(stored_weights(model))
     return copy.to(next(model.parameters()).device)
 
@@ -75,8 +77,8 @@ def to_bytes(model: Decoder) -> bytes:
     return save(weights, metadata=about)
 
 
-def from_bytes(data: bytes, config: ModelConfig) -> Decoder:
-    """The decoder whose weights are ``data``, with the token ids of this process.
+def from_bytes(data: bytes, config: ModelConfig, by_task: Mapping[str, Part] | None = None) -> Decoder:
+    """The decoder whose weights are ``data``, with the token ids of this process. ``by_task``: as for a decoder.
 
     Raises CheckpointError if the bytes do not fit ``config``, or have a token that this process does not know.
     """
@@ -88,14 +90,14 @@ def from_bytes(data: bytes, config: ModelConfig) -> Decoder:
     learned = config.parameters(len(ids)) + learned_parameters(config)
     if sum(value.numel() for value in weights.values()) != learned:  # first, because a shape may be very large
         raise CheckpointError(f"checkpoint does not fit the model, which has {learned:,} parameters")
-    model = Decoder(config, vocabulary=len(ids))
+    model = Decoder(config, vocabulary=len(ids), by_task=by_task)
     wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
     found = {name: tuple(value.shape) for name, value in weights.items()}
     if wanted != found:
         odd = sorted(name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name))
         raise CheckpointError(f"checkpoint does not fit the model: {odd[0]} (and {len(odd) - 1} more)")
     if ids != list(range(len(ids))):
-        model = _with_rows_at(weights, ids, config)
+        model = _with_rows_at(weights, ids, model)
     model.load_state_dict(weights)
     return model
 
@@ -121,14 +123,16 @@ def _token_ids(data: bytes) -> list[int]:
     return ids
 
 
-def _with_rows_at(weights: dict[str, Tensor], ids: list[int], config: ModelConfig) -> Decoder:
-    """A decoder for ``weights``, whose rows are moved to the token ids ``ids``. It never chooses another token."""
-    count = max(ids) + 1
+def _with_rows_at(weights: dict[str, Tensor], ids: list[int], like: Decoder) -> Decoder:
+    """A decoder like ``like`` for ``weights``, whose rows are moved to the token ids ``ids``. It never chooses another
+    token."""
+    config, count = like.config, max(ids) + 1
     for name in ROWS:
         rows = weights[name].new_zeros(count, config.width)
         rows[ids] = weights[name]
         weights[name] = rows
-    model, unknown = Decoder(config, vocabulary=count), sorted(set(range(count)) - set(ids))
+    model = Decoder(config, vocabulary=count, by_task=like.by_task)
+    unknown = sorted(set(range(count)) - set(ids))
     if unknown:
         model.unembedding = KnownTokens(config.width, count, unknown)
     return model

@@ -2,18 +2,19 @@
 
 A small Llama (Touvron et al. 2023): pre-norm RMSNorm, rotary positions, SwiGLU, no biases, untied embeddings. Three
 options are added: other positional encodings (:mod:`lgt.model.positions`), ``qk_norm`` (RMS norm of queries and keys
-with a learned gain per head) and other layer schedules (:mod:`lgt.model.schedules`). With rotary positions, no
-``qk_norm`` and each layer once, logits equal ``transformers.LlamaForCausalLM`` on the same weights (tested).
+with a learned gain per head), other layer schedules (:mod:`lgt.model.schedules`) and partitions, with which a task uses
+only some heads and channels (:mod:`lgt.model.parts`). With rotary positions and no other option, logits equal
+``transformers.LlamaForCausalLM`` on the same weights (tested).
 
-This module is the definition: it computes every encoding and every schedule. Other modules compute some of them faster
-and say which ones. The tests compare them with this module.
+This module is the definition: it computes every encoding, schedule and partition. Other modules compute some of them
+faster and say which ones. The tests compare them with this module.
 
-Shapes: B sequences, T tokens, W width, H heads, dh = W / H, V vocabulary.
+Shapes: B sequences, T tokens, W width, H heads, dh = W / H, F feed-forward channels, V vocabulary.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -21,8 +22,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from lgt.core.config import ModelConfig
+from lgt.core.parts import Part
 from lgt.core.seeding import stream_seed
 from lgt.model.hooks import HookPoint
+from lgt.model.parts import TaskParts, Used
 from lgt.model.positions import encoding_named
 from lgt.model.schedules import order_of
 from lgt.tasks.vocabulary import VOCABULARY_SIZE
@@ -77,7 +80,9 @@ class Attention(nn.Module):
         self.pattern = HookPoint()  # [B, H, T, T], rows sum to one
         self.head_outputs = HookPoint()  # [B, H, T, dh]
 
-    def forward(self, x: Tensor, prepared: tuple[Tensor, ...] | None, mask: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, prepared: tuple[Tensor, ...] | None, mask: Tensor, used: Used | None = None
+    ) -> Tensor:  # fmt: skip
         q, k, v = self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))  # [B, H, T, dh]
         if self.config.qk_norm:
             q, k = self.normalised(q, self.query_gain), self.normalised(k, self.key_gain)
@@ -92,6 +97,8 @@ class Attention(nn.Module):
         else:
             scores = q @ k.transpose(-2, -1) + mask  # [B, H, T, T]
             heads = self.pattern(scores.softmax(dim=-1)) @ v
+        if used is not None:
+            heads = heads * used.heads[:, :, None, None].to(heads.dtype)
         heads = self.head_outputs(heads)  # [B, H, T, dh]
         return self.output(heads.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]  # [B, T, W]
 
@@ -112,8 +119,11 @@ class FeedForward(nn.Module):
         self.up = Linear(config.width, config.hidden)
         self.down = Linear(config.hidden, config.width)
 
-    def forward(self, x: Tensor) -> Tensor:  # [B, T, W]
-        return self.down(F.silu(self.gate(x)) * self.up(x))  # type: ignore[no-any-return]
+    def forward(self, x: Tensor, used: Used | None = None) -> Tensor:  # [B, T, W]
+        inner = F.silu(self.gate(x)) * self.up(x)  # [B, T, F]
+        if used is not None:
+            inner = inner * used.channels[:, None].to(inner.dtype)
+        return self.down(inner)  # type: ignore[no-any-return]
 
 
 class Layer(nn.Module):
@@ -126,21 +136,28 @@ class Layer(nn.Module):
         self.feed_forward_norm = RMSNorm(config.width)
         self.feed_forward = FeedForward(config)
 
-    def forward(self, residual: Tensor, prepared: tuple[Tensor, ...] | None, mask: Tensor) -> Tensor:
-        residual = residual + self.attention(self.attention_norm(residual), prepared, mask)
-        return residual + self.feed_forward(self.feed_forward_norm(residual))  # type: ignore[no-any-return]
+    def forward(
+        self, residual: Tensor, prepared: tuple[Tensor, ...] | None, mask: Tensor, used: Used | None = None
+    ) -> Tensor:  # fmt: skip
+        residual = residual + self.attention(self.attention_norm(residual), prepared, mask, used)
+        return residual + self.feed_forward(self.feed_forward_norm(residual), used)  # type: ignore[no-any-return]
 
 
 class Decoder(nn.Module):
     """Embedding, layers, norm, unembedding. ``compute`` is the dtype of activations; parameters stay float32.
 
-    It is a :class:`lgt.model.network.Network`.
+    It is a :class:`lgt.model.network.Network`. With a partition, ``by_task`` says what the tasks of its run may use
+    (:func:`lgt.core.parts.parts_by_task`); then sequences need at least two tokens, because the second names the task.
     """
 
-    def __init__(self, config: ModelConfig, seed: int = 0, vocabulary: int = VOCABULARY_SIZE) -> None:
+    def __init__(
+        self, config: ModelConfig, seed: int = 0, vocabulary: int = VOCABULARY_SIZE,
+        by_task: Mapping[str, Part] | None = None,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.config = config
         self.compute = torch.float32
+        self.parts = TaskParts(config, by_task or {}) if config.parts else None
         self.embedding = nn.Embedding(vocabulary, config.width)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = RMSNorm(config.width)
@@ -149,6 +166,11 @@ class Decoder(nn.Module):
             torch.manual_seed(stream_seed(seed, "encoding"))
             self.encoding = encoding_named(config.position)(config)
         initialise(self, seed)
+
+    @property
+    def by_task(self) -> Mapping[str, Part]:
+        """What the tasks that the partition names may use; empty without one."""
+        return {} if self.parts is None else self.parts.by_task
 
     def blocks(self) -> list[Layer]:
         """The layers in order of their numbers, with the type :class:`Layer`."""
@@ -159,9 +181,9 @@ class Decoder(nn.Module):
         blocks = self.blocks()
         return [blocks[number] for number in order_of(self.config)]
 
-    def residual(self, tokens: Tensor, positions: Tensor | None = None) -> Tensor:
+    def residual(self, tokens: Tensor, positions: Tensor | None = None, drawn: Tensor | None = None) -> Tensor:
         """Final residual stream [B, T, W], before the last norm, for tokens [B, T]. ``positions``: [T] or [B, T],
-        default 0..T-1."""
+        default 0..T-1. ``drawn``: the heads drawn for each sequence of a training batch [B, H]."""
         length = tokens.shape[1]
         if positions is None:
             positions = torch.arange(length, device=tokens.device)
@@ -169,10 +191,15 @@ class Decoder(nn.Module):
         mask = torch.full((length, length), float("-inf"), device=tokens.device, dtype=self.compute).triu(1)
         if bias is not None:
             mask = mask + bias.to(self.compute)  # [H, T, T] or [B, H, T, T]
+        used = self.used(tokens, drawn)
         residual = F.embedding(tokens, self.embedding.weight).to(self.compute)  # [B, T, W]
         for layer in self.applied():
-            residual = layer(residual, prepared, mask)
+            residual = layer(residual, prepared, mask, used)
         return residual
+
+    def used(self, tokens: Tensor, drawn: Tensor | None = None) -> Used | None:
+        """What the sequences tokens [B, T] may use; ``None`` without a partition. ``drawn``: see :meth:`residual`."""
+        return None if self.parts is None else self.parts(tokens, drawn)
 
     def logits(self, residual: Tensor) -> Tensor:
         """Next-token logits [..., V] (float32) of a final residual stream [..., W]."""
@@ -214,13 +241,16 @@ class Decoder(nn.Module):
         """Logits [B, T, V] (float32) of the next token at every position of tokens [B, T]."""
         return self.logits(self.residual(tokens, positions))
 
-    def loss(self, tokens: Tensor, scored: Tensor) -> Tensor:
-        """Mean cross-entropy (nats) over the tokens [B, T] marked in ``scored`` [B, T], given their prefixes."""
-        return self.loss_at(tokens, scored_places(scored).to(tokens.device))
+    def loss(self, tokens: Tensor, scored: Tensor, drawn: Tensor | None = None) -> Tensor:
+        """Mean cross-entropy (nats) over the tokens [B, T] marked in ``scored`` [B, T], given their prefixes.
 
-    def loss_at(self, tokens: Tensor, places: Tensor) -> Tensor:
+        ``drawn``: see :meth:`residual`.
+        """
+        return self.loss_at(tokens, scored_places(scored).to(tokens.device), drawn)
+
+    def loss_at(self, tokens: Tensor, places: Tensor, drawn: Tensor | None = None) -> Tensor:
         """:meth:`loss` with the scored tokens given by :func:`scored_places` [N] on the device of tokens [B, T]."""
-        residual = self.residual(tokens[:, :-1]).flatten(0, 1)[places]  # [N, W]
+        residual = self.residual(tokens[:, :-1], drawn=drawn).flatten(0, 1)[places]  # [N, W]
         return F.cross_entropy(self.logits(residual), tokens[:, 1:].flatten()[places])
 
 

@@ -24,6 +24,7 @@ from torch import Tensor
 from lgt.core.checks import ConfigError
 from lgt.core.choices import POSITIONS
 from lgt.core.config import ModelConfig
+from lgt.core.parts import FIELD as PARTS
 from lgt.model.checkpoint import known_ids
 from lgt.model.decoder import NORM_EPSILON, Attention, Decoder
 from lgt.model.positions import encoding_named
@@ -60,6 +61,9 @@ def check_counterpart(config: ModelConfig) -> None:
     if encoding_named(config.position) not in (Rope, Nope):
         accepted = f"{Rope.name} or {Nope.name}, because the network of transformers has no other encoding"
         raise ConfigError(POSITIONS.path, config.position, accepted)
+    if config.parts:
+        accepted = "an empty text, because every head and channel of a network of transformers works for every prompt"
+        raise ConfigError(PARTS, config.parts, accepted)
     order_of(config)
 
 

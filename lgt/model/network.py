@@ -34,7 +34,8 @@ class Network(Protocol):
         """The device of the weights, on which tokens must be."""
 
     def residual(self, tokens: Tensor) -> Tensor:
-        """Final residual stream [B, T, W] for tokens [B, T]. The values at a position do not depend on later tokens."""
+        """Final residual stream [B, T, W] for tokens [B, T]. The values at a position do not depend on later tokens.
+        (Only the second token, the task's tag, may decide what is used at the first; see :mod:`lgt.model.parts`.)"""
 
     def logits(self, residual: Tensor) -> Tensor:
         """Next-token logits [..., V] (float32) of a final residual stream [..., W]."""

@@ -26,6 +26,7 @@ from lgt.core.config import (
     TrainingConfig,
     check_transfers,
 )
+from lgt.core.parts import kept_for
 from lgt.core.transfer_length import transfer_length
 from lgt.recipes.groups import GROUPS, TaskGroup, group_named
 from lgt.tasks import check_run, task_named
@@ -288,10 +289,14 @@ def _config(
 
 
 def baseline(config: RunConfig, arm: Arm) -> RunConfig:
-    """The run of ``arm`` that is matched to the co-trained run ``config``; ``config`` itself for ``co-trained``."""
+    """The run of ``arm`` that is matched to the co-trained run ``config``; ``config`` itself for ``co-trained``.
+
+    The main task may use the same heads and channels in both (``model.parts``).
+    """
     if arm == "co-trained":
         return config
     steps = config.training.steps
     if arm == "alone-same-examples":
         steps = max(1, round(steps / len(config.tasks)))
-    return replace(config, tasks=(config.main,), arm=arm, training=replace(config.training, steps=steps))
+    model = replace(config.model, parts=kept_for(config.model.parts, (config.main,)))
+    return replace(config, tasks=(config.main,), arm=arm, model=model, training=replace(config.training, steps=steps))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from lgt.core.config import RunConfig
+from lgt.core.parts import partition_of
 from lgt.core.seeding import generator
 from lgt.model.batch import Batch, as_batch
 from lgt.tasks import task_named
@@ -26,7 +30,18 @@ def make_batch(config: RunConfig, step: int) -> Batch:
     size = config.training.batch_size
     per_draw = batches_per_draw(config)
     drawn, order = _draw(config, step // per_draw)
-    return as_batch(drawn.take(order[step % per_draw * size :][:size]))
+    batch = as_batch(drawn.take(order[step % per_draw * size :][:size]))
+    return replace(batch, drawn=drawn_heads(config, step)) if partition_of(config.model).drawn else batch
+
+
+def drawn_heads(config: RunConfig, step: int) -> Tensor:
+    """The heads [B, H] (bool) that the examples of a step use with ``model.parts=random-K``: K of each row are set.
+
+    Each row is drawn by itself. The draws depend on ``config`` and ``step`` only, not on the examples.
+    """
+    first = np.arange(config.model.heads) < (partition_of(config.model).drawn or config.model.heads)
+    rows = np.tile(first, (config.training.batch_size, 1))
+    return torch.from_numpy(generator(config.data_seed, "heads", step).permuted(rows, axis=1))
 
 
 def batches_per_draw(config: RunConfig) -> int:

@@ -19,11 +19,12 @@ from torch import Tensor, nn
 from lgt.core.checks import ConfigError
 from lgt.core.config import LABELS, RunConfig, TrainingConfig
 from lgt.core.notices import warn_once
+from lgt.core.parts import parts_by_task
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
 from lgt.tasks import check_run, vocabulary_size
 from lgt.training.loop import REPORT_SECONDS, Reporter, Stopped, learning_rate_factor
-from lgt.training.optimizers import clip_each_member, make_optimizers, take_step
+from lgt.training.optimizers import clip_each_member, freeze, make_optimizers, take_step
 from lgt.training.prefetch import batch_source
 from lgt.training.recorder import Recorder
 from lgt.training.snapshots import measure, snapshot_steps
@@ -75,7 +76,10 @@ def train_together(members: Sequence[Member], *, device: str = "cpu") -> list[De
     config = common_config([member.config for member in members])
     check_run(config)
     training, measured_steps = config.training, set(snapshot_steps(config))
-    models = [Decoder(config.model, member.config.model_seed, vocabulary_size(config)) for member in members]
+    models = [
+        Decoder(config.model, member.config.model_seed, vocabulary_size(config), parts_by_task(config))
+        for member in members
+    ]
     stepper = make_ensemble_stepper(models, config, device)
     slots = [MemberSlot(number, member, len(members)) for number, member in enumerate(members)]
     with batch_source(config, device) as batch_of:
@@ -152,8 +156,8 @@ class MemberLoss(nn.Module):
         super().__init__()
         self.decoder = decoder
 
-    def forward(self, tokens: Tensor, places: Tensor) -> Tensor:
-        return self.decoder.loss_at(tokens, places)
+    def forward(self, tokens: Tensor, places: Tensor, drawn: Tensor | None) -> Tensor:
+        return self.decoder.loss_at(tokens, places, drawn)
 
 
 ENCODINGS = ("rope", "nope", "alibi", "fire")
@@ -211,8 +215,11 @@ class EnsembleStep:
         self.models, self.training, self.device = [model.to(device) for model in models], training, torch.device(device)
         stacked, _ = torch.func.stack_module_state(self.models)
         self.parameters: dict[str, Tensor] = stacked
-        self.loss = MemberLoss(Decoder(models[0].config, vocabulary=models[0].embedding.num_embeddings).to(device))
+        first = models[0]
+        like = Decoder(first.config, vocabulary=first.embedding.num_embeddings, by_task=first.by_task)
+        self.loss = MemberLoss(like.to(device))
         self.loss.decoder.compute = getattr(torch, training.precision)
+        freeze(self.parameters, training)
         self.optimizers = make_optimizers(models[0], training, self.parameters)
 
     def step(self, batch: Batch, factor: float) -> Tensor:
@@ -224,12 +231,12 @@ class EnsembleStep:
         take_step(self.optimizers, factor)
         return losses.detach()
 
-    def losses(self, tokens: Tensor, places: Tensor) -> Tensor:
+    def losses(self, tokens: Tensor, places: Tensor, drawn: Tensor | None = None) -> Tensor:
         """Losses [members] (nats) of tokens [B, T] at ``places`` [N], see :meth:`lgt.model.decoder.Decoder.loss_at`."""
 
         def of_one(parameters: dict[str, Tensor]) -> Tensor:
             named = {f"decoder.{name}": value for name, value in parameters.items()}
-            loss: Tensor = torch.func.functional_call(self.loss, named, (tokens, places))
+            loss: Tensor = torch.func.functional_call(self.loss, named, (tokens, places, drawn))
             return loss
 
         losses: Tensor = torch.func.vmap(of_one)(self.parameters)

@@ -10,6 +10,7 @@ from typing import Any
 from torch import Tensor
 
 from lgt.core.config import RunConfig, TrainingConfig
+from lgt.core.parts import parts_by_task
 from lgt.core.records import LogRow
 from lgt.model.decoder import Decoder
 from lgt.tasks import check_run, vocabulary_size
@@ -57,7 +58,7 @@ def train(
     """
     check_run(config)
     training = config.training
-    model = Decoder(config.model, config.model_seed, vocabulary_size(config))
+    model = Decoder(config.model, config.model_seed, vocabulary_size(config), parts_by_task(config))
     stepper = make_stepper(model, config, device=device)
     measured_steps = set(snapshot_steps(config))
     report = Reporter(recorder, training.steps)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lgt.core.config import TrainingConfig
+from lgt.core.frozen import is_frozen
 from lgt.model.decoder import Decoder
 
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
@@ -80,25 +81,34 @@ def make_optimizers(
 
     ``adamw``: AdamW for everything. ``muon``: :class:`Muon` for the matrices of the layers, AdamW for embedding,
     unembedding and gains. Weight decay applies only to matrices of the layers. ``parameters``, by name, are used
-    instead of the model's parameters; they are the stacked parameters of several members.
+    instead of the model's parameters; they are the stacked parameters of several members. Frozen parameters
+    (``training.frozen``) have no optimizer; :func:`freeze` keeps them out of the gradient.
     """
     layered = {name for name, p in model.named_parameters() if name.startswith("layers.") and p.ndim == 2}
-    chosen = dict(model.named_parameters()) if parameters is None else parameters
+    given = dict(model.named_parameters()) if parameters is None else parameters
+    chosen = {name: p for name, p in given.items() if not is_frozen(name, training.frozen)}
     matrices = [p for name, p in chosen.items() if name in layered]
     rest = [p for name, p in chosen.items() if name not in layered]
     rate, decay = training.learning_rate, training.weight_decay
     groups: list[dict[str, object]] = [{"params": rest, "lr": training.embedding_learning_rate, "weight_decay": 0.0}]
     optimizers: list[torch.optim.Optimizer] = []
     if training.optimizer == "muon":
-        optimizers.append(Muon(matrices, lr=rate, weight_decay=decay))
+        optimizers += [Muon(matrices, lr=rate, weight_decay=decay)] if matrices else []
     else:
         groups.append({"params": matrices, "lr": rate, "weight_decay": decay})
-    fused = True if rest[0].is_cuda else None  # one kernel for all parameters; on the CPU PyTorch chooses
+    on_gpu = next(iter(chosen.values())).is_cuda
+    fused = True if on_gpu else None  # one kernel for all parameters; on the CPU PyTorch chooses
     optimizers.append(torch.optim.AdamW(groups, betas=(0.9, 0.95), fused=fused))
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             group["base"] = group["lr"]
     return optimizers
+
+
+def freeze(parameters: Mapping[str, Tensor], training: TrainingConfig) -> None:
+    """Let autograd compute no gradient of the frozen ones of ``parameters``, by name."""
+    for name, parameter in parameters.items():
+        parameter.requires_grad_(not is_frozen(name, training.frozen))
 
 
 def take_step(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:

@@ -16,7 +16,7 @@ from lgt.fused.library import compiler
 from lgt.fused.step import FusedStep, unsupported_network
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder, scored_places
-from lgt.training.optimizers import make_optimizers, take_step
+from lgt.training.optimizers import freeze, make_optimizers, take_step
 
 logger = logging.getLogger(__name__)
 
@@ -68,6 +68,7 @@ class TorchStep:
         model.compute = getattr(torch, training.precision)
         if training.compiled:
             compile_layers(model)
+        freeze(dict(model.named_parameters()), training)
         self.optimizers = make_optimizers(model, training)
 
     def step(self, batch: Batch, factor: float) -> Tensor:
@@ -102,13 +103,17 @@ class TorchStep:
                 yield f"optimizer.{number}.{place}", parameter, optimizer.state
 
 
-def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Tokens [B, T] of ``batch`` and its :func:`lgt.model.decoder.scored_places` [N] on ``device``. The copy does not
-    wait for the GPU."""
-    tokens, places = batch.tokens, scored_places(batch.scored)
-    if device.type == "cuda":  # a copy from memory that is not pinned would wait for the GPU's queued work
-        tokens, places = tokens.pin_memory(), places.pin_memory()
-    return tokens.to(device, non_blocking=True), places.to(device, non_blocking=True)
+def on_device(batch: Batch, device: torch.device) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Tokens [B, T] of ``batch``, its :func:`lgt.model.decoder.scored_places` [N] and its drawn heads [B, H], if it has
+    any, on ``device``. The copy does not wait for the GPU."""
+
+    def moved(value: Tensor) -> Tensor:
+        if device.type == "cuda":  # a copy from memory that is not pinned would wait for the GPU's queued work
+            value = value.pin_memory()
+        return value.to(device, non_blocking=True)
+
+    drawn = None if batch.drawn is None else moved(batch.drawn)
+    return moved(batch.tokens), moved(scored_places(batch.scored)), drawn
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import streamlit as st
 
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
+from lgt.core.parts import parts_by_task
 from lgt.recipes.limits import check_measuring
 from lgt.store import checkpoints, queries
 from lgt.store.errors import StoreError
@@ -30,7 +31,7 @@ def _loaded(key: str, run_id: int, sha256: str) -> tuple[RunConfig, Decoder]:
         raise StoreError(f"run {source.name(run_id)}: {error}") from error
     weights = checkpoints.read_checkpoint(source, run_id).weights
     try:
-        return config, from_bytes(weights, config.model)
+        return config, from_bytes(weights, config.model, parts_by_task(config))
     except CheckpointError as error:
         raise StoreError(f"run {source.name(run_id)}: its weights cannot be used ({error})") from error
 

@@ -69,6 +69,9 @@ def test_sample_prints_one_json_object_a_line(capsys):
         (["train", "--group", "caprev", "--same-examples"], ["--same-examples", "--main-only"]),
         (["train", "--group", "caprev", "--set", "training.steps"], ["--set", "PATH=VALUE"]),
         (["train", "--group", "caprev", "--set", "training.steps=0"], ["training.steps", "0", "1 to 1,000,000"]),
+        (["train", "--group", "caprev", "--set", "model.parts=main:0-4"], ["model.parts", "0-4", "0 to 3"]),
+        (["submit", "--group", "caprev", "--set", "model.parts=control:0"], ["control:0", "main, auxiliary"]),
+        (["train", "--group", "caprev", "--set", "training.frozen=heads"], ["training.frozen", "embedding,attention"]),
         (["train", "--group", "caprev", "--device", "tpu"], ["--device", "tpu", "cpu, cuda"]),
         (["train", "--main", "reverse_add:8", "--aux", "no_carry:4"], ["no_carry", "4", "more than 8"]),
         (["train", "--group", "caprev", "--set", "evaluation.maximum_length=9"], ["evaluation.maximum_length", "16"]),
@@ -154,6 +157,25 @@ def test_train_show_runs_export_and_merge_on_a_real_run(capsys, tmp_path):
     store.write_bytes(b"")
     assert lgt(capsys, "restore", tmp_path / "copy.db", "--database", store)[0] == 0
     assert json.loads(lgt(capsys, "runs", "--json", "--database", store)[1])[0]["state"] == "done"
+
+
+def test_a_partition_is_trained_shown_and_measured_again(capsys, tmp_path):
+    store, parts = tmp_path / "a.db", "main:0-1+auxiliary:2-3"
+    changes = ["--set", f"model.parts={parts}", "--set", "training.frozen=embedding"]
+    code, _, err = lgt(capsys, "train", "--group", "caprev", *QUICK, *changes, "--database", store)
+    assert code == 0, err
+    shown = json.loads(lgt(capsys, "show", "1", "--json", "--database", store)[1])
+    assert (shown["config"]["model"]["parts"], shown["config"]["training"]["frozen"]) == (parts, "embedding")
+    assert f'"parts":"{parts}"' in lgt(capsys, "show", "1", "--database", store)[1]
+    rows = json.loads(lgt(capsys, "evaluate", "1", "--json", "--database", store)[1])["accuracy"]
+    counts = {(row["task"], row["length"]): row["correct"] for row in rows}
+    assert counts == {(row["task"], row["length"]): row["correct"] for row in shown["accuracy"]}
+    before = queries.head_scores(open_store(str(store)), [1])
+    assert lgt(capsys, "attribute", "1", "--database", store)[0] == 0
+    assert queries.head_scores(open_store(str(store)), [1]).equals(before)
+    code, _, err = lgt(capsys, "export-model", "1", tmp_path / "net", "--database", store)
+    assert code == 2 and "model.parts" in err and len(err.strip().splitlines()) == 1
+    assert not (tmp_path / "net").exists()
 
 
 def test_heads_measured_again_are_those_that_the_run_measured(capsys, tmp_path):

@@ -240,9 +240,10 @@ def test_an_added_field_has_its_default_and_remembers_it():
 
 
 def test_the_default_of_an_added_field_describes_earlier_runs():
-    sections = [RunConfig, *(type(getattr(group_config("caprev", "demo"), name)) for name in ("options", "model"))]
+    names = ("options", "model", "training", "evaluation")
+    sections = [RunConfig, *(type(getattr(group_config("caprev", "demo"), name)) for name in names)]
     found = [field for section in sections for field in fields(section) if BEFORE in field.metadata]
-    assert [field.name for field in found] == ["schedule"]
+    assert [field.name for field in found] == ["schedule", "parts", "frozen"]
     assert all(field.default == field.metadata[BEFORE] for field in found)
 
 

@@ -198,7 +198,7 @@ def test_a_task_without_a_test_prompt_of_a_length_has_no_row_there(monkeypatch):
 
     def some_empty(config, task, length, count):
         batch = real(config, task, length, count)
-        return batch if length != 2 else Batch(*(value[:0] for value in vars(batch).values()))
+        return batch if length != 2 else Batch(*(value[:0] for value in vars(batch).values() if value is not None))
 
     monkeypatch.setattr(exact_match, "test_set", some_empty)
     rows = exact_match.accuracy_rows(Decoder(config.model), config, 10)

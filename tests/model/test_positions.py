@@ -90,11 +90,11 @@ def test_the_attention_kernel_of_gpus_gives_the_same_predictions(position):
     tokens = torch.randint(0, 60, (3, 7), generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         wanted, residual, mask = model(tokens), model.embedding.weight[tokens], mask_of(model, 7)
-        plain = heads_of(model.blocks()[0], residual, mask)
+        plain = heads_of(model.blocks()[0], residual, mask, None)
         for layer in model.blocks():
             layer.attention.kernel = True
         assert torch.allclose(model(tokens), wanted, atol=1e-5)
-        assert torch.allclose(heads_of(model.blocks()[0], residual, mask), plain, atol=1e-5)
+        assert torch.allclose(heads_of(model.blocks()[0], residual, mask, None), plain, atol=1e-5)
 
 
 def test_the_built_in_encodings_have_fast_code_and_a_title_that_the_glossary_says_too():

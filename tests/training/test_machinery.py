@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from functools import cache
-from itertools import product
+from itertools import cycle, product
 from typing import get_args
 
 import pytest
@@ -14,7 +14,9 @@ from torch import Tensor
 
 from lgt.core.choices import POSITIONS, SCHEDULES
 from lgt.core.config import Optimizer, Precision, RunConfig
+from lgt.core.frozen import group_of
 from lgt.core.notices import warn_once
+from lgt.core.parts import parts_by_task
 from lgt.evaluation import reference
 from lgt.evaluation.ablation import ablation_map
 from lgt.evaluation.exact_match import answer_scores
@@ -23,7 +25,7 @@ from lgt.fused.step import FusedStep
 from lgt.model import positions, schedules
 from lgt.model.batch import Batch
 from lgt.model.decoder import Decoder
-from lgt.training.batches import make_batch
+from lgt.training.batches import drawn_heads, make_batch
 from lgt.training.ensemble import EnsembleStep, Member, StepsInTurn, make_ensemble_stepper, train_together
 from lgt.training.loop import train
 from lgt.training.optimizers import make_optimizers, take_step
@@ -43,11 +45,14 @@ def toys():
         yield
 
 
-def config_of(position: str, schedule: str, qk_norm: bool, optimizer: str, precision: str) -> RunConfig:
+def config_of(
+    position: str, schedule: str, qk_norm: bool, optimizer: str, precision: str, parts: str = ""
+) -> RunConfig:  # fmt: skip
     config = tiny()
     model = replace(
-        config.model, layers=2, heads=2, width=16, hidden=24, position=position, schedule=schedule, qk_norm=qk_norm
-    )
+        config.model, layers=2, heads=2, width=16, hidden=24, position=position, schedule=schedule, qk_norm=qk_norm,
+        parts=parts,
+    )  # fmt: skip
     training = replace(config.training, batch_size=8, optimizer=optimizer, precision=precision, learning_rate=0.01)
     return replace(config, model=model, training=training)
 
@@ -71,12 +76,31 @@ TOYS = [("slopes", "once"), ("learned", "once"), ("rope", "twice"), ("nope", "ba
         ("learned", "back")]  # fmt: skip
 
 
+PARTITIONS = ("main:0+auxiliary:1", "main:all:0-11+auxiliary:1:12-23", "random-1", "reverse:0")
+PARTED = [
+    config_of(*values, parts)
+    for number, parts in enumerate(PARTITIONS)
+    for values in list(product(("rope", "nope"), ("once",), (True, False), get_args(Optimizer), ("float32",)))[
+        number % 2 :: 2
+    ]
+] + [config_of("rope", "once", True, "muon", "bfloat16", parts) for parts in PARTITIONS[1:3]]
+"""Each partition with every second combination of a float32 run, so that all combinations meet two partitions."""
+FROZEN = [
+    replace(config, training=replace(config.training, frozen=frozen))
+    for config, frozen in zip(
+        [*EVERY[::4], *PARTED[::5]],
+        cycle(("embedding,norms", "attention", "feed_forward,unembedding", "attention,feed_forward")),
+        strict=False,
+    )
+]
+
+
 def toy_configs() -> list[RunConfig]:
     return [
         config_of(*values, qk_norm, optimizer, precision)
         for values in TOYS
         for qk_norm, optimizer, precision in product((True, False), get_args(Optimizer), get_args(Precision))
-    ]
+    ] + [config_of("slopes", "twice", True, "muon", "float32", parts) for parts in PARTITIONS[:3]]
 
 
 def networks_of(configs: list[RunConfig]) -> list[RunConfig]:
@@ -85,14 +109,20 @@ def networks_of(configs: list[RunConfig]) -> list[RunConfig]:
 
 
 @cache
-def first_batch() -> Batch:
-    """The batch of step 0, which is the same for all of these configs: a network does not decide its data."""
+def examples_of_first_batch() -> Batch:
+    """The examples of step 0, which are the same for all of these configs: a network does not decide its data."""
     return make_batch(config_of("rope", "once", True, "muon", "float32"), 0)
+
+
+def first_batch(config: RunConfig) -> Batch:
+    """The batch of step 0. Of a network, only random parts change it."""
+    drawn = drawn_heads(config, 0) if config.model.parts.startswith("random") else None
+    return replace(examples_of_first_batch(), drawn=drawn)
 
 
 def model_of(config: RunConfig, seed: int = 3) -> Decoder:
     """A decoder with gains that differ."""
-    model, source = Decoder(config.model, seed), torch.Generator().manual_seed(1)
+    model, source = Decoder(config.model, seed, by_task=parts_by_task(config)), torch.Generator().manual_seed(1)
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if "gain" in name:
@@ -103,10 +133,12 @@ def model_of(config: RunConfig, seed: int = 3) -> Decoder:
 
 def by_definition(config: RunConfig, model: Decoder) -> tuple[float, dict[str, Tensor]]:
     """Loss before one step, and the weights after it: the decoder's own loss, autograd and the optimizers."""
-    batch = first_batch()
+    batch = first_batch(config)
     model.compute = getattr(torch, config.training.precision)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(group_of(name) not in config.training.frozen.split(","))
     optimizers = make_optimizers(model, config.training)
-    loss = model.loss(batch.tokens, batch.scored)
+    loss = model.loss(batch.tokens, batch.scored, batch.drawn)
     loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), config.training.gradient_clip)
     take_step(optimizers, 0.5)
@@ -133,7 +165,7 @@ def check_step(config: RunConfig) -> None:
     loss, wanted = by_definition(config, model_of(config))
     stepper = make_stepper(model, config)
     assert isinstance(stepper, FusedStep if is_fused(config) else TorchStep)
-    assert float(stepper.step(first_batch(), 0.5)) == pytest.approx(loss, rel=1e-5)
+    assert float(stepper.step(first_batch(config), 0.5)) == pytest.approx(loss, rel=1e-5)
     same_weights(model, wanted, start, loosely=is_fused(config) and config.training.optimizer == "adamw")
 
 
@@ -141,7 +173,7 @@ def check_stack(config: RunConfig) -> None:
     models = [model_of(config, seed) for seed in (3, 4)]
     stepper = make_ensemble_stepper(models, config, "cpu")
     assert isinstance(stepper, EnsembleStep if config.model.position in STACKED else StepsInTurn)
-    losses = stepper.step(first_batch(), 0.5)
+    losses = stepper.step(first_batch(config), 0.5)
     loosely = config.training.precision == "bfloat16" or config.training.optimizer == "adamw"
     for number, seed in enumerate((3, 4)):
         loss, wanted = by_definition(config, model_of(config, seed))
@@ -165,17 +197,21 @@ def test_the_combinations_contain_every_choice():
     toys = toy_configs()
     assert {config.model.position for config in [*EVERY, *toys]} == set(POSITIONS)
     assert {config.model.schedule for config in [*EVERY, *toys]} == set(SCHEDULES)
+    for parts in PARTITIONS:
+        mine = [config for config in PARTED if config.model.parts == parts]
+        assert {(one.model.position, one.model.qk_norm) for one in mine} == {*product(("rope", "nope"), (True, False))}
+        assert {config.training.optimizer for config in PARTED} == set(get_args(Optimizer))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("check", [check_step, check_stack], ids=["step", "stack"])
 def test_every_network_is_trained_as_the_definition_computes(check):
-    for config in [*EVERY, *toy_configs()]:
+    for config in [*EVERY, *PARTED, *FROZEN, *toy_configs()]:
         check(config)
 
 
 def test_every_network_is_measured_as_the_definition_computes():
-    for config in networks_of([*EVERY, *toy_configs()]):
+    for config in networks_of([*EVERY, *PARTED, *toy_configs()]):
         check_measuring(config)
 
 
@@ -187,13 +223,13 @@ def test_compiled_layers_compute_added_networks_too(position, schedule, monkeypa
     model, start = model_of(config), model_of(config)
     loss, wanted = by_definition(config, model_of(config))
     stepper = TorchStep(model, replace(config.training, compiled=True), "cpu")
-    assert float(stepper.step(first_batch(), 0.5)) == pytest.approx(loss, rel=1e-5)
+    assert float(stepper.step(first_batch(config), 0.5)) == pytest.approx(loss, rel=1e-5)
     same_weights(model, wanted, start, loosely=True)
     assert len(asked) == config.model.layers
 
 
 def test_the_fused_step_supports_exactly_the_listed_combinations(monkeypatch):
-    for config in [*EVERY, *toy_configs()]:
+    for config in [*EVERY, *PARTED, *toy_configs()]:
         assert FusedStep.supports(config) is is_fused(config)
         assert not FusedStep.supports(config, "cuda")
     monkeypatch.setattr("lgt.fused.step.library", lambda: None)
