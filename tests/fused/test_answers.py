@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from lgt.core.parts import parts_by_task
 from lgt.evaluation import exact_match, reference
 from lgt.fused import answers
 from lgt.model.batch import Batch
@@ -39,6 +40,24 @@ def one_scored(model: Decoder, batch: Batch) -> torch.Tensor:
         hits = (right[row] & batch.present[row, 1:]).nonzero().flatten() + 1
         scored[row, hits[-1] if row % 2 and len(hits) else batch.prompt_length[row]] = True
     return scored
+
+
+def test_heads_and_channels_that_a_task_may_not_use_are_left_out() -> None:
+    shape = SHAPES["demo"]
+    config = replace(shape, model=replace(shape.model, parts="main:0-1+auxiliary:2-3:0-99"))
+    batch = make_batch(config, 0)
+    model = Decoder(config.model, 3, by_task=parts_by_task(config))
+    assert answers.supports(model)
+    batch = replace(batch, scored=one_scored(model, batch))
+    found, wanted = answers.answer_scores(model, batch), reference.answer_scores(model, batch)
+    assert torch.equal(found[0], wanted[0]) and torch.allclose(found[1], wanted[1], rtol=1e-4, atol=1e-5)
+    whole = Decoder(shape.model, 3)
+    assert not torch.allclose(found[1], answers.answer_scores(whole, batch)[1], rtol=1e-2)
+
+
+def test_drawn_heads_are_left_to_pytorch_which_scales_them() -> None:
+    shape = SHAPES["demo"]
+    assert not answers.supports(Decoder(replace(shape.model, parts="random-2"), 3))
 
 
 def test_some_answers_are_right_and_some_wrong_and_threads_change_nothing(trained) -> None:
