@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from lgt.core.glossary import definition
 from lgt.core.number_ranges import id_ranges
 from lgt.recipes.presets import group_config
 from lgt.store import leases, queries, writes
@@ -185,13 +184,6 @@ def test_a_file_that_is_no_store_is_one_message(page, content, tmp_path, monkeyp
 def test_an_empty_value_in_an_address_is_the_default(page, name, shipped, monkeypatch):
     app = opened(page, shipped, monkeypatch, **{name: ""})
     assert not app.exception and not app.error
-
-
-@pytest.mark.slow
-def test_launch_offers_every_encoding_in_words_and_reads_it_from_the_address(shipped, monkeypatch):
-    control = opened("pages/launch.py", shipped, monkeypatch, position="learned biases (FIRE)").segmented_control[0]
-    assert control.options == ["rotary", "none", "linear biases (ALiBi)", "learned biases (FIRE)"]
-    assert control.value == "learned biases (FIRE)" and control.help == definition("positional encoding")
 
 
 @pytest.mark.parametrize("page", PAGES)
