@@ -29,6 +29,7 @@ def fire(heads: int = 4) -> Fire:
     return encoding
 
 
+@pytest.mark.slow  # importing transformers takes seconds
 @pytest.mark.parametrize("heads", [1, 2, 3, 4, 6, 7, 8, 12, 16, 64])
 def test_alibis_slopes_are_those_of_transformers(heads):
     from transformers.models.bloom.modeling_bloom import build_alibi_tensor
@@ -38,6 +39,10 @@ def test_alibis_slopes_are_those_of_transformers(heads):
     ours = encoding_named("alibi")(ModelConfig(heads=heads, width=2 * heads)).bias(torch.arange(5))
     seen = torch.full((5, 5), float("-inf")).triu(1)  # a constant for each query changes no softmax
     assert torch.allclose((ours + seen).softmax(-1), (theirs + seen).softmax(-1), atol=1e-6)
+
+
+def test_alibis_slopes_of_six_heads_are_those_of_four_and_every_second_of_eight():
+    assert slopes(6).tolist() == pytest.approx([2**-2, 2**-4, 2**-6, 2**-8, 2**-1, 2**-3])
 
 
 def test_alibis_bias_is_the_papers_formula():
