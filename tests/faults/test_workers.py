@@ -94,7 +94,7 @@ def whole_and_kept(store, run_id: int, notes: Path) -> None:
         assert blobs.read_file(blobs.files_folder(store.url), state.file, state.size, state.sha256)
 
 
-def wait_until(answer, seconds: float = 60.0) -> None:
+def wait_until(answer, seconds: float = 300.0) -> None:
     """Wait until ``answer`` returns True; the test fails if it never does."""
     end = time.monotonic() + seconds
     while not answer():
