@@ -10,7 +10,7 @@ from lgt import __version__
 from lgt.core import extensions
 
 PACKAGE = Path(__file__).parent.parent
-RESULT_PACKAGES = ("core", "tasks", "recipes", "metrics", "model", "evaluation", "training")
+RESULT_PACKAGES = ("core", "tasks", "recipes", "metrics", "model", "fused", "evaluation", "training")
 """The packages that turn a config into measurements. Code of pages or of the store does not change a result."""
 
 

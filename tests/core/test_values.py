@@ -63,7 +63,7 @@ def test_streams_are_those_of_stored_runs() -> None:
     assert generator(0, "train", 7).integers(10**9, size=3).tolist() == [946744428, 154349640, 653615863]
 
 
-MAKE_NUMBERS = {"core", "tasks", "recipes", "metrics", "model", "evaluation", "training"}
+MAKE_NUMBERS = {"core", "tasks", "recipes", "metrics", "model", "fused", "evaluation", "training"}
 
 
 def test_the_version_depends_on_every_package_that_computes_results(
