@@ -91,7 +91,7 @@ def test_the_version_depends_on_every_package_that_computes_results(
         chart.write_text(chart.read_text() + "\n# edited\n")
         (copy / "core" / "notes.txt").write_text("no code")
         assert now() == before, "what draws a number does not make it"
-        header = next((copy / "training").rglob("*.hpp"))
+        header = next((copy / "fused").rglob("*.hpp"))
         header.write_text(header.read_text() + "\n// edited\n")
         assert now() != before
     finally:
