@@ -57,6 +57,7 @@ def test_the_rule_decides_by_its_own_numbers(path):
     )
 
 
+@pytest.mark.slow
 def test_the_command_judges_it_with_the_papers_figures(path):
     command = [sys.executable, "-m", "lgt", "claims", "--json"]
     done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=True)

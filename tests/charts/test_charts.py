@@ -148,6 +148,7 @@ def test_every_value_of_a_chart_is_a_scalar():
             assert not any(isinstance(value, list | dict) for row in rows for value in row.values()), name
 
 
+@pytest.mark.slow
 def test_empty_frames_become_a_sentence_that_says_what_is_missing():
     found = {name: spec["description"] for name, spec in every_chart(LIGHT).items() if name.startswith("no ")}
     assert "during training" in found["no accuracy"]
@@ -244,6 +245,7 @@ def test_points_that_fewer_seeds_reached_have_their_own_n_and_band():
     assert "min–max over 3 seeds; 95% Wilson interval of a single run" in heading(spec)
 
 
+@pytest.mark.slow
 def test_bootstrap_band_lies_within_min_max_and_none_draws_no_band():
     boot, spread = (
         [row["high"] - row["low"] for row in drawn(spec, "area")]
@@ -258,6 +260,7 @@ def test_bootstrap_band_lies_within_min_max_and_none_draws_no_band():
     assert all(row["low"] is None for row in points(spec))
 
 
+@pytest.mark.slow
 def test_single_seeds_add_a_line_per_run_and_say_so():
     spec = length_accuracy(frames.accuracy(), LIGHT, single_seeds=True).to_dict()
     assert {row["run_id"] for row in drawn(spec, "line", "ratio")} == {1, 2, 3}
@@ -283,6 +286,7 @@ def test_a_baseline_made_for_another_group_stays_one_curve():
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_of_several_steps_each_runs_last_counts():
     last = frames.accuracy()
     early = last.assign(step=50, correct=0)
@@ -315,6 +319,7 @@ def test_the_key_names_every_curve_once_below_the_plot():
     assert all(row["y"] > 300 for row in rows) and len({row["y"] for row in rows}) == 3
 
 
+@pytest.mark.slow
 def test_the_description_tells_each_zones_mean():
     spec = length_accuracy(frames.accuracy(seeds=1), LIGHT).to_dict()
     assert "100% at lengths 1–8 (trained), 73% at lengths 9–16 (transfer region)" in spec["description"]

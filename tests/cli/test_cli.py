@@ -135,6 +135,7 @@ def test_the_help_lists_the_encodings_in_words(capsys):
         assert words in said
 
 
+@pytest.mark.slow
 def test_train_show_runs_export_and_merge_on_a_real_run(capsys, tmp_path):
     store = tmp_path / "a.db"
     code, out, err = lgt(capsys, "train", "--group", "caprev", *QUICK, "--database", store)
@@ -159,6 +160,7 @@ def test_train_show_runs_export_and_merge_on_a_real_run(capsys, tmp_path):
     assert json.loads(lgt(capsys, "runs", "--json", "--database", store)[1])[0]["state"] == "done"
 
 
+@pytest.mark.slow
 def test_a_partition_is_trained_shown_and_measured_again(capsys, tmp_path):
     store, parts = tmp_path / "a.db", "main:0-1+auxiliary:2-3"
     changes = ["--set", f"model.parts={parts}", "--set", "training.frozen=embedding"]

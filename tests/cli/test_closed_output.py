@@ -54,6 +54,7 @@ def test_every_command_is_listed_here():
     assert names == {words.split()[0] for words in LISTING} - {"--help"} | WRITING
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 @pytest.mark.parametrize("words", ["tasks", "runs --json"])
 def test_an_output_on_a_full_disk_is_one_line(words, own_shipped):

@@ -89,6 +89,7 @@ def test_operands_of_a_sum_are_named(capsys, shipped):
     assert code == 0 and out.splitlines()[0].endswith("seed 2506, ragged operands") and "reverse_add  4" in out
 
 
+@pytest.mark.slow
 def test_a_run_of_another_store_is_named_by_its_store_and_no_store_is_changed(capsys, store, shipped):
     before = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (store, shipped)]
     beside = sorted(store.parent.iterdir())

@@ -70,6 +70,7 @@ def test_transformers_reads_the_folder_and_gives_the_logits_of_the_run(capsys, s
     assert (wanted - found).abs().max() < 1e-4 and torch.equal(wanted.argmax(-1), found.argmax(-1))
 
 
+@pytest.mark.slow
 def test_generate_writes_the_answers_of_the_run(capsys, store, trained, tmp_path):
     config, model, _ = trained
     exported(capsys, tmp_path / "net", WITH_WEIGHTS, "--database", store)
@@ -83,6 +84,7 @@ def test_generate_writes_the_answers_of_the_run(capsys, store, trained, tmp_path
         assert ours == tuple(tokens[: len(ours)]) and len(ours) >= 2
 
 
+@pytest.mark.slow
 def test_a_shipped_run_has_its_stored_counts_in_transformers(capsys, shipped, tmp_path):
     """Run 97 at a length where it answers 215 of 256 prompts right, and run 111, an addition run."""
     engine = open_store(str(shipped), read_only=True)

@@ -81,6 +81,7 @@ def test_probabilities_and_attention_are_those_of_the_full_pass(trained):
     assert (found.patterns[:, :, 0, prompt.prompt_length :] == 0).all()  # what is not written yet is not read
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "length"), [("capitalize_reverse", 2), ("capitalize", 2), ("capitalize", 3)])
 def test_an_answer_without_one_head_agrees_with_the_ablation_map(trained, task, length):
     config, model, _ = trained

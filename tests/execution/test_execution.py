@@ -182,6 +182,7 @@ def test_a_queued_run_above_this_worker_s_limits_fails_and_the_next_one_goes_on(
     )
 
 
+@pytest.mark.slow
 def test_the_stored_device_is_the_one_that_trained_the_run(engine):
     fused, plain = quick(), quick(model_seed=1)
     plain = replace(plain, training=replace(plain.training, precision="bfloat16"))

@@ -74,6 +74,7 @@ def test_a_replaced_experiment_is_judged_and_does_not_count(store):
     assert order == sorted(order), "after those that count"
 
 
+@pytest.mark.slow
 def test_judging_all_gives_the_judgements_of_judging_each(store):
     fill(store, EXPERIMENTS["fig8-copy"], arms(0.3, 0.0, 0.1), seeds=(0, 3))
     follow(store, EXPERIMENTS["fig18-maps"], lambda k: 1 - k / 11)
@@ -81,6 +82,7 @@ def test_judging_all_gives_the_judgements_of_judging_each(store):
         assert one.as_dict() == judge(store, one.experiment).as_dict()
 
 
+@pytest.mark.slow
 def test_judging_all_reads_every_measurement_and_computes_every_trajectory_once(store, monkeypatch):
     follow(store, EXPERIMENTS["fig18-maps"], lambda k: 1 - k / 11)
     fill(store, EXPERIMENTS["fig4c"], arms(0.8, 0.1, 0.3))

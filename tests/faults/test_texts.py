@@ -301,6 +301,7 @@ def test_the_list_of_runs_has_one_line_for_each_run(tmp_path, capsys) -> None:
     assert [line for line in lines if for_terminal(all_marked()[0]) in line] == lines[1:2]
 
 
+@pytest.mark.slow
 def test_a_worker_reports_the_label_of_each_run_on_one_line(tmp_path, monkeypatch) -> None:
     store = open_store(str(tmp_path / "workspace.db"))
     writes.create_runs(store, [tiny(model_seed=seed) for seed, _ in enumerate(all_marked())], labels=all_marked())

@@ -80,6 +80,7 @@ def test_no_more_workers_start_than_there_are_slots(tmp_path: Path, monkeypatch)
     assert worker_processes.busy_slots(url) == 1 and worker_processes.busy_slots(f"{url}.other") == 0
 
 
+@pytest.mark.slow
 def test_r12_the_queue_is_bounded(tmp_path: Path, monkeypatch) -> None:
     store = open_store(str(tmp_path / "results.db"))
     submissions, most = size(300, 2000), size(150, 1000)

@@ -160,6 +160,7 @@ def test_r6_a_lost_worker_is_shown_and_replaced(tmp_path: Path, monkeypatch: pyt
     assert not record.stale
 
 
+@pytest.mark.slow
 def test_r6_a_heartbeat_keeps_a_long_measurement_alive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "LEASE_SECONDS", 0.6)
     monkeypatch.setattr(leases, "HEARTBEAT_SECONDS", 0.1)

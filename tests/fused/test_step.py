@@ -76,6 +76,7 @@ LONG = replace(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [*SHAPES.values(), LONG], ids=[*SHAPES, "long mazes"])
 def test_loss_and_gradient_are_those_of_the_readable_model(config):
     for step in (0, 1):

@@ -123,6 +123,7 @@ def test_a_kill_in_the_middle_of_a_migration_leaves_the_old_store(
     assert "mood" in {column["name"] for column in inspect(open_store(path)).get_columns("runs")}
 
 
+@pytest.mark.slow
 def test_processes_that_migrate_at_once_all_succeed(
     tmp_path: Path, later: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +134,7 @@ def test_processes_that_migrate_at_once_all_succeed(
     assert len(queries.runs(open_store(str(path)))) == 1
 
 
+@pytest.mark.slow
 def test_processes_that_create_at_once_share_one_store(tmp_path: Path) -> None:
     path = tmp_path / "new" / "results.db"
     path.parent.mkdir()

@@ -179,6 +179,7 @@ MALFORMED = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("url", MALFORMED)
 def test_the_password_of_a_malformed_url_is_never_shown(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """S8."""

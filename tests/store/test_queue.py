@@ -35,6 +35,7 @@ def claim_all(engine: Engine, owner: str) -> list[tuple[int, int]]:
     return taken
 
 
+@pytest.mark.slow
 def test_threads_claim_each_run_once(engine: Engine) -> None:
     jobs = [writes.create_run(engine, CONFIG) for _ in range(100)]
     with ThreadPoolExecutor(8) as pool:
@@ -42,6 +43,7 @@ def test_threads_claim_each_run_once(engine: Engine) -> None:
     assert sorted(taken) == [(job, 1) for job in jobs]
 
 
+@pytest.mark.slow
 def test_processes_claim_each_run_once(tmp_path: Path) -> None:
     path = str(tmp_path / "results.db")
     store = open_store(path)

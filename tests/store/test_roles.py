@@ -104,6 +104,7 @@ def done(server: Server, tmp_path_factory: pytest.TempPathFactory) -> int:
 # --- each role does its job
 
 
+@pytest.mark.slow
 def test_a_worker_trains_what_a_submitter_queues_and_a_reader_reads_it(opened, done, server, capsys, monkeypatch):
     record = queries.run(opened("reading"), done)
     assert (record.state, record.error, record.step) == (RunState.DONE, None, 4)
@@ -396,6 +397,7 @@ def test_a_command_that_the_role_does_not_allow_is_one_line(login, words, server
     assert leases.cancel_run(engine, waiting), "the run is as it was"
 
 
+@pytest.mark.slow
 def test_a_page_says_in_one_line_that_a_reader_may_not_start_runs(server, monkeypatch):
     monkeypatch.setenv("LGT_DATABASE_URL", server.url("reading"))
     monkeypatch.setattr(worker_processes, "ensure_workers", lambda *arguments: 0)

@@ -90,6 +90,7 @@ def test_a_restored_store_is_the_group_s_too(shared):
     assert use(BORIS, shared, "of Boris")[1] == ""
 
 
+@pytest.mark.slow
 def test_a_folder_of_files_that_is_closed_to_the_group_is_refused_in_one_line(shared):
     assert use(ANNA, shared, "of Anna") == ("nothing", "")
     files = shared / "workspace.db.files"

@@ -86,6 +86,7 @@ def test_members_are_the_runs_trained_alone(config, plain):
     assert not torch.equal(models[0].unembedding.weight, models[1].unembedding.weight)
 
 
+@pytest.mark.slow
 def test_members_are_near_the_fused_step():
     config = tiny(steps=10)
     for one, model in zip(
@@ -121,6 +122,7 @@ def test_the_attention_kernel_works_for_stacked_members():
     assert torch.allclose(torch.stack(losses[0]), torch.stack(losses[1]), rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_member_whose_loss_is_not_finite_ends_alone(monkeypatch, plain):
     spoil_seed_one(monkeypatch)
     configs, sinks, ends = seeds(tiny(steps=8)), [MemoryRecorder() for _ in range(3)], {}
@@ -154,6 +156,7 @@ def test_a_member_that_stops_leaves_the_others_training(plain):
         assert_same_run(configs[i], models[i], sinks[i])
 
 
+@pytest.mark.slow
 def test_an_error_of_a_recorder_ends_its_member_only(plain):
     class Refusing(MemoryRecorder):
         def accuracy(self, step, rows):
@@ -266,6 +269,7 @@ def test_a_run_that_another_worker_claims_first_is_skipped(engine, monkeypatch):
     assert queries.run(engine, ids[1]).owner == "another"
 
 
+@pytest.mark.slow
 def test_each_run_of_an_ensemble_fails_or_is_cancelled_alone(engine, monkeypatch):
     spoil_seed_one(monkeypatch)
     monkeypatch.setattr(together, "at_most_every", lambda seconds, question: question)

@@ -210,6 +210,7 @@ def test_every_network_is_trained_as_the_definition_computes(check):
         check(config)
 
 
+@pytest.mark.slow
 def test_every_network_is_measured_as_the_definition_computes():
     for config in networks_of([*EVERY, *PARTED, *toy_configs()]):
         check_measuring(config)

@@ -174,6 +174,7 @@ def test_the_knock_out_test_has_the_counts_of_every_choice(shipped, library, mon
     assert table.groupby(choices).length.nunique().nunique() == 1
 
 
+@pytest.mark.slow
 def test_a_hidden_guess_has_no_result(shipped, library, monkeypatch):
     app = opened("pages/overview.py", shipped, monkeypatch, pair="caprev.demo", predict="1")
     table = read(handout.numbers(app.session_state[DRAWN]["curve-guess"], library))

@@ -47,6 +47,7 @@ def opened(store: Path, ticked: list[int], monkeypatch: pytest.MonkeyPatch, **ad
     return app
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("button", sorted(TICKED))
 def test_a_button_is_open_for_ticked_runs_and_locked_for_none_and_when_read_only(
     button: str, store: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -219,6 +219,7 @@ def test_overview_shows_the_numbers_of_its_runs(shipped, monkeypatch):
     assert f"Runs {id_ranges(found.ids('alone-same-steps', 'co-trained'))}, " in app.caption[-1].value
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pair", ["", "nonsense", "caprev.demo", "<script>alert(1)</script>", "x" * 5000, "../../etc"])
 def test_overview_survives_any_address(pair, shipped, monkeypatch):
     app = opened("pages/overview.py", shipped, monkeypatch, pair=pair, threshold="nan", matched="-1")
