@@ -26,6 +26,7 @@ from lgt.core.config import RunConfig
 from lgt.evaluation.exact_match import answer_scores
 from lgt.evaluation.passes import scored_ends
 from lgt.evaluation.test_sets import test_set
+from lgt.fused import answers
 from lgt.fused import library as fused
 from lgt.fused.step import FusedStep, packed
 from lgt.model.batch import Batch
@@ -71,7 +72,10 @@ def shapes() -> dict[str, RunConfig]:
 
 
 def chunks(starts: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """The first and the last sequence (excluded) of each chunk of a batch, cut as the step cuts it on one core."""
+    """The first and the last sequence (excluded) of each chunk of a batch.
+
+    The step first cuts a batch into eight groups, which changes only their last chunks; that is left out here.
+    """
     first, sequences = 0, len(starts) - 1
     while first < sequences:
         last = first + 1
@@ -184,14 +188,17 @@ def line(name: str, what: str, seconds: float, step: float, work: float = 0.0, p
     return [name, what, f"{1e3 * seconds:.2f}", f"{seconds / step:.0%}", *share]
 
 
-def evaluation_share(config: RunConfig, peak: float, settings: Settings) -> tuple[float, float]:
-    """Operations a second of evaluation at the transfer length, and their share of the peak.
+Scores = Callable[[Decoder, Batch], object]
+
+
+def evaluation_share(config: RunConfig, scores: Scores, peak: float, settings: Settings) -> tuple[float, float]:
+    """Operations a second of evaluation at the transfer length with ``scores``, and their share of the peak.
 
     Counted are the products for the tokens that have to be read, without padding.
     """
     model, task = Decoder(config.model, 0), config.main.task
     batch = test_set(config, task, config.transfer_length or config.main.training_length, 64 if settings.quick else 512)
-    seconds = thread_seconds(lambda: answer_scores(model, batch), settings.repetitions)
+    seconds = thread_seconds(lambda: scores(model, batch), settings.repetitions)
     speed = evaluation_operations(config, batch) / seconds
     return speed, speed / peak
 
@@ -224,8 +231,9 @@ def run(settings: Settings) -> Section:
         first = [["multiply-adds in registers, float32", f"{peak / 1e9:.1f}", "100%"], *rates(peak, settings)]
         steps = [row for name, config in shapes().items() for row in step_rows(name, config, peak, settings)]
         for name, config in shapes().items():
-            speed, share = evaluation_share(config, peak, settings)
-            first.append([f"evaluation, {name}", f"{speed / 1e9:.1f}", f"{share:.0%}"])
+            for how, scores in (("compiled", answers.answer_scores), ("PyTorch", answer_scores)):
+                speed, share = evaluation_share(config, scores, peak, settings)
+                first.append([f"evaluation, {how}, {name}", f"{speed / 1e9:.1f}", f"{share:.0%}"])
     finally:
         torch.set_num_threads(settings.threads)
     headers = ["config", "part of a training step", "ms", "share of the step", "GFLOP/s", "share of the peak"]

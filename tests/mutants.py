@@ -115,6 +115,10 @@ def run(package: str, names: list[str], count: int = 0) -> None:
 
 if __name__ == "__main__":
     patterns = [word for word in sys.argv[1:] if "." in word]
-    number = sum(int(word) for word in sys.argv[1:] if word.isdigit())
-    for chosen in [word for word in sys.argv[1:] if word in PACKAGES] or PACKAGES:
-        run(chosen, patterns, number)
+    numbers = [int(word) for word in sys.argv[1:] if word.isdigit()]
+    packages = [word for word in sys.argv[1:] if "." not in word and not word.isdigit()]
+    unknown = [word for word in packages if word not in PACKAGES]
+    if unknown:
+        sys.exit(f"{unknown[0]!r} is not accepted; accepted: {', '.join(PACKAGES)}, a name with a dot, or a number")
+    for chosen in packages or PACKAGES:
+        run(chosen, patterns, sum(numbers))

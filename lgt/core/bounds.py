@@ -102,6 +102,7 @@ WIDTH = Bound("width", 4_096, "channels", "width of a decoder", ("command", "row
 HIDDEN = Bound("hidden", 16_384, "channels", "inner width of the feed-forward", ("command", "row"), CONFIG)
 DIGITS = Bound("digits", 9, "digits", "digits of the second factor of a product", ("command", "row"), CONFIG)
 GRID = Bound("grid", 8, "nodes", "side of a maze", ("command", "row"), CONFIG)
+PARTS = Bound("parts", 1_000, "characters", "the text of a partition (`model.parts`)", ("command", "row"), CONFIG)
 CONFIG_TEXT = Bound("config_text", 100_000, "characters", "the stored text of a config", ("row",),
                     "lgt.core.config.RunConfig.from_json")  # fmt: skip
 

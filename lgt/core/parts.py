@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from lgt.core import bounds
 from lgt.core.checks import ConfigError
 
 if TYPE_CHECKING:
@@ -57,10 +58,12 @@ def partition_of(model: ModelConfig) -> Partition:
         return Partition()
     if not isinstance(text, str):
         raise ConfigError(FIELD, text, GRAMMAR)
+    bounds.PARTS.check_text(FIELD, text)
     random = _RANDOM.fullmatch(text)
     found = Partition(drawn=int(random[1])) if random else Partition(tuple(_parts(text, heads, hidden)))
     if found.drawn is not None and not 1 <= found.drawn < heads:
-        raise ConfigError(FIELD, text, f"random-K with K from 1 to {heads - 1}, fewer than model.heads")
+        fewer = f"random-K with K from 1 to {heads - 1}, fewer than model.heads" if heads > 1 else "another partition"
+        raise ConfigError(FIELD, text, fewer)
     if text != (wanted := _text(found, heads, hidden)):
         raise ConfigError(FIELD, text, f"{wanted!r}, which means the same")
     return found
@@ -102,13 +105,15 @@ def kept_for(text: str, tasks: Sequence[TaskSpec]) -> str:
 
 def _parts(text: str, heads: int, hidden: int) -> list[Part]:
     found: list[Part] = []
+    named: set[str] = set()
     for entry in text.split("+"):
         match = _ENTRY.fullmatch(entry)
         if match is None:
             raise ConfigError(FIELD, text, GRAMMAR)
         who, of_heads, of_channels = match.groups()
-        if who in (part.who for part in found):
+        if who in named:
             raise ConfigError(FIELD, text, f"one entry for {who}")
+        named.add(who)
         channels = _range(f"channels of {who}", of_channels or "all", hidden)
         found.append(Part(who, _range(f"heads of {who}", of_heads, heads), channels))
     return found
@@ -121,7 +126,10 @@ def _range(what: str, text: str, count: int) -> Range:
     if match is not None:
         first, last = int(match[1]), int(match[2] or match[1])
     if not 0 <= first <= last < count:
-        raise ConfigError(f"{FIELD}, {what}", text, f"all, or a range from 0 to {count - 1}, such as 0-{count // 2}")
+        ranges = (
+            f", or a range from 0 to {count - 1}, such as 0-{count // 2}" if count > 1 else ", because there is one"
+        )
+        raise ConfigError(f"{FIELD}, {what}", text, f"all{ranges}")
     return (0, count - 1) if text == "all" else (first, last)
 
 

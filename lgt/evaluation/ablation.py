@@ -76,7 +76,9 @@ def clean_pass(
     the outputs. T' is T, but in the last layer it is the number of positions from the first scored prediction on."""
     *before, last = model.blocks()
     residuals = [F.embedding(part.tokens, model.embedding.weight) for part in parts]
-    masks = [mask_of(model, part.tokens.shape[1]) for part in parts]
+    widths = [part.tokens.shape[1] for part in parts]
+    mask_of_width = {width: mask_of(model, width) for width in set(widths)}  # parts of one width share it
+    masks = [mask_of_width[width] for width in widths]
     factors = [factors_of(model, part) for part in parts]
     for layer in (*before, last):
         start = min(part.first() for part in parts) if layer is last else 0

@@ -12,7 +12,7 @@ from lgt.core import bounds
 from lgt.core.checks import ConfigError, check_choice, check_integer
 from lgt.core.config import EvaluationConfig, Operands, RunConfig
 from lgt.core.records import AccuracyRow
-from lgt.evaluation.exact_match import answer_scores
+from lgt.evaluation.exact_match import scores_of
 from lgt.model.batch import as_batch
 from lgt.model.network import Network
 from lgt.recipes.limits import check_measuring
@@ -84,9 +84,9 @@ def prompts(config: RunConfig, asked: Asked, task: Task, length: int) -> Example
 def accuracy_again(network: Network, config: RunConfig, asked: Asked) -> list[AccuracyRow]:
     """Counts of ``network``, trained with ``config``, for each of :func:`cells`; a total of 0 where a task has no test
     prompt. Raises ConfigError as :func:`cells` does."""
-    rows = []
+    rows, scores = [], scores_of(network)
     for task, length in cells(config, asked):  # one after another, so that only one test set is in memory
         batch = as_batch(prompts(config, asked, task, length)).to(network.device)
-        correct = int(answer_scores(network, batch)[0].sum()) if len(batch) else 0
+        correct = int(scores(network, batch)[0].sum()) if len(batch) else 0
         rows.append(AccuracyRow(task.name, length, correct, len(batch)))
     return rows

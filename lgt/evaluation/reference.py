@@ -43,11 +43,11 @@ class AblationMap:
 
 
 def log_slow_evaluation(network: Network) -> None:
-    """Log, once for each kind of network, that it has no fast evaluation."""
+    """Log, once for each kind of network, that it has no fast evaluation of heads."""
     kind = f"networks of type {type(network).__name__}"
     if isinstance(network, Decoder):
         kind = f"networks with model.position={network.config.position}, model.schedule={network.config.schedule}"
-    warn_once(logger, f"{kind}: no fast evaluation, the slow reference evaluation takes many times as long")
+    warn_once(logger, f"{kind}: no fast evaluation of heads; the reference takes many times as long")
 
 
 def answer_scores(

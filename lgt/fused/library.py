@@ -93,7 +93,7 @@ def library() -> ctypes.CDLL | None:
     """The compiled code, or None if it cannot be made; then the reason is logged once."""
     loaded, reason = attempt()
     if loaded is None:
-        logger.warning("%s: training in plain PyTorch, several times slower", reason)
+        logger.warning("%s: plain PyTorch, several times slower", reason)
     return loaded
 
 
@@ -116,7 +116,7 @@ def attempt() -> tuple[ctypes.CDLL | None, str]:
         detail = getattr(error, "stderr", None) or str(error)
         detail = detail.decode(errors="replace") if isinstance(detail, bytes) else detail  # bytes after a time-out
         line = next((text for text in detail.splitlines() if "error" in text.lower()), detail.strip())
-        return None, f"{named} cannot make the fused training step ({line.strip()[:200]})"
+        return None, f"{named} cannot make the compiled code ({line.strip()[:200]})"
 
 
 def compiled(chosen: list[str], source: Path, headers: Sequence[str]) -> Path:

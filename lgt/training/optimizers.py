@@ -106,9 +106,11 @@ def make_optimizers(
 
 
 def freeze(parameters: Mapping[str, Tensor], training: TrainingConfig) -> None:
-    """Let autograd compute no gradient of the frozen ones of ``parameters``, by name."""
+    """Let autograd compute no gradient of the frozen ones of ``parameters``, by name. The others stay as they are: an
+    encoding may have parameters that are never trained."""
     for name, parameter in parameters.items():
-        parameter.requires_grad_(not is_frozen(name, training.frozen))
+        if is_frozen(name, training.frozen):
+            parameter.requires_grad_(False)
 
 
 def take_step(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:

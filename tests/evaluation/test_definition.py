@@ -223,7 +223,7 @@ def test_a_slow_kind_of_network_is_logged_once_and_edits_are_not_logged(caplog):
         with edited(plain.head_hook(0), lambda value: value):
             answer_scores(plain, batch)
     assert [record.message for record in caplog.records] == [
-        f"networks {kind}: no fast evaluation, the slow reference evaluation takes many times as long"
+        f"networks {kind}: no fast evaluation of heads; the reference takes many times as long"
         for kind in ("with model.position=learned, model.schedule=once", "of type Averager")
     ]
 

@@ -11,6 +11,7 @@ from lgt.core.parts import parts_by_task
 from lgt.evaluation import exact_match, reference
 from lgt.fused import answers
 from lgt.model.batch import Batch
+from lgt.model.checkpoint import KnownTokens
 from lgt.model.decoder import Decoder
 from lgt.model.hooks import edited
 from lgt.model.network import Network
@@ -24,6 +25,7 @@ __all__ = ["threads"]
 def test_matches_and_losses_are_those_of_the_definition(name: str) -> None:
     """A fresh network answers nothing right, so one token of each answer is scored: some are right by chance."""
     model, batch = shaken(SHAPES[name]), make_batch(SHAPES[name], 0)
+    assert answers.supports(model)
     for scored in (batch.scored, one_scored(model, batch), torch.zeros_like(batch.scored)):
         one = replace(batch, scored=scored)
         found, wanted = answers.answer_scores(model, one), reference.answer_scores(model, one)
@@ -77,10 +79,15 @@ def test_some_answers_are_right_and_some_wrong_and_threads_change_nothing(traine
 def test_counts_of_a_run_are_the_same_without_the_compiled_code(trained, monkeypatch: pytest.MonkeyPatch) -> None:
     config, model, _ = trained
     assert answers.supports(model)
+    batches = []
+    scores = answers.answer_scores
+    monkeypatch.setattr(answers, "answer_scores", lambda *given: (batches.append(given), scores(*given))[1])
     found = exact_match.accuracy_rows(model, config, 30)
+    assert len(batches) == len(found)
     monkeypatch.setattr(answers, "library", lambda: None)
     assert not answers.supports(model)
     assert found == exact_match.accuracy_rows(model, config, 30)
+    assert len(batches) == len(found)
     assert len({row.correct for row in found}) > 2
 
 
@@ -91,5 +98,7 @@ def test_other_networks_are_left_to_pytorch(trained) -> None:
         assert not answers.supports(network)
     assert answers.supports(network)
     assert not answers.supports(Decoder(shape, 0).double())
+    network.unembedding = KnownTokens(shape.width, network.embedding.num_embeddings, [7])
+    assert not answers.supports(network), "a token without a row is never chosen there"
     other: Network = object()  # type: ignore[assignment]
     assert not answers.supports(other)

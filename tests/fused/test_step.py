@@ -186,6 +186,12 @@ def test_any_encoding_that_only_adds_biases_is_trained_as_autograd_says():
         for step in range(2):
             fused.step(make_batch(config, step), 1.0)
         assert (model.encoding.near - start).abs().min() > 1e-3
+        other = shaken(config)
+        kept = other.encoding.fixed.clone()
+        make_stepper(other, replace(config, training=replace(config.training, precision="bfloat16"))).step(
+            make_batch(config, 0), 1.0
+        )
+        assert torch.equal(other.encoding.fixed, kept) and not torch.equal(other.encoding.near, start)
         for name in ("unused", "fixed"):
             assert torch.equal(getattr(model.encoding, name), getattr(shaken(config).encoding, name))
 

@@ -21,6 +21,7 @@ from lgt.evaluation import reference
 from lgt.evaluation.ablation import ablation_map
 from lgt.evaluation.exact_match import answer_scores
 from lgt.evaluation.test_sets import test_set
+from lgt.fused import answers
 from lgt.fused.step import FusedStep
 from lgt.model import positions, schedules
 from lgt.model.batch import Batch
@@ -136,7 +137,8 @@ def by_definition(config: RunConfig, model: Decoder) -> tuple[float, dict[str, T
     batch = first_batch(config)
     model.compute = getattr(torch, config.training.precision)
     for name, parameter in model.named_parameters():
-        parameter.requires_grad_(group_of(name) not in config.training.frozen.split(","))
+        if group_of(name) in config.training.frozen.split(","):
+            parameter.requires_grad_(False)
     optimizers = make_optimizers(model, config.training)
     loss = model.loss(batch.tokens, batch.scored, batch.drawn)
     loss.backward()
@@ -188,6 +190,9 @@ def check_measuring(config: RunConfig) -> None:
             parameter.mul_(1.5)
     (matches, losses), (wanted, nats) = answer_scores(model, batch), reference.answer_scores(model, batch)
     assert torch.equal(matches, wanted) and torch.allclose(losses, nats, atol=1e-5)
+    if answers.supports(model):
+        matches, losses = answers.answer_scores(model, batch)
+        assert torch.equal(matches, wanted) and torch.allclose(losses, nats, rtol=1e-4, atol=1e-5)
     found, slow = ablation_map(model, batch), reference.ablation_map(model, batch)
     assert torch.allclose(found.loss_rise, slow.loss_rise, atol=1e-5) and slow.loss_rise.abs().max() > 1e-3
     assert torch.allclose(found.accuracy_drop, slow.accuracy_drop, atol=1e-6)
