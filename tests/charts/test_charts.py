@@ -29,6 +29,8 @@ from lgt.recipes.groups import GROUPS
 from lgt.tasks import TASKS
 from tests import frames
 
+pytestmark = pytest.mark.slow
+
 THEMES = pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 MAIN, OTHERS = "capitalize_reverse", ["capitalize", "reverse"]
 DROPS = {
@@ -130,7 +132,6 @@ def every_chart(theme: Theme) -> dict[str, Spec]:
 # --- what holds for every chart
 
 
-@pytest.mark.slow
 @THEMES
 def test_every_chart_is_described_transparent_and_as_wide_as_its_place(theme):
     for name, spec in every_chart(theme).items():
@@ -140,7 +141,6 @@ def test_every_chart_is_described_transparent_and_as_wide_as_its_place(theme):
         assert spec["autosize"] == {"type": "fit-x", "contains": "padding"}, name
 
 
-@pytest.mark.slow
 def test_every_value_of_a_chart_is_a_scalar():
     """Streamlit sends frames as Arrow tables and turns lists into text with brackets."""
     for name, spec in every_chart(LIGHT).items():
@@ -148,7 +148,6 @@ def test_every_value_of_a_chart_is_a_scalar():
             assert not any(isinstance(value, list | dict) for row in rows for value in row.values()), name
 
 
-@pytest.mark.slow
 def test_empty_frames_become_a_sentence_that_says_what_is_missing():
     found = {name: spec["description"] for name, spec in every_chart(LIGHT).items() if name.startswith("no ")}
     assert "during training" in found["no accuracy"]
@@ -157,7 +156,6 @@ def test_empty_frames_become_a_sentence_that_says_what_is_missing():
     assert "Choose runs of one task group" in found["no steps"] and found["no log"] == "No training log yet."
 
 
-@pytest.mark.slow
 @THEMES
 @pytest.mark.parametrize("width", [360, 620])
 def test_every_chart_renders_without_a_warning(theme, width, capfd):
@@ -245,7 +243,6 @@ def test_points_that_fewer_seeds_reached_have_their_own_n_and_band():
     assert "min–max over 3 seeds; 95% Wilson interval of a single run" in heading(spec)
 
 
-@pytest.mark.slow
 def test_bootstrap_band_lies_within_min_max_and_none_draws_no_band():
     boot, spread = (
         [row["high"] - row["low"] for row in drawn(spec, "area")]
@@ -260,7 +257,6 @@ def test_bootstrap_band_lies_within_min_max_and_none_draws_no_band():
     assert all(row["low"] is None for row in points(spec))
 
 
-@pytest.mark.slow
 def test_single_seeds_add_a_line_per_run_and_say_so():
     spec = length_accuracy(frames.accuracy(), LIGHT, single_seeds=True).to_dict()
     assert {row["run_id"] for row in drawn(spec, "line", "ratio")} == {1, 2, 3}
@@ -286,7 +282,6 @@ def test_a_baseline_made_for_another_group_stays_one_curve():
     }  # fmt: skip
 
 
-@pytest.mark.slow
 def test_of_several_steps_each_runs_last_counts():
     last = frames.accuracy()
     early = last.assign(step=50, correct=0)
@@ -319,7 +314,6 @@ def test_the_key_names_every_curve_once_below_the_plot():
     assert all(row["y"] > 300 for row in rows) and len({row["y"] for row in rows}) == 3
 
 
-@pytest.mark.slow
 def test_the_description_tells_each_zones_mean():
     spec = length_accuracy(frames.accuracy(seeds=1), LIGHT).to_dict()
     assert "100% at lengths 1–8 (trained), 73% at lengths 9–16 (transfer region)" in spec["description"]

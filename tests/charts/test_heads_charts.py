@@ -15,6 +15,8 @@ from lgt.metrics.intervals import wilson_interval
 from tests import frames
 from tests.charts.test_charts import drawn, heading, marked, rows_of, texts
 
+pytestmark = pytest.mark.slow
+
 MAIN, OTHER = "capitalize_reverse", "reverse"
 
 
@@ -48,7 +50,6 @@ def every_chart(theme) -> dict:
     return {name: chart.to_dict() for name, chart in charts.items()}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [340, 600])
 def test_every_chart_is_described_and_renders_without_a_warning(theme, width, capfd):
@@ -61,7 +62,6 @@ def test_every_chart_is_described_and_renders_without_a_warning(theme, width, ca
     assert "WARN" not in capfd.readouterr().err
 
 
-@pytest.mark.slow
 def test_the_curves_are_with_and_without_on_the_axes_of_all_tasks():
     spec = every_chart(LIGHT)["curve"]
     (points,) = [unit for unit in marked(spec, "point", "mean")]
@@ -79,7 +79,6 @@ def test_the_curves_are_with_and_without_on_the_axes_of_all_tasks():
     assert "Shaded: the drop." in heading(spec)
 
 
-@pytest.mark.slow
 def test_zones_are_those_of_the_chart_s_own_task():
     main, other = every_chart(LIGHT)["curve"], every_chart(LIGHT)["other"]
     tints = [
@@ -115,7 +114,6 @@ def test_a_pattern_shows_what_can_be_seen_with_its_tokens():
     assert " with 100%" in spec["description"], "the first row sees only itself"
 
 
-@pytest.mark.slow
 def test_long_patterns_are_higher_and_name_parts_where_rows_are_too_low_for_tokens():
     tokens = ["<bos>", "<reverse>", *"a" * 40, "=", *"a" * 40]
     spec = attention_pattern(pattern(len(tokens)), tokens, 43, 128, LIGHT, task=OTHER, head="L1·H1").to_dict()

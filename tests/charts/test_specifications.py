@@ -26,6 +26,8 @@ from lgt.metrics.intervals import wilson_interval
 from lgt.recipes.labels import task_title
 from tests.lopsided import LONGER, MAIN, OTHER, SEEDS, TRAINED, TRANSFER, accuracy, mean, share
 
+pytestmark = pytest.mark.slow
+
 Spec = dict[str, Any]
 Row = dict[str, Any]
 
@@ -317,7 +319,6 @@ def test_the_curve_is_the_mean_and_the_band_its_smallest_and_largest() -> None:
     )
 
 
-@pytest.mark.slow
 def test_each_run_counts_with_its_own_last_step() -> None:
     only_last = length_accuracy(accuracy(), LIGHT).to_dict()
     with_earlier = length_accuracy(steps(), LIGHT).to_dict()

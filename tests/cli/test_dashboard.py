@@ -20,6 +20,8 @@ from lgt.cli.main import main
 from lgt.ui.server_guard import HEADERS
 from tests.servers import ROOT, Server, free_port
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_command_becomes_streamlit_with_the_chosen_port_address_and_store(monkeypatch):
     calls = []
@@ -71,7 +73,6 @@ def answers(words: list[str], port: int, folder: Path, environment: dict[str, st
 HOMES = ["no such folder", "a file", "a folder nobody can write", "not set"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("home", HOMES)
 @pytest.mark.parametrize("way", ["lgt app", "make app"])
 def test_the_dashboard_starts_without_a_usable_home_folder(way, home, tmp_path):
@@ -95,7 +96,6 @@ def test_no_secrets_are_read_from_a_home_folder_that_may_be_another_user_s(folde
     assert settings["secrets"] == {"files": []}
 
 
-@pytest.mark.slow
 def test_the_dashboard_starts_in_a_folder_that_is_not_a_checkout(tmp_path):
     port = free_port()
     environment = os.environ | {"PYTHONPATH": str(ROOT)}

@@ -15,6 +15,8 @@ from lgt.store.engine import open_store
 from tests.cli.stored import store_run
 from tests.cli.test_cli import lgt
 
+pytestmark = pytest.mark.slow
+
 WITHOUT, WITH_WEIGHTS = "2", "1"
 
 
@@ -52,7 +54,6 @@ def test_without_options_the_counts_are_those_that_the_run_stored(capsys, store,
     assert evaluated(capsys, "1", "--step", step, "--database", store)["step"] == step
 
 
-@pytest.mark.slow
 def test_a_shipped_run_measured_again_has_its_stored_counts(capsys, shipped):
     engine = open_store(str(shipped), read_only=True)
     for run_id, lengths in ((97, "3,16"), (111, "6,10")):  # a string run and an addition run
@@ -89,7 +90,6 @@ def test_operands_of_a_sum_are_named(capsys, shipped):
     assert code == 0 and out.splitlines()[0].endswith("seed 2506, ragged operands") and "reverse_add  4" in out
 
 
-@pytest.mark.slow
 def test_a_run_of_another_store_is_named_by_its_store_and_no_store_is_changed(capsys, store, shipped):
     before = [hashlib.sha256(path.read_bytes()).hexdigest() for path in (store, shipped)]
     beside = sorted(store.parent.iterdir())

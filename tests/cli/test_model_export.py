@@ -23,6 +23,8 @@ from tests.cli.stored import store_run
 from tests.cli.test_cli import lgt
 from tests.networks import Slopes
 
+pytestmark = pytest.mark.slow
+
 WITH_WEIGHTS, WITHOUT, OTHER_ENCODING = "1", "2", "3"
 FILES = ["README.md", "config.json", "generation_config.json", "model.safetensors", "tokenizer.json",
          "tokenizer_config.json"]  # fmt: skip
@@ -57,7 +59,6 @@ def read(folder: Path):
     return AutoModelForCausalLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
 
 
-@pytest.mark.slow
 def test_transformers_reads_the_folder_and_gives_the_logits_of_the_run(capsys, store, trained, tmp_path):
     config, model, _ = trained
     out = exported(capsys, tmp_path / "net", WITH_WEIGHTS, "--database", store)
@@ -70,7 +71,6 @@ def test_transformers_reads_the_folder_and_gives_the_logits_of_the_run(capsys, s
     assert (wanted - found).abs().max() < 1e-4 and torch.equal(wanted.argmax(-1), found.argmax(-1))
 
 
-@pytest.mark.slow
 def test_generate_writes_the_answers_of_the_run(capsys, store, trained, tmp_path):
     config, model, _ = trained
     exported(capsys, tmp_path / "net", WITH_WEIGHTS, "--database", store)
@@ -84,7 +84,6 @@ def test_generate_writes_the_answers_of_the_run(capsys, store, trained, tmp_path
         assert ours == tuple(tokens[: len(ours)]) and len(ours) >= 2
 
 
-@pytest.mark.slow
 def test_a_shipped_run_has_its_stored_counts_in_transformers(capsys, shipped, tmp_path):
     """Run 97 at a length where it answers 215 of 256 prompts right, and run 111, an addition run."""
     engine = open_store(str(shipped), read_only=True)
@@ -102,7 +101,6 @@ def test_a_shipped_run_has_its_stored_counts_in_transformers(capsys, shipped, tm
         assert (right, len(tokens)) == (stored.correct, stored.total)
 
 
-@pytest.mark.slow
 def test_every_shipped_run_with_weights_has_its_stored_counts_in_transformers(capsys, shipped, tmp_path):
     """Trained logits reach 40. Rounding in float32 moves those of the run itself by up to 0.001, and theirs too."""
     engine = open_store(str(shipped), read_only=True)

@@ -21,6 +21,8 @@ from tests.conftest import ROOT
 from tests.faults import FULL
 from tests.store.test_store import finished_run
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     "plain.db", "a?b.db", "a?mode=ro", "?", "a#b.db", "#", "a%41b.db", "%2e%2e", "100%", "%", "a&b=c.db",
     "a:b.db", "a@b.db", "user:pw@host", "a+b.db", "a b.db", " leading", "trailing ", "a  b", "tab\tname",
@@ -59,7 +61,6 @@ def test_a_name_opens_the_file_of_that_name_and_makes_no_other(name: str, tmp_pa
     assert files(tmp_path) == {f"{folder}/{name}"}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SOME, ids=ascii)
 def test_backup_restore_merge_and_workers_keep_the_name(name: str, tmp_path: Path) -> None:
     for part in ("store", "backup", "merged"):
@@ -94,7 +95,6 @@ def test_a_worker_gets_each_name_unchanged(tmp_path: Path) -> None:
         assert done.stdout == os.fsencode(tmp_path / name)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", SOME, ids=ascii)
 def test_commands_take_each_name_from_the_option_and_from_the_environment(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -179,7 +179,6 @@ MALFORMED = [
 ]  # fmt: skip
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("url", MALFORMED)
 def test_the_password_of_a_malformed_url_is_never_shown(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     """S8."""

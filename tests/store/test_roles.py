@@ -28,6 +28,8 @@ from lgt.store.migrate import latest_schema
 from lgt.store.schema import VERSION_TABLE, VIEWS, Base, RunState, column_names
 from tests.conftest import ROOT, tiny
 
+pytestmark = pytest.mark.slow
+
 LOGINS = {"reading": roles.READING, "submitting": roles.SUBMITTING, "working": roles.WORKING}
 QUICK = tiny(steps=4)
 PERMISSION = "42501"
@@ -104,7 +106,6 @@ def done(server: Server, tmp_path_factory: pytest.TempPathFactory) -> int:
 # --- each role does its job
 
 
-@pytest.mark.slow
 def test_a_worker_trains_what_a_submitter_queues_and_a_reader_reads_it(opened, done, server, capsys, monkeypatch):
     record = queries.run(opened("reading"), done)
     assert (record.state, record.error, record.step) == (RunState.DONE, None, 4)
@@ -160,7 +161,6 @@ def test_a_worker_takes_over_resets_and_releases(opened):
     assert queue.retry(opened("submitting"), run_id) and leases.cancel_run(opened("submitting"), run_id)
 
 
-@pytest.mark.slow
 def test_a_login_with_two_roles_trains_in_the_foreground(server, capsys, opened):
     few = [f"evaluation.{name}=4" for name in ("examples", "progress_examples", "attribution_examples")]
     settings = [word for one in ("training.steps=2", *few) for word in ("--set", one)]
@@ -397,7 +397,6 @@ def test_a_command_that_the_role_does_not_allow_is_one_line(login, words, server
     assert leases.cancel_run(engine, waiting), "the run is as it was"
 
 
-@pytest.mark.slow
 def test_a_page_says_in_one_line_that_a_reader_may_not_start_runs(server, monkeypatch):
     monkeypatch.setenv("LGT_DATABASE_URL", server.url("reading"))
     monkeypatch.setattr(worker_processes, "ensure_workers", lambda *arguments: 0)

@@ -13,6 +13,8 @@ from lgt.store import leases, tags, writes
 from lgt.store.engine import open_store
 from tests.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 CONFIG = group_config("caprev", "demo")
 TICKED = {
     "star": ["done"], "archive": ["done"], "delete": ["done"], "cancel": ["running", "queued"], "retry": ["failed"],
@@ -47,7 +49,6 @@ def opened(store: Path, ticked: list[int], monkeypatch: pytest.MonkeyPatch, **ad
     return app
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("button", sorted(TICKED))
 def test_a_button_is_open_for_ticked_runs_and_locked_for_none_and_when_read_only(
     button: str, store: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -68,7 +69,6 @@ def test_a_button_is_locked_for_runs_that_it_cannot_change(
     assert app.button(key=button).disabled
 
 
-@pytest.mark.slow
 def test_one_run_is_opened_at_a_time(store: dict[str, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for ticked, locked in (([], True), ([store["done"]], False), ([store["done"], store["failed"]], True)):
         assert opened(tmp_path / "a.db", ticked, monkeypatch).button(key="open").disabled == locked

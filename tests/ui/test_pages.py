@@ -15,6 +15,8 @@ from lgt.store.engine import open_store
 from tests.conftest import ROOT
 from tests.store.test_damage import foreign, newer
 
+pytestmark = pytest.mark.slow
+
 PAGES = ["pages/overview.py", "pages/explore.py"]
 
 
@@ -66,7 +68,6 @@ def test_launch_on_an_empty_store_makes_nothing_by_being_looked_at(tmp_path, mon
     assert "no similar run has finished here yet" in words(app) and "LGT_MAX_WORKERS" in words(app)
 
 
-@pytest.mark.slow
 def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped, monkeypatch):
     app = opened("pages/launch.py", shipped, monkeypatch)
     free = app.text_input(key="seeds").value
@@ -88,7 +89,6 @@ def test_launch_estimates_from_finished_runs_and_offers_what_is_missing(shipped,
     assert app.error[0].value.startswith("\\--seeds\\: '4-1' is not accepted") and not app.exception
 
 
-@pytest.mark.slow
 def test_looking_at_waiting_runs_does_not_start_them(own_shipped, monkeypatch):
     calls = []
     monkeypatch.setattr("lgt.ui.actions.keep_worker_ready", lambda: calls.append("ready"))
@@ -108,7 +108,6 @@ def asked(app, monkeypatch):
     return found
 
 
-@pytest.mark.slow
 def test_after_start_the_seed_stays_so_that_a_second_click_does_not_take_the_next_one(own_shipped, monkeypatch):
     monkeypatch.setattr("lgt.execution.worker_processes.ensure_workers", lambda *arguments: 0)
     app = opened("pages/launch.py", own_shipped, monkeypatch)
@@ -119,7 +118,6 @@ def test_after_start_the_seed_stays_so_that_a_second_click_does_not_take_the_nex
     assert app.text_input(key="seeds").value == seed and "2 of 2 are in your workspace already" in words(app)
 
 
-@pytest.mark.slow
 def test_launch_queues_a_pair_of_ones_own_at_chosen_lengths(shipped, monkeypatch):
     app = opened("pages/launch.py", shipped, monkeypatch, group="own", main="mqar", aux="reverse,string_copy")
     app.number_input(key="choice-lm-own-mqar-demo").set_value(3).run()
@@ -132,7 +130,6 @@ def test_launch_queues_a_pair_of_ones_own_at_chosen_lengths(shipped, monkeypatch
     assert alone.tasks == (together.main,) and alone.training == together.training
 
 
-@pytest.mark.slow
 def test_launch_at_the_preset_lengths_is_the_papers_group_and_at_others_a_pair_of_its_own(shipped, monkeypatch):
     app = opened("pages/launch.py", shipped, monkeypatch, group="control-add", preset="demo")
     app.text_input(key="seeds").set_value("77").run()
@@ -154,7 +151,6 @@ def test_launch_says_in_one_line_which_lengths_do_not_go(values, words_said, shi
     assert bool(words_said) or not app.error
 
 
-@pytest.mark.slow
 def test_launch_shows_a_failed_run_with_its_log_and_offers_to_retry(tmp_path, monkeypatch):
     store = tmp_path / "failed.db"
     engine = open_store(str(store))
@@ -183,7 +179,6 @@ def test_a_file_that_is_no_store_is_one_message(page, content, tmp_path, monkeyp
     assert store.read_bytes() == content
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("page", "name"), [("pages/overview.py", "matched"), ("pages/explore.py", "band"), ("pages/launch.py", "position")]
 )
@@ -192,7 +187,6 @@ def test_an_empty_value_in_an_address_is_the_default(page, name, shipped, monkey
     assert not app.exception and not app.error
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES)
 def test_the_shipped_store_is_drawn(page, shipped, monkeypatch):
     app = opened(page, shipped, monkeypatch)
@@ -201,7 +195,6 @@ def test_the_shipped_store_is_drawn(page, shipped, monkeypatch):
     assert "seed" in words(app)
 
 
-@pytest.mark.slow
 def test_overview_shows_the_numbers_of_its_runs(shipped, monkeypatch):
     from lgt.recipes.settings import Setting
     from lgt.store import queries
@@ -219,7 +212,6 @@ def test_overview_shows_the_numbers_of_its_runs(shipped, monkeypatch):
     assert f"Runs {id_ranges(found.ids('alone-same-steps', 'co-trained'))}, " in app.caption[-1].value
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("pair", ["", "nonsense", "caprev.demo", "<script>alert(1)</script>", "x" * 5000, "../../etc"])
 def test_overview_survives_any_address(pair, shipped, monkeypatch):
     app = opened("pages/overview.py", shipped, monkeypatch, pair=pair, threshold="nan", matched="-1")
@@ -227,7 +219,6 @@ def test_overview_survives_any_address(pair, shipped, monkeypatch):
     assert "<script>" not in words(app)
 
 
-@pytest.mark.slow
 def test_the_other_baseline_and_threshold_can_be_chosen(shipped, monkeypatch):
     app = opened("pages/overview.py", shipped, monkeypatch, pair="caprev.demo")
     before = words(app)
@@ -239,7 +230,6 @@ def test_the_other_baseline_and_threshold_can_be_chosen(shipped, monkeypatch):
     assert "more than 50%" in words(app) or "of 8 heads matter" in words(app)
 
 
-@pytest.mark.slow
 def test_explore_shows_chosen_series_single_seeds_and_earlier_steps(shipped, monkeypatch):
     app = opened("pages/explore.py", shipped, monkeypatch, series="caprev.demo.co-trained,caprev.demo.alone-same-steps")
     assert not app.exception and "Flip case and reverse + Flip case + Reverse · demo · co-trained" in words(app)
