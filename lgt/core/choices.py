@@ -89,8 +89,8 @@ POSITIONS = Choices(
     "model.position",
     Choice("rope", "rotary", note=""),
     Choice("nope", "none", note="no positions"),
-    Choice("alibi", "linear biases (ALiBi)", note="ALiBi"),
-    Choice("fire", "learned biases (FIRE)", note="FIRE"),
+    Choice("alibi", "ALiBi"),
+    Choice("fire", "FIRE"),
 )
 """Positional encodings (:mod:`lgt.model.positions`)."""
 

@@ -14,7 +14,7 @@ class Alibi(Encoding):
     It has no parameters.
     """
 
-    name, title = "alibi", "linear biases (ALiBi)"
+    name, title = "alibi", "ALiBi"
 
     def bias(self, positions: Tensor) -> Tensor:
         """[H, T, T] for positions [T], [B, H, T, T] for positions [B, T]."""

@@ -26,7 +26,7 @@ class Fire(Encoding):
     a number of this size. The MLP's second layer has no bias: a constant for all keys does not change a softmax.
     """
 
-    name, title = "fire", "learned biases (FIRE)"
+    name, title = "fire", "FIRE"
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
