@@ -1,8 +1,9 @@
 """Layer schedules: the order in which a decoder applies its layers. :func:`register` adds to the built-in ones.
 
 A schedule applies every layer at least once; it may apply a layer several times (a looped or shared layer). The
-decoder in :mod:`lgt.model.decoder`, the fused training step and ensembles compute every schedule. The fast passes of
-:mod:`lgt.evaluation` support only schedules for which :func:`each_layer_once` is true.
+decoder in :mod:`lgt.model.decoder`, the compiled code (:mod:`lgt.fused`) and ensembles compute every schedule. The fast
+passes for maps, patterns and knock-outs (:mod:`lgt.evaluation.forward`) support only schedules for which
+:func:`each_layer_once` is true.
 """
 
 from __future__ import annotations
