@@ -62,7 +62,7 @@ def test_the_command_judges_it_with_the_papers_figures(path):
     command = [sys.executable, "-m", "lgt", "claims", "--json"]
     done = subprocess.run(command, cwd=ROOT, env=os.environ, capture_output=True, text=True, check=True)
     by_name = {one["name"]: one for one in json.loads(done.stdout)}
-    assert by_name["reach-caprev"]["rule"] == "reach" and by_name["reach-caprev"]["claim"] == 9
+    assert by_name["reach-caprev"]["rule"] == "reach" and by_name["reach-caprev"]["claim"] == 50
     assert by_name["reach-caprev"]["differences"] == {"1": 12.0, "4": 12.0, "6": 0.0}
     assert by_name["fig4c"]["seeds"] == [1, 4, 6], "the same runs, judged by the paper's rule"
 
@@ -72,10 +72,10 @@ def test_the_page_claims_shows_it_with_its_chart_and_words(path):
     app.query_params["reach-caprev"] = "true"
     app.run()
     assert not app.exception and not app.error
-    assert "9. Training together moves the longest length that works." in [one.value for one in app.subheader]
+    assert "50. Training together moves the longest length that works." in [one.value for one in app.subheader]
     label = next(box.label for box in app.expander if "extend the reach" in box.label)
     assert "too few seeds" in label
-    assert any("*reach* (claim 9; smallest number that counts: 1.00)" in one.value for one in app.markdown)
+    assert any("*reach* (claim 50; smallest number that counts: 1.00)" in one.value for one in app.markdown)
     specifications = [json.loads(one.proto.spec) for one in app.get("vega_lite_chart")]
     titles = [str(spec) for spec in specifications]
     assert any("Figures about reach" in text for text in titles), "an overview on the rule's own scale"

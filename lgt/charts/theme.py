@@ -16,17 +16,18 @@ from zlib import crc32
 
 import altair as alt
 
+from lgt.experiments.verdicts import Sense, sense_of
 from lgt.tasks import TASKS
 
 SPARE_COLOURS = (("#3E7C4F", "#7FC48F"), ("#7A5C3E", "#C9A27C"), ("#4A6FA5", "#93B4E3"), ("#8A4F6D", "#D89ABB"))
 """(light, dark) shades for tasks that this process does not know; which one is a function of the name alone."""
 
-VERDICT_COLOURS: dict[str, tuple[str, str]] = {
-    "reproduced": ("#177A4B", "#4CC38A"),
-    "not reproduced": ("#BD3124", "#FF8A7A"),
-    "premise not met": ("#9A5B00", "#F2A33A"),
+VERDICT_COLOURS: dict[Sense, tuple[str, str]] = {
+    "holds": ("#177A4B", "#4CC38A"),
+    "does not hold": ("#BD3124", "#FF8A7A"),
+    "no premise": ("#9A5B00", "#F2A33A"),
 }
-"""(light, dark) shade of each verdict that decides; the same hues as the badges on the pages."""
+"""(light, dark) shade of the verdicts that decide, by what they say about the claim; the same hues as the badges."""
 
 ROLE_DASHES = {"main": [1, 0], "auxiliary": [7, 4], "control": [2, 3]}
 ROLE_WIDTHS = {"main": 3.0, "auxiliary": 2.0, "control": 2.0}
@@ -65,7 +66,7 @@ class Theme:
 
     def verdict(self, outcome: str) -> str:
         """The colour of a verdict's words and marks; other verdicts are grey."""
-        shades = VERDICT_COLOURS.get(outcome)
+        shades = VERDICT_COLOURS.get(sense_of(outcome))
         return shades[self.dark] if shades else self.muted
 
 

@@ -9,18 +9,19 @@ import numpy as np
 import pandas as pd
 
 from lgt.charts.theme import Theme, heading, message, styled
-from lgt.experiments.verdicts import SMALLEST_EFFECT
+from lgt.experiments.verdicts import OUTCOMES, SMALLEST_EFFECT, Sense
 from lgt.metrics.by_seed import LEARNED
 
 ROW = 44
 TEXT_AT, STRIP_AT = 0.2, 0.66
 """Where in a row of the verdicts its words and its numbers stand, as shares of the row."""
-SHAPES = {
-    "reproduced": "circle",
-    "not reproduced": "cross",
-    "too few seeds": "diamond",
-    "premise not met": "triangle-up",
+SHAPES: dict[Sense, str] = {
+    "holds": "circle",
+    "does not hold": "cross",
+    "open": "diamond",
+    "no premise": "triangle-up",
 }
+"""The mark of a seed, by what the verdict says about the claim."""
 
 
 def verdict_chart(
@@ -48,9 +49,10 @@ def verdict_chart(
     def y(within: float) -> alt.Y:
         return alt.Y("figure:N", sort=order, title=None, axis=None, bandPosition=within)
 
-    hues = {outcome: theme.verdict(outcome) for outcome in SHAPES}
-    colour = alt.Color("outcome:N", scale=alt.Scale(domain=list(hues), range=list(hues.values())), legend=None)
-    shape = alt.Shape("outcome:N", scale=alt.Scale(domain=list(SHAPES), range=list(SHAPES.values())), legend=None)
+    outcomes = list(OUTCOMES)
+    hues, marks = [theme.verdict(one) for one in outcomes], [SHAPES[OUTCOMES[one].sense] for one in outcomes]
+    colour = alt.Color("outcome:N", scale=alt.Scale(domain=outcomes, range=hues), legend=None)
+    shape = alt.Shape("outcome:N", scale=alt.Scale(domain=outcomes, range=marks), legend=None)
     means = frame.drop_duplicates("figure").assign(n=frame.groupby("figure").size().reindex(order).to_numpy())
     means = means.assign(said=[f"{row.outcome}, n = {row.n}" for row in means.itertuples()])
     lines = pd.DataFrame([(name, at) for name in order for at in (0.0, smallest)], columns=["figure", "at"])

@@ -16,16 +16,17 @@ from lgt.core.checks import check_integer
 
 def experiment(
     name: str,
-    seeds: Annotated[str, typer.Option(help="Such as 0-4 or 0,2,5.")] = "0-4",
+    seeds: Annotated[str | None, typer.Option(help="Such as 0-4 or 0,2,5. Default: 0-4, or the planned seeds.")] = None,
     workers: Annotated[int, typer.Option(parser=whole_number, metavar="N", help="Single-thread worker processes.")] = 2,
     status: Annotated[bool, typer.Option("--status", help="Only print which runs are done or missing.")] = False,
     database: Database = None,
 ) -> None:
     """Make the runs of experiment NAME that the store does not have yet. You can interrupt and repeat the command."""
     from lgt.experiments.registry import experiment_named
-    from lgt.experiments.seeds import parse_seeds
+    from lgt.experiments.seeds import FIRST_SEEDS, parse_seeds, seeds_text
 
-    chosen, wanted = experiment_named(name), parse_seeds(seeds)
+    chosen = experiment_named(name)
+    wanted = parse_seeds(seeds or (seeds_text(chosen.planned) if chosen.planned else FIRST_SEEDS))
     check_integer("--workers", workers, 1, bounds.PROCESSES.most)
     engine = open_database(database, create=not status, read_only=status)
     from lgt.execution.campaign import campaign_status, run_campaign
@@ -42,14 +43,23 @@ def experiment(
 def claims(
     as_json: AsJson = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
+    planned: Annotated[
+        bool, typer.Option("--planned", help="Print the planned runs of preregistered experiments as CSV.")
+    ] = False,
     database: Evidence = None,
     also: Also = None,
 ) -> None:
-    """Print the verdict on every figure of the paper that has an experiment, from the shipped results."""
+    """Print the verdict on every figure of the paper that has an experiment, and on the experiments beyond the paper,
+    from the shipped results."""
     from lgt.experiments.claims import CLAIMS, verdict_counts
     from lgt.experiments.judging import judge_all
     from lgt.experiments.words import replaced_sentence, scale_sentence
 
+    if planned:
+        from lgt.experiments.planned import planned_csv
+
+        print(planned_csv(), end="")
+        return
     library = open_to_read(database, also, evidence=True)
     found = judge_all(library)
     if as_markdown:
@@ -69,7 +79,7 @@ def claims(
         print(f"\n{number}. {text} So far: {counted(verdict_counts(found, number))}.")
         for judgement in (one for one in found if one.experiment.claim == number):
             entry = judgement.experiment
-            where = f"{entry.name} (figure {entry.figures}, preset {entry.preset})"
+            where = f"{entry.name} ({entry.source}, preset {entry.preset})"
             print(f"   {judgement.verdict:<16} {where}: {entry.statement}")
             print(f"   {'':<16} {judgement.sentence()}")
             print(f"   {'':<16} {scale_sentence(entry)}")

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lgt.core.config import RunConfig
-from lgt.core.plain_text import for_terminal
+from lgt.core.plain_text import for_terminal, visible
 from lgt.core.terminal import console as new_console
 from lgt.metrics.intervals import wilson_interval
 from lgt.metrics.maps import mean_map
@@ -151,6 +151,6 @@ def print_run(record: RunRecord, accuracy: pd.DataFrame, name: str) -> None:
         if value:
             print(f"{name:<9}{for_terminal(value)}")
     if record.log_tail:
-        print("log", *record.log_tail.splitlines(), sep="\n  ")
+        print("log", *visible(record.log_tail).splitlines(), sep="\n  ")
     if not accuracy.empty:
         print_accuracy(accuracy)

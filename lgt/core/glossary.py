@@ -99,7 +99,12 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Verdicts": {
         "claim": "A statement of the paper, which one or more of its figures support.",
         "rule": "The code that computes a number for each seed of a figure and decides the verdict from these numbers.",
-        "verdict": "The result of a rule: reproduced, not reproduced, too few seeds, or premise not met.",
+        "verdict": (
+            "The result of a rule, such as reproduced, undecided or premise not met; the page Claims explains them all."
+        ),
+        "preregistered": (
+            "Written down before the first run: the rule, thresholds, seeds and planned runs of an experiment."
+        ),
         "premise": (
             "The condition for a verdict about transfer: every task is learned at the lengths that it was trained on."
         ),

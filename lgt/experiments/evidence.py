@@ -84,10 +84,11 @@ class Evidence:
         return {run_id: self._trajectories[run_id] for run_id in run_ids}
 
     def of(self, experiment: Experiment) -> FigureRuns:
-        """The runs of ``experiment``. A seed counts if its runs of all series have finished."""
+        """The runs of ``experiment``. A seed counts if its runs of all series have finished. Of a preregistered
+        experiment only the planned seeds count."""
         ids: dict[int, dict[Series, int]] = {}
         left_out: dict[int, str] = {}
-        for seed in self.seeds:
+        for seed in experiment.planned or self.seeds:
             hashes = {series: make(seed).hash() for series, make in experiment.series.items()}
             if all(hash_ in self.finished for hash_ in hashes.values()):
                 ids[seed] = {series: self.finished[hash_] for series, hash_ in hashes.items()}

@@ -15,8 +15,12 @@ class Experiment:
     """A figure. ``series`` are its runs, ``rule`` decides the verdict, ``seeds`` is the number of seeds it needs.
 
     The rule has its own thresholds; without a rule the runs have no verdict. ``claim`` is a key of
-    :data:`lgt.experiments.claims.CLAIMS`. ``figures`` are the paper's figures, and ``statement`` says in our words what
-    they show.
+    :data:`lgt.experiments.claims.CLAIMS`. ``figures`` are the paper's figures, empty for an experiment beyond the
+    paper; ``statement`` says in our words what they show.
+
+    ``planned``: the seeds of a preregistered experiment, which were fixed with its rule before its first run. Exactly
+    these seeds are judged, and their number is ``seeds``. Empty for a first-edition experiment, which judges every
+    seed that a store has.
 
     ``replaced_by``: the experiment that judges the same figure now, with another recipe. The replaced experiment and
     its verdict stay visible but do not count.
@@ -31,11 +35,21 @@ class Experiment:
     rule: Rule | None = None
     seeds: int = 5
     replaced_by: str = ""
+    planned: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.planned:
+            object.__setattr__(self, "seeds", len(self.planned))
 
     @property
     def main(self) -> str:
         """The main task's name."""
         return self.example().main.task
+
+    @property
+    def source(self) -> str:
+        """The paper's figures, such as ``figure 3a, 3d``, or ``beyond the paper``."""
+        return f"figure {self.figures}" if self.figures else "beyond the paper"
 
     @property
     def about_gain(self) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from lgt.experiments.experiment import Experiment
-from lgt.experiments.numbers import signed
+from lgt.experiments.numbers import signed, with_interval
 from lgt.experiments.rules.base import ChartRequest, Measurement, Rule
 from lgt.experiments.verdicts import Outcome
 from lgt.metrics.intervals import Interval, t_interval
@@ -111,9 +111,7 @@ class Judgement:
         """A heading: the mean that decides the verdict, with its interval and n."""
         if self.interval is None:
             return ""
-        low, high = self.interval.low, self.interval.high
-        reach = "" if low is None or high is None else f" ({signed(low)} to {signed(high)})"
-        return f"{signed(self.interval.mean)}{reach}, n = {self.interval.n}"
+        return f"{with_interval(self.interval)}, n = {self.interval.n}" + self._of_planned()
 
     def sentence(self) -> str:
         """A sentence with the numbers that decide the outcome, n and the interval."""
@@ -122,7 +120,7 @@ class Judgement:
         n = len(self.numbers)
         parts = [
             self.rule.values_text(self.measured),
-            f"{self._interval_text()}, n = {n} seed{'s' * (n != 1)}",
+            f"{self._interval_text()}, n = {n} seed{'s' * (n != 1)}{self._of_planned()}",
             *self.rule.details(self.measured),
             self.rule.premise_text(self.measured),
             self._failed_text(),
@@ -146,6 +144,11 @@ class Judgement:
         if self.interval.low is not None and self.interval.high is not None:
             text += f" (95% t interval {signed(self.interval.low)} to {signed(self.interval.high)})"
         return text
+
+    def _of_planned(self) -> str:
+        """How many seeds were planned, for a preregistered experiment that does not have all of them."""
+        planned = len(self.experiment.planned)
+        return f" of {planned} planned" if len(self.numbers) < planned else ""
 
     def _left_out_text(self) -> str:
         reasons = "; ".join(f"seed {seed} ({why})" for seed, why in self.left_out.items())

@@ -1,4 +1,4 @@
-"""The experiments by name: those of the paper's figures and those that extensions register.
+"""The experiments by name: those of the paper's figures, those beyond the paper and those that extensions register.
 
 ``lgt experiment NAME`` makes the runs that a store does not have yet; :mod:`lgt.experiments.judging` applies the rule.
 """
@@ -9,13 +9,14 @@ from collections.abc import Collection
 from functools import lru_cache
 
 from lgt.core.checks import ConfigError
+from lgt.experiments.beyond_paper import BEYOND_PAPER
 from lgt.experiments.claims import CLAIMS
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.paper_figures import PAPER_FIGURES
 from lgt.recipes.builders import CO_TRAINED
 from lgt.recipes.commands import EXPERIMENT_NAME
 
-EXPERIMENTS: dict[str, Experiment] = {experiment.name: experiment for experiment in PAPER_FIGURES}
+EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (*PAPER_FIGURES, *BEYOND_PAPER)}
 
 
 def register(experiment: Experiment) -> None:

@@ -8,6 +8,9 @@ from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.number_ranges import parse_ranges
 
+FIRST_SEEDS = "0-4"
+"""The seeds that a figure of the first edition is made with unless others are asked for."""
+
 
 def seeds_text(seeds: Collection[int]) -> str:
     """Seeds as :func:`parse_seeds` reads them.

@@ -31,7 +31,8 @@ def _cells(judgement: Judgement, seconds: Mapping[int, float]) -> tuple[str, ...
     theirs = lengths_in_paper(entry)
     verdict = judgement.verdict + (f"; now `{entry.replaced_by}`" if entry.replaced_by else "")
     return (
-        entry.figures, f"`{entry.name}`", _preset_cell(entry), lengths_here(entry) + (f" ({theirs})" if theirs else ""),
+        entry.figures or "beyond", f"`{entry.name}`", _preset_cell(entry),
+        lengths_here(entry) + (f" ({theirs})" if theirs else ""),
         judgement.short_sentence(), str(len(judgement.numbers) or ""), verdict,
         f"{sum(seconds[run_id] for run_id in runs) / 60:.0f}" if runs else "",
     )  # fmt: skip
@@ -62,7 +63,7 @@ def numbers_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
     ``mean``, ``low`` and ``high`` are its mean over seeds and the interval, ``run_ids`` the ids of the seed's runs."""
     rows = [
         {
-            "figure": one.experiment.name, "statement": f"{one.experiment.figures} · {one.experiment.statement}",
+            "figure": one.experiment.name, "statement": _statement(one.experiment),
             "outcome": one.outcome, "seed": seed, "difference": number,
             "mean": one.interval.mean, "low": one.interval.low, "high": one.interval.high,
             "quantity": one.rule.quantity,
@@ -73,6 +74,10 @@ def numbers_frame(judgements: Sequence[Judgement]) -> pd.DataFrame:
     ]  # fmt: skip
     columns = ["figure", "statement", "outcome", "seed", "difference", "mean", "low", "high", "quantity", "run_ids"]
     return pd.DataFrame(rows, columns=columns).astype({"low": float, "high": float})
+
+
+def _statement(experiment: Experiment) -> str:
+    return f"{experiment.figures} · {experiment.statement}" if experiment.figures else experiment.statement
 
 
 def overview_charts(judgements: Sequence[Judgement]) -> list[ChartRequest]:

@@ -1,22 +1,74 @@
-"""The criteria for a reproduced claim. Code applies the same criteria to every figure [D].
+"""The verdicts and the criteria for them. Code applies the same criteria to every figure [D].
 
-The functions take one number per seed, such as a difference of transfer accuracy in [-1, 1]. The interval is Student's
-t interval of the mean over seeds. ``docs/CLAIMS.md`` explains the rules.
+The functions take one number per seed, such as a difference of transfer accuracy in [-1, 1]. Intervals are Student's
+t intervals of the mean over seeds. ``docs/CLAIMS.md`` explains the first edition of the criteria (:func:`effect`,
+:func:`absence`, :func:`unrelated`), ``docs/PREREGISTRATION.md`` the second one (:func:`contrast`, :func:`equivalent`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal
 
 from lgt.metrics.intervals import t_interval
 
-Outcome = Literal["reproduced", "not reproduced", "too few seeds", "premise not met"]
+Outcome = Literal[
+    "reproduced", "not reproduced", "too few seeds", "premise not met",
+    "strong", "present", "absent", "opposite", "undecided", "necessary", "not necessary",
+]  # fmt: skip
+Sense = Literal["holds", "does not hold", "open", "no premise"]
+
+
+@dataclass(frozen=True)
+class Meaning:
+    """What a verdict says about its claim (``sense``), and in ``words`` when it is given."""
+
+    sense: Sense
+    words: str
+
+
+OUTCOMES: dict[Outcome, Meaning] = {
+    "reproduced": Meaning(
+        "holds", "the mean over seeds reaches the smallest number that counts, and its 95% t interval lies above 0"
+    ),
+    "not reproduced": Meaning("does not hold", "the whole interval lies below the smallest number that counts"),
+    "too few seeds": Meaning("open", "neither of these two, or fewer seeds than the figure needs"),
+    "premise not met": Meaning(
+        "no premise",
+        "a task was not learned at the lengths that it was trained on; the figure then says nothing about transfer",
+    ),
+    "strong": Meaning("holds", "the whole interval lies above the smallest number that counts"),
+    "present": Meaning("holds", "the whole interval lies above 0"),
+    "absent": Meaning(
+        "does not hold", "the 90% interval lies closer to 0 than the smallest number that counts, on both sides"
+    ),
+    "opposite": Meaning("does not hold", "the whole interval lies below 0"),
+    "undecided": Meaning("open", "none of these"),
+    "necessary": Meaning(
+        "holds",
+        "without shared heads transfer accuracy falls strongly, also when the main task's heads see long inputs, and "
+        "stays where it is without an auxiliary",
+    ),
+    "not necessary": Meaning("does not hold", "with heads of its own the main task transfers equally far"),
+}
+"""Every verdict in the order in which pages list them: first the first edition's, then those of preregistered
+experiments."""
+
+
+def sense_of(outcome: str) -> Sense:
+    """What a verdict says about its claim; ``open`` for other words, such as ``not run yet``."""
+    return next((meaning.sense for known, meaning in OUTCOMES.items() if known == outcome), "open")
+
 
 SMALLEST_EFFECT = 0.10
 """Ten percentage points of transfer accuracy. The effects in the paper's figures are larger than this."""
 SMALLEST_CORRELATION = 0.30
 """The smallest Spearman's rho at which two quantities count as following each other."""
+LEVEL = 0.05
+"""The probability of a false finding that a family of preregistered tests may have."""
+EQUIVALENCE_CONFIDENCE = 0.90
+"""The confidence of an interval that has to lie within the margin: two one-sided tests at 5% each."""
 
 
 def effect(differences: Mapping[int, float], needed: int, smallest: float = SMALLEST_EFFECT) -> Outcome:
@@ -69,3 +121,40 @@ def unrelated(correlations: Mapping[int, float], needed: int, smallest: float = 
     if "reproduced" in (up, down):
         return "not reproduced"
     return "reproduced" if up == down == "not reproduced" else "too few seeds"
+
+
+def contrast(
+    differences: Mapping[int, float], needed: int, smallest: float = SMALLEST_EFFECT, tests: int = 1
+) -> Outcome:
+    """The second edition's verdict on a difference. ``tests``: the number of tests of its family, by which the allowed
+    probability of a false finding is divided (Bonferroni).
+
+    ``strong`` if the interval lies above ``smallest``, ``present`` above 0, ``opposite`` below 0. ``absent`` if the
+    difference is :func:`equivalent` to none. Otherwise ``undecided``; ``too few seeds`` with fewer than ``needed``.
+
+    >>> contrast({0: 0.6, 1: 0.7, 2: 0.5}, needed=3), contrast({0: 0.06, 1: 0.07, 2: 0.05}, needed=3)
+    ('strong', 'present')
+    >>> contrast({0: 0.01, 1: -0.01, 2: 0.0}, needed=3), contrast({0: 0.9, 1: 0.0, 2: 0.4}, needed=3)
+    ('absent', 'undecided')
+    """
+    if len(differences) < needed:
+        return "too few seeds"
+    interval = t_interval(differences, 1 - LEVEL / tests)
+    if interval.low is not None and interval.high is not None:
+        if interval.low > smallest:
+            return "strong"
+        if interval.low > 0:
+            return "present"
+        if interval.high < 0:
+            return "opposite"
+    return "absent" if equivalent(differences, smallest) else "undecided"
+
+
+def equivalent(differences: Mapping[int, float], margin: float = SMALLEST_EFFECT) -> bool:
+    """Whether the mean is within ``margin`` of 0: the 90% interval lies between -``margin`` and ``margin``.
+
+    >>> equivalent({0: 0.02, 1: -0.03, 2: 0.0}), equivalent({0: 0.2, 1: -0.2, 2: 0.0}), equivalent({0: 0.0})
+    (True, False, False)
+    """
+    interval = t_interval(differences, EQUIVALENCE_CONFIDENCE)
+    return interval.low is not None and interval.high is not None and -margin < interval.low <= interval.high < margin

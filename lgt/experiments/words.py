@@ -19,8 +19,15 @@ def replaced_sentence(experiment: Experiment) -> str:
 
 
 def preset_changes(experiment: Experiment) -> tuple[str, ...]:
-    """The changes of a figure to its preset, such as ``("model.layers=3",)``."""
-    return setting_of(experiment.example()).changes if experiment.preset in PRESETS else ()
+    """The changes of a figure to its preset that all its co-trained runs share, such as ``("model.layers=3",)``.
+
+    What its series change differently is what the figure compares.
+    """
+    if experiment.preset not in PRESETS:
+        return ()
+    makers = (make for series, make in experiment.series.items() if series.arm == "co-trained")
+    first, *others = (setting_of(make(0)).changes for make in makers)
+    return tuple(change for change in first if all(change in changes for changes in others))
 
 
 def paper_group(experiment: Experiment) -> TaskGroup | None:
@@ -42,12 +49,13 @@ def lengths_in_paper(experiment: Experiment) -> str:
     """The training lengths of the paper's figure, such as ``16 ← 32``; empty when the paper has no such pair."""
     if experiment.grid_lengths:
         return f"{PAPER_LENGTHS[0]} to {PAPER_LENGTHS[-1]}"
-    group = paper_group(experiment)
+    group = paper_group(experiment) if experiment.figures else None
     return f"{group.main_length} ← {group.auxiliary_length}" if group else ""
 
 
 def scale_sentence(experiment: Experiment) -> str:
-    """A sentence with the lengths and the network with which a figure is judged here, and those of the paper."""
+    """A sentence with the lengths and the network with which a figure is judged here, and those of the paper's
+    figure."""
     ours, group = experiment.example(), paper_group(experiment)
     normed = ", normed queries and keys" if ours.model.qk_norm else ""
     optimizer = OPTIMIZERS.get(ours.training.optimizer, ours.training.optimizer)
@@ -56,7 +64,7 @@ def scale_sentence(experiment: Experiment) -> str:
         f"Here (preset {experiment.preset}{changes}): lengths {lengths_here(experiment)}, {ours.model.layers} layers "
         f"of {ours.model.heads} heads, width {ours.model.width}{normed}, {ours.training.steps:,} steps with {optimizer}"
     )
-    if group is None:
+    if group is None or not experiment.figures:
         return here
     network = PRESETS["paper"].recipe(group).model
     return (

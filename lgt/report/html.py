@@ -85,8 +85,8 @@ def section(source: Source, judgement: Judgement) -> Iterator[str]:
     experiment = judgement.experiment
     colour = LIGHT.verdict(judgement.verdict)
     yield f'<h3><span class="verdict" style="color: {colour}">{judgement.verdict}</span> '
-    yield f"Figure {for_html(experiment.figures)}: "
-    yield f"{for_html(experiment.statement)}</h3>"
+    asked = experiment.source[:1].upper() + experiment.source[1:]
+    yield f"{for_html(asked)}: {for_html(experiment.statement)}</h3>"
     yield f"<p>{for_html(judgement.sentence())}.</p>"
     notes = (scale_sentence(experiment), replaced_sentence(experiment))
     yield f'<p class="note">{for_html(". ".join(note for note in notes if note))}.</p>'

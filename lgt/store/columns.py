@@ -105,7 +105,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "transfer_gain_high": "Upper end of the 95% t interval of transfer_gain; empty below two seeds.",
         "seeds": "The number of seeds that the row's mean is over.",
         "quantity": "What the rule of the figure computes for each seed.",
-        "verdict": "The verdict on the figure: reproduced, not reproduced, too few seeds or premise not met.",
+        "verdict": "The verdict on the figure, such as reproduced. The page Claims explains every verdict.",
         "value": "The number that the rule of the figure gives for this seed.",
         "mean": "The mean of value over the seeds of the figure.",
         "mean_low": "Lower end of the 95% t interval of mean; empty below two seeds.",

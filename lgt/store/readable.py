@@ -109,12 +109,17 @@ def with_lengths(table: pd.DataFrame) -> pd.DataFrame:
     if {"length", "main_length", "transfer_length"} <= set(table) and "zone" not in table:
         bounds = list(zip(table.length, table.main_length, table.transfer_length, strict=True))
         titles = {of: zone_title(*of) for of in dict.fromkeys(bounds)}
-        table = table.assign(zone=[titles[of] for of in bounds])
+        table = table.assign(zone=pd.Series([titles[of] for of in bounds], dtype=object, index=table.index))
     return table
 
 
-def zone_title(length: Any, main_length: Any, transfer_length: Any) -> str:
-    """The zone of a length of the main task as the pages name it; ``transfer_length`` may be missing."""
+def zone_title(length: Any, main_length: Any, transfer_length: Any) -> str | None:
+    """The zone of a length of the main task as the pages name it; ``transfer_length`` may be missing.
+
+    ``None`` when one of the others is missing: a damaged store may name no main task.
+    """
+    if pd.isna(length) or pd.isna(main_length):
+        return None
     reached = None if pd.isna(transfer_length) else int(transfer_length)
     return ZONE_TITLES[zone(int(length), int(main_length), reached)]
 

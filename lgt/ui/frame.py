@@ -13,13 +13,14 @@ from streamlit.runtime.pages_manager import PagesManager
 
 from lgt.charts.theme import DARK, LIGHT, Theme
 from lgt.core.plain_text import for_markdown
+from lgt.experiments.verdicts import Sense, sense_of
 from lgt.recipes.commands import PROGRAM
 from lgt.store.errors import StoreError
 from lgt.ui import address, data, downloads, drawing, look, navigation, stores
 
 FIRST_COMMAND = f"{PROGRAM} train --group caprev --preset demo"
 FIRST_GROUP = {"group": "caprev", "preset": "demo"}
-BADGES = {"reproduced": "green", "not reproduced": "red", "premise not met": "orange"}
+BADGES: dict[Sense, str] = {"holds": "green", "does not hold": "red", "no premise": "orange", "open": "gray"}
 
 PRESENTER_TEXT = 17
 """Text size of charts in presenter mode, px."""
@@ -123,7 +124,7 @@ def error_boundary(title: str) -> Iterator[None]:
 
 def badge(outcome: str) -> str:
     """A verdict as a coloured word, for Markdown."""
-    return f":{BADGES.get(outcome, 'gray')}-badge[{outcome}]"
+    return f":{BADGES[sense_of(outcome)]}-badge[{outcome}]"
 
 
 def empty_store() -> None:

@@ -623,7 +623,7 @@ def test_a_verdict_has_a_mark_a_seed_and_their_mean_with_its_interval() -> None:
     assert points["encoding"]["x"]["scale"]["domain"] == [-1.0, 1.5]
     scale = points["encoding"]["color"]["scale"]
     hues = dict(zip(scale["domain"], scale["range"], strict=True))
-    assert hues["reproduced"] == palette.VERDICT_COLOURS["reproduced"][0] != hues["not reproduced"]
+    assert hues["reproduced"] == palette.VERDICT_COLOURS["holds"][0] != hues["not reproduced"]
     shapes = points["encoding"]["shape"]["scale"]
     assert dict(zip(shapes["domain"], shapes["range"], strict=True))["not reproduced"] == "cross"
     (lines,) = select(spec, "rule", x="at")

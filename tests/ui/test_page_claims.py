@@ -38,7 +38,7 @@ def test_the_page_shows_verdicts_and_an_empty_store_how_to_begin(tmp_path, shipp
     assert sum(element.value.startswith("So far: ") for element in app.markdown) == len(CLAIMS)
     (rules,) = (element.value for element in app.markdown if "premise not met**" in element.value)
     assert all(one.rule.words in rules and f"counts: {one.rule.smallest:.2f}" in rules for one in judged)
-    assert f"below {LEARNED}" in " ".join(rules.split())
+    assert f"match of {LEARNED} on" in " ".join(rules.split())
     drawn = len(app.get("vega_lite_chart"))
     app = AppTest.from_file(PAGE, default_timeout=60)
     app.query_params["fig4c"] = "true"

@@ -11,6 +11,7 @@ from lgt.core.plain_text import for_markdown
 from lgt.experiments.claims import CLAIMS, counting, verdict_counts
 from lgt.experiments.judgements import Judgement
 from lgt.experiments.tables import correlation_frame, overview_charts
+from lgt.experiments.verdicts import OUTCOMES
 from lgt.experiments.words import replaced_sentence, scale_sentence
 from lgt.metrics.by_seed import LEARNED
 from lgt.recipes.commands import experiment_command
@@ -22,9 +23,9 @@ from lgt.ui.frame import badge
 
 LEAD = (
     "Each figure of the paper is tested here, and a written rule gives the verdict. Figures that are not reproduced "
-    "are shown, too. The models here are far smaller than the paper's."
+    "are shown, too. The models here are far smaller than the paper's. Claim 9 goes beyond the paper."
 )
-OUTCOMES = ("reproduced", "not reproduced", "premise not met", "too few seeds")
+MEANINGS = "\n".join(f"- **{outcome}**: {meaning.words}." for outcome, meaning in OUTCOMES.items())
 EARLIER = "Earlier attempts at these figures, with another recipe. They do not count:"
 VERDICTS = f"""
 Most rules were written before their runs. The runs of figures 3a, 4c and 8 (addition) are older than their rules.
@@ -32,13 +33,11 @@ Most rules were written before their runs. The runs of figures 3a, 4c and 8 (add
 verdict names the seed and the reason. Transfer accuracy is the main task's exact match, averaged over the lengths above
 its own training length, up to the training length of the longer task.
 
-- **reproduced**: the mean over seeds reaches the smallest number that counts, and its 95% t interval lies above 0.
-- **not reproduced**: the whole interval lies below the smallest number that counts.
-- **too few seeds**: neither of these two, or fewer seeds than the figure needs.
-- **premise not met**: a task was not learned at the lengths that it was trained on (exact match below
-  {LEARNED:.2f}). The figure then says nothing about transfer.
+{MEANINGS}
 
-The verdicts are not corrected for the number of figures. The rules and their numbers:
+A task counts as learned from an exact match of {LEARNED:.2f} on. The verdicts on the paper's figures are not corrected
+for the number of figures. The experiments of claim 9 are preregistered: their rules, seeds and runs were written down
+in `docs/PREREGISTRATION.md` before their first run. The rules and their numbers:
 """
 
 
@@ -58,7 +57,7 @@ def entry(judgement: Judgement) -> None:
     """One figure: verdict, statement and numbers; opened, its runs drawn and how to repeat them."""
     experiment = judgement.experiment
     verdict = badge(judgement.verdict)
-    label = f"{verdict} **{experiment.statement}** {judgement.headline()} · figure {experiment.figures}"
+    label = f"{verdict} **{experiment.statement}** {judgement.headline()} · {experiment.source}"
     with st.expander(label, key=experiment.name, bind="query-params") as box:
         if not box.open:
             return
@@ -78,7 +77,8 @@ def entry(judgement: Judgement) -> None:
 
 def charts(judgement: Judgement) -> None:
     """The charts of a figure, the first one across the page."""
-    name, figure = judgement.experiment.name, f"Figure {judgement.experiment.figures} ({judgement.experiment.name})"
+    name, source = judgement.experiment.name, judgement.experiment.source
+    figure = f"{source[:1].upper()}{source[1:]} ({name})"
     first, *others = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
     draw(first, key=f"chart-{name}-0", name=figure, table=table_of(judgement, first))
     for place, (chart, column) in enumerate(zip(others, st.columns(max(2, len(others)), gap="medium"), strict=False)):

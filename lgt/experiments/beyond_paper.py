@@ -1,0 +1,50 @@
+"""The experiments beyond the paper's figures. They are preregistered: docs/PREREGISTRATION.md fixed their runs, seeds,
+rules and thresholds before the first run, and ``docs/preregistered.csv`` lists every run."""
+
+from __future__ import annotations
+
+from lgt.experiments.experiment import Experiment
+from lgt.experiments.rules.contrast import Contrast
+from lgt.experiments.rules.necessary import Necessary
+from lgt.recipes.builders import Series
+from lgt.recipes.partitions import (
+    ALONE,
+    APART,
+    CHANNELS_APART,
+    CROWDED,
+    HALF,
+    OCCUPIED,
+    SHARED,
+    partitioned,
+)
+
+SEEDS = tuple(range(100, 120))
+SECONDARY = {
+    "half": (HALF, "Sharing two of four heads instead of all costs transfer"),
+    "channels": (CHANNELS_APART, "Separate feed-forward channels cost transfer though heads are shared"),
+    "crowded": (CROWDED, "A control task in the shared heads costs transfer"),
+}
+"""The series that are compared with shared heads, one test each, and their statements."""
+
+
+def _partitions(group: str, preset: str, control: str, pair: str, *settings: str) -> tuple[Experiment, ...]:
+    """The experiments about partitioned heads for one task group: the primary one and the secondary ones."""
+
+    def of(name: str, statement: str, rule: Necessary | Contrast, *series: Series) -> Experiment:
+        makers = {one: partitioned(group, preset, one, control, *settings) for one in series}
+        return Experiment(name, 9, "", preset, f"{statement}: {pair}.", makers, rule, planned=SEEDS)
+
+    primary = Necessary(shared=SHARED, apart=APART, occupied=OCCUPIED, alone=ALONE)
+    name = f"heads-{group}"
+    return (
+        of(name, "Transfer needs shared heads", primary, SHARED, APART, OCCUPIED, ALONE),
+        *(
+            of(f"{name}-{key}", statement, Contrast(first=SHARED, second=series, tests=len(SECONDARY)), SHARED, series)
+            for key, (series, statement) in SECONDARY.items()
+        ),
+    )
+
+
+BEYOND_PAPER: tuple[Experiment, ...] = (
+    *_partitions("caprev", "demo", "string_copy", "flipping case and reversing", "training.steps=2000"),
+)
