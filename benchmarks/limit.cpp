@@ -1,5 +1,8 @@
 // How fast one core multiplies: without reading memory, and in the products of the fused training step.
 #include <ctime>
+#if defined(__AVX512BF16__)
+#include <immintrin.h>
+#endif
 
 #include "matrix.hpp"
 
@@ -29,6 +32,29 @@ double lgt_peak(double seconds) {
   volatile float kept = 0;
   for (long j = 0; j < CHAINS; j++) kept = kept + sums[j][0];
   return done / elapsed;
+}
+
+// The same for products of bfloat16 numbers that are added in float32; 0 if the processor has no instruction for that.
+double lgt_peak_bfloat16(double seconds) {
+#if defined(__AVX512BF16__)
+  constexpr long CHAINS = 12, INNER = 10000, PAIRS = 2;  // each lane multiplies and adds two pairs of numbers
+  __m512 sums[CHAINS] = {};
+  const __m512bh factor = (__m512bh)_mm512_set1_epi32(0x3f003f00);  // pairs of 0.5
+  const double begin = now();
+  double done = 0, elapsed = 0;
+  while (elapsed < seconds) {
+    for (long i = 0; i < INNER; i++) {
+#pragma GCC unroll 12
+      for (long j = 0; j < CHAINS; j++) sums[j] = _mm512_dpbf16_ps(sums[j], factor, factor);
+    }
+    done += 2.0 * PAIRS * CHAINS * INNER * LANES, elapsed = now() - begin;
+  }
+  volatile float kept = 0;
+  for (long j = 0; j < CHAINS; j++) kept = kept + sums[j][0];
+  return done / elapsed;
+#else
+  return seconds * 0;
+#endif
 }
 
 // One kind of product: C[rows, columns] = A[rows, depth] B[depth, columns], `count` times. `across`: A is stored

@@ -56,7 +56,8 @@ def compiled() -> ctypes.CDLL:
     if command is None:
         raise NotHere("no C++ compiler")
     loaded = ctypes.CDLL(str(fused.compiled(command, Path(__file__).with_suffix(".cpp"), fused.HEADERS[:1])))
-    loaded.lgt_peak.argtypes, loaded.lgt_peak.restype = [ctypes.c_double], ctypes.c_double
+    for peak in (loaded.lgt_peak, loaded.lgt_peak_bfloat16):
+        peak.argtypes, peak.restype = [ctypes.c_double], ctypes.c_double
     loaded.lgt_products.argtypes = [ctypes.POINTER(Product), ctypes.c_int64, ctypes.c_void_p]
     loaded.lgt_products.restype = ctypes.c_double
     return loaded
@@ -158,8 +159,12 @@ def large_product(dtype: torch.dtype, repetitions: int) -> float:
     return 2.0 * LARGE**3 / thread_seconds(lambda: left @ right, repetitions)
 
 
-def step_rows(name: str, config: RunConfig, peak: float, settings: Settings) -> list[list[str]]:
-    """Lines of the table for one config: each part's products, the gradient, the optimizer, the whole step."""
+def step_rows(name: str, config: RunConfig, peak: float, halved: float, settings: Settings) -> list[list[str]]:
+    """Lines of the table for one config: each part's products, the gradient, the optimizer, the whole step.
+
+    ``halved``: the peak for bfloat16, 0 without one. The last line is then the time of a step whose products are faster
+    by the ratio of the peaks and whose other work is as it is: less than any step with bfloat16 products takes.
+    """
     batch, repetitions = make_batch(config, 0), 3 * settings.repetitions
     stepper = FusedStep(Decoder(config.model, 0), config.training)
     stepper.step(batch, 1.0)
@@ -178,6 +183,9 @@ def step_rows(name: str, config: RunConfig, peak: float, settings: Settings) -> 
     rows.append(line(name, "**the whole step**", step, step, every, peak))
     tokens = int(batch.present[:, 1:].sum())
     rows[-1][1] += f", {harness.number(tokens / step)} tokens/s"
+    if halved:
+        least = step - total + total * peak / halved
+        rows.append(line(name, f"at best with bfloat16 products: {step / least:.2f} times as fast", least, step))
     return rows
 
 
@@ -228,8 +236,12 @@ def run(settings: Settings) -> Section:
     torch.set_num_threads(1)
     try:
         peak = max(compiled().lgt_peak(0.05 if settings.quick else 0.5) for _ in range(settings.repetitions))
-        first = [["multiply-adds in registers, float32", f"{peak / 1e9:.1f}", "100%"], *rates(peak, settings)]
-        steps = [row for name, config in shapes().items() for row in step_rows(name, config, peak, settings)]
+        halved = max(compiled().lgt_peak_bfloat16(0.05 if settings.quick else 0.5) for _ in range(settings.repetitions))
+        first = [["multiply-adds in registers, float32", f"{peak / 1e9:.1f}", "100%"]]
+        if halved:
+            first.append(["multiply-adds in registers, bfloat16", f"{halved / 1e9:.1f}", f"{halved / peak:.0%}"])
+        first += rates(peak, settings)
+        steps = [row for name, config in shapes().items() for row in step_rows(name, config, peak, halved, settings)]
         for name, config in shapes().items():
             for how, scores in (("compiled", answers.answer_scores), ("PyTorch", answer_scores)):
                 speed, share = evaluation_share(config, scores, peak, settings)
