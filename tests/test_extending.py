@@ -139,7 +139,7 @@ def test_commands_know_the_task_and_the_group(rotate_store):
     named, store = rotate_store
     assert "rotate" in lgt("tasks", "--json", named=named, store=store)
     groups = {group["key"]: group for group in json.loads(lgt("groups", "--json", named=named, store=store))}
-    assert groups["rotate-copy"]["lengths"] == {"demo": [8, 16], "small": [12, 24], "paper": [16, 32]}
+    assert groups["rotate-copy"]["lengths"] == {"demo": [8, 16], "small": [12, 24], "long": [16, 32], "paper": [16, 32]}
     assert "rotate" in lgt("show", "1", "--json", named=named, store=store)
 
 

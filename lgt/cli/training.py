@@ -16,7 +16,7 @@ from lgt.core.config import Arm, RunConfig, TaskSpec, check_transfers, with_sett
 Group = Annotated[str | None, typer.Option(help="Task group; `groups` lists them.")]
 MainTask = Annotated[str | None, typer.Option("--main", metavar="TASK:LEN", help="Main task of your own task group.")]
 Auxiliaries = Annotated[list[str] | None, typer.Option(metavar="TASK:LEN", help="Auxiliary task; may be repeated.")]
-PresetName = Annotated[str, typer.Option(help="Preset, such as demo, small or paper.")]
+PresetName = Annotated[str, typer.Option(help="Preset, such as demo, small, long or paper.")]
 ENCODINGS = ", ".join(f"{name} ({POSITIONS.title(name)})" for name in POSITIONS)
 PositionName = Annotated[str, typer.Option(help=f"Positional encoding: {ENCODINGS}.")]
 MainOnly = Annotated[bool, typer.Option("--main-only", help="Train the main task alone, for the same steps.")]

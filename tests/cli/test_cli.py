@@ -62,7 +62,7 @@ def test_sample_prints_one_json_object_a_line(capsys):
         (["sample", "juggle", "--length", "3"], ["task", "juggle", "reverse_add"]),
         (["train", "--group", "nope"], ["group", "nope", "add-carry"]),
         (["train"], ["--group", "--main TASK:LEN"]),
-        (["train", "--group", "caprev", "--preset", "huge"], ["preset", "huge", "demo, small, paper"]),
+        (["train", "--group", "caprev", "--preset", "huge"], ["preset", "huge", "demo, small, long, paper"]),
         (["train", "--group", "caprev", "--position", "t5"], ["--position", "t5", "rope, nope, alibi, fire"]),
         (["train", "--group", "caprev", "--seed", "-1"], ["model_seed", "-1"]),
         (["train", "--group", "caprev", "--seed", "x"], ["--seed", "x", "whole number"]),

@@ -83,20 +83,21 @@ EACH_ONCE = "one or more tasks, each once, other than the main task"
             GROUP,
             {"demo": (5, 9)},
             None,
-            "copy-reverse.lengths: ['demo', 'paper'] is not accepted; accepted: the presets demo, small, paper",
+            "copy-reverse.lengths: ['demo', 'long', 'paper'] is not accepted; accepted: the presets demo, small, long, "
+            "paper",
         ),
         (
             GROUP,
             {**LENGTHS, "huge": (5, 9)},
             None,
-            "copy-reverse.lengths: ['demo', 'huge', 'paper', 'small'] is not accepted; accepted: the presets demo, "
-            "small, paper",
+            "copy-reverse.lengths: ['demo', 'huge', 'long', 'paper', 'small'] is not accepted; accepted: the presets "
+            "demo, small, long, paper",
         ),
         (
             GROUP,
             LENGTHS,
             {"huge": Overrides(steps=5)},
-            "copy-reverse.overrides: ['huge'] is not accepted; accepted: the presets demo, small, paper",
+            "copy-reverse.overrides: ['huge'] is not accepted; accepted: the presets demo, small, long, paper",
         ),
         (
             GROUP,
@@ -122,10 +123,10 @@ def test_a_new_group_has_its_lengths_and_its_settings_in_its_presets_only() -> N
         assert register_group(GROUP, {**LENGTHS, "paper": (3, 5)}, own) is GROUP
         found = {name: group_config("copy-reverse", name) for name in PRESETS}
         assert {name: (c.main.training_length, c.transfer_length) for name, c in found.items()} == {
-            "demo": (5, 9), "small": (6, 11), "paper": (3, 5),
+            "demo": (5, 9), "small": (6, 11), "long": (16, 32), "paper": (3, 5),
         }  # fmt: skip
         assert [(c.training.steps, c.model.layers, c.training.learning_rate) for c in found.values()] == [
-            (5, 1, 0.02), (2000, 2, 0.02), (20_000, 6, 0.5),
+            (5, 1, 0.02), (2000, 2, 0.02), (2000, 2, 0.02), (20_000, 6, 0.5),
         ]  # fmt: skip
         assert all("copy-reverse" in one.lengths for one in PRESETS.values())
         assert "copy-reverse" not in PRESETS["small"].overrides

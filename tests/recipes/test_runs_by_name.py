@@ -43,6 +43,17 @@ HASHES = {
         "control-add": "b9ceb30fbecb",
         "control-copy": "71c97168b335",
     },
+    "long": {
+        "add-carry": "cef8f5e8c853",
+        "add-subtract": "f79fd81711b6",
+        "add-multiply": "f6f469000093",
+        "copy-mqar": "c487886e526a",
+        "caprev": "4117d336f90e",
+        "dfs-path": "41e169fb15b7",
+        "path-dfs": "ec4357c103d1",
+        "control-add": "deef8eef63e2",
+        "control-copy": "6833fe284974",
+    },
     "paper": {
         "add-carry": "128052dd90a3",
         "add-subtract": "820a68c69c89",
@@ -65,7 +76,9 @@ def test_the_hash_of_every_named_run_is_unchanged(preset: str) -> None:
 
 
 def test_unknown_names_are_refused_with_the_known_ones() -> None:
-    with pytest.raises(ConfigError, match=r"^preset: 'huge' is not accepted; accepted: one of demo, small, paper"):
+    with pytest.raises(
+        ConfigError, match=r"^preset: 'huge' is not accepted; accepted: one of demo, small, long, paper"
+    ):
         preset_named("huge")
     with pytest.raises(ConfigError, match=r"^group: 'x' is not accepted; accepted: one of add-carry, add-subtract"):
         group_named("x")

@@ -24,6 +24,11 @@ if TYPE_CHECKING:
 BySeed = dict[int, float]
 
 
+def minus(first: BySeed, second: BySeed) -> BySeed:
+    """The difference of two numbers, seed by seed."""
+    return {seed: value - second[seed] for seed, value in first.items()}
+
+
 @dataclass(frozen=True)
 class ChartRequest:
     """A chart by name. Experiments cannot import charts; :func:`lgt.report.figures.resolve` finds the function.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from lgt.experiments.rules.base import Measurement, Rule
+from lgt.experiments.rules.base import Measurement, Rule, minus
 from lgt.experiments.verdicts import Outcome, contrast
 from lgt.recipes.builders import Series
 
@@ -32,8 +32,7 @@ class Contrast(Rule):
     def measure(self, runs: FigureRuns) -> Measurement:
         """The difference of the two series."""
         values = runs.transfer()
-        differences = {seed: values[self.first][seed] - values[self.second][seed] for seed in runs.seeds}
-        return Measurement(values, differences, runs.learned())
+        return Measurement(values, minus(values[self.first], values[self.second]), runs.learned())
 
     def decide(self, numbers: Mapping[int, float], seeds: int) -> Outcome:
         """See :func:`lgt.experiments.verdicts.contrast`."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from lgt.experiments.rules.base import Measurement, Rule
+from lgt.experiments.rules.base import Measurement, Rule, minus
 from lgt.recipes.builders import Series
 
 if TYPE_CHECKING:
@@ -25,5 +25,4 @@ class More(Rule):
     def measure(self, runs: FigureRuns) -> Measurement:
         """The difference of the two series."""
         values = runs.transfer()
-        differences = {seed: values[self.better][seed] - values[self.worse][seed] for seed in runs.seeds}
-        return Measurement(values, differences, runs.learned())
+        return Measurement(values, minus(values[self.better], values[self.worse]), runs.learned())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from lgt.experiments.numbers import with_interval
-from lgt.experiments.rules.base import BySeed, Measurement, Rule
+from lgt.experiments.rules.base import BySeed, Measurement, Rule, minus
 from lgt.experiments.verdicts import Outcome, contrast, equivalent
 from lgt.metrics.intervals import t_interval
 from lgt.recipes.builders import Series
@@ -40,7 +40,7 @@ class Necessary(Rule):
     def measure(self, runs: FigureRuns) -> Measurement:
         """The loss of the series with heads apart."""
         values = runs.transfer()
-        return Measurement(values, _minus(values[self.shared], values[self.apart]), runs.learned())
+        return Measurement(values, minus(values[self.shared], values[self.apart]), runs.learned())
 
     def outcome(self, measured: Measurement, seeds: int) -> Outcome:
         """``necessary``, ``not necessary`` (the loss without shared heads is equivalent to none) or ``undecided``."""
@@ -57,7 +57,7 @@ class Necessary(Rule):
         """What is lost without shared heads, by seed: with heads apart, and with heads apart that a control uses."""
         values = measured.values
         return {
-            f"{self.shared} minus {series}": _minus(values[self.shared], values[series])
+            f"{self.shared} minus {series}": minus(values[self.shared], values[series])
             for series in (self.apart, self.occupied)
         }
 
@@ -65,7 +65,7 @@ class Necessary(Rule):
         """What is left of the transfer without shared heads, by seed: these series minus the main task alone."""
         values = measured.values
         return {
-            f"{series} minus {self.alone}": _minus(values[series], values[self.alone])
+            f"{series} minus {self.alone}": minus(values[series], values[self.alone])
             for series in (self.apart, self.occupied)
         }
 
@@ -73,7 +73,3 @@ class Necessary(Rule):
         """The differences that decide beside the loss."""
         _, *others = (self.losses(measured) | self.remainders(measured)).items()
         return [f"{name} {with_interval(t_interval(of))}" for name, of in others]
-
-
-def _minus(first: BySeed, second: BySeed) -> BySeed:
-    return {seed: value - second[seed] for seed, value in first.items()}
