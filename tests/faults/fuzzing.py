@@ -221,6 +221,8 @@ def cases(kind: str, good: Path, place: Path, numbers: range) -> Iterator[Fault]
                 yield f"{what}: {fault}"
         except BaseException:
             yield f"{what}: {traceback.format_exc()[-1500:]!r}"
+        finally:
+            limit_files(False)  # a test may try cases in the process of other tests
         faulthandler.cancel_dump_traceback_later()
         shutil.rmtree(folder, ignore_errors=True)
 
