@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 import altair as alt
 import numpy as np
 import pandas as pd
 
+from lgt.charts.partitions import head_squares, squares_note
 from lgt.charts.theme import Theme, heading, message, styled
 from lgt.experiments.verdicts import OUTCOMES, SMALLEST_EFFECT, Sense
 from lgt.metrics.by_seed import LEARNED
@@ -15,6 +17,10 @@ from lgt.metrics.by_seed import LEARNED
 ROW = 44
 TEXT_AT, STRIP_AT = 0.2, 0.66
 """Where in a row of the verdicts its words and its numbers stand, as shares of the row."""
+PARTITION_ROW, PARTITION_STRIP_AT = 66, 0.75
+"""The same for a row with squares for heads, which is higher."""
+NAME_CHARACTERS = 34
+"""The name of a series is broken into lines of this length, beside which a phone has room for the squares."""
 SHAPES: dict[Sense, str] = {
     "holds": "circle",
     "does not hold": "cross",
@@ -93,15 +99,17 @@ def verdict_chart(
     return styled(chart, theme)
 
 
-def seed_strip(frame: pd.DataFrame, theme: Theme) -> Any:
+def seed_strip(frame: pd.DataFrame, theme: Theme, *, heads: pd.DataFrame | None = None) -> Any:
     """Every seed's transfer accuracy, a row per series: a distribution rather than a mean.
 
     ``frame``: ``series``, ``seed``, ``transfer``, ``trained`` (shares) and ``learned``; a run that did not learn the
-    main task where it was trained is a cross.
+    main task where it was trained is a cross. ``heads``: which heads the tasks of each series may use, if that is what
+    differs (:func:`lgt.charts.partitions.head_squares`).
     """
     if frame.empty:
         return message("No finished seed yet.", theme)
     order = list(dict.fromkeys(frame.series))
+    row, strip_at = (ROW, STRIP_AT) if heads is None else (PARTITION_ROW, PARTITION_STRIP_AT)
     kinds = {True: "learned at trained lengths", False: "not learned at trained lengths"}
     rows = frame.assign(kind=frame.learned.map(kinds))
 
@@ -118,23 +126,27 @@ def seed_strip(frame: pd.DataFrame, theme: Theme) -> Any:
         alt.Tooltip("series:N"), alt.Tooltip("seed:Q"), alt.Tooltip("transfer:Q", format=".1%"),
         alt.Tooltip("trained:Q", title="at trained lengths", format=".1%"),
     ]  # fmt: skip
+    means = means.assign(name=["\n".join(textwrap.wrap(series, NAME_CHARACTERS)) for series in means.series])
     name = alt.Chart(means).mark_text(
-        align="left", baseline="middle", fontSize=theme.size, color=theme.text, tooltip=None
+        align="left", baseline="middle", fontSize=theme.size, color=theme.text, tooltip=None, lineBreak="\n"
     )
     layers = [
-        name.encode(x=alt.value(0), y=y(TEXT_AT), text="series:N"),
+        name.encode(x=alt.value(0), y=y(TEXT_AT), text="name:N"),
         alt.Chart(means)
         .mark_rule(strokeWidth=3, color=theme.muted, tooltip=None)
-        .encode(x=x, y=y(STRIP_AT - 0.2), y2=alt.Y2("series", bandPosition=STRIP_AT + 0.2)),
+        .encode(x=x, y=y(strip_at - 0.2), y2=alt.Y2("series", bandPosition=strip_at + 0.2)),
         alt.Chart(rows)
         .mark_point(size=60, filled=True, opacity=0.7, color=theme.blue)
-        .encode(x=x, y=y(STRIP_AT), shape=shape, tooltip=tooltip),
+        .encode(x=x, y=y(strip_at), shape=shape, tooltip=tooltip),
     ]
     failed = int((~frame.learned).sum())
     note = f"A mark is a run. All seeds are shown ({frame.seed.nunique()}). The tick is their mean."
     if failed:
         note += f" Crosses: {failed} of {len(frame)} runs are below {LEARNED:.0%} at trained lengths."
+    if heads is not None:
+        layers += head_squares(heads, theme, y)
+        note += f" {squares_note(heads)}"
     chart = alt.layer(*layers).properties(
-        width="container", height=ROW * len(order), title=heading(theme, note), description=note
+        width="container", height=row * len(order), title=heading(theme, note), description=note
     )
     return styled(chart, theme)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 
+from lgt.core.parts import parts_by_task
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.numbers import signed, with_interval
 from lgt.experiments.rules.base import ChartRequest, Measurement, Rule
@@ -161,6 +162,19 @@ class Judgement:
         if not failed:
             return ""
         return f"{failed} of {len(values)} runs count though they did not learn the main task where it was trained"
+
+    def heads_frame(self) -> pd.DataFrame | None:
+        """Which heads each task of a series may use: ``series``, ``task``, ``head`` (from 0) and ``used``. ``None`` if
+        no series confines a task to some heads."""
+        rows = []
+        for series, make in self.experiment.series.items():
+            config = make(0)
+            parts, heads = parts_by_task(config), config.model.heads
+            for spec in config.tasks:
+                first, last = parts[spec.task].heads if spec.task in parts else (0, heads - 1)
+                rows += [(str(series), spec.task, head, first <= head <= last) for head in range(heads)]
+        frame = pd.DataFrame(rows, columns=["series", "task", "head", "used"])
+        return None if frame.used.all() else frame
 
     def seeds_frame(self) -> pd.DataFrame:
         """One row per series and seed: ``transfer`` and ``trained`` accuracy of the main task, and ``learned``:

@@ -644,3 +644,26 @@ def test_a_seed_strip_says_which_runs_did_not_learn() -> None:
     _, means = only(spec, "rule", x="transfer")
     assert {row["series"]: row["transfer"] for row in means} == pytest.approx({"with": 0.6, "alone": 0.05})
     assert "1 of 4 runs" in " ".join(spec["title"]["text"])
+
+
+def test_a_seed_strip_draws_which_heads_each_task_may_use() -> None:
+    used = {("with", MAIN): {0, 1}, ("with", LONGER): {1, 2}, ("alone", MAIN): {0, 1}}
+    heads = pd.DataFrame(
+        [(series, task, head, head in of) for (series, task), of in used.items() for head in range(4)],
+        columns=["series", "task", "head", "used"],
+    )
+    spec = charts.seed_strip(strip(), LIGHT, heads=heads).to_dict()
+    lines = select(spec, "point", x="px", y="series")
+    assert [{row["task"] for row in rows(spec, unit)} for unit in lines] == [{MAIN}, {LONGER}], "a line for each task"
+    for unit, task in zip(lines, (MAIN, LONGER), strict=True):
+        filled = unit["encoding"]["fill"]["condition"]
+        assert (filled["test"], filled["value"]) == ("datum.used", task_colour(task, LIGHT))
+        assert unit["transform"][0]["calculate"] == "width - 36 + 9 * datum.head", "four squares at the right end"
+        assert unit["encoding"]["x"]["scale"] is None
+        for row in rows(spec, unit):
+            assert row["used"] == (row["head"] in used[row["series"], task])
+            assert row["said"].startswith(f"head {row['head'] + 1} ") and (": used" in row["said"]) == row["used"]
+    places = [unit["encoding"]["y"]["bandPosition"] for unit in lines]
+    assert places[0] < places[1] < select(spec, "point", x="transfer")[0]["encoding"]["y"]["bandPosition"]
+    said = " ".join(spec["title"]["text"])
+    assert f"{task_title(MAIN)}, {task_title(LONGER)}" in said

@@ -137,6 +137,21 @@ def test_equivalence_uses_the_90_percent_interval_on_both_sides():
     assert not equivalent({0: -0.04, 1: -0.06, 2: -0.08}, 0.0936)
 
 
+def test_the_squares_of_the_chart_are_the_heads_of_the_series(store):
+    frame = judged(store, 0.8, 0.0, 0.0).heads_frame()
+    used = (
+        frame[frame.used].groupby(["series", "task"])["head"].apply(lambda heads: (min(heads), max(heads), len(heads)))
+    )
+    first, last = (0, 3, 4), (4, 7, 4)
+    assert used.to_dict() == {
+        (str(series), task): last if task in ("capitalize", "reverse") and series in (APART, OCCUPIED) else first
+        for series, make in NECESSARY.series.items() for task in (spec.task for spec in make(100).tasks)
+    }  # fmt: skip
+    assert judge(store, EXPERIMENTS["fig4c"]).heads_frame() is None, "its tasks may use every head"
+    (strip, *_) = judge(store, NECESSARY).charts(queries.accuracy(store, judge(store, NECESSARY).runs))
+    assert strip.name == "seed_strip" and strip.options["heads"].equals(frame)
+
+
 def series_runs() -> dict:
     return {series: make(100) for one in PLANNED for series, make in one.series.items()}
 

@@ -148,6 +148,8 @@ class Rule(ABC):
 
         By default: every seed's transfer accuracy, then a length-accuracy curve for each series.
         """
-        yield ChartRequest("seed_strip", (judgement.seeds_frame(),))
+        heads = judgement.heads_frame()
+        options = {} if heads is None else {"heads": heads}
+        yield ChartRequest("seed_strip", (judgement.seeds_frame(),), options)
         for series, ids in judgement.series_runs.items():
             yield ChartRequest("length_accuracy", (accuracy[accuracy.run_id.isin(ids)],), {"title": str(series)})

@@ -76,12 +76,14 @@ def entry(judgement: Judgement) -> None:
 
 
 def charts(judgement: Judgement) -> None:
-    """The charts of a figure, the first one across the page."""
+    """The charts of a figure: the first one across the page, the others in rows of two or three."""
     name, source = judgement.experiment.name, judgement.experiment.source
     figure = f"{source[:1].upper()}{source[1:]} ({name})"
     first, *others = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
     draw(first, key=f"chart-{name}-0", name=figure, table=table_of(judgement, first))
-    for place, (chart, column) in enumerate(zip(others, st.columns(max(2, len(others)), gap="medium"), strict=False)):
+    wide = 3 if len(others) in (3, 5, 6, 9) else 2
+    places = [column for _ in range(0, len(others), wide) for column in st.columns(wide, gap="medium")]
+    for place, (chart, column) in enumerate(zip(others, places, strict=False)):
         with column:
             shown = chart.keywords.get("title") or f"chart {place + 2}"
             draw(chart, key=f"chart-{name}-{place + 1}", name=f"{figure} {shown}", table=table_of(judgement, chart))
