@@ -13,10 +13,11 @@ from lgt.experiments.beyond_paper import BEYOND_PAPER
 from lgt.experiments.claims import CLAIMS
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.paper_figures import PAPER_FIGURES
+from lgt.experiments.second_edition import SECOND_EDITION
 from lgt.recipes.builders import CO_TRAINED
 from lgt.recipes.commands import EXPERIMENT_NAME
 
-EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (*PAPER_FIGURES, *BEYOND_PAPER)}
+EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (*PAPER_FIGURES, *SECOND_EDITION, *BEYOND_PAPER)}
 
 
 def register(experiment: Experiment) -> None:

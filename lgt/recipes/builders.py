@@ -55,6 +55,7 @@ CO_TRAINED = Series("together")
 ALONE_SAME_STEPS = Series("alone, same steps", "alone-same-steps")
 ALONE_SAME_EXAMPLES = Series("alone, same main-task examples", "alone-same-examples")
 BOTH = Series("both")
+SHORT = Series("together, all tasks short")
 
 
 def three_arms(group: str, preset: str, position: Position = "rope", prefix: str = "") -> dict[Series, Maker]:
@@ -84,6 +85,18 @@ def changed(series: Mapping[Series, Maker], *settings: str) -> dict[Series, Make
 def of_group(group: str, preset: str, arm: Arm = "co-trained", position: Position = "rope") -> Maker:
     """One arm of a task group."""
     return lambda seed: group_config(group, preset, arm=arm, position=position, seed=seed)
+
+
+def short_auxiliaries(group: str, preset: str) -> Maker:
+    """The runs of :data:`SHORT`: the group's tasks together, every one up to Lm only. They train for as many steps as
+    the group, and are measured at the same lengths."""
+
+    def make(seed: int) -> RunConfig:
+        config = group_config(group, preset, seed=seed)
+        tasks = tuple(replace(spec, training_length=config.main.training_length) for spec in config.tasks)
+        return replace(config, group="custom", tasks=tasks)
+
+    return make
 
 
 def with_one_auxiliary(auxiliary: str) -> Series:

@@ -49,7 +49,10 @@ def two_levels(store: Engine, config: RunConfig, right: float, beyond: float) ->
     """A run with accuracy ``right`` at the lengths that a task was trained on and ``beyond`` at longer ones."""
     trained = {spec.task: spec.training_length for spec in config.tasks}
     step = 900 + 10 * config.model_seed
-    return finished_run(store, config, lambda _, task, length: right if length <= trained[task] else beyond, [step])
+    lengths = range(1, max(20, config.evaluation.maximum_length) + 1)
+    return finished_run(
+        store, config, lambda _, task, length: right if length <= trained[task] else beyond, [step], lengths
+    )
 
 
 def fill(

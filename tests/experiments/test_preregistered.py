@@ -12,6 +12,7 @@ from lgt.experiments.judging import judge
 from lgt.experiments.planned import planned_csv
 from lgt.experiments.registry import EXPERIMENTS
 from lgt.experiments.verdicts import OUTCOMES, contrast, equivalent, sense_of
+from lgt.recipes.builders import ALONE_SAME_EXAMPLES, ALONE_SAME_STEPS, CO_TRAINED, SHORT
 from lgt.recipes.partitions import ALONE, APART, CHANNELS_APART, CROWDED, HALF, OCCUPIED, SHARED
 from lgt.store import queries
 from lgt.store.engine import open_store
@@ -96,6 +97,50 @@ def test_heads_are_not_necessary_when_separate_ones_transfer_equally_far(store):
     assert found.outcome == "not necessary" and sense_of(found.outcome) == "does not hold"
 
 
+LONG = replace(EXPERIMENTS["long-caprev"], planned=(100, 101, 102))
+SAME_STEPS, SAME_EXAMPLES = ALONE_SAME_STEPS, ALONE_SAME_EXAMPLES
+
+
+@pytest.mark.parametrize(
+    ("together", "steps", "examples", "outcome"),
+    [
+        (0.9, 0.1, 0.0, "strong"),
+        (0.9, 0.82, 0.0, "present"),
+        ((0.9, 0.8, 0.9), (0.6, 0.1, 0.9), 0.0, "undecided"),
+        (0.3, 0.25, 0.28, "present"),
+        ((0.31, 0.30, 0.29), 0.3, (0.30, 0.29, 0.31), "absent"),
+        (0.3, 0.3, 0.0, "undecided"),  # no more than one baseline, but more than the other: neither claimed nor denied
+        (0.1, 0.5, 0.6, "opposite"),
+        (0.1, 0.5, 0.0, "undecided"),
+    ],
+)
+def test_a_gain_over_each_baseline_is_claimed_by_the_stronger_and_denied_by_the_weaker(
+    store, together, steps, examples, outcome
+):
+    for place, seed in enumerate(LONG.planned):
+        values = [value if isinstance(value, float) else value[place] for value in (together, steps, examples)]
+        fill(store, LONG, dict(zip((CO_TRAINED, SAME_STEPS, SAME_EXAMPLES), values, strict=True)), seeds=[seed])
+    found = judge(store, LONG)
+    assert found.outcome == outcome
+
+
+def test_the_sentence_names_both_baselines_and_the_seeds_in_which_transfer_works(store):
+    for seed, together in zip(LONG.planned, (0.5, 0.49, 0.9), strict=True):
+        fill(store, LONG, {CO_TRAINED: together, SAME_STEPS: 0.1, SAME_EXAMPLES: 0.2}, seeds=[seed])
+    sentence = judge(store, LONG).sentence()
+    assert "difference from the best baseline +0.43" in sentence, "the baseline with the same examples"
+    assert "over alone, same steps +0.53" in sentence and "over alone, same main-task examples +0.43" in sentence
+    assert "transfer accuracy of 50% or more in 2 of 3 seeds" in sentence
+
+
+def test_short_auxiliaries_differ_from_the_group_in_their_lengths_only():
+    both = {series: make(107) for series, make in EXPERIMENTS["long-caprev-short"].series.items()}
+    short, full = both[SHORT], both[CO_TRAINED]
+    assert [spec.training_length for spec in full.tasks] == [16, 32, 32]
+    assert [spec.training_length for spec in short.tasks] == [16, 16, 16]
+    assert replace(short, tasks=full.tasks, group=full.group) == full, "steps, network and measured lengths are equal"
+
+
 def test_a_task_that_is_not_learned_in_one_of_the_series_leaves_no_verdict(store):
     right = {SHARED: 1.0, APART: 0.9, OCCUPIED: 1.0, ALONE: 1.0}
     found = judged(store, 0.8, 0.0, 0.0, right=right)
@@ -153,7 +198,8 @@ def test_the_squares_of_the_chart_are_the_heads_of_the_series(store):
 
 
 def series_runs() -> dict:
-    return {series: make(100) for one in PLANNED for series, make in one.series.items()}
+    partitions = [one for one in PLANNED if one.name.startswith("heads-")]
+    return {series: make(100) for one in partitions for series, make in one.series.items()}
 
 
 def test_the_series_differ_in_what_they_may_use_and_in_nothing_else():

@@ -1,0 +1,48 @@
+"""The second edition: the paper's figures at the paper's lengths, on fresh seeds. Preregistered in
+docs/PREREGISTRATION.md; a group is added here when its recipe is settled, before its first run."""
+
+from __future__ import annotations
+
+from lgt.experiments.experiment import Experiment
+from lgt.experiments.rules.contrast import Contrast
+from lgt.experiments.rules.gain_over_each import GainOverEach
+from lgt.recipes.builders import (
+    ALONE_SAME_EXAMPLES,
+    ALONE_SAME_STEPS,
+    CO_TRAINED,
+    SHORT,
+    of_group,
+    short_auxiliaries,
+    three_arms,
+)
+
+PRIMARY_TESTS = 10
+"""How many primary tests this edition will have at most: the groups, the controls, and what follows from them. The
+level of each is divided by it, so a verdict does not change when another figure is run."""
+FIRST_SEED = 100
+
+
+def _gain(group: str, figures: str, statement: str, seeds: int) -> Experiment:
+    """Does co-training lift the main task of ``group`` over both baselines?"""
+    rule = GainOverEach(baselines=(ALONE_SAME_STEPS, ALONE_SAME_EXAMPLES), tests=PRIMARY_TESTS)
+    return Experiment(
+        f"long-{group}", 1, figures, "long", statement, three_arms(group, "long"), rule,
+        planned=tuple(range(FIRST_SEED, FIRST_SEED + seeds)),
+    )  # fmt: skip
+
+
+def _length_matters(group: str, statement: str, seeds: int = 5) -> Experiment:
+    """Is it the auxiliaries' length that helps, and not only that several tasks are trained?"""
+    series = {CO_TRAINED: of_group(group, "long"), SHORT: short_auxiliaries(group, "long")}
+    return Experiment(
+        f"long-{group}-short", 1, "", "long", statement, series, Contrast(first=CO_TRAINED, second=SHORT),
+        planned=tuple(range(FIRST_SEED, FIRST_SEED + seeds)),
+    )  # fmt: skip
+
+
+SECOND_EDITION: tuple[Experiment, ...] = (
+    _gain(
+        "caprev", "4c, 4d", "Flipping case and reversing, each longer, lift both together, at the paper's lengths.", 20
+    ),
+    _length_matters("caprev", "Longer auxiliaries lift flipping and reversing further than short ones."),
+)
