@@ -15,6 +15,8 @@ from lgt.recipes.groups import GROUPS
 from lgt.recipes.settings import Setting
 from lgt.tasks import TASKS
 
+PARTS_CHARACTERS = 60
+"""The longest partition that the name of a run contains."""
 ARM_TITLES: dict[Arm, str] = {
     "co-trained": "co-trained",
     "alone-same-steps": "alone, same steps",
@@ -86,6 +88,8 @@ def run_label(config: RunConfig) -> str:
     'caprev 8<-16 alone, same steps, seed 0'
     >>> run_label(group_config("caprev", "demo", position="nope"))
     'caprev 8<-16 co-trained, no positions, seed 0'
+
+    A partition (``model.parts``) is named, if it is short.
     """
     name = config.group if config.group != "custom" else config.main.task
     lengths = str(config.main.training_length)
@@ -94,7 +98,9 @@ def run_label(config: RunConfig) -> str:
     elif config.auxiliaries:
         lengths += f" beside {max(spec.training_length for spec in config.auxiliaries)}"
     arm = ARM_TITLES[config.arm] if config.auxiliaries or config.arm != "co-trained" else "alone"
-    return f"{name} {lengths} {arm}{position_note(config.model.position)}, seed {config.model_seed}"
+    parts = config.model.parts
+    notes = position_note(config.model.position) + f", {parts}" * (0 < len(parts) <= PARTS_CHARACTERS)
+    return f"{name} {lengths} {arm}{notes}, seed {config.model_seed}"
 
 
 def row_title(run: Any) -> str:

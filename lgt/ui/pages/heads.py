@@ -14,6 +14,7 @@ from lgt.metrics.zones import IN_DISTRIBUTION
 from lgt.recipes.labels import head_name, head_names, task_title
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, frame, knock_outs, one_head, panels, sharing
+from lgt.ui.causes import show_causes
 from lgt.ui.drawing import draw
 from lgt.ui.facts import control_of
 from lgt.ui.head_similarity import control_sentence, has_maps, show_trajectory, similarity_table, with_reading_help
@@ -148,6 +149,7 @@ def main() -> None:
     if view.auxiliaries:
         show_trajectory(view.run_id, view.config)
         show_test(view)
+        show_causes()
     show_method()
     runs = data.read_runs()
     command = panels.arm_command(view.comparison, view.arm, view.seed)

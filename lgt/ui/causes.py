@@ -1,0 +1,42 @@
+"""What the experiments say that change which heads the tasks may share: the causal half of the evidence on heads."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from lgt.experiments.judgements import Judgement
+from lgt.experiments.registry import EXPERIMENTS
+from lgt.experiments.rules.necessary import Necessary
+from lgt.report.figures import resolve
+from lgt.ui import data, frame
+from lgt.ui.drawing import draw
+
+TITLE = "Does sharing heads cause the transfer?"
+TEXT = (
+    "Maps and knock-outs show which heads a trained network uses. They cannot show whether transfer *needs* shared "
+    "heads. For that, other networks were trained in which each task could use only some of the heads, during training "
+    "and after it. The rule, the seeds and the runs were fixed before the first run."
+)
+
+
+def show_causes() -> None:
+    """The experiments with partitioned heads that have finished seeds: each run's transfer, and the verdict."""
+    names = [one.name for one in EXPERIMENTS.values() if isinstance(one.rule, Necessary)]
+    found = [one for one in map(data.read_judgement, names) if one.seeds]
+    if not found:
+        return
+    st.subheader(TITLE, anchor=False)
+    st.markdown(TEXT)
+    for judgement in found:
+        show_cause(judgement)
+
+
+def show_cause(judgement: Judgement) -> None:
+    """One experiment: its statement, every seed of every series, the verdict with a link to all numbers."""
+    name = judgement.experiment.name
+    st.markdown(
+        f"**{judgement.experiment.statement}** {frame.badge(judgement.verdict)} {judgement.headline()} · "
+        f"[all numbers and the rule](claims?{name}=true)"
+    )
+    chart, *_ = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
+    draw(chart, key=f"cause-{name}", name=f"Transfer by heads ({name})", table=judgement.with_runs(chart.args[0]))

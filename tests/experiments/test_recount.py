@@ -1,0 +1,100 @@
+"""Every number behind the verdicts, counted again from SQL alone (tests/recount.py)."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+import pytest
+
+from lgt.experiments.judgements import Judgement
+from lgt.experiments.judging import judge_all
+from lgt.store.engine import open_store
+from tests import recount
+
+Values = dict[str, dict[int, float]]
+BEST, WORST = max, min
+
+
+def gain(values: Values, choose: Callable[[float, float], float]) -> dict[int, float]:
+    together, steps, examples = values.values()
+    return {seed: together[seed] - choose(steps[seed], examples[seed]) for seed in together}
+
+
+def minus(first: dict[int, float], second: dict[int, float]) -> dict[int, float]:
+    return {seed: first[seed] - second[seed] for seed in first}
+
+
+def more_gain(values: Values) -> dict[int, float]:
+    rope, nope, rope_alone, nope_alone = values.values()
+    return {seed: (rope[seed] - rope_alone[seed]) - (nope[seed] - nope_alone[seed]) for seed in rope}
+
+
+def over_best(values: Values) -> dict[int, float]:
+    together, *baselines = values.values()
+    return minus(together, max(baselines, key=lambda of: sum(of.values())))
+
+
+NUMBERS: dict[str, Callable[[Values], dict[int, float]]] = {
+    "gain": lambda values: gain(values, BEST),
+    "no gain": lambda values: gain(values, WORST),
+    "more": lambda values: minus(*values.values()),
+    "more gain": more_gain,
+    "contrast": lambda values: minus(*values.values()),
+    "necessary": lambda values: minus(*list(values.values())[:2]),
+    "gain over each": over_best,
+}
+"""What the rules about accuracy compute, written again. Their series are in the order of the figure."""
+
+
+@pytest.fixture()
+def judged(shipped) -> list[Judgement]:
+    found = judge_all(open_store(str(shipped), read_only=True))
+    return [one for one in found if one.seeds and one.rule.name in NUMBERS]
+
+
+@pytest.fixture()
+def connection(shipped) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{shipped}?mode=ro", uri=True)
+
+
+@pytest.mark.slow
+def test_every_number_about_accuracy_is_that_of_a_second_count(judged, connection):
+    assert len(judged) > 20
+    counted: dict[int, recount.Counted] = {}
+    for one in judged:
+        for of in one.ids.values():
+            for run_id in of.values():
+                counted.setdefault(run_id, recount.Counted(connection, run_id))
+        values = {str(series): {seed: counted[of[series]].transfer() for seed, of in one.ids.items()}
+                  for series in one.experiment.series}  # fmt: skip
+        assert {str(series): of for series, of in one.measured.values.items()} == {
+            name: pytest.approx(of) for name, of in values.items()
+        }, one.experiment.name
+        numbers = NUMBERS[one.rule.name](values)
+        assert one.numbers == pytest.approx(numbers), one.experiment.name
+        found = one.interval
+        assert (found.mean, found.low, found.high) == pytest.approx(
+            recount.mean_and_interval(list(numbers.values())), abs=2e-5
+        )
+        learned = [counted[of[series]].learned() for of in one.ids.values() for series in of
+                   if not series.may_stay_unlearned]  # fmt: skip
+        least = min(
+            sum(shares) / len(shares)
+            for series in one.experiment.series if not series.may_stay_unlearned
+            for task in counted[one.ids[one.seeds[0]][series]].lengths
+            for shares in [[counted[of[series]].learned()[task] for of in one.ids.values()]]
+        )  # fmt: skip
+        assert learned and min(one.measured.learned.values()) == pytest.approx(least), one.experiment.name
+        assert (one.outcome == "premise not met") == (least < 0.95 and len(numbers) >= one.experiment.seeds)
+
+
+@pytest.mark.slow
+def test_the_plan_finds_the_runs_that_the_rules_judge(judged, connection):
+    planned = recount.planned_runs(connection)
+    for one in judged:
+        if one.experiment.planned:
+            assert {(str(series), seed): run_id for seed, of in one.ids.items() for series, run_id in of.items()} == {
+                (series, seed): run_id for series, of in planned[one.experiment.name].items()
+                for seed, run_id in of.items() if seed in one.ids
+            }  # fmt: skip

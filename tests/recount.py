@@ -1,0 +1,102 @@
+"""A second count of the numbers behind the verdicts, from SQL alone.
+
+It shares no code with ``lgt.metrics`` and ``lgt.experiments``: it reads the views of the store, and it has its own
+definitions of transfer accuracy, of what is learned, and of the differences that the rules use. ``python
+tests/recount.py results.db`` prints the preregistered experiments from docs/preregistered.csv.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import sqlite3
+import statistics
+import sys
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+PLAN = Path(__file__).parent.parent / "docs/preregistered.csv"
+T_95 = {
+    2: 12.7062, 3: 4.30265, 4: 3.18245, 5: 2.77645, 6: 2.57058, 7: 2.44691, 8: 2.36462, 9: 2.306, 10: 2.26216,
+    20: 2.09302,
+}  # fmt: skip
+"""The 97.5% quantile of Student's t for n - 1 degrees of freedom, by n, from a printed table."""
+
+
+class Counted:
+    """The final counts of one run: exact match by task and length, and the tasks' roles and training lengths."""
+
+    def __init__(self, connection: sqlite3.Connection, run_id: int) -> None:
+        tasks = connection.execute(
+            "SELECT task, role, training_length, transfer_length FROM run_tasks WHERE run_id = ?", (run_id,)
+        ).fetchall()
+        self.lengths = {task: length for task, _, length, _ in tasks}
+        self.main, self.reach = next((task, reach) for task, role, _, reach in tasks if role == "main")
+        self.shares: dict[str, dict[int, float]] = defaultdict(dict)
+        for task, length, correct, total in connection.execute(
+            "SELECT task, length, correct, total FROM accuracy WHERE run_id = :run AND step = "
+            "(SELECT max(step) FROM accuracy_counts WHERE run_id = :run)",
+            {"run": run_id},
+        ):
+            self.shares[task][length] = correct / total
+
+    def transfer(self) -> float:
+        """The main task's mean exact match over Lm < length <= La."""
+        beyond = range(self.lengths[self.main] + 1, self.reach + 1)
+        return statistics.fmean(self.shares[self.main][length] for length in beyond)
+
+    def learned(self) -> dict[str, float]:
+        """Exact match where a task was trained: the main task's mean, other tasks at their greatest length."""
+        found = {task: self.shares[task][length] for task, length in self.lengths.items() if task != self.main}
+        own = self.shares[self.main]
+        return found | {self.main: statistics.fmean(own[length] for length in own if length <= self.lengths[self.main])}
+
+
+def mean_and_interval(numbers: Sequence[float]) -> tuple[float, float, float]:
+    """The mean and its 95% t interval."""
+    half = T_95[len(numbers)] * statistics.stdev(numbers) / math.sqrt(len(numbers))
+    mean = statistics.fmean(numbers)
+    return mean, mean - half, mean + half
+
+
+def differences(first: Mapping[int, float], second: Mapping[int, float]) -> list[float]:
+    """The difference seed by seed."""
+    return [first[seed] - second[seed] for seed in sorted(first)]
+
+
+def planned_runs(connection: sqlite3.Connection) -> dict[str, dict[str, dict[int, int]]]:
+    """For each experiment and series of the plan: the finished run of each seed; the one that finished last counts."""
+    finished = dict(
+        connection.execute("SELECT config_hash, id FROM runs WHERE state = 'done' ORDER BY finished_at").fetchall()
+    )
+    found: dict[str, dict[str, dict[int, int]]] = defaultdict(lambda: defaultdict(dict))
+    with PLAN.open() as rows:
+        for row in csv.DictReader(rows):
+            of = found[row["experiment"]][row["series"]]
+            if row["config_hash"] in finished:
+                of[int(row["seed"])] = finished[row["config_hash"]]
+    return found
+
+
+def main(path: str) -> None:
+    """Print n, the mean transfer accuracy of every series, and the differences from the first one."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    for experiment, series in planned_runs(connection).items():
+        seeds = set.intersection(*(set(runs) for runs in series.values()))
+        print(f"{experiment}: n = {len(seeds)}")
+        values = {
+            name: {seed: Counted(connection, runs[seed]).transfer() for seed in seeds} for name, runs in series.items()
+        }
+        first = next(iter(values.values()))
+        for name, of in values.items():
+            if seeds:
+                print(f"  {statistics.fmean(of.values()):.4f} {name}", end="")
+                if of is not first and len(seeds) in T_95:
+                    print("; first minus this: {:+.4f} ({:+.4f} to {:+.4f})".format(
+                        *mean_and_interval(differences(first, of))), end="")  # fmt: skip
+                print()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
