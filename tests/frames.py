@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import pandas as pd
 
 
@@ -28,3 +31,17 @@ def heads(drops: dict[str, dict[tuple[int, int], float]], layers: int = 2, count
         for layer in range(layers)
         for head in range(count)
     )
+
+
+def heading_lines(title: dict, part: str, width: int = 300) -> list[str]:
+    """The lines of a chart's heading (``text`` or ``subtitle``) in a plot of this width in px."""
+    found = title.get(part, [])
+    if isinstance(found, list):
+        return found
+    rest = found["expr"]
+    while condition := re.match(r"width >= (\d+) \? ", rest):
+        lines, end = json.JSONDecoder().raw_decode(rest, condition.end())
+        if width >= int(condition[1]):
+            return lines
+        rest = rest[end:].removeprefix(" : ")
+    return json.loads(rest)

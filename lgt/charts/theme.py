@@ -9,13 +9,16 @@ because no single shade has enough contrast on white and on near-black.
 
 from __future__ import annotations
 
+import json
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from zlib import crc32
 
 import altair as alt
 
+from lgt.core.plain_text import visible
 from lgt.experiments.verdicts import Sense, sense_of
 from lgt.tasks import TASKS
 
@@ -36,6 +39,10 @@ ROLES = tuple(ROLE_DASHES)
 FONT = "Source Sans, Source Sans Pro, Segoe UI, Helvetica, Arial, sans-serif"
 LINE_CHARACTERS = 52
 """Headings are broken into lines of this length, which a phone has room for."""
+WIDER_LINES = (100, 150)
+"""Longer lines, for plots that are wide enough."""
+CHARACTER_WIDTH = 0.5
+"""The mean width of a character, as a share of the text size."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +102,29 @@ def wrapped(text: str) -> list[str]:
 
 
 def heading(theme: Theme, note: str, title: str = "", subtitle: str = "", offset: int = 8) -> Any:
-    """A chart's heading: ``title`` in bold if there is one, ``subtitle``, then ``note`` (what is drawn, with n)."""
-    small = [*(wrapped(subtitle) if subtitle else []), *wrapped(note)]
+    """A chart's heading: ``title`` in bold if there is one, ``subtitle``, then ``note`` (what is drawn, with n).
+
+    Without a title, the lines are as long as the plot is wide, in three steps. The browser chooses, because only it
+    knows the width. Vega-Lite cannot do this for the small lines below a title.
+    """
+    paragraphs = [visible(text) for text in (subtitle, note) if text]
+    small: Any = _lines(paragraphs, LINE_CHARACTERS) if title else alt.ExprRef(_by_width(paragraphs, theme))
     if title:
         return alt.TitleParams(wrapped(title), subtitle=small, subtitlePadding=4, offset=offset)
     return alt.TitleParams(small, fontSize=theme.size, fontWeight="normal", color=theme.muted, offset=offset)
+
+
+def _by_width(paragraphs: Sequence[str], theme: Theme) -> str:
+    """A Vega expression for the lines of ``paragraphs`` in a plot that is ``width`` px wide."""
+    found = json.dumps(_lines(paragraphs, LINE_CHARACTERS))
+    for characters in WIDER_LINES:
+        wide = round(characters * CHARACTER_WIDTH * theme.size)
+        found = f"width >= {wide} ? {json.dumps(_lines(paragraphs, characters))} : {found}"
+    return found
+
+
+def _lines(paragraphs: Sequence[str], characters: int) -> list[str]:
+    return [line for text in paragraphs for line in textwrap.wrap(text, characters)] or [""]
 
 
 def styled(chart: Any, theme: Theme) -> Any:

@@ -24,10 +24,12 @@ from lgt.charts.sharing_layout import (
     task_nodes,
 )
 from lgt.charts.theme import DARK, LIGHT, SPARE_COLOURS, Theme, task_colour
+from lgt.charts.theme import heading as a_heading
 from lgt.charts.training import PANEL, smoothed
 from lgt.recipes.groups import GROUPS
 from lgt.tasks import TASKS
 from tests import frames
+from tests.frames import heading_lines
 
 pytestmark = pytest.mark.slow
 
@@ -64,8 +66,8 @@ def drawn(spec: Spec, mark: str, y: str | None = None) -> list[Spec]:
 
 
 def heading(spec: Spec) -> str:
-    title = spec["title"]
-    return " ".join([*title["text"], *title.get("subtitle", [])])
+    """All lines of the heading, as a phone shows them."""
+    return " ".join([*heading_lines(spec["title"], "text"), *heading_lines(spec["title"], "subtitle")])
 
 
 def texts(spec: Spec) -> set[str]:
@@ -593,3 +595,15 @@ def test_no_task_looks_like_the_accent(theme):
 def test_an_unknown_task_gets_a_colour_by_its_name_alone():
     assert task_colour("sort", LIGHT) == task_colour("sort", LIGHT)
     assert (task_colour("sort", LIGHT), task_colour("sort", DARK)) in SPARE_COLOURS
+
+
+def test_lines_of_a_heading_are_as_long_as_the_plot_is_wide() -> None:
+    note = "A mark is a run, and this sentence is so long that even a wide plot cannot show it in one line. " * 2
+    title = a_heading(LIGHT, note, subtitle='Preset "demo" \x1b with \u2190').to_dict()
+    lengths = {}
+    for width in (300, 700, 1200):
+        lines = heading_lines(title, "text", width)
+        assert lines[0] == 'Preset "demo" \\x1b with \u2190', "a line of its own, with visible characters"
+        assert " ".join(lines[1:]) == note.strip()
+        lengths[width] = max(map(len, lines))
+    assert lengths[300] <= 52 < lengths[700] <= 100 < lengths[1200] <= 150

@@ -24,6 +24,7 @@ from lgt.charts.theme import LIGHT, task_colour
 from lgt.charts.training import PANEL
 from lgt.metrics.intervals import wilson_interval
 from lgt.recipes.labels import task_title
+from tests.frames import heading_lines
 from tests.lopsided import LONGER, MAIN, OTHER, SEEDS, TRAINED, TRANSFER, accuracy, mean, share
 
 pytestmark = pytest.mark.slow
@@ -372,7 +373,7 @@ def test_losses_are_smoothed_in_the_window_and_drawn_by_step() -> None:
     expected = [4.0, 2.0, (2 * 0.5 * 0.25) ** (1 / 3), (0.5 * 0.25) ** 0.5, 2.0, 2.0]
     assert [r["loss"] for r in rows(spec, smooth)] == pytest.approx(expected)
     assert raw["encoding"]["y"]["scale"]["domain"] == [0.1, 10.0] and raw["encoding"]["y"]["scale"]["type"] == "log"
-    assert "1 of 7 values" in " ".join(spec["title"]["text"])
+    assert "1 of 7 values" in " ".join(heading_lines(spec["title"], "text"))
 
 
 def test_a_guess_is_drawn_where_it_was_made_and_hides_the_measured_curve() -> None:
@@ -643,7 +644,7 @@ def test_a_seed_strip_says_which_runs_did_not_learn() -> None:
     assert tooltips(unit)["at trained lengths"] == "trained"
     _, means = only(spec, "rule", x="transfer")
     assert {row["series"]: row["transfer"] for row in means} == pytest.approx({"with": 0.6, "alone": 0.05})
-    assert "1 of 4 runs" in " ".join(spec["title"]["text"])
+    assert "1 of 4 runs" in " ".join(heading_lines(spec["title"], "text"))
 
 
 def test_a_seed_strip_draws_which_heads_each_task_may_use() -> None:
@@ -665,5 +666,5 @@ def test_a_seed_strip_draws_which_heads_each_task_may_use() -> None:
             assert row["said"].startswith(f"head {row['head'] + 1} ") and (": used" in row["said"]) == row["used"]
     places = [unit["encoding"]["y"]["bandPosition"] for unit in lines]
     assert places[0] < places[1] < select(spec, "point", x="transfer")[0]["encoding"]["y"]["bandPosition"]
-    said = " ".join(spec["title"]["text"])
+    said = " ".join(heading_lines(spec["title"], "text"))
     assert f"{task_title(MAIN)}, {task_title(LONGER)}" in said
