@@ -51,7 +51,7 @@ def path(extension, tmp_path, monkeypatch):
 
 def test_the_rule_decides_by_its_own_numbers(path):
     found = judge(open_store(str(path), read_only=True), experiment_named("reach-caprev"))
-    assert found.numbers == {1: 12.0, 4: 12.0, 6: 0.0} and found.outcome == "too few seeds"
+    assert found.numbers == {1: 12.0, 4: 12.0, 6: 0.0} and found.outcome == "undecided"
     assert found.sentence().startswith("Reach: together 20.0, alone, same steps 12.0") and "lengths gained +8.00" in (
         found.sentence()
     )
@@ -74,7 +74,7 @@ def test_the_page_claims_shows_it_with_its_chart_and_words(path):
     assert not app.exception and not app.error
     assert "50. Training together moves the longest length that works." in [one.value for one in app.subheader]
     label = next(box.label for box in app.expander if "extend the reach" in box.label)
-    assert "too few seeds" in label
+    assert "undecided" in label
     assert any("*reach* (claim 50; smallest number that counts: 1.00)" in one.value for one in app.markdown)
     specifications = [json.loads(one.proto.spec) for one in app.get("vega_lite_chart")]
     titles = [str(spec) for spec in specifications]

@@ -33,7 +33,7 @@ OUTCOMES: dict[Outcome, Meaning] = {
         "holds", "the mean over seeds reaches the smallest number that counts, and its 95% t interval lies above 0"
     ),
     "not reproduced": Meaning("does not hold", "the whole interval lies below the smallest number that counts"),
-    "too few seeds": Meaning("open", "neither of these two, or fewer seeds than the figure needs"),
+    "too few seeds": Meaning("open", "fewer seeds than the figure needs"),
     "premise not met": Meaning(
         "no premise",
         "a task was not learned at the lengths that it was trained on; the figure then says nothing about transfer",
@@ -44,7 +44,7 @@ OUTCOMES: dict[Outcome, Meaning] = {
         "does not hold", "the 90% interval lies closer to 0 than the smallest number that counts, on both sides"
     ),
     "opposite": Meaning("does not hold", "the whole interval lies below 0"),
-    "undecided": Meaning("open", "none of these"),
+    "undecided": Meaning("open", "none of the others: the interval is too wide, or the number is small"),
     "necessary": Meaning(
         "holds",
         "without shared heads transfer accuracy falls strongly, also when the main task's heads see long inputs, and "
@@ -74,15 +74,15 @@ EQUIVALENCE_CONFIDENCE = 0.90
 def effect(differences: Mapping[int, float], needed: int, smallest: float = SMALLEST_EFFECT) -> Outcome:
     """``reproduced`` if the mean difference is at least ``smallest`` and the whole interval is above zero.
 
-    ``not reproduced`` if the whole interval is below ``smallest``. Otherwise, and with fewer seeds than ``needed``,
-    ``too few seeds``.
+    ``not reproduced`` if the whole interval is below ``smallest``. Otherwise ``undecided``; ``too few seeds`` with
+    fewer than ``needed``.
 
     >>> effect({0: 0.6, 1: 0.7, 2: 0.5}, needed=3)
     'reproduced'
     >>> effect({0: 0.0, 1: 0.01, 2: 0.0}, needed=3)
     'not reproduced'
     >>> effect({0: 0.9, 1: 0.0, 2: 0.4}, needed=3)
-    'too few seeds'
+    'undecided'
     """
     if len(differences) < needed:
         return "too few seeds"
@@ -91,7 +91,7 @@ def effect(differences: Mapping[int, float], needed: int, smallest: float = SMAL
         return "too few seeds"
     if interval.mean >= smallest and interval.low > 0:
         return "reproduced"
-    return "not reproduced" if interval.high < smallest else "too few seeds"
+    return "not reproduced" if interval.high < smallest else "undecided"
 
 
 def absence(differences: Mapping[int, float], needed: int, smallest: float = SMALLEST_EFFECT) -> Outcome:
@@ -109,18 +109,21 @@ def unrelated(correlations: Mapping[int, float], needed: int, smallest: float = 
     """For the claim that two quantities do *not* follow each other, in either direction.
 
     ``reproduced`` if the whole interval is less than ``smallest`` away from zero. ``not reproduced`` if the mean is at
-    least ``smallest`` away from zero and the interval does not contain zero. Otherwise ``too few seeds``.
+    least ``smallest`` away from zero and the interval does not contain zero. Otherwise ``undecided``; ``too few seeds``
+    with fewer than ``needed``.
 
     >>> unrelated({0: 0.1, 1: -0.1, 2: 0.0}, needed=3)
     'reproduced'
     >>> unrelated({0: -0.8, 1: -0.7, 2: -0.9}, needed=3)
     'not reproduced'
     """
+    if len(correlations) < needed:
+        return "too few seeds"
     up = effect(correlations, needed, smallest)
     down = effect({seed: -rho for seed, rho in correlations.items()}, needed, smallest)
     if "reproduced" in (up, down):
         return "not reproduced"
-    return "reproduced" if up == down == "not reproduced" else "too few seeds"
+    return "reproduced" if up == down == "not reproduced" else "undecided"
 
 
 def contrast(

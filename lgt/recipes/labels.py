@@ -61,10 +61,12 @@ def tasks_title(group: str, main: str, auxiliaries: Any, main_length: Any, trans
 
 
 def _tasks_name(group: str, main: str, auxiliaries: Any) -> str:
+    if pd.isna(auxiliaries):
+        return task_title(main)
     if group in GROUPS:
         return GROUPS[group].title
-    titles = [] if pd.isna(auxiliaries) else sorted(task_title(name) for name in str(auxiliaries).split("+"))
-    return task_title(main) + (f" beside {' and '.join(titles)}" if titles else "")
+    titles = sorted(task_title(name) for name in str(auxiliaries).split("+"))
+    return f"{task_title(main)} beside {' and '.join(titles)}"
 
 
 def position_note(position: str) -> str:
@@ -149,10 +151,12 @@ def setting_title(setting: Setting, config: RunConfig) -> str:
 
 
 def series_title(setting: Setting, config: RunConfig, arm: Arm) -> str:
-    """A short title of one arm of a setting, such as ``Addition + Digit sums + Carries · small · co-trained``."""
-    tasks = " + ".join(task_title(spec.task) for spec in config.tasks)
+    """A short title of one arm of a setting, such as ``Addition + Digit sums + Carries · small · co-trained`` or
+    ``Addition · small · alone, same steps (compared with Digit sums + Carries)``. ``config``: a co-trained run."""
+    others = " + ".join(task_title(spec.task) for spec in config.auxiliaries)
+    together = arm == "co-trained"
+    tasks = task_title(config.main.task) + (f" + {others}" if together else "")
+    named = ARM_TITLES[arm] if together else f"{ARM_TITLES[arm]} (compared with {others})"
     free = [] if setting.group in GROUPS else [f"{config.main.training_length} ← {config.transfer_length}"]
     position = position_note(setting.position).removeprefix(", ")
-    return " · ".join(
-        [tasks, *free, setting.preset, *([position] if position else []), *setting.changes, ARM_TITLES[arm]]
-    )
+    return " · ".join([tasks, *free, setting.preset, *([position] if position else []), *setting.changes, named])

@@ -280,11 +280,13 @@ def test_a_series_has_a_title_with_tasks_and_arm() -> None:
     config = group_config("caprev", "demo")
     start = "Flip case and reverse + Flip case + Reverse · demo · "
     assert labels.series_title(setting_of(config), config, "co-trained") == start + "co-trained"
-    assert labels.series_title(setting_of(config), config, "alone-same-steps") == start + "alone, same steps"
+    assert labels.series_title(setting_of(config), config, "alone-same-steps") == (
+        "Flip case and reverse · demo · alone, same steps (compared with Flip case + Reverse)"
+    )
     free = with_setting(custom_config((REVERSE, RECALL), "small", "strings", position="nope"), "training.steps", "60")
     assert labels.series_title(setting_of(free), free, "alone-same-examples") == (
-        "Reverse + Associative recall · 4 ← 8 · small · no positions · training.steps=60 · "
-        "alone, same main-task examples"
+        "Reverse · 4 ← 8 · small · no positions · training.steps=60 · "
+        "alone, same main-task examples (compared with Associative recall)"
     )
 
 

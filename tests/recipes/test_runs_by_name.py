@@ -195,7 +195,11 @@ def test_labels_tell_arms_lengths_and_positions() -> None:
 
 
 def test_a_pair_has_its_groups_title_or_its_tasks() -> None:
-    assert labels.tasks_title("caprev", "x", None, 8, 16) == "Flip case and reverse, helped by each alone (8 ← 16)"
+    of_group = labels.tasks_title("caprev", "capitalize_reverse", "capitalize+reverse", 8, 16)
+    assert of_group == "Flip case and reverse, helped by each alone (8 ← 16)"
+    assert labels.tasks_title("caprev", "capitalize_reverse", None, 8, 16) == "Flip case and reverse (8 ← 16)", (
+        "a run without auxiliaries is not named after those of the group"
+    )
     assert labels.tasks_title("custom", "string_copy", "reverse+mqar", 8, 16) == (
         "Copy beside Associative recall and Reverse (8 ← 16)"
     )

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lgt.experiments.claims import CLAIMS
+from lgt.experiments.judging import judge
 from lgt.experiments.registry import EXPERIMENTS
 from lgt.metrics.by_seed import LEARNED
 from lgt.recipes.builders import ALONE_SAME_EXAMPLES, ALONE_SAME_STEPS, CO_TRAINED
@@ -45,6 +46,12 @@ def test_the_page_shows_verdicts_and_an_empty_store_how_to_begin(tmp_path, shipp
     app.run()
     assert len(app.get("vega_lite_chart")) == drawn + 4, "an address opens a figure: the seeds and three series"
     assert any("experiment fig4c" in code.value for code in app.code)
+    (numbers,) = (element.value for element in app.table)
+    judged = judge(open_store(str(shipped), read_only=True), EXPERIMENTS["fig4c"])
+    for seed, of in judged.ids.items():
+        for series, run_id in of.items():
+            cell = numbers.loc[str(seed), str(series)]
+            assert cell == f"[{judged.measured.values[series][seed]:.2f}](runs?run={run_id})", "a number opens its run"
     monkeypatch.setenv("LGT_DATABASE_URL", str(tmp_path / "none.db"))
     app = AppTest.from_file(PAGE, default_timeout=60).run()
     assert not app.exception and "No finished runs" in app.info[0].value

@@ -10,6 +10,7 @@ import streamlit as st
 from lgt.core.plain_text import for_markdown
 from lgt.experiments.claims import CLAIMS, counting, verdict_counts
 from lgt.experiments.judgements import Judgement
+from lgt.experiments.numbers import signed
 from lgt.experiments.tables import correlation_frame, overview_charts
 from lgt.experiments.verdicts import OUTCOMES
 from lgt.experiments.words import replaced_sentence, scale_sentence
@@ -69,10 +70,28 @@ def entry(judgement: Judgement) -> None:
             correlations = correlation_frame(judgement)
             if not correlations.empty:
                 st.table(correlations.set_index("seed"))
+            table = runs_by_seed(judgement)
+            if len(table.columns) > 1:
+                st.caption("Transfer accuracy of every seed; a number opens its run:")
+                st.table(table, border="horizontal", width="content")
             runs = data.read_runs()
             st.caption(for_markdown(provenance(runs[runs.id.isin(judgement.runs)])))
         st.caption("Make these runs yourself:")
         st.code(experiment_command(experiment.name), language="bash", wrap_lines=True)
+
+
+def runs_by_seed(judgement: Judgement) -> pd.DataFrame:
+    """The number of each seed and series, as Markdown: a link to the run behind it. The last column is the rule's."""
+    rows = []
+    for seed, of in judgement.ids.items():
+        cells = {
+            for_markdown(str(series), in_table=True): f"[{values[seed]:.2f}](runs?run={of[series]})"
+            for series, values in judgement.measured.values.items()
+            if series in of
+        }
+        number = judgement.numbers.get(seed)
+        rows.append({"seed": str(seed)} | cells | {judgement.rule.quantity: signed(number)})
+    return pd.DataFrame(rows).set_index("seed")
 
 
 def charts(judgement: Judgement) -> None:
