@@ -99,6 +99,11 @@ def show_run(row: pd.DataFrame) -> None:
         st.error(f"{for_markdown(record.state)}: {for_markdown(record.error)}")
         if record.log_tail:
             st.code(visible(record.log_tail), language=None, wrap_lines=True)
+    if record.state in run_table.BROKEN and is_own(run_id) and not read_only():
+        st.button(
+            "Retry", key="retry", on_click=actions.try_action, args=(actions.retry, run_id),
+            help="The run goes on from its last saved state.",
+        )  # fmt: skip
     for why in panels.missing_counts([run_id] if record.state == "done" else []).values():
         st.warning(f"This run is incomplete: {for_markdown(why)}. Numbers that need these counts leave it out.")
     accuracy = data.read_accuracy([run_id])

@@ -34,6 +34,8 @@ ARM_FACETS: dict[Arm, str] = {
 NOT_THERE = "–"
 """What stands for a value that a run does not have, or that is not known."""
 MARKS = (STAR, ARCHIVED, DELETED)
+BROKEN = ("failed", "cancelled")
+"""The states of runs that can be queued again."""
 
 
 def table(runs: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
@@ -77,7 +79,7 @@ def filtered(
         keep &= rows.star != ""
     for column, values in facets.items():
         if values:
-            keep &= rows[column].isin(list(values))
+            keep &= rows[column].astype(str).isin(list(values))
     words = search.lower().split()
     if words:
         text = rows.number.astype(str)

@@ -11,6 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lgt.core.config import TaskSpec
+from lgt.execution import worker_processes
 from lgt.metrics.by_seed import transfer_by_seed
 from lgt.recipes import commands
 from lgt.recipes.presets import custom_config, group_config
@@ -197,6 +198,14 @@ def test_an_empty_store_and_a_failed_run(tmp_path, monkeypatch):
     app = opened(tmp_path / "failed.db", monkeypatch, run=str(run_id))
     assert not app.exception and "Nothing has been measured yet." in words(app)
     assert r"loss is \*nan\*" in words(app) and "line one\nline two" in words(app) and "<b>" not in words(app)
+    monkeypatch.setattr(worker_processes, "ensure_workers", lambda url, count: None)
+    monkeypatch.setenv("LGT_READ_ONLY", "1")
+    assert "retry" not in {button.key for button in opened(tmp_path / "failed.db", monkeypatch, run=str(run_id)).button}
+    monkeypatch.delenv("LGT_READ_ONLY")
+    app = opened(tmp_path / "failed.db", monkeypatch, run=str(run_id))
+    next(button for button in app.button if button.key == "retry").click().run()
+    assert queries.run(store, run_id).state.value == "queued" and not app.exception
+    assert "retry" not in {button.key for button in app.button}, "a waiting run is not queued twice"
 
 
 def test_actions_change_marks_and_refuse_when_read_only(own_shipped, monkeypatch):

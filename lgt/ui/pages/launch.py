@@ -14,13 +14,14 @@ from lgt.core.config import Arm, RunConfig
 from lgt.core.glossary import definition
 from lgt.core.plain_text import for_markdown, visible
 from lgt.experiments.seeds import parse_seeds
+from lgt.fused.library import compiler
 from lgt.metrics.durations import expected_seconds
 from lgt.recipes.labels import ARM_TITLES, row_title
 from lgt.recipes.limits import read_only
 from lgt.recipes.presets import PRESETS, baseline
 from lgt.store.errors import StoreError
 from lgt.store.live import LiveRun
-from lgt.ui import actions, address, data, frame, group_form, panels
+from lgt.ui import actions, address, data, frame, group_form, panels, run_table
 from lgt.ui.numbers import counted
 
 LEAD = "Train a task group here and watch its curve change. Runs continue in the background; you can close this page."
@@ -37,6 +38,10 @@ SILENT = {
 """What is said of a running run that nobody reports on, by how its state is shown."""
 PROPOSED = "proposed-seeds"
 """Where the session keeps the last proposal of the form: for which runs, and which seeds."""
+NO_COMPILER = (
+    "This machine has no C++ compiler, so the runs use plain PyTorch, which takes several times as long. Install g++ "
+    "(Debian, Ubuntu: the package g++) and start the dashboard again."
+)
 
 
 def choose() -> list[RunConfig]:
@@ -159,6 +164,8 @@ def show_start(configs: list[RunConfig]) -> None:
         st.caption(f"Other stores have runs with these settings and seeds: {links}. Start makes your own beside them.")
     if missing:
         st.caption(estimate(missing) + ".")
+        if compiler() is None:
+            st.warning(NO_COMPILER)
     token = st.session_state.setdefault("token", uuid.uuid4().hex)
     with st.container(horizontal=True):
         clicked = st.button("Start", type="primary", disabled=not missing or read_only(), key="start")
@@ -277,7 +284,7 @@ def show_curves(running: list[LiveRun]) -> None:
 def show_ended() -> None:
     """The runs that ended last, with the reason when they failed."""
     runs = data.read_runs()
-    runs = runs[runs.state.isin(["done", "failed", "cancelled"])] if not runs.empty else runs
+    runs = runs[runs.state.isin(["done", *run_table.BROKEN])] if not runs.empty else runs
     if runs.empty:
         return
     st.subheader("Ended", anchor=False)
@@ -288,7 +295,7 @@ def show_ended() -> None:
         reason = f": {for_markdown(row.error)}" if isinstance(row.error, str) else ""
         name = f"{run_link(int(row.id))} · {names[int(row.id)]}"
         text.caption(f"{name} · **{for_markdown(row.state)}**{reason} · {duration(float(row.seconds))}")
-        if row.state in ("failed", "cancelled"):
+        if row.state in run_table.BROKEN:
             number = int(row.id)
             button.button(
                 "Retry",

@@ -22,7 +22,7 @@ LEAD = (
     "configuration and its measurements."
 )
 SHOWN = {"current": "Current", "starred": "Starred", "archived": "Archived", "deleted": "Deleted"}
-FACETS = {"group": "Task group", "side": "Arm", "preset": "Preset", "state": "State"}
+FACETS = {"group": "Task group", "side": "Arm", "preset": "Preset", "seed": "Seed", "state": "State"}
 """The filters by column of the table, which is also their name in the address."""
 
 
@@ -42,7 +42,7 @@ def choose_runs(rows: pd.DataFrame) -> pd.DataFrame:
     arms = {value: ARM_TITLES[arm] for arm, value in run_table.ARM_FACETS.items()}
     facets = {}
     for column, (name, title) in zip(st.columns(len(FACETS), gap="small"), FACETS.items(), strict=True):
-        options = sorted(rows[name].unique())
+        options = [str(value) for value in sorted(rows[name].unique())]
         with column:
             facets[name] = address.select_several(
                 title,
@@ -136,7 +136,7 @@ def show_buttons(ids: list[int], rows: pd.DataFrame) -> None:
             on_click=actions.try_action,
             args=(for_each, actions.cancel, live),
         )
-        broken = picked[picked.state.isin(["failed", "cancelled"])].run_id.tolist()
+        broken = picked[picked.state.isin(run_table.BROKEN)].run_id.tolist()
         st.button(
             "Retry",
             key="retry",
