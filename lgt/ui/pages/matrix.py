@@ -12,9 +12,12 @@ from lgt.charts import transfer_matrix
 from lgt.core.choices import POSITIONS
 from lgt.core.config import Arm, Position
 from lgt.core.glossary import definition
+from lgt.core.plain_text import for_markdown
+from lgt.experiments.numbers import signed
 from lgt.metrics.by_seed import gain_row
 from lgt.recipes.commands import experiment_command
 from lgt.recipes.groups import GROUPS
+from lgt.recipes.labels import task_title
 from lgt.recipes.presets import PRESETS
 from lgt.recipes.settings import IMPORTED
 from lgt.report.figures import resolve
@@ -27,7 +30,7 @@ LEAD = (
     "auxiliary tasks raise the accuracy of the main task at lengths that it never saw in training."
 )
 COLUMNS = [
-    "main", "auxiliaries", "control", "gain", "low", "high", "n", "main_length", "transfer_length", "run_ids",
+    "main", "auxiliaries", "control", "gain", "low", "high", "n", "main_length", "transfer_length", "run_ids", "pair",
 ]  # fmt: skip
 
 
@@ -44,7 +47,7 @@ def rows_of(preset: str, position: Position) -> pd.DataFrame:
                 comparison.config, accuracy(comparison, "co-trained"), accuracy(comparison, "alone-same-steps")
             )
             if row is not None:
-                rows.append(row | of_runs(comparison))
+                rows.append(row | of_runs(comparison) | {"pair": setting.key})
     found = pd.DataFrame(rows, columns=COLUMNS).drop_duplicates(["main", "auxiliaries"])
     return found.astype({"low": float, "high": float}).sort_values("control", kind="stable", ignore_index=True)
 
@@ -69,6 +72,17 @@ def has_preset_lengths(comparison: Comparison, preset: str) -> bool:
 def accuracy(comparison: Comparison, arm: Arm) -> pd.DataFrame:
     """Counts of one arm of a comparison."""
     return data.read_accuracy(comparison.ids(arm))
+
+
+def show_cells(rows: pd.DataFrame) -> None:
+    """A link for each cell to the curves and seeds behind its number."""
+    links = []
+    for main, auxiliaries, gain, pair in zip(rows.main, rows.auxiliaries, rows.gain, rows.pair, strict=True):
+        others = " + ".join(map(task_title, auxiliaries.split("+")))
+        series = urlencode({"series": f"{pair}.alone-same-steps,{pair}.co-trained"}, safe=",")
+        links.append(f"[{for_markdown(task_title(main))} + {for_markdown(others)} {signed(gain)}](explore?{series})")
+    if links:
+        st.markdown("**The curves and seeds behind a cell:** " + " · ".join(links))
 
 
 def show_missing(preset: str, position: Position) -> None:
@@ -123,9 +137,10 @@ def main() -> None:
     rows = rows_of(preset, position)
     view_shows(preset, position)
     draw(
-        transfer_matrix, rows, frame.theme(), key="matrix", about={"preset": preset, "position": position},
-        name="Transfer gains",
+        transfer_matrix, rows.drop(columns="pair"), frame.theme(), key="matrix", name="Transfer gains",
+        about={"preset": preset, "position": position},
     )  # fmt: skip
+    show_cells(rows)
     if preset == IMPORTED:
         st.caption("These accuracies come from other programs and do not count in the verdicts of this project.")
     else:
