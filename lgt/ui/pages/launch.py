@@ -23,11 +23,12 @@ from lgt.store.errors import StoreError
 from lgt.store.live import LiveRun
 from lgt.ui import actions, address, data, frame, group_form, panels, run_table
 from lgt.ui.numbers import counted
+from lgt.ui.pairs import Pair, conclusion, pairs_of
 
 LEAD = "Train a task group here and watch its curve change. Runs continue in the background; you can close this page."
 REFRESH_SECONDS = 2.0
-CURVES = 2
-"""How many curves are shown."""
+PAIRS, NEWEST = 2, 6
+"""How many pairs of curves are shown, and how many runs they are looked for among."""
 RECENT_SECONDS = 900
 """For this time the curve of a finished run stays on the page."""
 MOST_ENDED, MOST_LINKS = 8, 20
@@ -263,14 +264,22 @@ def cancel_button(run_id: int, place: st.delta_generator.DeltaGenerator) -> None
 
 
 def show_curves(running: list[LiveRun]) -> None:
-    """The curves of the newest runs that are running or finished recently, side by side, in order of their ids."""
-    ids = [run.id for run in running[-CURVES:]]
+    """The newest pairs with a run that is running or finished recently: alone on the left, together on the right."""
     runs = data.read_runs()
+    ids = [run.id for run in running[::-1][:NEWEST]]
     if not runs.empty:
         recent = runs[(runs.state == "done") & (runs.finished_at > time.time() - RECENT_SECONDS)]
-        ids += recent.sort_values("finished_at").id.tolist()[::-1][: CURVES - len(ids)]
-    names = titles(ids)
-    for run_id, column in zip(sorted(ids), st.columns(CURVES, gap="large"), strict=False):
+        ids += recent.sort_values("finished_at").id.tolist()[::-1][: NEWEST - len(ids)]
+    for pair in pairs_of(ids, runs)[:PAIRS]:
+        show_pair(pair)
+
+
+def show_pair(pair: Pair) -> None:
+    """The curves of a pair side by side, and what they show when both runs have finished."""
+    names = titles([run_id for run_id in pair if run_id is not None])
+    for run_id, column in zip(pair, st.columns(2, gap="large"), strict=True):
+        if run_id is None:
+            continue
         with column:
             accuracy = data.read_accuracy([run_id])
             name = f"**run {data.name(run_id)}** · {names.get(run_id, '')}"
@@ -279,6 +288,9 @@ def show_curves(running: list[LiveRun]) -> None:
                 continue
             st.caption(f"{name}, after {int(accuracy.step.max()):,} steps")
             panels.curve(accuracy, key=f"live-{run_id}")
+    said = conclusion(pair)
+    if said:
+        st.markdown(said)
 
 
 def show_ended() -> None:

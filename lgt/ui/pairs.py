@@ -1,0 +1,81 @@
+"""Pairs on the Launch page: a co-trained run and the baseline of the same seed that matches it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+import pandas as pd
+
+from lgt.core.config import Arm, RunConfig
+from lgt.experiments.numbers import signed
+from lgt.metrics.run_curves import run_curves
+from lgt.metrics.transfer import transfer_gain
+from lgt.recipes.labels import ARM_TITLES
+from lgt.recipes.presets import baseline
+from lgt.recipes.settings import setting_of
+from lgt.ui import data
+
+BASELINES: tuple[Arm, ...] = ("alone-same-steps", "alone-same-examples")
+"""The arms that a co-trained run is paired with, the first that is there."""
+
+
+class Pair(NamedTuple):
+    """The ids of a baseline and of its co-trained run; one of them may be ``None``."""
+
+    alone: int | None
+    together: int | None
+
+
+def pairs_of(ids: Iterable[int], runs: pd.DataFrame) -> list[Pair]:
+    """The pairs that these runs belong to, each once, in the order of ``ids``.
+
+    ``runs``: the table of runs, in which the partners are looked for. A partner has the same seed and is matched: its
+    config is the baseline of the co-trained run's config. A run without a partner is a pair of its own.
+    """
+    found = (_pair(run_id, runs) for run_id in ids)
+    return list(dict.fromkeys(found))
+
+
+def _pair(run_id: int, runs: pd.DataFrame) -> Pair:
+    config = data.read_run(run_id).config
+    alike = runs[(runs.model_seed == config.model_seed) & (runs.main_task == config.main.task)]
+    alike = alike[alike.state.isin(["running", "done"])].sort_values("id", ascending=False)
+    if config.auxiliaries:
+        matched = [baseline(config, arm).hash() for arm in BASELINES]
+        partners = [run for hash_ in matched for run in alike[alike.config_hash == hash_].id]
+        return Pair(int(partners[0]) if partners else None, run_id)
+    for partner in alike[alike.auxiliaries.notna()].id.head(MOST_PARTNERS):
+        if baseline(data.read_run(int(partner)).config, config.arm).hash() == config.hash():
+            return Pair(run_id, int(partner))
+    return Pair(run_id, None)
+
+
+MOST_PARTNERS = 20
+"""How many co-trained runs of a seed are tried as the partner of a baseline, the newest first."""
+
+
+def conclusion(pair: Pair) -> str:
+    """What a finished pair shows, with a link to all seeds; empty as long as one of its runs is not finished."""
+    if pair.alone is None or pair.together is None:
+        return ""
+    first, second = data.read_run(pair.alone), data.read_run(pair.together)
+    curves = run_curves(data.read_accuracy([pair.alone, pair.together]))
+    if first.state != "done" or second.state != "done" or len(curves) < 2:
+        return ""
+    alone, together = curves[pair.alone].transfer, curves[pair.together].transfer
+    if alone is None or together is None:
+        return ""
+    return _sentence(second.config, alone, together, ARM_TITLES[first.config.arm])
+
+
+def _sentence(config: RunConfig, alone: float, together: float, arm: str) -> str:
+    gain = signed(transfer_gain(together, alone))
+    key = setting_of(config).key
+    series = urlencode({"series": f"{key}.alone-same-steps,{key}.co-trained"}, safe=",")
+    return (
+        f"Seed {config.model_seed}, lengths {config.main.training_length + 1} to {config.transfer_length}: "
+        f"**{together:.0%} together, {alone:.0%} {arm}**. The transfer gain is {gain}. "
+        f"One seed shows little, because seeds differ widely: [all seeds of these settings](explore?{series})."
+    )
