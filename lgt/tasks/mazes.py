@@ -258,6 +258,23 @@ def read_maze(body: Sequence[int]) -> Maze:
     return Maze(neighbours, body[query + 1] - FIRST_NODE, body[query + 3] - FIRST_NODE)
 
 
+def as_mazes(maze: Maze) -> Mazes:
+    """``maze`` in the form that the tasks answer, N = 1. The root of its tree is the start."""
+    cells = max(maze.neighbours) + 1
+    parent, neighbours = np.arange(cells)[None], np.full((1, cells, 4), ABSENT, dtype=np.int64)
+    for node, near in maze.neighbours.items():
+        neighbours[0, node, : len(near)] = near
+    seen, waiting = {maze.start}, [maze.start]
+    while waiting:
+        node = waiting.pop()
+        for other in set(maze.neighbours[node]) - seen:
+            parent[0, other] = node
+            seen.add(other)
+            waiting.append(other)
+    order = np.array([list(maze.neighbours)])
+    return Mazes(order, neighbours, parent, np.array([maze.start]), np.array([maze.target]))
+
+
 @dataclass(frozen=True, kw_only=True)
 class MazeTask(Task):
     """A task on a random maze. ``answer`` writes the answer tokens of N mazes. Prompts can be drawn, but not typed."""

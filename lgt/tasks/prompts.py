@@ -17,8 +17,9 @@ from lgt.core.config import TaskOptions
 from lgt.core.seeding import generator
 from lgt.tasks import task_named
 from lgt.tasks.base import BODY_START, Examples, Task, Working, as_examples
-from lgt.tasks.mazes import Maze, MazeTask, read_maze
+from lgt.tasks.mazes import Maze, MazeTask, as_mazes, read_maze
 from lgt.tasks.sampling import is_test_prompt, test_examples
+from lgt.tasks.vocabulary import EOS
 
 LONGEST = bounds.PROMPT.most
 """The longest prompt that is accepted. A person waits while the answer is decoded."""
@@ -87,6 +88,20 @@ def texts_of(prompt: Prompt) -> tuple[str, ...]:
     """The texts that a person types to get this prompt, one for each of the task's ``fields``; inverse of
     :func:`typed`."""
     return task_named(prompt.task).texts(prompt.body)
+
+
+def answer_of(task_name: str, prompt: Prompt, options: TaskOptions) -> tuple[int, ...] | None:
+    """The true answer of another task to the same body; ``None`` if the task cannot read it."""
+    task = task_named(task_name)
+    if task.body_format != task_named(prompt.task).body_format:
+        return None
+    if isinstance(task, MazeTask):
+        return (*(int(token) for token in task.answer(as_mazes(read_maze(prompt.body)))[0]), EOS)
+    try:
+        other = typed(task_name, texts_of(prompt), 0, options)
+    except ConfigError:  # such as a string that is too long for the other task
+        return None
+    return other.answer if other.body == prompt.body else None
 
 
 def prompts_of_same_layout(prompt: Prompt, count: int, seed: int, options: TaskOptions) -> Examples:

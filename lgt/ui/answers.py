@@ -22,7 +22,7 @@ from lgt.recipes.groups import GROUPS
 from lgt.recipes.labels import ARM_TITLES, setting_title, task_title
 from lgt.tasks import TASKS
 from lgt.tasks.mazes import read_maze
-from lgt.tasks.prompts import Prompt, drawn, prompts_of_same_layout, working
+from lgt.tasks.prompts import Prompt, answer_of, drawn, prompts_of_same_layout, working
 from lgt.tasks.vocabulary import FIRST_NODE, NODES, TOKENS
 from lgt.ui import data, models, panels
 from lgt.ui.numbers import percent
@@ -139,6 +139,15 @@ def first_wrong_place(prompt: Prompt, answer: Answer) -> int | None:
     """The place (from 1) of the first wrong or missing token; ``None`` when the answer is right."""
     wrong = [place for place, token in enumerate(prompt.answer) if answer.tokens[place : place + 1] != (token,)]
     return wrong[0] + 1 if wrong else None
+
+
+def answered_instead(prompt: Prompt, answer: Answer, config: RunConfig) -> str | None:
+    """The other task of the run whose true answer to this prompt the model wrote; ``None`` if it wrote none of them."""
+    for spec in config.tasks:
+        other = answer_of(spec.task, prompt, config.options) if spec.task != prompt.task else None
+        if other is not None and answer.tokens[: len(other)] == other:
+            return spec.task
+    return None
 
 
 def failing_example(run_id: int, task: str, length: int, config: RunConfig) -> tuple[int, Prompt, LiveAnswer]:

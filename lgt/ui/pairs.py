@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import urlencode
 
 import pandas as pd
+import streamlit as st
 
 from lgt.core.config import Arm, RunConfig
 from lgt.experiments.numbers import signed
@@ -15,7 +16,7 @@ from lgt.metrics.transfer import transfer_gain
 from lgt.recipes.labels import ARM_TITLES
 from lgt.recipes.presets import baseline
 from lgt.recipes.settings import setting_of
-from lgt.ui import data
+from lgt.ui import data, panels
 
 BASELINES: tuple[Arm, ...] = ("alone-same-steps", "alone-same-examples")
 """The arms that a co-trained run is paired with, the first that is there."""
@@ -54,6 +55,27 @@ def _pair(run_id: int, runs: pd.DataFrame) -> Pair:
 
 MOST_PARTNERS = 20
 """How many co-trained runs of a seed are tried as the partner of a baseline, the newest first."""
+
+
+def show_pair(pair: Pair, names: Mapping[int, str]) -> None:
+    """The curves of a pair side by side, alone on the left, and what they show when both runs have finished.
+
+    ``names``: the runs in words, by id, for Markdown.
+    """
+    for run_id, column in zip(pair, st.columns(2, gap="large"), strict=True):
+        if run_id is None:
+            continue
+        with column:
+            accuracy = data.read_accuracy([run_id])
+            name = f"**run {data.name(run_id)}** · {names.get(run_id, '')}"
+            if accuracy.empty:
+                st.caption(f"{name}: nothing has been measured yet.")
+                continue
+            st.caption(f"{name}, after {int(accuracy.step.max()):,} steps")
+            panels.curve(accuracy, key=f"live-{run_id}")
+    said = conclusion(pair)
+    if said:
+        st.markdown(said)
 
 
 def conclusion(pair: Pair) -> str:

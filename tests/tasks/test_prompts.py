@@ -14,6 +14,7 @@ from lgt.tasks import TASKS
 from lgt.tasks.base import draw_examples
 from lgt.tasks.prompts import (
     LONGEST,
+    answer_of,
     drawn,
     longest,
     maze_of,
@@ -23,7 +24,7 @@ from lgt.tasks.prompts import (
     working,
 )
 from lgt.tasks.sampling import is_test_prompt, test_examples
-from lgt.tasks.vocabulary import decode
+from lgt.tasks.vocabulary import TOKENS, decode
 
 OPTIONS = TaskOptions(grid=4)
 ARITHMETIC = [task for task in TASKS.values() if task.family == "arithmetic"]
@@ -153,3 +154,27 @@ def test_the_working_shows_what_each_answer_token_is_made_from():
     assert rows["carry in"] == ["", "1", "1", "1", "", ""]
     assert working(typed("capitalize_reverse", ("aBc",), 0, OPTIONS)) == [("letter read", ["c", "B", "a", ""])]
     assert working(drawn("dfs_trace", 5, 0, OPTIONS)) == []
+
+
+def test_the_answer_of_another_task_to_the_same_prompt():
+    options = TaskOptions(grid=4)
+    prompt = typed("reverse_add", ["1274", "938"], 0, options)
+    assert text_of(prompt.answer) == "21220" and text_of(answer_of("no_carry", prompt, options)) == "20110"
+    assert text_of(answer_of("reverse", typed("capitalize_reverse", ["aBcD"], 0, options), options)) == "DcBa"
+    assert answer_of("reverse_subtract", prompt, options) is None, "another sign"
+    walk = next(one for one in (drawn("dfs_trace", 6, seed, options) for seed in range(99)) if len(one.answer) > 8)
+    path = answer_of("shortest_path", walk, options)
+    assert (
+        path
+        == drawn(
+            "shortest_path",
+            6,
+            next(seed for seed in range(99) if drawn("shortest_path", 6, seed, options).body == walk.body),
+            options,
+        ).answer
+    )
+    assert len(path) < len(walk.answer) and path[0] == walk.answer[0] and path[-1] == walk.answer[-1]
+
+
+def text_of(answer) -> str:
+    return "".join(TOKENS[token] for token in answer[:-1])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from types import SimpleNamespace
 
 import pytest
 
-from lgt.recipes.presets import group_config
+from lgt.recipes.presets import baseline, group_config
 from lgt.store import checkpoints, leases, queries, writes
 from lgt.store.engine import open_store
+from lgt.tasks.prompts import typed
+from lgt.ui.pages.playground import outcome_words
 from tests.store.test_damage import newer
 from tests.ui.test_pages import opened as page_opened
 from tests.ui.test_pages import words
@@ -204,3 +207,17 @@ def test_damaged_weights_are_one_message(own_shipped, monkeypatch):
         connection.execute("update checkpoints set weights = zeroblob(length(weights))")
     app = opened(own_shipped, monkeypatch)
     assert not app.exception and any("damaged" in error.value for error in app.error)
+
+
+def test_an_answer_of_another_task_of_the_run_is_named():
+    config = group_config("caprev", "demo")
+    prompt = typed("capitalize_reverse", ["aBcD"], 0, config.options)
+    other = typed("reverse", ["aBcD"], 0, config.options)
+    right, reversed_only = (SimpleNamespace(tokens=one.answer) for one in (prompt, other))
+    assert outcome_words(prompt, right, config) == "all 5 tokens are right"
+    said = outcome_words(prompt, reversed_only, config)
+    assert said == "the first wrong token is number 1 of 5. It is the right answer of another task, Reverse"
+    neither = SimpleNamespace(tokens=other.answer[::-1])
+    assert outcome_words(prompt, neither, config) == "the first wrong token is number 1 of 5"
+    alone = baseline(config, "alone-same-steps")
+    assert "another task" not in outcome_words(prompt, reversed_only, alone), "this run has no other task"

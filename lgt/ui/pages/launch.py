@@ -23,7 +23,7 @@ from lgt.store.errors import StoreError
 from lgt.store.live import LiveRun
 from lgt.ui import actions, address, data, frame, group_form, panels, run_table
 from lgt.ui.numbers import counted
-from lgt.ui.pairs import Pair, conclusion, pairs_of
+from lgt.ui.pairs import pairs_of, show_pair
 
 LEAD = "Train a task group here and watch its curve change. Runs continue in the background; you can close this page."
 REFRESH_SECONDS = 2.0
@@ -271,26 +271,7 @@ def show_curves(running: list[LiveRun]) -> None:
         recent = runs[(runs.state == "done") & (runs.finished_at > time.time() - RECENT_SECONDS)]
         ids += recent.sort_values("finished_at").id.tolist()[::-1][: NEWEST - len(ids)]
     for pair in pairs_of(ids, runs)[:PAIRS]:
-        show_pair(pair)
-
-
-def show_pair(pair: Pair) -> None:
-    """The curves of a pair side by side, and what they show when both runs have finished."""
-    names = titles([run_id for run_id in pair if run_id is not None])
-    for run_id, column in zip(pair, st.columns(2, gap="large"), strict=True):
-        if run_id is None:
-            continue
-        with column:
-            accuracy = data.read_accuracy([run_id])
-            name = f"**run {data.name(run_id)}** · {names.get(run_id, '')}"
-            if accuracy.empty:
-                st.caption(f"{name}: nothing has been measured yet.")
-                continue
-            st.caption(f"{name}, after {int(accuracy.step.max()):,} steps")
-            panels.curve(accuracy, key=f"live-{run_id}")
-    said = conclusion(pair)
-    if said:
-        st.markdown(said)
+        show_pair(pair, titles([run_id for run_id in pair if run_id is not None]))
 
 
 def show_ended() -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from lgt.charts import answer_row, attention_map, maze_picture
 from lgt.core.config import RunConfig
+from lgt.core.plain_text import for_markdown
 from lgt.metrics.failures import first_failure
 from lgt.metrics.maps import strongest_head
 from lgt.recipes.labels import head_name, head_names, task_title
@@ -68,8 +69,9 @@ def as_read(scene: Scene) -> None:
     st.markdown(answers.zone_sentence(scene.config, scene.task.name, scene.prompt.length) + known)
 
 
-def outcome_words(prompt: Prompt, answer: Answer) -> str:
-    """Whether an answer is right, or its first wrong token. Tokens that the model is given do not count."""
+def outcome_words(prompt: Prompt, answer: Answer, config: RunConfig) -> str:
+    """Whether an answer is right, or its first wrong token, and whether it is the answer of another task of the run.
+    Tokens that the model is given do not count."""
     wrong, asked, count = (
         answers.first_wrong_place(prompt, answer),
         len(answers.asked_places(prompt)),
@@ -80,7 +82,12 @@ def outcome_words(prompt: Prompt, answer: Answer) -> str:
         return f"all {asked} tokens that it wrote are right ({given} questions were given)"
     if wrong is None:
         return f"all {count} tokens are right"
-    return f"the first wrong token is number {wrong} of {count}" + (f", of which {given} are given" if given else "")
+    other = answers.answered_instead(prompt, answer, config)
+    return (
+        f"the first wrong token is number {wrong} of {count}"
+        + (f", of which {given} are given" if given else "")
+        + (f". It is the right answer of another task, {for_markdown(task_title(other))}" if other else "")
+    )
 
 
 def move(key: str, by: int, asked: list[int]) -> None:
@@ -177,15 +184,16 @@ def show_maze(
 
 
 def show_outcomes(
-    prompt: Prompt, lives: dict[str, answers.LiveAnswer], off: tuple[tuple[int, int], ...], hidden: bool
+    scene: Scene, lives: dict[str, answers.LiveAnswer], off: tuple[tuple[int, int], ...], hidden: bool
 ) -> None:
     """One sentence for each answer, unless later tokens are hidden."""
     first, *others = lives.values()
+    prompt, config = scene.prompt, scene.config
     if not hidden:
-        st.markdown(f"**The model**: {outcome_words(prompt, first.answer)}.")
+        st.markdown(f"**The model**: {outcome_words(prompt, first.answer, config)}.")
     for live in others:
         if not hidden:
-            st.markdown(f"**With {name_heads(off)} off**: {outcome_words(prompt, live.answer)}.")
+            st.markdown(f"**With {name_heads(off)} off**: {outcome_words(prompt, live.answer, config)}.")
         beyond = (
             f" The longest of them ends at position {live.reached}. After it the head sends the mean of these averages."
             if len(prompt.tokens) > live.reached else ""
@@ -315,7 +323,7 @@ def show_scene(scene: Scene) -> None:
         )
     with picture:
         show_answer(scene, lives, step, off, hidden)
-        show_outcomes(scene.prompt, lives, off, hidden)
+        show_outcomes(scene, lives, off, hidden)
     if maze is not None:
         with maze:
             show_maze(scene, live, step, off, hidden)
