@@ -1,4 +1,5 @@
-"""The experiments by name: those of the paper's figures, those beyond the paper and those that extensions register.
+"""The experiments by name: the second edition of the paper's figures, the first, those beyond the paper, and those of
+extensions.
 
 ``lgt experiment NAME`` makes the runs that a store does not have yet; :mod:`lgt.experiments.judging` applies the rule.
 """
@@ -17,7 +18,7 @@ from lgt.experiments.second_edition import SECOND_EDITION
 from lgt.recipes.builders import CO_TRAINED
 from lgt.recipes.commands import EXPERIMENT_NAME
 
-EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (*PAPER_FIGURES, *SECOND_EDITION, *BEYOND_PAPER)}
+EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (*SECOND_EDITION, *PAPER_FIGURES, *BEYOND_PAPER)}
 
 
 def register(experiment: Experiment) -> None:

@@ -35,6 +35,7 @@ class GainOverEach(Rule):
         "difference from every baseline; *absent* needs that from the weakest one to be equivalent to none. The "
         "interval that decides is widened for the number of tests of its family."
     )
+    about_gain: ClassVar[bool] = True
 
     def measure(self, runs: FigureRuns) -> Measurement:
         """The difference from the baseline with the highest mean over seeds."""
