@@ -55,4 +55,4 @@ def squares_note(heads: pd.DataFrame) -> str:
     """What the squares are, for the chart's heading."""
     tasks = ", ".join(task_title(task) for task in dict.fromkeys(heads.task))
     count = int(heads["head"].max()) + 1
-    return f"Squares: which of the {count} heads of each layer a task may use; from above: {tasks}."
+    return f"Squares: which of the {count} heads of each layer a task may use; from top to bottom: {tasks}."

@@ -26,7 +26,8 @@ def experiment(
     from lgt.experiments.seeds import FIRST_SEEDS, parse_seeds, seeds_text
 
     chosen = experiment_named(name)
-    wanted = parse_seeds(seeds or (seeds_text(chosen.planned) if chosen.planned else FIRST_SEEDS))
+    usual = seeds_text(chosen.planned) if chosen.planned else FIRST_SEEDS
+    wanted = parse_seeds(usual if seeds is None else seeds)
     check_integer("--workers", workers, 1, bounds.PROCESSES.most)
     engine = open_database(database, create=not status, read_only=status)
     from lgt.execution.campaign import campaign_status, run_campaign

@@ -11,6 +11,7 @@ from lgt.recipes.partitions import (
     ALONE,
     APART,
     CHANNELS_APART,
+    CHANNELS_SHARED,
     CROWDED,
     HALF,
     OCCUPIED,
@@ -25,6 +26,13 @@ SECONDARY = {
     "crowded": (CROWDED, "A control task in the shared heads costs transfer"),
 }
 """The series that are compared with shared heads, one test each, and their statements."""
+FAIRER = {
+    "equal": (CHANNELS_SHARED, CHANNELS_APART,
+              "Separate feed-forward channels cost transfer, with as many channels for each task"),
+    "exposure": (CROWDED, OCCUPIED, "Separate heads cost transfer, with the control task in both"),
+}  # fmt: skip
+"""Comparisons that a review asked for when the plan was committed and before the runs that they need were made: both
+series give each task as much, and have the same tasks."""
 
 
 def _partitions(group: str, preset: str, control: str, pair: str, *settings: str) -> tuple[Experiment, ...]:
@@ -41,6 +49,10 @@ def _partitions(group: str, preset: str, control: str, pair: str, *settings: str
         *(
             of(f"{name}-{key}", statement, Contrast(first=SHARED, second=series, tests=len(SECONDARY)), SHARED, series)
             for key, (series, statement) in SECONDARY.items()
+        ),
+        *(
+            of(f"{name}-{key}", statement, Contrast(first=first, second=second, tests=len(FAIRER)), first, second)
+            for key, (first, second, statement) in FAIRER.items()
         ),
     )
 

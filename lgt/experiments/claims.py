@@ -21,7 +21,7 @@ CLAIMS = {
     7: "It is unstable over seeds and over training steps.",
     8: "Over checkpoints the gap follows the difference of the ablation maps; attention patterns follow it for "
     "arithmetic and not for strings; for controls neither does.",
-    9: "Beyond the paper: transfer needs shared attention heads.",
+    9: "Beyond the paper: transfer needs shared attention heads (tested for flipping and reversing).",
 }
 """The claims by number, in our words. From 9 on they are not in the paper."""
 

@@ -31,7 +31,7 @@ def _gain(group: str, figures: str, statement: str, seeds: int) -> Experiment:
     )  # fmt: skip
 
 
-def _length_matters(group: str, statement: str, seeds: int = 5) -> Experiment:
+def _length_matters(group: str, statement: str, seeds: int) -> Experiment:
     """Is it the auxiliaries' length that helps, and not only that several tasks are trained?"""
     series = {CO_TRAINED: of_group(group, "long"), SHORT: short_auxiliaries(group, "long")}
     return Experiment(
@@ -44,5 +44,6 @@ SECOND_EDITION: tuple[Experiment, ...] = (
     _gain(
         "caprev", "4c, 4d", "Flipping case and reversing, each longer, lift both together, at the paper's lengths.", 20
     ),
-    _length_matters("caprev", "Longer auxiliaries lift flipping and reversing further than short ones."),
+    _length_matters("caprev", "Longer auxiliaries lift flipping and reversing further than short ones.", 20),
+    _gain("add-carry", "3a, 3d", "Digit sums and carries of longer numbers lift addition, at the paper's lengths.", 8),
 )

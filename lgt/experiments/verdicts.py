@@ -44,7 +44,7 @@ OUTCOMES: dict[Outcome, Meaning] = {
         "does not hold", "the 90% interval lies closer to 0 than the smallest number that counts, on both sides"
     ),
     "opposite": Meaning("does not hold", "the whole interval lies below 0"),
-    "undecided": Meaning("open", "none of the others: the interval is too wide, or the number is small"),
+    "undecided": Meaning("open", "the interval is too wide, or the number too small, for one of the other verdicts"),
     "necessary": Meaning(
         "holds",
         "without shared heads transfer accuracy falls strongly, also when the main task's heads see long inputs, and "

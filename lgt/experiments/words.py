@@ -26,7 +26,10 @@ def preset_changes(experiment: Experiment) -> tuple[str, ...]:
     if experiment.preset not in PRESETS:
         return ()
     makers = (make for series, make in experiment.series.items() if series.arm == "co-trained")
-    first, *others = (setting_of(make(0)).changes for make in makers)
+    of_series = [setting_of(make(0)).changes for make in makers]
+    if not of_series:
+        return ()
+    first, *others = of_series
     return tuple(change for change in first if all(change in changes for changes in others))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from lgt.core.config import RunConfig, TaskSpec, with_setting
-from lgt.recipes.builders import Maker, Series
+from lgt.recipes.builders import ALONE_SAME_STEPS, Maker, Series
 from lgt.recipes.presets import baseline, group_config
 
 HEADS = 8
@@ -18,7 +18,8 @@ HALF = Series("two of four heads shared")
 OCCUPIED = Series("separate heads, a control task in the main task's")
 CROWDED = Series("same four heads, a control task in them too")
 CHANNELS_APART = Series("same four heads, separate feed-forward channels")
-ALONE = Series("alone, same steps", "alone-same-steps")
+CHANNELS_SHARED = Series("same four heads, the same half of the feed-forward channels")
+ALONE = ALONE_SAME_STEPS
 
 _PARTS = {
     SHARED: "main:0-3+auxiliary:0-3",
@@ -33,7 +34,7 @@ def partitioned(group: str, preset: str, series: Series, control: str, *settings
     """The runs of ``series`` (one of this module) for a task group: ``preset`` with :data:`HEADS` heads and with
     ``settings`` such as ``training.steps=2000``.
 
-    ``control``: the unrelated task that joins the series that have one, trained to the auxiliary's length La. The
+    ``control``: the control task that joins the series that have one, trained to the auxiliary's length La. The
     series alone uses the main task's heads of the other series. All series train for the same optimizer steps.
     """
 
@@ -52,7 +53,7 @@ def partitioned(group: str, preset: str, series: Series, control: str, *settings
 
 
 def _parts(series: Series, hidden: int) -> str:
-    if series != CHANNELS_APART:
-        return _PARTS[series]
-    half = hidden // 2
-    return f"main:0-3:0-{half - 1}+auxiliary:0-3:{half}-{hidden - 1}"
+    lower, upper = f"0-{hidden // 2 - 1}", f"{hidden // 2}-{hidden - 1}"
+    if series == CHANNELS_APART:
+        return f"main:0-3:{lower}+auxiliary:0-3:{upper}"
+    return f"main:0-3:{lower}+auxiliary:0-3:{lower}" if series == CHANNELS_SHARED else _PARTS[series]

@@ -11,7 +11,7 @@ from lgt.report.figures import resolve
 from lgt.ui import data, frame
 from lgt.ui.drawing import draw
 
-TITLE = "Does sharing heads cause the transfer?"
+TITLE = "Does transfer need shared heads?"
 TEXT = (
     "Maps and knock-outs show which heads a trained network uses. They cannot show whether transfer *needs* shared "
     "heads. For that, other networks were trained in which each task could use only some of the heads, during training "

@@ -99,7 +99,7 @@ def show_run(row: pd.DataFrame) -> None:
         st.error(f"{for_markdown(record.state)}: {for_markdown(record.error)}")
         if record.log_tail:
             st.code(visible(record.log_tail), language=None, wrap_lines=True)
-    if record.state in run_table.BROKEN and is_own(run_id) and not read_only():
+    if record.state in run_table.BROKEN and is_own(run_id) and not read_only() and not is_imported(record.config):
         st.button(
             "Retry", key="retry", on_click=actions.try_action, args=(actions.retry, run_id),
             help="The run goes on from its last saved state.",

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 import pandas as pd
 import streamlit as st
 
+from lgt.core.checks import ConfigError
 from lgt.core.config import Arm, RunConfig
 from lgt.experiments.numbers import signed
 from lgt.metrics.run_curves import run_curves
@@ -16,10 +17,13 @@ from lgt.metrics.transfer import transfer_gain
 from lgt.recipes.labels import ARM_TITLES
 from lgt.recipes.presets import baseline
 from lgt.recipes.settings import setting_of
+from lgt.store.errors import StoreError
 from lgt.ui import data, panels
 
 BASELINES: tuple[Arm, ...] = ("alone-same-steps", "alone-same-examples")
-"""The arms that a co-trained run is paired with, the first that is there."""
+"""The arms that a co-trained run is paired with: the first one that is there."""
+MOST_PARTNERS = 20
+"""How many co-trained runs of a seed are tried as the partner of a baseline, the newest first."""
 
 
 class Pair(NamedTuple):
@@ -29,18 +33,27 @@ class Pair(NamedTuple):
     together: int | None
 
 
-def pairs_of(ids: Iterable[int], runs: pd.DataFrame) -> list[Pair]:
-    """The pairs that these runs belong to, each once, in the order of ``ids``.
+def pairs_of(ids: Iterable[int], runs: pd.DataFrame, most: int) -> list[Pair]:
+    """The first ``most`` pairs that these runs belong to, in the order of ``ids``. No run is in two of them.
 
     ``runs``: the table of runs, in which the partners are looked for. A partner has the same seed and is matched: its
-    config is the baseline of the co-trained run's config. A run without a partner is a pair of its own.
+    config is the baseline of the co-trained run's config. A run without a partner, or whose config this code cannot
+    read, is a pair of its own.
     """
-    found = (_pair(run_id, runs) for run_id in ids)
-    return list(dict.fromkeys(found))
+    found: list[Pair] = []
+    shown: set[int | None] = set()
+    for run_id in ids:
+        if run_id in shown or len(found) >= most:
+            continue
+        found.append(_pair(run_id, runs[~runs.id.isin(shown - {None})]))
+        shown.update(found[-1])
+    return found
 
 
 def _pair(run_id: int, runs: pd.DataFrame) -> Pair:
-    config = data.read_run(run_id).config
+    config = _config(run_id)
+    if config is None or not len(runs):
+        return Pair(None, run_id)
     alike = runs[(runs.model_seed == config.model_seed) & (runs.main_task == config.main.task)]
     alike = alike[alike.state.isin(["running", "done"])].sort_values("id", ascending=False)
     if config.auxiliaries:
@@ -48,13 +61,18 @@ def _pair(run_id: int, runs: pd.DataFrame) -> Pair:
         partners = [run for hash_ in matched for run in alike[alike.config_hash == hash_].id]
         return Pair(int(partners[0]) if partners else None, run_id)
     for partner in alike[alike.auxiliaries.notna()].id.head(MOST_PARTNERS):
-        if baseline(data.read_run(int(partner)).config, config.arm).hash() == config.hash():
+        of_partner = _config(int(partner))
+        if of_partner is not None and baseline(of_partner, config.arm).hash() == config.hash():
             return Pair(run_id, int(partner))
     return Pair(run_id, None)
 
 
-MOST_PARTNERS = 20
-"""How many co-trained runs of a seed are tried as the partner of a baseline, the newest first."""
+def _config(run_id: int) -> RunConfig | None:
+    """The config of a run; ``None`` if this code cannot read it."""
+    try:
+        return data.read_run(run_id).config
+    except (StoreError, ConfigError):
+        return None
 
 
 def show_pair(pair: Pair, names: Mapping[int, str]) -> None:
@@ -89,15 +107,15 @@ def conclusion(pair: Pair) -> str:
     alone, together = curves[pair.alone].transfer, curves[pair.together].transfer
     if alone is None or together is None:
         return ""
-    return _sentence(second.config, alone, together, ARM_TITLES[first.config.arm])
+    return _sentence(second.config, alone, together, first.config.arm)
 
 
-def _sentence(config: RunConfig, alone: float, together: float, arm: str) -> str:
+def _sentence(config: RunConfig, alone: float, together: float, arm: Arm) -> str:
     gain = signed(transfer_gain(together, alone))
     key = setting_of(config).key
-    series = urlencode({"series": f"{key}.alone-same-steps,{key}.co-trained"}, safe=",")
+    series = urlencode({"series": f"{key}.{arm},{key}.co-trained"}, safe=",")
     return (
         f"Seed {config.model_seed}, lengths {config.main.training_length + 1} to {config.transfer_length}: "
-        f"**{together:.0%} together, {alone:.0%} {arm}**. The transfer gain is {gain}. "
+        f"**{together:.0%} together, {alone:.0%} {ARM_TITLES[arm]}**. The transfer gain is {gain}. "
         f"One seed shows little, because seeds differ widely: [all seeds of these settings](explore?{series})."
     )

@@ -13,7 +13,7 @@ from lgt.experiments.planned import planned_csv
 from lgt.experiments.registry import EXPERIMENTS
 from lgt.experiments.verdicts import OUTCOMES, contrast, equivalent, sense_of
 from lgt.recipes.builders import ALONE_SAME_EXAMPLES, ALONE_SAME_STEPS, CO_TRAINED, SHORT
-from lgt.recipes.partitions import ALONE, APART, CHANNELS_APART, CROWDED, HALF, OCCUPIED, SHARED
+from lgt.recipes.partitions import ALONE, APART, CHANNELS_APART, CHANNELS_SHARED, CROWDED, HALF, OCCUPIED, SHARED
 from lgt.store import queries
 from lgt.store.engine import open_store
 from lgt.tasks import TASKS
@@ -141,6 +141,10 @@ def test_short_auxiliaries_differ_from_the_group_in_their_lengths_only():
     assert replace(short, tasks=full.tasks, group=full.group) == full, "steps, network and measured lengths are equal"
 
 
+def test_where_nothing_transfers_at_all_heads_are_neither_necessary_nor_not(store):
+    assert judged(store, 0.01, 0.0, 0.0).outcome == "undecided", "there is no transfer that could be lost or kept"
+
+
 def test_a_task_that_is_not_learned_in_one_of_the_series_leaves_no_verdict(store):
     right = {SHARED: 1.0, APART: 0.9, OCCUPIED: 1.0, ALONE: 1.0}
     found = judged(store, 0.8, 0.0, 0.0, right=right)
@@ -205,7 +209,7 @@ def series_runs() -> dict:
 def test_the_series_differ_in_what_they_may_use_and_in_nothing_else():
     runs = series_runs()
     first = runs[SHARED]
-    assert set(runs) == {SHARED, APART, OCCUPIED, ALONE, HALF, CHANNELS_APART, CROWDED}
+    assert set(runs) == {SHARED, APART, OCCUPIED, ALONE, HALF, CHANNELS_APART, CHANNELS_SHARED, CROWDED}
     for series, config in runs.items():
         assert replace(config.model, parts="") == replace(first.model, parts="") and config.training == first.training
         assert config.options == first.options and config.main == first.main, series
@@ -225,6 +229,7 @@ def test_the_series_differ_in_what_they_may_use_and_in_nothing_else():
         (CROWDED, (0, 3), (0, 3), None),
         (HALF, (2, 5), None, None),
         (CHANNELS_APART, (0, 3), None, ((0, 87), (88, 175))),
+        (CHANNELS_SHARED, (0, 3), None, ((0, 87), (0, 87))),
         (ALONE, None, None, None),
     ],
     ids=str,

@@ -25,8 +25,8 @@ class Contrast(Rule):
     name: ClassVar[str] = "contrast"
     quantity: ClassVar[str] = "difference"
     words: ClassVar[str] = (
-        "Transfer accuracy of the first series minus that of the second. The interval that decides is widened for the "
-        "number of tests of its family, so it is wider than the 95% interval that is shown."
+        "Transfer accuracy of the first series minus that of the second. If its family has several tests, the interval "
+        "that decides is wider than the 95% interval that is shown."
     )
 
     def measure(self, runs: FigureRuns) -> Measurement:

@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from lgt.experiments.evidence import FigureRuns
 
 WORKS = 0.5
-"""Transfer accuracy from which on transfer works in a seed: half of the prompts in the transfer region."""
+"""Transfer works in a seed if transfer accuracy is at least this."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class GainOverEach(Rule):
     """Transfer accuracy of the co-trained run minus that of each of ``baselines``, seed by seed.
 
-    The claim needs every difference: the baseline with the most transfer decides. Its denial needs the difference from
-    the baseline with the least transfer to be equivalent to none. ``tests``: the number of tests of the family.
+    The claim holds only if it holds against every baseline. It is denied only if there is no gain even over the
+    baseline with the least transfer. ``tests``: the number of tests of the family.
     """
 
     baselines: tuple[Series, ...]
@@ -32,8 +32,8 @@ class GainOverEach(Rule):
     quantity: ClassVar[str] = "difference from the best baseline"
     words: ClassVar[str] = (
         "Transfer accuracy of the co-trained run minus that of each baseline. *Strong* and *present* need the "
-        "difference from every baseline; *absent* needs that from the weakest one to be equivalent to none. The "
-        "interval that decides is widened for the number of tests of its family."
+        "difference from every baseline. *Absent* needs that there is no difference from the weakest baseline. If the "
+        "family has several tests, the interval that decides is wider than the 95% interval that is shown."
     )
     about_gain: ClassVar[bool] = True
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Necessary(Rule):
     """Transfer accuracy with ``shared`` heads minus that with heads ``apart``, seed by seed.
 
-    ``occupied``: heads apart, while an unrelated control task of the auxiliary's length uses the main task's heads.
+    ``occupied``: heads apart, while a control task of the auxiliary's length uses the main task's heads.
     Without it, heads apart would also mean that the main task's heads never see long inputs. ``alone``: the main task
     without auxiliary in its heads. The verdict needs two differences, ``shared - apart`` and ``shared - occupied``, and
     two equivalences, of ``apart`` and of ``occupied`` with ``alone``. All four must hold, so no correction is needed.
@@ -33,8 +33,9 @@ class Necessary(Rule):
     quantity: ClassVar[str] = "loss without shared heads"
     words: ClassVar[str] = (
         "Transfer accuracy with shared heads minus that with separate heads. *Necessary* also asks that the loss is as "
-        "clear when an unrelated task of the auxiliary's length uses the main task's heads, and that with separate "
-        "heads, with and without this task, the main task is where it is without an auxiliary."
+        "clear when a control task of the auxiliary's length uses the main task's heads, and that with separate heads, "
+        "with and without this task, the main task is as accurate as without an auxiliary. *Not necessary* asks that "
+        "there is transfer with shared heads, and as much with separate ones."
     )
 
     def measure(self, runs: FigureRuns) -> Measurement:
@@ -51,7 +52,9 @@ class Necessary(Rule):
         lost = all(contrast(of, seeds, self.smallest) == "strong" for of in self.losses(measured).values())
         if lost and all(equivalent(of, self.smallest) for of in self.remainders(measured).values()):
             return "necessary"
-        return "not necessary" if equivalent(measured.numbers, self.smallest) else "undecided"
+        gain = minus(measured.values[self.shared], measured.values[self.alone])
+        transfers = contrast(gain, seeds, self.smallest) == "strong"
+        return "not necessary" if transfers and equivalent(measured.numbers, self.smallest) else "undecided"
 
     def losses(self, measured: Measurement) -> dict[str, BySeed]:
         """What is lost without shared heads, by seed: with heads apart, and with heads apart that a control uses."""

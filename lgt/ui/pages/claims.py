@@ -36,9 +36,10 @@ its own training length, up to the training length of the longer task.
 
 {MEANINGS}
 
-A task counts as learned from an exact match of {LEARNED:.2f} on. The verdicts on the paper's figures are not corrected
-for the number of figures. The experiments of claim 9 are preregistered: their rules, seeds and runs were written down
-in `docs/PREREGISTRATION.md` before their first run. The rules and their numbers:
+A task counts as learned from an exact match of {LEARNED:.2f} on. Experiments with seeds from 100 up are preregistered:
+their rules, seeds and runs were written down in `docs/PREREGISTRATION.md` before their first run, and their verdicts
+are corrected for the number of tests. The other verdicts are not. The colour of a verdict is about the statement
+beside it, not about the claim above it. The rules and their numbers:
 """
 
 
@@ -71,8 +72,8 @@ def entry(judgement: Judgement) -> None:
             if not correlations.empty:
                 st.table(correlations.set_index("seed"))
             table = runs_by_seed(judgement)
-            if len(table.columns) > 1:
-                st.caption("Transfer accuracy of every seed; a number opens its run:")
+            if len(table.columns) > 1 and not experiment.grid_lengths:
+                st.caption("The numbers of every seed; each opens its run:")
                 st.table(table, border="horizontal", width="content")
             runs = data.read_runs()
             st.caption(for_markdown(provenance(runs[runs.id.isin(judgement.runs)])))
@@ -85,9 +86,9 @@ def runs_by_seed(judgement: Judgement) -> pd.DataFrame:
     rows = []
     for seed, of in judgement.ids.items():
         cells = {
-            for_markdown(str(series), in_table=True): f"[{values[seed]:.2f}](runs?run={of[series]})"
+            for_markdown(str(series), in_table=True): f"[{values[seed]:.2f}](runs?run={data.name(of[series])})"
             for series, values in judgement.measured.values.items()
-            if series in of
+            if series in of and seed in values
         }
         number = judgement.numbers.get(seed)
         rows.append({"seed": str(seed)} | cells | {judgement.rule.quantity: signed(number)})

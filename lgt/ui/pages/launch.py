@@ -21,6 +21,7 @@ from lgt.recipes.limits import read_only
 from lgt.recipes.presets import PRESETS, baseline
 from lgt.store.errors import StoreError
 from lgt.store.live import LiveRun
+from lgt.store.tags import DELETED
 from lgt.ui import actions, address, data, frame, group_form, panels, run_table
 from lgt.ui.numbers import counted
 from lgt.ui.pairs import pairs_of, show_pair
@@ -268,9 +269,10 @@ def show_curves(running: list[LiveRun]) -> None:
     runs = data.read_runs()
     ids = [run.id for run in running[::-1][:NEWEST]]
     if not runs.empty:
+        runs = runs[[DELETED not in str(tags).split(",") for tags in runs.tags]]
         recent = runs[(runs.state == "done") & (runs.finished_at > time.time() - RECENT_SECONDS)]
         ids += recent.sort_values("finished_at").id.tolist()[::-1][: NEWEST - len(ids)]
-    for pair in pairs_of(ids, runs)[:PAIRS]:
+    for pair in pairs_of(ids, runs, PAIRS):
         show_pair(pair, titles([run_id for run_id in pair if run_id is not None]))
 
 

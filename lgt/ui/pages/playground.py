@@ -86,7 +86,7 @@ def outcome_words(prompt: Prompt, answer: Answer, config: RunConfig) -> str:
     return (
         f"the first wrong token is number {wrong} of {count}"
         + (f", of which {given} are given" if given else "")
-        + (f". It is the right answer of another task, {for_markdown(task_title(other))}" if other else "")
+        + (f". The answer is right for another task: {for_markdown(task_title(other))}" if other else "")
     )
 
 
