@@ -98,7 +98,7 @@ def task_colour(task: str, theme: Theme) -> str:
 
 def wrapped(text: str) -> list[str]:
     """``text`` in lines that fit a narrow container."""
-    return textwrap.wrap(text, LINE_CHARACTERS) or [""]
+    return _lines([text], LINE_CHARACTERS)
 
 
 def heading(theme: Theme, note: str, title: str = "", subtitle: str = "", offset: int = 8) -> Any:

@@ -165,9 +165,10 @@ class TrainingConfig:
 class RunConfig:
     """Everything that decides a run's numbers.
 
-    ``transfer_length`` is La, the longest training length of an auxiliary task. A run without auxiliary task has the La
-    of the co-trained run it is compared with, so that both have the same zones. It is ``None`` if there is no such
-    comparison, or if no auxiliary task is longer than the main task: then there is no transfer region.
+    ``transfer_length`` is La, the longest training length of an auxiliary task. A baseline, which has no auxiliary task
+    or only short ones, has the La of the co-trained run it is compared with, so that both have the same zones. It is
+    ``None`` if there is no such comparison, or if no auxiliary task is longer than the main task: then there is no
+    transfer region.
     ``group`` names the task group (or ``custom``); ``arm`` says which of the matched runs this is.
     """
 

@@ -95,10 +95,13 @@ def run_label(config: RunConfig) -> str:
     """
     name = config.group if config.group != "custom" else config.main.task
     lengths = str(config.main.training_length)
-    if config.transfer_length:
+    longest = max((spec.training_length for spec in config.auxiliaries), default=0)
+    if config.transfer_length and longest and longest < config.transfer_length:
+        lengths += f" beside {longest}, measured to {config.transfer_length}"
+    elif config.transfer_length:
         lengths += f"<-{config.transfer_length}"
     elif config.auxiliaries:
-        lengths += f" beside {max(spec.training_length for spec in config.auxiliaries)}"
+        lengths += f" beside {longest}"
     arm = ARM_TITLES[config.arm] if config.auxiliaries or config.arm != "co-trained" else "alone"
     parts = config.model.parts
     notes = position_note(config.model.position) + f", {parts}" * (0 < len(parts) <= PARTS_CHARACTERS)

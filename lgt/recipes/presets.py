@@ -154,7 +154,7 @@ PRESETS: dict[str, Preset] = {
     ),
     "long": Preset(
         "long",
-        "the paper's lengths (mazes: half of them) with the network of small: two to twenty minutes on one CPU core",
+        "the paper's lengths (mazes: half of them) with a small network: two to twenty minutes on one CPU core",
         {key: (group.main_length, group.auxiliary_length) for key, group in GROUPS.items()}
         | {"dfs-path": (16, 32), "path-dfs": (16, 32)},
         _LONG_RECIPES,
@@ -172,7 +172,7 @@ PRESETS: dict[str, Preset] = {
     ),
 }
 OF_THE_PAPER = ("long", "paper")
-"""The presets whose lengths are the paper's."""
+"""The presets whose lengths are usually the paper's; the mazes of ``long`` are half as large."""
 
 
 def preset_named(name: str) -> Preset:

@@ -183,6 +183,8 @@ def test_labels_tell_arms_lengths_and_positions() -> None:
         "caprev 8<-16 alone, same main-task examples, seed 3"
     )
     short = custom_config((TaskSpec("reverse", "main", 9), TaskSpec("mqar", "auxiliary", 4)), "demo", "strings")
+    short_tasks = builders.short_auxiliaries("caprev", "long")(3)
+    assert labels.run_label(short_tasks) == "capitalize_reverse 16 beside 16, measured to 32 co-trained, seed 3"
     parted = with_setting(together, "model.parts", "main:0-1+auxiliary:2-3")
     assert labels.run_label(parted) == "caprev 8<-16 co-trained, main:0-1+auxiliary:2-3, seed 3"
     assert labels.run_label(short) == "reverse 9 beside 4 co-trained, seed 0"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 
 import pytest
 
+from lgt.experiments.judging import judge
+from lgt.experiments.registry import EXPERIMENTS
 from lgt.metrics.by_seed import transfer_by_seed
 from lgt.metrics.trajectory import tracking, trajectory
 from lgt.recipes.presets import group_config
@@ -16,6 +19,7 @@ from lgt.store import checkpoints, leases, queries, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from tests.conftest import ROOT
+from tests.experiments.stores import two_levels
 from tests.store.test_damage import newer
 from tests.ui.test_pages import opened, words
 
@@ -212,3 +216,22 @@ def test_the_knock_out_test_tells_the_stored_accuracy_and_an_exact_p(shipped, mo
     assert intact == pytest.approx(100 * (region.correct / region.total).mean(), abs=4), "128 of 256 prompts"
     assert without < intact and p == pytest.approx((1 + as_bad) / 4, abs=0.006)
     assert "lgt train --group caprev" in app.caption[-1].value
+
+
+@pytest.mark.slow
+def test_the_page_shows_what_happens_without_shared_heads(own_shipped, monkeypatch):
+    store, experiment = open_store(str(own_shipped)), EXPERIMENTS["heads-caprev"]
+    queries_before = queries.finished_by_hash(store)
+    shares = {"same four heads": 0.8, "separate heads": 0.0}
+    for seed in experiment.planned[:2]:
+        for series, make in experiment.series.items():
+            if make(seed).hash() not in queries_before:
+                two_levels(store, make(seed), 1.0, shares.get(str(series), 0.05))
+    app = opened("pages/heads.py", own_shipped, monkeypatch)
+    assert not app.exception and not app.error
+    assert "Does transfer need shared heads?" in [one.value for one in app.subheader]
+    (said,) = (one.value for one in app.markdown if "claims?heads-caprev=true" in one.value)
+    judged = judge(store, experiment)
+    assert judged.headline() in said and f"badge[{judged.verdict}]" in said
+    drawn = [json.loads(one.proto.spec) for one in app.get("vega_lite_chart")]
+    assert any("which of the 8 heads of each layer" in str(spec.get("title")) for spec in drawn)

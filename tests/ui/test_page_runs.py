@@ -64,6 +64,8 @@ def test_every_word_and_every_facet_narrows_the_table(shipped):
     narrowed = run_table.filtered(rows, "flip case 8 ← 16", {"preset": ["demo"], "side": ["with auxiliary"]})
     assert len(narrowed) and set(narrowed.preset) == {"demo"} and narrowed.tasks.str.contains("Flip case").all()
     assert run_table.filtered(rows, "[(*", {}).empty, "a search is letters, not a pattern"
+    third = run_table.filtered(rows, "", {"seed": ["3"]})
+    assert len(third) and set(third.seed) == {3} and len(third) < len(rows)
 
 
 def test_marks_decide_where_a_run_is_shown(own_shipped):

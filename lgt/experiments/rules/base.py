@@ -127,6 +127,10 @@ class Rule(ABC):
             return "too few seeds"
         if not self.premise_met(measured.learned):
             return "premise not met"
+        return self.judge(measured, seeds)
+
+    def judge(self, measured: Measurement, seeds: int) -> Outcome:
+        """The outcome of a measurement with enough seeds whose premise is met: by default :meth:`decide`."""
         return self.decide(measured.numbers, seeds)
 
     def values_text(self, measured: Measurement) -> str:

@@ -43,12 +43,8 @@ class GainOverEach(Rule):
         best = max(self.baselines, key=lambda series: sum(values[series].values())) if runs.seeds else self.baselines[0]
         return Measurement(values, minus(values[CO_TRAINED], values[best]), runs.learned())
 
-    def outcome(self, measured: Measurement, seeds: int) -> Outcome:
+    def judge(self, measured: Measurement, seeds: int) -> Outcome:
         """The least of the verdicts on the differences; see the class."""
-        if len(measured.numbers) < seeds:
-            return "too few seeds"
-        if not self.premise_met(measured.learned):
-            return "premise not met"
         gains = self.gains(measured)
         found = {contrast(of, seeds, self.smallest, self.tests) for of in gains.values()}
         if found <= {"strong", "present"}:

@@ -43,12 +43,8 @@ class Necessary(Rule):
         values = runs.transfer()
         return Measurement(values, minus(values[self.shared], values[self.apart]), runs.learned())
 
-    def outcome(self, measured: Measurement, seeds: int) -> Outcome:
+    def judge(self, measured: Measurement, seeds: int) -> Outcome:
         """``necessary``, ``not necessary`` (the loss without shared heads is equivalent to none) or ``undecided``."""
-        if len(measured.numbers) < seeds:
-            return "too few seeds"
-        if not self.premise_met(measured.learned):
-            return "premise not met"
         lost = all(contrast(of, seeds, self.smallest) == "strong" for of in self.losses(measured).values())
         if lost and all(equivalent(of, self.smallest) for of in self.remainders(measured).values()):
             return "necessary"
