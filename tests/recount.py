@@ -1,8 +1,8 @@
 """A second count of the numbers behind the verdicts, from SQL alone.
 
-It shares no code with ``lgt``: it reads the store with SQL, and it has its own definitions of transfer accuracy, of what
-is learned, and of the differences that the rules use. ``python tests/recount.py results.db`` prints the preregistered
-experiments of docs/preregistered.csv.
+It shares no code with ``lgt``: it reads the store with SQL, and it has its own definitions of transfer accuracy, of
+what is learned, and of the differences that the rules use. ``python tests/recount.py results.db`` prints the
+preregistered experiments of docs/preregistered.csv.
 """
 
 from __future__ import annotations

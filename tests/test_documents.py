@@ -74,3 +74,22 @@ def exists(name: str) -> bool:
             found: object = importlib.import_module(".".join(parts[:count]))
             return all((found := getattr(found, part, None)) is not None for part in parts[count:])
     return False
+
+
+@pytest.mark.slow
+def test_the_table_of_partitioned_heads_is_what_the_shipped_store_says(shipped):
+    lines = (ROOT / "docs/FINDINGS.md").read_text().splitlines()
+    found = {line.split(" | ")[0].removeprefix("| "): line for line in lines if line.startswith("| ")}
+    checked = 0
+    for one in judge_all(open_store(str(shipped), read_only=True)):
+        if not one.experiment.name.startswith("heads-") or not one.seeds:
+            continue
+        for series, of in one.measured.values.items():
+            values = list(of.values())
+            if len(values) < len(one.experiment.planned):
+                continue
+            mean, half = sum(values) / len(values), sum(value >= 0.5 for value in values)
+            reach = f"{mean:.2f} ({min(values):.2f} to {max(values):.2f})"
+            assert found[str(series)] == f"| {series} | {reach} | {half} of {len(values)} |"
+            checked += 1
+    assert checked >= 4
