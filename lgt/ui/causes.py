@@ -20,23 +20,33 @@ TEXT = (
 
 
 def show_causes() -> None:
-    """The experiments with partitioned heads that have finished seeds: each run's transfer, and the verdict."""
-    names = [one.name for one in EXPERIMENTS.values() if isinstance(one.rule, Necessary)]
+    """The experiments with partitioned heads that have finished seeds: of the primary ones each run's transfer and the
+    verdict, of the others the verdict."""
+    claims = {one.claim for one in EXPERIMENTS.values() if isinstance(one.rule, Necessary)}
+    names = [one.name for one in EXPERIMENTS.values() if one.claim in claims and one.rule is not None]
     found = [one for one in map(data.read_judgement, names) if one.seeds]
     if not found:
         return
     st.subheader(TITLE, anchor=False)
     st.markdown(TEXT)
     for judgement in found:
-        show_cause(judgement)
+        if isinstance(judgement.rule, Necessary):
+            show_cause(judgement)
+    others = [one for one in found if not isinstance(one.rule, Necessary)]
+    st.markdown("\n".join(f"- {verdict_line(one)}" for one in others))
+
+
+def verdict_line(judgement: Judgement) -> str:
+    """The statement of an experiment, its verdict, its number, and a link to all numbers, for Markdown."""
+    return (
+        f"**{judgement.experiment.statement}** {frame.badge(judgement.verdict)} {judgement.headline()} · "
+        f"[all numbers and the rule](claims?{judgement.experiment.name}=true)"
+    )
 
 
 def show_cause(judgement: Judgement) -> None:
-    """One experiment: its statement, every seed of every series, the verdict with a link to all numbers."""
+    """One experiment: its verdict, and every seed of every series."""
     name = judgement.experiment.name
-    st.markdown(
-        f"**{judgement.experiment.statement}** {frame.badge(judgement.verdict)} {judgement.headline()} · "
-        f"[all numbers and the rule](claims?{name}=true)"
-    )
+    st.markdown(verdict_line(judgement))
     chart, *_ = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
     draw(chart, key=f"cause-{name}", name=f"Transfer by heads ({name})", table=judgement.with_runs(chart.args[0]))
