@@ -50,8 +50,10 @@ class Counted:
         return found | {self.main: statistics.fmean(own[length] for length in own if length <= self.lengths[self.main])}
 
 
-def mean_and_interval(numbers: Sequence[float]) -> tuple[float, float, float]:
-    """The mean and its 95% t interval."""
+def mean_and_interval(numbers: Sequence[float]) -> tuple[float, float | None, float | None]:
+    """The mean and its 95% t interval, which one number does not have."""
+    if len(numbers) < 2:
+        return numbers[0], None, None
     half = stats.t.isf(0.025, len(numbers) - 1) * statistics.stdev(numbers) / math.sqrt(len(numbers))
     mean = statistics.fmean(numbers)
     return mean, mean - half, mean + half

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
@@ -16,6 +17,9 @@ from lgt.core.config import Arm, RunConfig, TaskSpec, check_transfers, with_sett
 Group = Annotated[str | None, typer.Option(help="Task group; `groups` lists them.")]
 MainTask = Annotated[str | None, typer.Option("--main", metavar="TASK:LEN", help="Main task of your own task group.")]
 Auxiliaries = Annotated[list[str] | None, typer.Option(metavar="TASK:LEN", help="Auxiliary task; may be repeated.")]
+Controls = Annotated[
+    list[str] | None, typer.Option("--control", metavar="TASK:LEN", help="Control task; may be repeated.")
+]
 PresetName = Annotated[str, typer.Option(help="Preset, such as demo, small, long or paper.")]
 ENCODINGS = ", ".join(f"{name} ({POSITIONS.title(name)})" for name in POSITIONS)
 PositionName = Annotated[str, typer.Option(help=f"Positional encoding: {ENCODINGS}.")]
@@ -33,6 +37,7 @@ def train(
     group: Group = None,
     main_task: MainTask = None,
     aux: Auxiliaries = None,
+    control: Controls = None,
     preset: PresetName = "demo",
     seed: Annotated[int, typer.Option(parser=whole_number, metavar="S", help="Model seed.")] = 0,
     position: PositionName = "rope",
@@ -47,7 +52,7 @@ def train(
 ) -> None:  # fmt: skip
     """Train one run in the foreground, write it to the store and print its accuracy table."""
     config = chosen_config(
-        group, main_task, aux or [], preset, seed, position, main_only, same_examples, settings or []
+        group, main_task, aux or [], preset, seed, position, main_only, same_examples, settings or [], control or []
     )
     check_choice("--device", device, ("cpu", "cuda"))
     if threads is not None:
@@ -62,6 +67,7 @@ def submit(
     group: Group = None,
     main_task: MainTask = None,
     aux: Auxiliaries = None,
+    control: Controls = None,
     preset: PresetName = "demo",
     seeds: Annotated[str, typer.Option(help="Model seeds, such as 0-4 or 0,2,5.")] = "0",
     position: PositionName = "rope",
@@ -76,7 +82,9 @@ def submit(
     from lgt.store import writes
 
     configs = [
-        chosen_config(group, main_task, aux or [], preset, seed, position, main_only, same_examples, settings or [])
+        chosen_config(
+            group, main_task, aux or [], preset, seed, position, main_only, same_examples, settings or [], control or []
+        )
         for seed in parse_seeds(seeds)
     ]
     labels = [run_label(config) for config in configs]
@@ -86,7 +94,7 @@ def submit(
 
 def chosen_config(
     group: str | None, main_task: str | None, aux: list[str], preset: str, seed: int, position: str,
-    main_only: bool, same_examples: bool, settings: list[str],
+    main_only: bool, same_examples: bool, settings: list[str], control: Sequence[str] = (),
 ) -> RunConfig:  # fmt: skip
     """The config that the options of ``train`` describe. Raises ConfigError with the name of the wrong option."""
     from lgt.recipes.presets import baseline, custom_config, group_config
@@ -101,12 +109,14 @@ def chosen_config(
     if (group is None) == (main_task is None):
         raise ConfigError("--group", group, "either --group KEY or --main TASK:LEN")
     if group is not None:
-        if aux:
-            raise ConfigError("--aux", aux[0], "only together with --main; a group has its own auxiliary tasks")
+        for option, texts in (("--aux", aux), ("--control", control)):
+            if texts:
+                raise ConfigError(option, texts[0], "only together with --main; a group has its own auxiliary tasks")
         config = group_config(group, preset, position=position, seed=seed)
     else:
         assert main_task is not None
         specs = [task_spec("--main", main_task), *(task_spec("--aux", text) for text in aux)]
+        specs += [task_spec("--control", text) for text in control]
         config = custom_config(specs, preset, task_named(specs[0].task).family, position=position, seed=seed)
     for setting in settings:
         path, equals, value = setting.partition("=")
@@ -120,12 +130,14 @@ def chosen_config(
 
 def task_spec(option: str, text: str) -> TaskSpec:
     """Parse ``TASK:LEN``. Raises ConfigError with the name of ``option``."""
+    from lgt.recipes.commands import TASK_OPTIONS
     from lgt.tasks import task_named
 
     name, _, length = text.partition(":")
     if not length.isdecimal() or len(length) > 9:
         raise ConfigError(option, text, "TASK:LEN, such as reverse_add:6")
-    return TaskSpec(task_named(name).name, "main" if option == "--main" else "auxiliary", int(length))
+    role = next(role for role, known in TASK_OPTIONS.items() if known == option)
+    return TaskSpec(task_named(name).name, role, int(length))
 
 
 def worker(

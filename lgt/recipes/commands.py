@@ -10,16 +10,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lgt.core.checks import ConfigError
-from lgt.core.config import MEASURING, RunConfig, with_setting
+from lgt.core.config import MEASURING, Role, RunConfig, with_setting
 from lgt.core.plain_text import for_shell
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS, baseline, custom_config, group_config
-from lgt.recipes.settings import changes_from, has_control
+from lgt.recipes.settings import changes_from
 from lgt.tasks import TASKS
 
 PROGRAM = ".venv/bin/python -m lgt"
 EXPERIMENT_NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 """The names that an experiment can have (:func:`lgt.experiments.registry.register`)."""
+TASK_OPTIONS: dict[Role, str] = {"main": "--main", "auxiliary": "--aux", "control": "--control"}
+"""The options of ``train`` for freely chosen tasks, by role."""
 
 
 def reference_of(config: RunConfig) -> RunConfig | None:
@@ -93,8 +95,9 @@ def co_trained_reference(config: RunConfig) -> RunConfig | None:
 
 def _makes(reference: RunConfig, changes: Sequence[str], config: RunConfig) -> bool:
     """Whether ``train``, with ``changes`` as ``--set`` options, makes ``config`` from the co-trained ``reference``."""
-    if reference.group not in GROUPS and has_control(reference):
-        return False  # `train` gives freely chosen tasks the role auxiliary
+    roles = [spec.role for spec in reference.auxiliaries]
+    if reference.group not in GROUPS and roles != sorted(roles):
+        return False  # `train` puts control tasks behind the auxiliary tasks
     try:
         for change in changes:
             reference = with_setting(reference, *change.split("=", 1))
@@ -107,5 +110,7 @@ def _tasks_of(together: RunConfig) -> list[str]:
     """The options of ``train`` that name the tasks, as words."""
     if together.group in GROUPS:
         return ["--group", together.group]
-    main, *others = (f"{spec.task}:{spec.training_length}" for spec in (together.main, *together.auxiliaries))
-    return ["--main", main, *(word for other in others for word in ("--aux", other))]
+    words = []
+    for spec in (together.main, *together.auxiliaries):
+        words += [TASK_OPTIONS[spec.role], f"{spec.task}:{spec.training_length}"]
+    return words

@@ -212,9 +212,10 @@ def test_the_command_of_a_changed_baseline_changes_the_co_trained_run() -> None:
     assert train_command(steps) == said == train_command(steps, together)
 
 
-def test_free_tasks_with_a_control_have_no_command() -> None:
+def test_a_control_among_free_tasks_is_named_as_one() -> None:
     specs = (REVERSE, replace(RECALL, role="control"))
-    assert train_command(custom_config(specs, "demo", "strings")) is None
+    command = train_command(custom_config(specs, "demo", "strings"))
+    assert command is not None and "--main reverse:4 --control mqar:8 --preset demo" in command
     assert train_command(group_config("control-copy", "demo")) is not None
 
 

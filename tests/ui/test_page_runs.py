@@ -115,7 +115,7 @@ def test_the_page_shows_all_runs_and_one_of_them(shipped, monkeypatch):
 def test_a_run_has_its_star_its_note_and_its_other_pages(own_shipped, monkeypatch):
     engine = open_store(str(own_shipped))
     kept = checkpoints.list_checkpoints(engine)
-    run_id = int(kept.run_id[(kept.arm == "co-trained") & (kept.task_group == "caprev")].max())
+    run_id = int(kept.run_id[(kept.arm == "co-trained") & (kept.task_group == "caprev")].min())
     app = opened(own_shipped, monkeypatch, run=str(run_id))
     seed = queries.run(engine, run_id).model_seed
     assert f"[Its heads](heads?pair=caprev.demo&side=together&seed={seed})" in words(app)
@@ -237,7 +237,9 @@ def test_a_command_makes_exactly_its_run():
     free = custom_config(
         [TaskSpec("reverse_add", "main", 4), TaskSpec("no_carry", "auxiliary", 9)], "demo", "arithmetic"
     )
-    configs = [group_config("caprev", "demo", seed=3), group_config("caprev", "small", arm="alone-same-examples"),
+    control = replace(free, tasks=(*free.tasks, TaskSpec("string_copy", "control", 9)))
+    configs = [control, group_config("caprev", "demo", seed=3),
+               group_config("caprev", "small", arm="alone-same-examples"),
                group_config("add-carry", "demo", arm="alone-same-steps", position="nope"), free,
                replace(free, training=replace(free.training, steps=77))]  # fmt: skip
     for config in configs:
@@ -253,10 +255,12 @@ def test_a_command_makes_exactly_its_run():
         made = chosen_config(
             values.get("--group", [None])[0], values.get("--main", [None])[0], values.get("--aux", []),
             values["--preset"][0], int(values["--seed"][0]), values.get("--position", ["rope"])[0],
-            flags["--main-only"], flags["--same-examples"], values.get("--set", []),
+            flags["--main-only"], flags["--same-examples"], values.get("--set", []), values.get("--control", []),
         )  # fmt: skip
         assert made.hash() == config.hash()
-    assert commands.train_command(replace(configs[0], data_seed=5)) is None, "no option says that"
+    assert commands.train_command(replace(configs[1], data_seed=5)) is None, "no option says that"
+    main, *others = control.tasks
+    assert commands.train_command(replace(control, tasks=(main, *others[::-1]))) is None, "nor that order of roles"
     assert commands.train_command(replace(free, tasks=free.tasks[:1], arm="alone-same-steps")) is None
 
 
