@@ -140,10 +140,10 @@ def main() -> None:
         transfer_matrix, rows.drop(columns="pair"), frame.theme(), key="matrix", name="Transfer gains",
         about={"preset": preset, "position": position},
     )  # fmt: skip
-    show_cells(rows)
     if preset == IMPORTED:
         st.caption("These accuracies come from other programs and do not count in the verdicts of this project.")
     else:
+        show_cells(rows)
         show_missing(preset, position)
     show_grid()
 
