@@ -256,7 +256,8 @@ def test_only_a_pair_that_a_figure_asks_about_has_a_verdict(shipped, monkeypatch
     named = {setting: figure_of(one) for setting, one in found.items()}
     assert all(one is None for setting, one in named.items() if setting.group not in GROUPS)
     assert {s: one.name for s, one in named.items() if one and s.group == "caprev"} == {
-        Setting("caprev", "demo", "rope"): "fig4c"
+        Setting("caprev", "demo", "rope"): "fig4c",
+        Setting("caprev", "long", "rope"): "long-caprev",
     }
     one = found[Setting("caprev", "demo", "rope")]
     steps = replace(one.config, training=replace(one.config.training, steps=7))
