@@ -31,8 +31,8 @@ FAIRER = {
               "Separate feed-forward channels cost transfer, with as many channels for each task"),
     "exposure": (CROWDED, OCCUPIED, "Separate heads cost transfer, with the control task in both"),
 }  # fmt: skip
-"""Comparisons that a review asked for when the plan was committed and before the runs that they need were made: both
-series give each task as much, and have the same tasks."""
+"""Comparisons that a review asked for after the primary runs (the plan dates them): both series give each task as
+much, and have the same tasks."""
 
 
 def _partitions(group: str, preset: str, control: str, pair: str, *settings: str) -> tuple[Experiment, ...]:
