@@ -11,6 +11,7 @@ from lgt.core.parts import parts_by_task
 from lgt.experiments.judging import judge
 from lgt.experiments.planned import planned_csv
 from lgt.experiments.registry import EXPERIMENTS
+from lgt.experiments.rules.base import Measurement
 from lgt.experiments.verdicts import OUTCOMES, contrast, equivalent, sense_of
 from lgt.recipes.builders import ALONE_SAME_EXAMPLES, ALONE_SAME_STEPS, CO_TRAINED, SHORT
 from lgt.recipes.partitions import ALONE, APART, CHANNELS_APART, CHANNELS_SHARED, CROWDED, HALF, OCCUPIED, SHARED
@@ -149,6 +150,11 @@ def test_a_task_that_is_not_learned_in_one_of_the_series_leaves_no_verdict(store
     right = {SHARED: 1.0, APART: 0.9, OCCUPIED: 1.0, ALONE: 1.0}
     found = judged(store, 0.8, 0.0, 0.0, right=right)
     assert found.outcome == "premise not met" and "not learned where trained: " in found.sentence()
+
+
+def test_a_share_just_below_the_threshold_is_not_rounded_up_to_it():
+    measured = Measurement({}, {}, {"reverse": 0.947, "capitalize": 0.9, "mqar": 0.95})
+    assert NECESSARY.rule.premise_text(measured) == "not learned where trained: reverse 0.947, capitalize 0.90"
 
 
 @pytest.mark.parametrize(

@@ -144,8 +144,12 @@ class Rule(ABC):
 
     def premise_text(self, measured: Measurement) -> str:
         """A text that lists what was not learned at trained lengths; empty if everything was learned."""
-        low = [f"{task} {share:.2f}" for task, share in measured.learned.items() if share < self.learned]
+        low = [f"{task} {self._below(share)}" for task, share in measured.learned.items() if share < self.learned]
         return "not learned where trained: " + ", ".join(low) if low else ""
+
+    def _below(self, share: float) -> str:
+        """A share below :attr:`learned`, with as many digits as show that it is below."""
+        return f"{share:.2f}" if round(share, 2) < self.learned else f"{share:.3f}"
 
     def charts(self, judgement: Judgement, accuracy: pd.DataFrame) -> Iterator[ChartRequest]:
         """The charts of a figure in reading order. ``accuracy``: the final counts of its runs.

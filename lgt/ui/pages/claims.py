@@ -37,9 +37,9 @@ its own training length, up to the training length of the longer task.
 {MEANINGS}
 
 A task counts as learned from an exact match of {LEARNED:.2f} on. Experiments with seeds from 100 up are preregistered:
-their rules, seeds and runs were written down in `docs/PREREGISTRATION.md` before their first run, and their verdicts
-are corrected for the number of tests. The other verdicts are not. The colour of a verdict is about the statement
-beside it, not about the claim above it. The rules and their numbers:
+their rules, seeds and runs were written down in `docs/PREREGISTRATION.md` before their first run, and later changes
+are dated there. Their verdicts are corrected for the number of tests. The other verdicts are not. The colour of a
+verdict is about the statement beside it, not about the claim above it. The rules and their numbers:
 """
 
 
