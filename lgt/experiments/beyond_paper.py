@@ -1,5 +1,5 @@
 """The experiments beyond the paper's figures. They are preregistered: docs/PREREGISTRATION.md fixed their runs, seeds,
-rules and thresholds before the first run, and ``docs/preregistered.csv`` lists every run."""
+rules and thresholds before the first run and dates later changes; ``docs/preregistered.csv`` lists every run."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ TITLE = "Does transfer need shared heads?"
 TEXT = (
     "Maps and knock-outs show which heads a trained network uses. They cannot show whether transfer *needs* shared "
     "heads. For that, other networks were trained in which each task could use only some of the heads, during training "
-    "and after it. Rule, seeds and runs of the first experiment below were fixed before its first run. Two of the others "
-    "were added to the plan later, and it says when."
+    "and after it. Rule, seeds and runs of the first experiment below were fixed before its first run. Two of the "
+    "others were added to the plan later, and it says when."
 )
 
 
