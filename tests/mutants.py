@@ -44,7 +44,10 @@ also_copy = {copied}
 pytest_add_cli_args_test_selection = {tests}
 pytest_add_cli_args = ["-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", "not postgresql and not two_users"]
 process_isolation = "forkserver"
+timeout_constant = 8.0
 """
+# "timeout_constant": seconds that are added to the time of the tests before it is multiplied by 15, which is the time a
+# child may take. A child first collects the tests, which takes long on a busy machine.
 # "forkserver": each change is tried in a child of a process that has run no test. A child of a process in which PyTorch
 # has used threads would wait for ever, and would be counted as noticed.
 MEMORY = Path("/dev/shm")

@@ -23,7 +23,7 @@ KEYS = {
     "head_scores": ("run_id", "step", "task", "length", "layer", "head"),
     "attention_differences": ("run_id", "step", "task_a", "task_b", "length", "layer", "head"),
     "training_log": ("run_id", "step"), "checkpoints": ("run_id", "step"), "training_states": ("run_id",),
-    "interventions": ("run_id", "step", "kind", "task", "zone", "heads", "draw"),
+    "interchanges": ("run_id", "step", "task", "source_task", "source_input", "length", "layer", "head"),
 }  # fmt: skip
 """What people read from a store of any schema: tables or views, and the columns that name a row."""
 

@@ -29,7 +29,8 @@ Arm = Literal["co-trained", "alone-same-steps", "alone-same-examples"]
 
 MAXIMUM_LENGTH = bounds.MAXIMUM_LENGTH
 LABELS = ("group", "arm", "preset")
-MEASURING = ("progress_examples", "snapshots", "attribution_snapshots", "attribution_examples", "attribution_lengths")
+MEASURING = ("progress_examples", "snapshots", "attribution_snapshots", "attribution_examples", "attribution_lengths",
+             "interchange_examples")  # fmt: skip
 """Settings of ``evaluation`` that decide what is measured before the last step and which maps are made. They do not
 change the accuracies at the last step."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lgt.core import bounds
+from lgt.core.added_fields import added
 from lgt.core.checks import check_integer
 
 
@@ -16,8 +17,9 @@ class EvaluationConfig:
     ``maximum_length``: lengths 1..maximum_length are evaluated. ``snapshots``: number of equally spaced steps at which
     the model is evaluated, the last step included. ``attribution_snapshots``: the number of these steps, counted from
     the last, at which ablation maps are made. Each time there are maps at ``attribution_lengths`` lengths per zone of
-    the main task, each from ``attribution_examples`` examples. ``seed`` fixes the test sets; all runs of this project
-    use the same one.
+    the main task, each from ``attribution_examples`` examples. ``interchange_examples``: examples of each interchange
+    of head outputs at the last step (:mod:`lgt.evaluation.interchange`); 0 for none. ``seed`` fixes the test sets; all
+    runs of this project use the same one.
     """
 
     examples: int = 1024
@@ -28,6 +30,7 @@ class EvaluationConfig:
     attribution_examples: int = 128
     attribution_lengths: int = 3
     seed: int = 2506
+    interchange_examples: int = added(0)
 
     def __post_init__(self) -> None:
         check_integer("evaluation.examples", self.examples, 1, bounds.CONFIG_EXAMPLES.most)
@@ -37,4 +40,5 @@ class EvaluationConfig:
         check_integer("evaluation.attribution_snapshots", self.attribution_snapshots, 0, bounds.CONFIG_SNAPSHOTS.most)
         check_integer("evaluation.attribution_examples", self.attribution_examples, 1, bounds.CONFIG_EXAMPLES.most)
         check_integer("evaluation.attribution_lengths", self.attribution_lengths, 1, bounds.MAXIMUM_LENGTH)
+        check_integer("evaluation.interchange_examples", self.interchange_examples, 0, bounds.CONFIG_EXAMPLES.most)
         check_integer("evaluation.seed", self.seed, 0, 2**63 - 1)

@@ -6,6 +6,7 @@ Accuracy rows contain counts, not ratios. NaN is stored as a missing value.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 Head = tuple[int, int]
 """(layer, head), both counted from 0."""
@@ -48,6 +49,34 @@ class AttentionDifferenceRow:
     layer: int
     head: int
     difference: float
+
+
+SourceInput = Literal["mean", "same", "other", "same answer"]
+"""What replaces head outputs in an interchange, see :class:`InterchangeRow`."""
+SOURCE_INPUTS: tuple[SourceInput, ...] = get_args(SourceInput)
+
+
+@dataclass(frozen=True, slots=True)
+class InterchangeRow:
+    """What ``task`` loses when outputs of heads are replaced by those that the network has in another pass.
+
+    ``source_input``: ``same``: prompts of ``source_task`` with the same input; ``other``: with the input of another
+    test prompt; ``same answer``: with the input to which the right answer of ``source_task`` is that of ``task``. With
+    ``mean`` the heads have their mean outputs, as in a mean-ablation map, and ``source_task`` is ``task``.
+
+    ``layer`` and ``head`` count from 0. ``head`` = the number of heads stands for all heads of the layer; ``layer`` =
+    the number of layers for all layers. The other fields are those of :class:`HeadScoreRow`.
+    """
+
+    task: str
+    source_task: str
+    source_input: SourceInput
+    length: int
+    layer: int
+    head: int
+    accuracy_drop: float
+    loss_rise: float
+    examples: int
 
 
 @dataclass(frozen=True, slots=True)

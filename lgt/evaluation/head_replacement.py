@@ -58,7 +58,8 @@ def position_means(values: Sequence[Tensor], present: Sequence[Tensor]) -> Tenso
 @contextmanager
 def replaced(network: Network, means: Mapping[Head, Tensor]) -> Iterator[None]:
     """Inside the block, the output of each head of ``means`` is replaced by its value [uses, T or more, dh]: entry u at
-    the u-th use of the layer in a pass. Every pass starts with the first use."""
+    the u-th use of the layer in a pass. Every pass starts with the first use. A value [uses, B, T or more, dh] has
+    another output for each of the B rows of a pass."""
     with ExitStack() as stack:
         for (layer, head), values in means.items():
             stack.enter_context(edited(network.head_hook(layer), _replacing(head, values)))
@@ -66,12 +67,12 @@ def replaced(network: Network, means: Mapping[Head, Tensor]) -> Iterator[None]:
 
 
 def _replacing(head: int, means: Tensor) -> Edit:
-    """An edit of head outputs [B, H, T, dh] that sets ``head`` to ``means`` [uses, T or more, dh] in every row."""
+    """An edit of head outputs [B, H, T, dh] that sets ``head`` to ``means``, see :func:`replaced`."""
     uses = cycle(means)
 
     def edit(value: Tensor) -> Tensor:
         value = value.clone()
-        value[:, head] = next(uses)[: value.shape[2]]
+        value[:, head] = next(uses)[..., : value.shape[2], :]
         return value
 
     return edit

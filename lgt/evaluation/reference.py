@@ -108,6 +108,20 @@ def with_patterns(network: Network, tokens: Tensor) -> tuple[Tensor, list[list[T
         return network.residual(tokens), found
 
 
+def head_outputs(network: Network, tokens: Tensor) -> dict[Head, Tensor]:
+    """The output of each head for tokens [B, T], [uses, B, T - 1, dh], for each use of its layer. The last token
+    predicts nothing and is not read."""
+    with ExitStack() as stack:
+        hooks = [network.head_hook(layer) for layer in range(network.layer_count)]
+        found = [stack.enter_context(recorded(hook)) for hook in hooks]
+        network.residual(tokens[:, :-1])
+    return {
+        (layer, head): torch.stack([value[:, head] for value in uses])
+        for layer, uses in enumerate(found)
+        for head in range(network.head_count)
+    }
+
+
 def mean_outputs(network: Network, batch: Batch) -> dict[Head, Tensor]:
     """The mean output of each head over ``batch``, [uses, T, dh], for each use of its layer. The mean at a position is
     over the examples that have a token at this position."""

@@ -17,7 +17,7 @@ import torch
 from sqlalchemy import Engine
 
 from lgt.core.checks import ConfigError
-from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
+from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, InterchangeRow, LogRow
 from lgt.core.version import code_version
 from lgt.execution.log_tail import LogTail
 from lgt.store import blobs, leases, queries, writes
@@ -47,6 +47,9 @@ class StoreRecorder:
 
     def attention_differences(self, step: int, rows: list[AttentionDifferenceRow]) -> None:
         self._write(writes.record_attention_differences, step, rows)
+
+    def interchanges(self, step: int, rows: list[InterchangeRow]) -> None:
+        self._write(writes.record_interchanges, step, rows)
 
     def checkpoint(self, step: int, weights: bytes) -> None:
         self._write(writes.record_checkpoint, step, weights)

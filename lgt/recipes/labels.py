@@ -42,6 +42,20 @@ def head_names(heads: Iterable[tuple[int, int]]) -> str:
     return ", ".join(head_name(*head) for head in sorted(heads))
 
 
+def replaced_name(layer: int, head: int, layers: int, heads: int) -> str:
+    """The name of the heads that an interchange replaces, in a network of ``layers`` layers with ``heads`` heads each
+    (:class:`lgt.core.records.InterchangeRow`).
+
+    >>> [replaced_name(*place, 2, 4) for place in ((1, 0), (1, 4), (2, 0), (2, 4))]
+    ['L2·H1', 'L2', 'H1', 'all']
+    """
+    if layer < layers and head < heads:
+        return head_name(layer, head)
+    if layer == layers and head == heads:
+        return "all"
+    return f"L{layer + 1}" if layer < layers else f"H{head + 1}"
+
+
 # --- tasks ------------------------------------------------------------------------------------------------------
 
 

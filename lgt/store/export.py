@@ -23,13 +23,14 @@ from lgt.store.measurements import (
     ACCURACY,
     ATTENTION_DIFFERENCES,
     HEAD_SCORES,
+    INTERCHANGES,
     Packed,
     of_tasks,
     read_log,
     read_unpacked,
 )
 from lgt.store.readable import command_of_text, group_titles, readable
-from lgt.store.schema import Base, Checkpoint, Config, Intervention, Run, RunTask, column_names
+from lgt.store.schema import Base, Checkpoint, Config, Run, RunTask, column_names
 
 Format = Literal["csv", "parquet", "json"]
 
@@ -63,7 +64,7 @@ NOTES = (
     "runs has one row for each run, with its configuration; run_tasks has its tasks and their training lengths.",
     "checkpoints/ has the stored weights as safetensors files; the table checkpoints has their digests.",
 )
-WITH_ZONES = ("accuracy", "head_scores", "attention_differences")
+WITH_ZONES = ("accuracy", "head_scores", "attention_differences", "interchanges")
 """The tables whose rows have a length, and with it a zone."""
 
 
@@ -119,7 +120,7 @@ TABLES: Mapping[str, Callable[[Connection], pd.DataFrame]] = {
     "attention_differences": _measured(ATTENTION_DIFFERENCES),
     "training_log": lambda connection: read_log(connection, [RUN_ID], true()),
     "checkpoints": _table(Checkpoint, "weights", "coding"),
-    "interventions": _table(Intervention),
+    "interchanges": _measured(INTERCHANGES),
 }
 """The exported tables, in which each value is a row."""
 

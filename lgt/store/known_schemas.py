@@ -24,6 +24,7 @@ KNOWN = {
     1: "b156277ad4944ae83ffac5327c03260001e08a958167d00b54d6b70ec2e0b703",
     2: "c7883d1a8e397eb7349bd80cafa8d76e17db6e30bf432dd441d609289d77080b",
     3: "b98be185a0c7a007f37123c13e50244e18148b70b678ad72f973844362abd5bb",
+    4: "43e66f4ae5ebce0b97794e50bc814248c26d98744247e9593ef9fffe362cee51",
 }  # fmt: skip
 """SHA-256 of the objects of each released schema. It saves building the schema anew for the comparison."""
 MOST_OBJECTS, MOST_CHARACTERS = bounds.SCHEMA_OBJECTS.most, 100_000

@@ -20,17 +20,29 @@ from lgt.store import packed_rows, packing
 from lgt.store.dataframes import frame_of, read_dataframe
 from lgt.store.errors import RESTORE, StoreError, store_name
 from lgt.store.packed_rows import Kind
-from lgt.store.schema import AccuracyCounts, AttentionMap, HeadMap, NumberList, PackedLog, Run, RunTask, TrainingLogRow
+from lgt.store.schema import (
+    AccuracyCounts,
+    AttentionMap,
+    HeadMap,
+    InterchangeMap,
+    NumberList,
+    PackedLog,
+    Run,
+    RunTask,
+    TrainingLogRow,
+)
 from lgt.store.upserts import insert_missing, upsert
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A packed table: how its rows are packed, and by field of a record the column of the task's slot."""
+    """A packed table: how its rows are packed, by field of a record the column of the task's slot, and the ``plain``
+    columns of the key, which are fields of a record too."""
 
     table: Any
     kind: Kind
     slots: Mapping[str, str]
+    plain: tuple[str, ...] = ()
 
     @property
     def packed_columns(self) -> list[Any]:
@@ -41,8 +53,11 @@ class Packed:
 ACCURACY = Packed(AccuracyCounts, packed_rows.ACCURACY, {"task": "slot"})
 HEAD_SCORES = Packed(HeadMap, packed_rows.MAP, {"task": "slot"})
 ATTENTION_DIFFERENCES = Packed(AttentionMap, packed_rows.ATTENTION, {"task_a": "slot_a", "task_b": "slot_b"})
+INTERCHANGES = Packed(
+    InterchangeMap, packed_rows.MAP, {"task": "slot", "source_task": "source_slot"}, ("source_input",)
+)
 TRAINING_LOG = Packed(PackedLog, packed_rows.LOG, {})
-PACKED = (ACCURACY, HEAD_SCORES, ATTENTION_DIFFERENCES, TRAINING_LOG)
+PACKED = (ACCURACY, HEAD_SCORES, ATTENTION_DIFFERENCES, INTERCHANGES, TRAINING_LOG)
 
 
 def put(connection: Connection, into: Packed, run_id: int, step: int, records: Iterable[Any]) -> None:
@@ -50,12 +65,13 @@ def put(connection: Connection, into: Packed, run_id: int, step: int, records: I
 
     Raises StoreError for a task that the run does not have, or for counts that cannot be.
     """
-    groups: dict[tuple[int, ...], list[Any]] = {}
+    groups: dict[tuple[Any, ...], list[Any]] = {}
     slots = _slots(connection, run_id)
     for record in records:
-        groups.setdefault(tuple(_slot(slots, run_id, getattr(record, name)) for name in into.slots), []).append(record)
+        tasks = [_slot(slots, run_id, getattr(record, name)) for name in into.slots]
+        groups.setdefault((*tasks, *(getattr(record, name) for name in into.plain)), []).append(record)
     for group, of in groups.items():
-        key = {"run_id": run_id, "step": step, **dict(zip(into.slots.values(), group, strict=True))}
+        key = {"run_id": run_id, "step": step, **dict(zip((*into.slots.values(), *into.plain), group, strict=True))}
         values = {name: [getattr(record, name) for record in of] for name in into.kind.columns}
         try:
             put_columns(connection, into, key, packed_rows.columns_of(into.kind, values))
@@ -75,21 +91,21 @@ def _slot(slots: Mapping[str, int], run_id: int, task: Any) -> int:
     return slots[task]
 
 
-def put_columns(connection: Connection, into: Packed, key: Mapping[str, int], columns: packed_rows.Columns) -> None:
+def put_columns(connection: Connection, into: Packed, key: Mapping[str, Any], columns: packed_rows.Columns) -> None:
     """Add flat columns to the row with this primary key. Raises ValueError for what cannot be packed."""
     same = [getattr(into.table, name) == value for name, value in key.items()]
     before = connection.execute(select(*into.packed_columns).where(*same)).mappings().first()
     replace_row(connection, into, key, into.kind.merged(dict(before) if before else None, columns))
 
 
-def replace_row(connection: Connection, into: Packed, key: Mapping[str, int], row: Mapping[str, Any]) -> None:
+def replace_row(connection: Connection, into: Packed, key: Mapping[str, Any], row: Mapping[str, Any]) -> None:
     """Insert a packed row or replace the one with this primary key; with the lists that it names."""
     put_lists(connection, {row[name] for name in into.kind.lists})
     upsert(connection, into.table, [{**key, **row}])
 
 
 def keep_only(
-    connection: Connection, of: Packed, key: Mapping[str, int], columns: packed_rows.Columns, kept: packing.Numbers
+    connection: Connection, of: Packed, key: Mapping[str, Any], columns: packed_rows.Columns, kept: packing.Numbers
 ) -> int:
     """Let the row with this primary key have those of the flat ``columns`` that are ``kept``; returns how many go."""
     dropped = int((~kept).sum())
@@ -139,11 +155,12 @@ def of_tasks(measured: Packed, run_columns: Sequence[Any], columns: Sequence[Any
     table = measured.table
     tasks: list[Any] = [RunTask] if len(measured.slots) == 1 else [aliased(RunTask) for _ in measured.slots]
     names = [task.task.label(field) for task, field in zip(tasks, measured.slots, strict=True)]
-    chosen = select(*run_columns, table.step, *names, *columns, *measured.packed_columns)
+    plain = [getattr(table, name) for name in measured.plain]
+    chosen = select(*run_columns, table.step, *names, *plain, *columns, *measured.packed_columns)
     statement = chosen.join(table, table.run_id == Run.id)
     for task, slot in zip(tasks, measured.slots.values(), strict=True):
         statement = statement.join(task, and_(task.run_id == table.run_id, task.slot == getattr(table, slot)))
-    return statement.order_by(table.run_id, table.step, *names)
+    return statement.order_by(table.run_id, table.step, *names, *plain)
 
 
 def read_unpacked(connection: Connection, statement: Select[*tuple[Any, ...]], packed: Packed) -> pd.DataFrame:

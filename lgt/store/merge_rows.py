@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine
 from lgt.store import blobs
 from lgt.store.measurements import PACKED, TRAINING_LOG, Packed, put_lists, replace_row, unpacked
 from lgt.store.packing import Numbers
-from lgt.store.schema import Checkpoint, Intervention
+from lgt.store.schema import Checkpoint
 from lgt.store.stored_runs import StoredRun
 from lgt.store.upserts import upsert
 
@@ -26,7 +26,7 @@ Row = Mapping[str, Any]
 Columns = Mapping[str, Numbers]
 WORDS = {
     "accuracy_counts": "accuracy", "head_maps": "maps", "attention_maps": "attention differences",
-    "packed_logs": "training log",
+    "interchange_maps": "interchanges", "packed_logs": "training log",
 }  # fmt: skip
 
 
@@ -71,8 +71,6 @@ def unite(connection: Connection, mine: StoredRun, theirs: StoredRun, other: Eng
     ]
     if _unite_weights(connection, mine, theirs, other):
         changed.append("weights")
-    if _unite_interventions(connection, mine, theirs):
-        changed.append("interventions")
     return changed
 
 
@@ -130,20 +128,4 @@ def _unite_weights(connection: Connection, mine: StoredRun, theirs: StoredRun, o
     new = [row for row in theirs.measured[Checkpoint] if row["sha256"] > own.get(row["step"], "")]
     for row in new:
         _put_weights(connection, mine.run["id"], row, other)
-    return bool(new)
-
-
-def _unite_interventions(connection: Connection, mine: StoredRun, theirs: StoredRun) -> bool:
-    keys = [column.name for column in Intervention.__table__.primary_key if column.name != "run_id"]
-
-    def rank(row: Row) -> tuple[int, str]:
-        return row["total"], hashlib.sha256(repr((row["correct"], row["total"])).encode()).hexdigest()
-
-    own = {tuple(row[name] for name in keys): rank(row) for row in mine.measured[Intervention]}
-    new = [
-        {**row, "run_id": mine.run["id"]}
-        for row in theirs.measured[Intervention]
-        if rank(row) > own.get(tuple(row[name] for name in keys), (-1, ""))
-    ]
-    upsert(connection, Intervention, new)
     return bool(new)

@@ -26,6 +26,7 @@ from lgt.store.measurements import (
     ACCURACY,
     ATTENTION_DIFFERENCES,
     HEAD_SCORES,
+    INTERCHANGES,
     Packed,
     main_means,
     of_tasks,
@@ -293,6 +294,19 @@ def attention_differences(engine: Engine, run_ids: Iterable[int], step: Steps = 
     of_main = and_(RunTask.run_id == measured.table.run_id, RunTask.role == "main")
     statement = of_tasks(measured, RUN_COLUMNS, LENGTHS).join(RunTask, of_main)
     return _measured(engine, statement, measured, run_ids, step)
+
+
+@frames_of_runs
+def interchanges(engine: Engine, run_ids: Iterable[int], step: Steps = "final") -> pd.DataFrame:
+    """Interchanges of head outputs (:class:`lgt.core.records.InterchangeRow`), one row per value.
+
+    Columns: those of the run as in :func:`accuracy`, ``step``, ``task``, ``source_task``, ``source_input``, the main
+    task's ``training_length`` and ``transfer_length``, ``length``, ``layer``, ``head``, ``accuracy_drop``,
+    ``loss_rise`` and ``examples``.
+    """
+    of_main = and_(RunTask.run_id == INTERCHANGES.table.run_id, RunTask.role == "main")
+    statement = of_tasks(INTERCHANGES, RUN_COLUMNS, LENGTHS).join(RunTask, of_main)
+    return _measured(engine, statement, INTERCHANGES, run_ids, step)
 
 
 def _measured(

@@ -18,7 +18,7 @@ from lgt.core.config import RunConfig
 from lgt.metrics.intervals import wilson_interval
 from lgt.metrics.zones import ZONE_TITLES, zone
 from lgt.recipes.commands import stored_experiment_command, train_command
-from lgt.recipes.labels import ARM_TITLES, head_name, task_title, tasks_title
+from lgt.recipes.labels import ARM_TITLES, head_name, replaced_name, task_title, tasks_title
 from lgt.recipes.settings import IMPORTED
 from lgt.store import queries
 from lgt.store.columns import ordered
@@ -49,6 +49,7 @@ def tasks_titles(names: str) -> str:
 
 TITLES: Mapping[str, Callable[[str], str]] = {
     "task": task_title, "task_a": task_title, "task_b": task_title, "main_task": task_title,
+    "source_task": task_title,
     "auxiliary_tasks": tasks_titles, "arm": lambda arm: str(dict(ARM_TITLES).get(arm, arm)),  # type: ignore[call-overload]
     "position": POSITIONS.title,
 }  # fmt: skip
@@ -130,11 +131,20 @@ def with_heads(table: pd.DataFrame) -> pd.DataFrame:
         return table
     pairs = list(zip(table.layer.astype(int), table["head"].astype(int), strict=True))
     names = {pair: head_name(*pair) for pair in dict.fromkeys(pairs)}
+    titles = replaced_heads(table) if "source_input" in table else [names[pair] for pair in pairs]
     return table.drop(columns=["layer", "head"]).assign(
-        head=[names[pair] for pair in pairs],
+        head=titles,
         layer_number=[layer + 1 for layer, _ in pairs],
         head_number=[head + 1 for _, head in pairs],
     )
+
+
+def replaced_heads(interchanges: pd.DataFrame) -> list[str]:
+    """The heads that each row of interchanges replaced. In each run, the last layer and the last head stand for all of
+    them (:class:`lgt.core.records.InterchangeRow`)."""
+    last = interchanges.groupby("run")[["layer", "head"]].transform("max")
+    places = zip(interchanges.layer, interchanges["head"], last.layer, last["head"], strict=True)
+    return [replaced_name(*map(int, place)) for place in places]
 
 
 def with_shares(table: pd.DataFrame) -> pd.DataFrame:

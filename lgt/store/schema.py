@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, inspect, text
+from sqlalchemy import BigInteger, ForeignKey, Index, inspect, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lgt.store.schema_base import (
@@ -25,6 +25,7 @@ from lgt.store.schema_measured import (
     AccuracyCounts,
     AttentionMap,
     HeadMap,
+    InterchangeMap,
     Number,
     NumberList,
     PackedLog,
@@ -45,7 +46,7 @@ __all__ = [
     "Config",
     "DeletedRun",
     "HeadMap",
-    "Intervention",
+    "InterchangeMap",
     "Number",
     "NumberList",
     "PackedLog",
@@ -174,26 +175,6 @@ class TrainingState(Base):
     code_version: Mapped[str]
 
 
-class Intervention(Base):
-    """Exact-match counts of a model whose ``heads`` were edited. Nothing writes this table yet.
-
-    The Heads page computes knock-outs when they are asked for. ``draw`` numbers random choices of heads.
-    """
-
-    __tablename__ = "interventions"
-    __table_args__ = (CheckConstraint("correct >= 0 AND correct <= total", name="counts"), WITHOUT_ROWID)
-
-    run_id: Mapped[int] = run_key()
-    step: Mapped[int] = key()
-    kind: Mapped[str] = text_key()
-    task: Mapped[str] = text_key()
-    zone: Mapped[str] = text_key()
-    heads: Mapped[str] = text_key()
-    draw: Mapped[int] = key()
-    correct: Mapped[int]
-    total: Mapped[int]
-
-
 class StoreState(Base):
     """One row. Its ``revision`` increases with every write that changes cached pages, so readers can check it cheaply.
 
@@ -231,12 +212,13 @@ class DeletedRun(Base):
     deleted_at: Mapped[float]
 
 
-MEASURED_TABLES = (AccuracyCounts, HeadMap, AttentionMap, TrainingLogRow, PackedLog, Checkpoint, Intervention)
+MEASURED_TABLES = (AccuracyCounts, HeadMap, AttentionMap, TrainingLogRow, PackedLog, Checkpoint, InterchangeMap)
 """The tables that training a run fills. Their rows are deleted when the run starts over."""
 RUN_TABLES = (RunTask, *MEASURED_TABLES)
 """The tables whose rows belong to a run, in an order in which they can be inserted."""
-VIEWS = ("accuracy", "head_scores", "attention_differences", "training_log")
-"""The views that show the packed tables one value per row, under the names of the tables before schema 3."""
+VIEWS = ("accuracy", "head_scores", "attention_differences", "interchanges", "training_log")
+"""The views that show the packed tables one value per row. All but ``interchanges`` have the names of tables before
+schema 3."""
 
 
 def column_names(table: type[Base]) -> list[str]:

@@ -1,8 +1,9 @@
 """The packed tables: what is measured of a run, one row for each step and task.
 
 Texts, counts and reals are packed by :mod:`lgt.store.packing`; docs/STORE.md describes the bytes. Views with readable
-names (``accuracy``, ``head_scores``, ``attention_differences``, ``training_log``) show one value per row
-(:mod:`lgt.store.migrations.schema_3_views`). A task is its ``slot`` in the run's rows of ``run_tasks``.
+names (``accuracy``, ``head_scores``, ``attention_differences``, ``interchanges``, ``training_log``) show one value per
+row (:mod:`lgt.store.migrations.schema_3_views` and ``schema_4_views``). A task is its ``slot`` in the run's rows of
+``run_tasks``.
 
 Tables with long rows have a rowid: without one SQLite gives every row above a quarter of a page a page of its own.
 """
@@ -64,6 +65,27 @@ class AttentionMap(Base):
     layers: Mapped[int]
     heads: Mapped[int]
     differences: Mapped[bytes]
+
+
+class InterchangeMap(Base):
+    """What the task of ``slot`` loses when head outputs are replaced by those of a pass of ``source_slot``, in cells as
+    in :class:`HeadMap`. There is one layer more, and in each layer one head more, than the network has: they stand for
+    all layers and for all heads of a layer (:class:`lgt.core.records.InterchangeRow`)."""
+
+    __tablename__ = "interchange_maps"
+
+    run_id: Mapped[int] = run_key()
+    step: Mapped[int] = key()
+    slot: Mapped[int] = key()
+    source_slot: Mapped[int] = key()
+    source_input: Mapped[str] = text_key()
+    lengths: Mapped[str]
+    layers: Mapped[int]
+    heads: Mapped[int]
+    examples: Mapped[str]
+    lost: Mapped[bytes | None]
+    drops: Mapped[bytes | None]
+    loss_rises: Mapped[bytes]
 
 
 class TrainingLogRow(Base):

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, delete, func, insert, 
 
 from lgt.core import bounds
 from lgt.core.config import RunConfig
-from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
+from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, InterchangeRow, LogRow
 from lgt.core.transfer_length import transfer_length
 from lgt.recipes.limits import check_limits
 from lgt.store import blobs, coding, leases, measurements
@@ -188,6 +188,13 @@ def record_attention_differences(
 ) -> None:
     """Store attention-matrix differences after ``step`` steps. Raises LeaseLost."""
     _record(engine, measurements.ATTENTION_DIFFERENCES, run_id, attempt, step, rows)
+
+
+def record_interchanges(
+    engine: Engine, run_id: int, attempt: int, step: int, rows: Iterable[InterchangeRow]
+) -> None:  # fmt: skip
+    """Store interchanges of head outputs after ``step`` steps. Raises LeaseLost."""
+    _record(engine, measurements.INTERCHANGES, run_id, attempt, step, rows)
 
 
 def record_attribution(

@@ -141,6 +141,11 @@ class Task:
         :meth:`layout`."""
         raise NotImplementedError
 
+    def bodies_with_answers(self, answers: IntArray) -> IntArray | None:
+        """Bodies [N, Tb] to which ``answers`` [N, Ta] (without end token) are the right answers; ``None`` if the task
+        has none, or does not say."""
+        return None
+
     def example_note(self, prompt: str) -> str:
         """How to read the example ``prompt`` (the text of a body), in one sentence; empty without ``note``."""
         return self.note

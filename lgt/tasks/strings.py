@@ -129,6 +129,12 @@ class StringTask(LettersTask):
         letters = self.letters(texts[0], longest)
         return letters.shape[1], self.bodies(letters)
 
+    def bodies_with_answers(self, answers: IntArray) -> IntArray | None:
+        """The answers to ``answers``, if the task undoes itself, as reversing and flipping case do."""
+        letters = self.answer(answers)
+        undone = self.answer(letters)
+        return pack(letters, EQUALS) if undone.shape == answers.shape and (undone == answers).all() else None
+
     def working(self, body: Sequence[int], answer: Sequence[int]) -> Working:
         if self.letters_read is None:
             return []

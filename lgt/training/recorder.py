@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
+from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, InterchangeRow, LogRow
 
 
 class Recorder(Protocol):
@@ -26,6 +26,9 @@ class Recorder(Protocol):
     def attention_differences(self, step: int, rows: list[AttentionDifferenceRow]) -> None:
         """Attention-matrix differences after ``step`` steps."""
 
+    def interchanges(self, step: int, rows: list[InterchangeRow]) -> None:
+        """Interchanges of head outputs after ``step`` steps."""
+
     def checkpoint(self, step: int, weights: bytes) -> None:
         """The measured weights after ``step`` steps, as safetensors bytes."""
 
@@ -42,6 +45,7 @@ class MemoryRecorder:
     accuracies: dict[int, list[AccuracyRow]] = field(default_factory=dict)
     maps: dict[int, list[HeadScoreRow]] = field(default_factory=dict)
     differences: dict[int, list[AttentionDifferenceRow]] = field(default_factory=dict)
+    exchanged: dict[int, list[InterchangeRow]] = field(default_factory=dict)
     checkpoints: dict[int, bytes] = field(default_factory=dict)
     states: dict[int, bytes] = field(default_factory=dict)
 
@@ -56,6 +60,9 @@ class MemoryRecorder:
 
     def attention_differences(self, step: int, rows: list[AttentionDifferenceRow]) -> None:
         self.differences[step] = rows
+
+    def interchanges(self, step: int, rows: list[InterchangeRow]) -> None:
+        self.exchanged[step] = rows
 
     def checkpoint(self, step: int, weights: bytes) -> None:
         self.checkpoints[step] = weights

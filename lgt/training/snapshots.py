@@ -8,6 +8,7 @@ from lgt.core.config import RunConfig
 from lgt.evaluation.ablation import head_score_rows
 from lgt.evaluation.attention import attention_difference_rows
 from lgt.evaluation.exact_match import accuracy_rows
+from lgt.evaluation.interchange import interchange_rows
 from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, ZONES, Zone, zone_lengths
 from lgt.model.checkpoint import measured_copy, to_bytes
 from lgt.model.decoder import Decoder
@@ -22,7 +23,8 @@ def snapshot_steps(config: RunConfig) -> list[int]:
 
 
 BEFORE_THE_END: tuple[Zone, ...] = (IN_DISTRIBUTION, TRANSFER_REGION)
-"""The zones whose lengths get ablation maps before the last step. At the last step all zones get them."""
+"""The zones whose lengths get ablation maps before the last step, and interchanges at the last. At the last step all
+zones get maps."""
 
 
 def attribution_lengths(config: RunConfig, among: Collection[Zone] = ZONES) -> list[int]:
@@ -51,5 +53,7 @@ def measure(model: Decoder, config: RunConfig, step: int, recorder: Recorder) ->
         lengths = attribution_lengths(config, ZONES if last else BEFORE_THE_END)
         recorder.head_scores(step, head_score_rows(measured, config, lengths))
         recorder.attention_differences(step, attention_difference_rows(measured, config, lengths))
+    if last and config.evaluation.interchange_examples:
+        recorder.interchanges(step, interchange_rows(measured, config, attribution_lengths(config, BEFORE_THE_END)))
     if last:
         recorder.checkpoint(step, to_bytes(measured))

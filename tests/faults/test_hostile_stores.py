@@ -33,7 +33,7 @@ HOSTILE: dict[str, tuple[str, ...]] = {
     "one more column": ("ALTER TABLE runs ADD COLUMN more TEXT",),
     "one more table": ("CREATE TABLE more (x)",),
     "a virtual table": ("CREATE VIRTUAL TABLE more USING fts5(x)",),
-    "a table that is virtual": ("DROP TABLE interventions", "CREATE VIRTUAL TABLE interventions USING fts5(run_id)"),
+    "a table that is virtual": ("DROP TABLE packed_logs", "CREATE VIRTUAL TABLE packed_logs USING fts5(run_id)"),
     "one more index": ("CREATE INDEX more ON runs (abs(id))",),
     "no index": ("DROP INDEX ix_runs_state",),
     "a check that computes": (

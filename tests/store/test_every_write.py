@@ -19,7 +19,7 @@ from sqlalchemy import Engine, select, update
 import lgt.store
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig, TaskSpec
-from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
+from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, InterchangeRow, LogRow
 from lgt.store import (
     backup,
     blobs,
@@ -48,6 +48,7 @@ CONFIG = RunConfig(
 ACCURACY = [AccuracyRow("no_carry", 3, 5, 7)]
 SCORES = [HeadScoreRow("no_carry", 3, 0, 1, 0.5, 0.25, 9)]
 DIFFERENCES = [AttentionDifferenceRow("reverse_add", "no_carry", 3, 0, 1, 0.75)]
+INTERCHANGES = [InterchangeRow("reverse_add", "no_carry", "other", 3, 0, 1, 0.5, 0.25, 8)]
 LOG = [LogRow(4, 0.5, 0.01, 900.0)]
 SOURCE = Path(os.environ.get("UNCHANGED_SOURCE") or Path(lgt.store.__file__).parents[1])
 """The sources of the package. A mutation run imports other code and sets this to the original sources."""
@@ -120,6 +121,7 @@ WRITES: dict[str, Write] = {
     "writes.record_attention_differences": Write(of_run(writes.record_attention_differences, 4, DIFFERENCES)),
     "writes.record_checkpoint": Write(of_run(writes.record_checkpoint, 4, LARGE)),
     "writes.record_head_scores": Write(of_run(writes.record_head_scores, 4, SCORES)),
+    "writes.record_interchanges": Write(of_run(writes.record_interchanges, 4, INTERCHANGES)),
     "writes.record_attribution": Write(
         lambda b: writes.record_attribution(b.engine, b.done, 4, SCORES, DIFFERENCES)
     ),

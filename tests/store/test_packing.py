@@ -14,7 +14,14 @@ import numpy as np
 import pytest
 from sqlalchemy import Engine, text
 
-from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, LogRow
+from lgt.core.records import (
+    SOURCE_INPUTS,
+    AccuracyRow,
+    AttentionDifferenceRow,
+    HeadScoreRow,
+    InterchangeRow,
+    LogRow,
+)
 from lgt.store import coding, leases, packed_rows, packing, queries, writes
 from lgt.store.engine import read_connection
 from tests.store.test_store import CONFIG, engine
@@ -188,6 +195,11 @@ def measured(engine: Engine, seed: int, end: str) -> int:
             pairs = [AttentionDifferenceRow(*tasks, n, y, h, draw.choice((*REALS, math.nan)))
                      for n, y, h in zip(*(columns[name] for name in packed_rows.HEADS), strict=True)]  # fmt: skip
             writes.record_attention_differences(engine, run_id, attempt, step, pairs)
+            exchanged = [
+                InterchangeRow(task, draw.choice(tasks), draw.choice(SOURCE_INPUTS), *values)
+                for values in zip(*columns.values(), strict=True)
+            ]
+            writes.record_interchanges(engine, run_id, attempt, step, exchanged)
     log = [LogRow(step, *(draw.choice((*REALS, math.nan)) for _ in range(3))) for step in draw.sample(range(9999), 30)]
     writes.record_progress(engine, run_id, attempt, step=9, tokens=9, seconds=1.0, log_rows=log)
     if end != "running":
@@ -198,7 +210,8 @@ def measured(engine: Engine, seed: int, end: str) -> int:
 def test_the_views_show_what_the_code_unpacks(engine: Engine) -> None:
     runs = [measured(engine, seed, end) for seed, end in enumerate(("done", "running", "failed"))]
     for name, read in (("accuracy", queries.accuracy), ("head_scores", queries.head_scores),
-                       ("attention_differences", queries.attention_differences), ("training_log", None)):  # fmt: skip
+                       ("attention_differences", queries.attention_differences),
+                       ("interchanges", queries.interchanges), ("training_log", None)):  # fmt: skip
         frame = queries.training_log(engine, runs) if read is None else read(engine, runs, "all")
         with read_connection(engine) as connection:
             result = connection.execute(text(f"SELECT * FROM {name}"))

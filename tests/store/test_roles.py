@@ -202,6 +202,7 @@ MEASURED = {
     "accuracy_counts",
     "head_maps",
     "attention_maps",
+    "interchange_maps",
     "log_rows",
     "packed_logs",
     "checkpoints",
@@ -212,7 +213,7 @@ NEEDED = {
     ("submitting", "INSERT"): {"runs", "configs", "run_tasks", "annotations"},
     ("submitting", "UPDATE"): {"runs", "annotations", "store_state"}, ("submitting", "DELETE"): set(),
     ("working", "INSERT"): {*MEASURED, "number_lists"}, ("working", "UPDATE"): {*MEASURED, "runs", "store_state"},
-    ("working", "DELETE"): {*MEASURED, "interventions"},
+    ("working", "DELETE"): MEASURED,
 }  # fmt: skip
 """By role: the tables that its work writes. Written by hand, to compare the rights with."""
 

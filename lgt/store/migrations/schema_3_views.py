@@ -105,7 +105,11 @@ PLACE = "(n.number * m.layers + y.number) * m.heads + h.number"
 CELLS = f"({_count('m', 'lengths')} * m.layers * m.heads)"
 
 
-def _head_scores(dialect: Dialect) -> str:
+def of_map(
+    dialect: Dialect, table: str = "head_maps", names: str = "task", own: str = "t.task", joins: str = ""
+) -> str:
+    """One row for each cell of a table of maps. ``names``: the columns between step and length; ``own``: where they
+    come from, with ``joins`` of further tables."""
     lost = _signed("lost_bits", "lost_width")
     least = (
         "CASE lost_width WHEN 1 THEN -128 WHEN 2 THEN -32768 WHEN 4 THEN -2147483648 ELSE -9223372036854775807 - 1 END"
@@ -113,21 +117,21 @@ def _head_scores(dialect: Dialect) -> str:
     least_one = "CASE WHEN examples > 0 THEN examples ELSE 1 END"
     share = f"CASE WHEN {lost} <> {least} THEN CAST({lost} AS double precision) / {least_one} END"
     return f"""
-SELECT run_id, step, task, length, layer, head,
+SELECT run_id, step, {names}, length, layer, head,
   CASE WHEN lost_width IS NULL THEN {_real(dialect, "drop_bits", "drop_width")} ELSE {share} END AS accuracy_drop,
   {_real(dialect, "rise_bits", "rise_width")} AS loss_rise, examples
 FROM (
-  SELECT run_id, step, task, length, layer, head, examples, lost_width, drop_width, rise_width,
+  SELECT run_id, step, {names}, length, layer, head, examples, lost_width, drop_width, rise_width,
     {_bits(dialect, "lost", "lost_width", "place")} AS lost_bits,
     {_bits(dialect, "drops", "drop_width", "place", (4, 8))} AS drop_bits,
     {_bits(dialect, "loss_rises", "rise_width", "place", (4, 8))} AS rise_bits
   FROM (
-    SELECT m.run_id, m.step, t.task, {ITEM.format("l", "n.number")} AS length, y.number AS layer, h.number AS head,
+    SELECT m.run_id, m.step, {own}, {ITEM.format("l", "n.number")} AS length, y.number AS layer, h.number AS head,
       {PLACE} AS place, {ITEM.format("e", PLACE)} AS examples, m.lost, m.drops, m.loss_rises,
       length(m.lost) / {CELLS} AS lost_width, length(m.drops) / {CELLS} AS drop_width,
       length(m.loss_rises) / {CELLS} AS rise_width
-    FROM head_maps AS m
-    JOIN run_tasks AS t ON t.run_id = m.run_id AND t.slot = m.slot
+    FROM {table} AS m
+    JOIN run_tasks AS t ON t.run_id = m.run_id AND t.slot = m.slot{joins}
     {_grid("m")}
     JOIN number_lists AS e ON e.list = m.examples AND e.start <= {PLACE} AND e.stop > {PLACE}
   ) AS cells
@@ -179,9 +183,14 @@ SELECT run_id, step, {reals} FROM (
 WHERE NOT EXISTS (SELECT 1 FROM log_rows AS r WHERE r.run_id = logged.run_id AND r.step = logged.step)"""
 
 
+def dialect_named(name: str) -> Dialect:
+    """The dialect of a database, ``sqlite`` or ``postgresql``."""
+    return SQLITE if name == "sqlite" else POSTGRESQL
+
+
 def create_views(dialect_name: str) -> list[str]:
     """The statements that create the views on a database, ``sqlite`` or ``postgresql``."""
-    dialect = SQLITE if dialect_name == "sqlite" else POSTGRESQL
-    views = {"accuracy": _accuracy, "head_scores": _head_scores, "attention_differences": _attention_differences,
+    dialect = dialect_named(dialect_name)
+    views = {"accuracy": _accuracy, "head_scores": of_map, "attention_differences": _attention_differences,
              "training_log": _training_log}  # fmt: skip
     return [f"CREATE VIEW {name} AS {select(dialect).strip()}" for name, select in views.items()]
