@@ -99,12 +99,15 @@ def verdict_chart(
     return styled(chart, theme)
 
 
-def seed_strip(frame: pd.DataFrame, theme: Theme, *, heads: pd.DataFrame | None = None) -> Any:
-    """Every seed's transfer accuracy, a row per series: a distribution rather than a mean.
+def seed_strip(
+    frame: pd.DataFrame, theme: Theme, *, heads: pd.DataFrame | None = None, value: str = "transfer",
+    quantity: str = "Transfer accuracy",
+) -> Any:  # fmt: skip
+    """Every seed's number, a row per series: a distribution rather than a mean.
 
-    ``frame``: ``series``, ``seed``, ``transfer``, ``trained`` (shares) and ``learned``; a run that did not learn the
-    main task where it was trained is a cross. ``heads``: which heads the tasks of each series may use, if that is what
-    differs (:func:`lgt.charts.partitions.head_squares`).
+    ``frame``: ``series``, ``seed``, the column ``value``, ``trained`` (shares) and ``learned``; a run that did not
+    learn the main task where it was trained is a cross. ``heads``: which heads the tasks of each series may use, if
+    that is what differs (:func:`lgt.charts.partitions.head_squares`). ``quantity`` names the axis.
     """
     if frame.empty:
         return message("No finished seed yet.", theme)
@@ -116,14 +119,14 @@ def seed_strip(frame: pd.DataFrame, theme: Theme, *, heads: pd.DataFrame | None 
     def y(within: float) -> alt.Y:
         return alt.Y("series:N", sort=order, title=None, axis=None, bandPosition=within)
 
-    x = alt.X("transfer:Q", scale=alt.Scale(domain=[-0.01, 1.01], nice=False),
-              axis=alt.Axis(title="Transfer accuracy", format="%", values=[0, 0.25, 0.5, 0.75, 1]))  # fmt: skip
+    x = alt.X(f"{value}:Q", scale=alt.Scale(domain=[-0.01, 1.01], nice=False),
+              axis=alt.Axis(title=quantity, format="%", values=[0, 0.25, 0.5, 0.75, 1]))  # fmt: skip
     legend = None if rows.learned.all() else alt.Legend(title=None, orient="top", columns=1)
     marks = alt.Scale(domain=list(kinds.values()), range=["circle", "cross"])
     shape = alt.Shape("kind:N", scale=marks, legend=legend)
-    means = rows.groupby("series", as_index=False, sort=False).agg(transfer=("transfer", "mean"))
+    means = rows.groupby("series", as_index=False, sort=False).agg(**{value: (value, "mean")})
     tooltip = [
-        alt.Tooltip("series:N"), alt.Tooltip("seed:Q"), alt.Tooltip("transfer:Q", format=".1%"),
+        alt.Tooltip("series:N"), alt.Tooltip("seed:Q"), alt.Tooltip(f"{value}:Q", title=quantity.lower(), format=".1%"),
         alt.Tooltip("trained:Q", title="at trained lengths", format=".1%"),
     ]  # fmt: skip
     means = means.assign(name=["\n".join(textwrap.wrap(series, NAME_CHARACTERS)) for series in means.series])

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.rules.contrast import Contrast
+from lgt.experiments.rules.interchange import InterchangeRule
 from lgt.experiments.rules.necessary import Necessary
-from lgt.recipes.builders import Series
+from lgt.recipes.builders import WITH_CONTROL, Series, interchanged
 from lgt.recipes.partitions import (
     ALONE,
     APART,
@@ -57,6 +58,22 @@ def _partitions(group: str, preset: str, control: str, pair: str, *settings: str
     )
 
 
+INTERCHANGES = 2
+"""How many tests of interchanges there are; the level of each is divided by it."""
+
+
+def _interchange(group: str, control: str, pair: str, seeds: int, *settings: str) -> Experiment:
+    """The experiment about interchanges of head outputs for one task group."""
+    return Experiment(
+        f"interchange-{group}", 10, "", "demo",
+        f"Outputs of an auxiliary task's heads serve the main task, those of a control task do not: {pair}.",
+        {WITH_CONTROL: interchanged(group, "demo", control, *settings)}, InterchangeRule(tests=INTERCHANGES),
+        planned=SEEDS[:seeds],
+    )  # fmt: skip
+
+
 BEYOND_PAPER: tuple[Experiment, ...] = (
     *_partitions("caprev", "demo", "string_copy", "flipping case and reversing", "training.steps=2000"),
+    _interchange("caprev", "string_copy", "flipping case and reversing", 20, "training.steps=2000"),
+    _interchange("add-carry", "copy_first_operand", "addition", 10),
 )

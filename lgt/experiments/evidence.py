@@ -13,6 +13,7 @@ import pandas as pd
 
 from lgt.core.config import RunConfig
 from lgt.experiments.experiment import Experiment
+from lgt.metrics.interchange import Interchange, interchange
 from lgt.metrics.run_curves import RunCurves, run_curves
 from lgt.metrics.trajectory import trajectory
 from lgt.recipes.builders import CO_TRAINED, Series
@@ -82,6 +83,12 @@ class Evidence:
                 heads = scores.get(run_id, NO_HEADS), attention.get(run_id, NO_HEADS)
                 self._trajectories[run_id] = trajectory(accuracy[run_id], *heads, config)
         return {run_id: self._trajectories[run_id] for run_id in run_ids}
+
+    def interchanges(self, run_ids: Collection[int], config: RunConfig) -> dict[int, Interchange | None]:
+        """The summary of the interchanges of these runs of ``config`` (at any seed) by id, see
+        :func:`lgt.metrics.interchange.interchange`; ``None`` without any."""
+        rows = _by_run(queries.interchanges(self.source, run_ids))
+        return {run_id: interchange(rows[run_id], config) if run_id in rows else None for run_id in run_ids}
 
     def of(self, experiment: Experiment) -> FigureRuns:
         """The runs of ``experiment``. A seed counts if its runs of all series have finished. Of a preregistered
@@ -159,6 +166,13 @@ class FigureRuns:
             series: min((share for _, share in _mean_learned(of.values())), default=0.0)
             for series, of in self.curves.items()
         }
+
+    def interchanges(self) -> dict[int, Interchange | None]:
+        """The interchanges of the first series' run by seed."""
+        series, make = next(iter(self.experiment.series.items()))
+        by_seed = {seed: of[series] for seed, of in self.ids.items()}
+        found = self.evidence.interchanges(list(by_seed.values()), make(0))
+        return {seed: found[run_id] for seed, run_id in by_seed.items()}
 
     def trajectories(self) -> dict[int, pd.DataFrame]:
         """The trajectory of the co-trained run by seed (see :func:`lgt.metrics.trajectory.trajectory`)."""

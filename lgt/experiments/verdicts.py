@@ -7,7 +7,7 @@ t intervals of the mean over seeds. ``docs/CLAIMS.md`` explains the first editio
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -151,6 +151,29 @@ def contrast(
         if interval.high < 0:
             return "opposite"
     return "absent" if equivalent(differences, smallest) else "undecided"
+
+
+def least_of(
+    differences: Collection[Mapping[int, float]], needed: int, smallest: float = SMALLEST_EFFECT, tests: int = 1
+) -> Outcome:
+    """The verdict on a claim that must hold for each of several differences, which all are :func:`contrast`-ed.
+
+    ``strong`` and ``present`` if all are at least that, ``opposite`` if all are. ``absent`` if the largest difference
+    is :func:`equivalent` to none: then no other one has more. Otherwise ``undecided``; ``too few seeds`` with fewer
+    than ``needed``.
+
+    >>> least_of([{0: 0.6, 1: 0.7, 2: 0.5}, {0: 0.06, 1: 0.07, 2: 0.05}], needed=3)
+    'present'
+    """
+    found = {contrast(of, needed, smallest, tests) for of in differences}
+    if "too few seeds" in found:
+        return "too few seeds"
+    if found <= {"strong", "present"}:
+        return "strong" if found == {"strong"} else "present"
+    if found == {"opposite"}:
+        return "opposite"
+    largest = max(differences, key=lambda of: sum(of.values()))
+    return "absent" if equivalent(largest, smallest) else "undecided"
 
 
 def equivalent(differences: Mapping[int, float], margin: float = SMALLEST_EFFECT) -> bool:

@@ -20,6 +20,7 @@ Maker = Callable[[int], RunConfig]
 THREE_LAYERS, FAST = "model.layers=3", "training.learning_rate=0.04"
 """Settings with which pairs were trained before the presets had settings for single groups
 (``benchmarks/RECIPES.md``)."""
+INTERCHANGED = 64  # test prompts of each interchange
 CHECKPOINTS = 20  # evaluated steps of a run of :func:`densely_measured`
 
 
@@ -55,6 +56,7 @@ CO_TRAINED = Series("together")
 ALONE_SAME_STEPS = Series("alone, same steps", "alone-same-steps")
 ALONE_SAME_EXAMPLES = Series("alone, same main-task examples", "alone-same-examples")
 BOTH = Series("both")
+WITH_CONTROL = Series("together with a control task")
 SHORT = Series("together, all tasks short")
 
 
@@ -95,6 +97,25 @@ def short_auxiliaries(group: str, preset: str) -> Maker:
         config = group_config(group, preset, seed=seed)
         tasks = tuple(replace(spec, training_length=config.main.training_length) for spec in config.tasks)
         return replace(config, group="custom", tasks=tasks)
+
+    return make
+
+
+def joined_by(config: RunConfig, control: str) -> RunConfig:
+    """``config`` with a control task, trained to the auxiliaries' length La."""
+    spec = TaskSpec(control, "control", config.auxiliaries[0].training_length)
+    return replace(config, group="custom", tasks=(*config.tasks, spec))
+
+
+def interchanged(group: str, preset: str, control: str, *settings: str) -> Maker:
+    """The runs of ``group`` joined by a control task, with interchanges of head outputs at the last step. ``settings``
+    such as ``training.steps=2000``."""
+
+    def make(seed: int) -> RunConfig:
+        config = group_config(group, preset, seed=seed)
+        for setting in (*settings, f"evaluation.interchange_examples={INTERCHANGED}"):
+            config = with_setting(config, *setting.split("=", 1))
+        return joined_by(config, control)
 
     return make
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from lgt.core.config import RunConfig, TaskSpec, with_setting
-from lgt.recipes.builders import ALONE_SAME_STEPS, Maker, Series
+from lgt.core.config import RunConfig, with_setting
+from lgt.recipes.builders import ALONE_SAME_STEPS, Maker, Series, joined_by
 from lgt.recipes.presets import baseline, group_config
 
 HEADS = 8
@@ -43,8 +43,7 @@ def partitioned(group: str, preset: str, series: Series, control: str, *settings
         for setting in settings:
             config = with_setting(config, *setting.split("=", 1))
         if series in (OCCUPIED, CROWDED):
-            spec = TaskSpec(control, "control", config.auxiliaries[0].training_length)
-            config = replace(config, group="custom", tasks=(*config.tasks, spec))
+            config = joined_by(config, control)
         shown = SHARED if series == ALONE else series
         config = replace(config, model=replace(config.model, parts=_parts(shown, config.model.hidden)))
         return baseline(config, series.arm)

@@ -243,7 +243,7 @@ def test_the_default_of_an_added_field_describes_earlier_runs():
     names = ("options", "model", "training", "evaluation")
     sections = [RunConfig, *(type(getattr(group_config("caprev", "demo"), name)) for name in names)]
     found = [field for section in sections for field in fields(section) if BEFORE in field.metadata]
-    assert [field.name for field in found] == ["schedule", "parts", "frozen"]
+    assert [field.name for field in found] == ["schedule", "parts", "frozen", "interchange_examples"]
     assert all(field.default == field.metadata[BEFORE] for field in found)
 
 

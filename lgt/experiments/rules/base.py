@@ -81,13 +81,14 @@ class SeedCorrelations:
 class Measurement:
     """The measurement of a rule. ``values``: a number per series and seed, which the sentence reports. ``numbers``: the
     rule's quantity by seed, which decides the verdict. ``learned``: mean accuracy at trained lengths over seeds, by
-    task or by series, which decides the premise.
+    task or by series, which decides the premise. ``notes``: a text about what was measured, for the sentence.
     """
 
     values: dict[Series, BySeed]
     numbers: BySeed
     learned: Mapping[Any, float]
     correlations: SeedCorrelations = field(default_factory=SeedCorrelations)
+    notes: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -85,10 +85,13 @@ def runs_by_seed(judgement: Judgement) -> pd.DataFrame:
     """The number of each seed and series, as Markdown: a link to the run behind it. The last column is the rule's."""
     rows = []
     for seed, of in judgement.ids.items():
+        only = next(iter(of.values())) if len(of) == 1 else None  # a run may give several numbers
         cells = {
-            for_markdown(str(series), in_table=True): f"[{values[seed]:.2f}](runs?run={data.name(of[series])})"
+            for_markdown(
+                str(series), in_table=True
+            ): f"[{values[seed]:.2f}](runs?run={data.name(of.get(series, only))})"
             for series, values in judgement.measured.values.items()
-            if series in of and seed in values
+            if (series in of or only is not None) and seed in values
         }
         number = judgement.numbers.get(seed)
         rows.append({"seed": str(seed)} | cells | {judgement.rule.quantity: signed(number)})
