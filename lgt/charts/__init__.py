@@ -4,6 +4,7 @@ from lgt.charts.accuracy import length_accuracy
 from lgt.charts.attention import attention_map
 from lgt.charts.dynamics import circuit_chart, stability_chart
 from lgt.charts.grid import gap_by_ratio, gap_grid
+from lgt.charts.interchange import interchange_grid
 from lgt.charts.knockout import knock_out_strip, knocked_out_curve
 from lgt.charts.maps import ablation_maps
 from lgt.charts.matrix import transfer_matrix
@@ -26,6 +27,7 @@ __all__ = [
     "circuit_chart",
     "gap_by_ratio",
     "gap_grid",
+    "interchange_grid",
     "knock_out_strip",
     "knocked_out_curve",
     "length_accuracy",

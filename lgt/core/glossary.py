@@ -90,6 +90,14 @@ SECTIONS: dict[str, dict[str, str]] = {
             "all pairs of positions and averaged over heads."
         ),
         "threshold": "A head matters to a task if its knock-out lowers the task's exact match by more than this value.",
+        "interchange": (
+            "A test in which heads have the outputs that they have while the same network does another task with the "
+            "same input."
+        ),
+        "loss recovered": (
+            "What an interchange gives back of the loss that mean outputs cost: 1 is all, 0 nothing, below 0 is worse "
+            "than mean outputs."
+        ),
         "partitioned heads": (
             "Attention heads of which each task may use only some: for its prompts, all other heads put out zero "
             "(model.parts)."

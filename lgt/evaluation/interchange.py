@@ -69,7 +69,9 @@ def rows_of(
     if not sources:
         return
     own = head_outputs(network, batch.tokens)
-    everywhere = [(task, "mean", {head: of.mean(1, keepdim=True) for head, of in own.items()})]
+    everywhere: list[tuple[str, SourceInput, Outputs]] = [
+        (task, "mean", {head: of.mean(1, keepdim=True) for head, of in own.items()})
+    ]
     recorded = ((name, how, head_outputs(network, source.tokens.to(network.device))) for name, how, source in sources)
     intact = _scores(network, batch, {})
     for name, how, outputs in (*everywhere, *recorded):

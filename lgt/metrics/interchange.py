@@ -42,15 +42,13 @@ def loss_recovered(
 
     Empty if the mean outputs raise the loss by less than :data:`LEAST_RISE` in sum.
     """
-    places = pd.MultiIndex.from_tuples(heads) if heads else []
     chosen = rows[(rows.task == task) & rows.length.isin(list(lengths))]
-    chosen = chosen[pd.MultiIndex.from_frame(chosen[["layer", "head"]]).isin(places)]
+    chosen = chosen[pd.MultiIndex.from_frame(chosen[["layer", "head"]]).isin(list(heads))]
     by_head = chosen.groupby(["source_task", "source_input", "layer", "head"], sort=False).loss_rise.mean()
-    sums = by_head.groupby(level=["source_task", "source_input"], sort=False).sum()
-    lost = float(sums.get((task, "mean"), 0.0))
-    if lost < LEAST_RISE:
-        return {}
-    return {(str(of), how): 1 - float(rise) / lost for (of, how), rise in sums.items() if how != "mean"}
+    sums = by_head.groupby(["source_task", "source_input"], sort=False).sum().reset_index()
+    rises: dict[Source, float] = {(of, how): rise for of, how, rise in sums.itertuples(index=False, name=None)}
+    lost = rises.get((task, "mean"), 0.0)
+    return {source: 1 - rise / lost for source, rise in rises.items() if source[1] != "mean" and lost >= LEAST_RISE}
 
 
 @dataclass(frozen=True)
@@ -91,3 +89,22 @@ def interchange(rows: pd.DataFrame, config: RunConfig) -> Interchange | None:
 
     control = known["control"][0]
     return Interchange(tuple(heads), closest, share(closest, "same"), share(closest, "other"), share(control, "same"))
+
+
+def recovered_by_place(rows: pd.DataFrame, task: str, lengths: Collection[int], needed: Sequence[Head]) -> pd.DataFrame:
+    """Loss recovered of ``task`` by head and by layer: columns ``layer``, ``head`` (as in the rows), ``source_task``,
+    ``source_input``, ``loss_recovered`` and ``lost``, the rise of the loss with mean outputs (nats per answer token).
+
+    The places are the ``needed`` heads, each whole layer and all heads; those where mean outputs cost less than
+    :data:`LEAST_RISE` are left out.
+    """
+    layers, heads = int(rows.layer.max()), int(rows["head"].max())
+    of_mean = rows[(rows.task == task) & (rows.source_input == "mean") & rows.length.isin(list(lengths))]
+    lost = of_mean.groupby(["layer", "head"]).loss_rise.mean()
+    found = [
+        (*place, *source, share, float(lost[place]))
+        for place in (*needed, *((layer, heads) for layer in range(layers + 1)))
+        for source, share in loss_recovered(rows, task, [place], lengths).items()
+    ]
+    columns = ["layer", "head", "source_task", "source_input", "loss_recovered", "lost"]
+    return pd.DataFrame(found, columns=columns)

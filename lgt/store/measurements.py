@@ -68,8 +68,8 @@ def put(connection: Connection, into: Packed, run_id: int, step: int, records: I
     groups: dict[tuple[Any, ...], list[Any]] = {}
     slots = _slots(connection, run_id)
     for record in records:
-        tasks = [_slot(slots, run_id, getattr(record, name)) for name in into.slots]
-        groups.setdefault((*tasks, *(getattr(record, name) for name in into.plain)), []).append(record)
+        own_slots = [_slot(slots, run_id, getattr(record, name)) for name in into.slots]
+        groups.setdefault((*own_slots, *(getattr(record, name) for name in into.plain)), []).append(record)
     for group, of in groups.items():
         key = {"run_id": run_id, "step": step, **dict(zip((*into.slots.values(), *into.plain), group, strict=True))}
         values = {name: [getattr(record, name) for record in of] for name in into.kind.columns}

@@ -35,7 +35,7 @@ RENAMED = {
     "seed": "model_seed", "loss": "loss_nats", "loss_rise": "loss_rise_nats", "seconds": "training_seconds",
     "tokens": "training_tokens", "size": "size_bytes", "uuid": "run_uuid", "total_steps": "steps",
     "difference": "attention_difference", "gap": "generalization_gap", "trained": "trained_accuracy",
-    "transfer": "transfer_accuracy", "auxiliaries": "auxiliary_tasks",
+    "transfer": "transfer_accuracy", "lost": "lost_nats", "auxiliaries": "auxiliary_tasks",
 }  # fmt: skip
 """Columns of the program's tables whose names alone do not say what they hold, or in which unit."""
 TIMES = ("created_at", "started_at", "finished_at", "heartbeat_at", "lease_until", "tags_at", "notes_at")

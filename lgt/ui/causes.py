@@ -1,12 +1,18 @@
-"""What the experiments say that change which heads the tasks may share: the causal half of the evidence on heads."""
+"""What the experiments say that change a network instead of only looking at it: the causal half of the evidence on
+heads."""
 
 from __future__ import annotations
 
 import streamlit as st
 
+from lgt.charts import interchange_grid
 from lgt.experiments.judgements import Judgement
 from lgt.experiments.registry import EXPERIMENTS
+from lgt.experiments.rules.interchange import InterchangeRule
 from lgt.experiments.rules.necessary import Necessary
+from lgt.metrics.interchange import needed_heads, recovered_by_place
+from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, zone_lengths
+from lgt.recipes.labels import replaced_name
 from lgt.report.figures import resolve
 from lgt.ui import data, frame
 from lgt.ui.drawing import draw
@@ -18,14 +24,30 @@ TEXT = (
     "and after it. Rule, seeds and runs of the first experiment below were fixed before its first run. Two of the "
     "others were added to the plan later, and it says when."
 )
+SAME_TITLE = "Do these heads compute the same in both tasks?"
+SAME_TEXT = (
+    "Two tasks may use a head for different things. Here the network reads a prompt of the main task, but a head gets "
+    "the output that it has while the same network does **another task with the same input**. If the main task loses "
+    "nothing, the head computes the same in both tasks. Rule, seeds and runs were fixed before the first run."
+)
 
 
 def show_causes() -> None:
-    """The experiments with partitioned heads that have finished seeds: of the primary ones each run's transfer and the
-    verdict, of the others the verdict."""
-    claims = {one.claim for one in EXPERIMENTS.values() if isinstance(one.rule, Necessary)}
+    """The experiments with partitioned heads and those with interchanges, as far as they have finished seeds."""
+    show_partitions()
+    show_interchanges()
+
+
+def finished(*rules: type) -> list[Judgement]:
+    """The judgements with finished seeds of the claims that rules of these classes judge."""
+    claims = {one.claim for one in EXPERIMENTS.values() if isinstance(one.rule, rules)}
     names = [one.name for one in EXPERIMENTS.values() if one.claim in claims and one.rule is not None]
-    found = [one for one in map(data.read_judgement, names) if one.seeds]
+    return [one for one in map(data.read_judgement, names) if one.seeds]
+
+
+def show_partitions() -> None:
+    """Of the primary experiments each run's transfer and the verdict, of the others the verdict."""
+    found = finished(Necessary)
     if not found:
         return
     st.subheader(TITLE, anchor=False)
@@ -35,6 +57,18 @@ def show_causes() -> None:
             show_cause(judgement)
     others = [one for one in found if not isinstance(one.rule, Necessary)]
     st.markdown("\n".join(f"- {verdict_line(one)}" for one in others))
+
+
+def show_interchanges() -> None:
+    """Of each experiment every seed's loss recovered and the verdict, and one network head by head."""
+    found = finished(InterchangeRule)
+    if not found:
+        return
+    st.subheader(SAME_TITLE, anchor=False)
+    st.markdown(SAME_TEXT)
+    for judgement in found:
+        show_cause(judgement)
+        show_one_network(judgement)
 
 
 def verdict_line(judgement: Judgement) -> str:
@@ -50,4 +84,24 @@ def show_cause(judgement: Judgement) -> None:
     name = judgement.experiment.name
     st.markdown(verdict_line(judgement))
     chart, *_ = resolve(judgement.charts(data.read_accuracy(judgement.runs)), frame.theme())
-    draw(chart, key=f"cause-{name}", name=f"Transfer by heads ({name})", table=judgement.with_runs(chart.args[0]))
+    draw(chart, key=f"cause-{name}", name=f"Every seed ({name})", table=judgement.with_runs(chart.args[0]))
+
+
+def show_one_network(judgement: Judgement) -> None:
+    """The interchanges of one seed, head by head; the viewer chooses the seed."""
+    name = judgement.experiment.name
+    seed = st.selectbox("Seed", judgement.seeds, key=f"seed-{name}", width=160)
+    run_id = next(iter(judgement.ids[seed].values()))
+    rows, config = data.read_interchanges([run_id]), data.read_run(run_id).config
+    main, layers, heads = config.main, config.model.layers, config.model.heads
+    zones = zone_lengths(map(int, rows.length.unique()), main.training_length, config.transfer_length)
+    needed = needed_heads(rows, main.task, zones.get(IN_DISTRIBUTION, []))
+    table = recovered_by_place(rows, main.task, zones.get(TRANSFER_REGION, []), needed)
+    named = table.assign(
+        head=[replaced_name(*place, layers, heads) for place in zip(table.layer, table["head"], strict=True)],
+        task=main.task, run_id=run_id,
+    ).drop(columns="layer")  # fmt: skip
+    draw(
+        interchange_grid, table, frame.theme(), task=main.task, layers=layers, heads=heads, run=data.name(run_id),
+        key=f"network-{name}", name=f"One network, head by head ({name})", table=named,
+    )  # fmt: skip

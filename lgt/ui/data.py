@@ -128,6 +128,11 @@ def _attention_differences(_source: Library, key: str, run_ids: tuple[int, ...],
 
 
 @st.cache_resource(show_spinner=False, max_entries=64)
+def _interchanges(_source: Library, key: str, run_ids: tuple[int, ...]) -> pd.DataFrame:
+    return queries.interchanges(_source, run_ids)
+
+
+@st.cache_resource(show_spinner=False, max_entries=64)
 def _training_log(_source: Library, key: str, run_ids: tuple[int, ...]) -> pd.DataFrame:
     return queries.training_log(_source, run_ids)
 
@@ -208,6 +213,11 @@ def read_head_scores(run_ids: list[int], step: queries.Steps = "final") -> pd.Da
 def read_attention_differences(run_ids: list[int], step: queries.Steps = "final") -> pd.DataFrame:
     """Attention-matrix differences of these runs (see :func:`lgt.store.queries.attention_differences`)."""
     return _of_runs(_attention_differences, run_ids, step)
+
+
+def read_interchanges(run_ids: list[int]) -> pd.DataFrame:
+    """Interchanges of head outputs of these runs (see :func:`lgt.store.queries.interchanges`)."""
+    return _of_runs(_interchanges, run_ids)
 
 
 def read_training_log(run_ids: list[int]) -> pd.DataFrame:

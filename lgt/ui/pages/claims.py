@@ -24,7 +24,7 @@ from lgt.ui.frame import badge
 
 LEAD = (
     "Each figure of the paper is tested here, and a written rule gives the verdict. Figures that are not reproduced "
-    "are shown, too. The models here are far smaller than the paper's. Claim 9 goes beyond the paper."
+    "are shown, too. The models here are far smaller than the paper's. The last two claims go beyond the paper."
 )
 MEANINGS = "\n".join(f"- **{outcome}**: {meaning.words}." for outcome, meaning in OUTCOMES.items())
 EARLIER = "Earlier attempts at these figures, with another recipe. They do not count:"
@@ -85,13 +85,12 @@ def runs_by_seed(judgement: Judgement) -> pd.DataFrame:
     """The number of each seed and series, as Markdown: a link to the run behind it. The last column is the rule's."""
     rows = []
     for seed, of in judgement.ids.items():
-        only = next(iter(of.values())) if len(of) == 1 else None  # a run may give several numbers
+        one_run = len(of) == 1  # it may give several numbers
+        ids = dict.fromkeys(judgement.measured.values, *of.values()) if one_run else of
         cells = {
-            for_markdown(
-                str(series), in_table=True
-            ): f"[{values[seed]:.2f}](runs?run={data.name(of.get(series, only))})"
+            for_markdown(str(series), in_table=True): f"[{values[seed]:.2f}](runs?run={data.name(ids[series])})"
             for series, values in judgement.measured.values.items()
-            if (series in of or only is not None) and seed in values
+            if series in ids and seed in values
         }
         number = judgement.numbers.get(seed)
         rows.append({"seed": str(seed)} | cells | {judgement.rule.quantity: signed(number)})
