@@ -50,6 +50,45 @@ class Counted:
         return found | {self.main: statistics.fmean(own[length] for length in own if length <= self.lengths[self.main])}
 
 
+def interchanged(connection: sqlite3.Connection, run_id: int) -> dict[str, float] | None:
+    """Loss recovered of the main task in the transfer region: by the closest auxiliary task with the same input and
+    with another one, and by the control task. Every number is cut to 0 to 1."""
+    tasks = connection.execute(
+        "SELECT task, role, training_length, transfer_length FROM run_tasks WHERE run_id = ?", (run_id,)
+    ).fetchall()
+    main, trained, reach = next((task, length, end) for task, role, length, end in tasks if role == "main")
+    layers, heads = connection.execute(
+        "SELECT max(layer), max(head) FROM interchanges WHERE run_id = ?", (run_id,)
+    ).fetchone()
+    if layers is None:
+        return None
+    rows = connection.execute(
+        "SELECT source_task, source_input, length, layer, head, accuracy_drop, loss_rise FROM interchanges "
+        "WHERE run_id = ? AND task = ? AND layer < ? AND head < ?",
+        (run_id, main, layers, heads),
+    ).fetchall()
+    drops, rises = defaultdict(list), defaultdict(lambda: defaultdict(list))
+    for source, how, length, layer, head, drop, rise in rows:
+        if how == "mean" and length <= trained:
+            drops[layer, head].append(drop)
+        zone = "trained" if length <= trained else "region" if length <= reach else "beyond"
+        rises[zone, source, how][layer, head].append(rise)
+    needed = [place for place, of in drops.items() if statistics.fmean(of) > 0.10]
+
+    def recovered(zone: str, source: str, how: str) -> float:
+        lost, left = (
+            sum(statistics.fmean(rises[zone, of, kind][place]) for place in needed)
+            for of, kind in ((main, "mean"), (source, how))
+        )
+        return 1 - left / lost if lost >= 0.1 else 0.0
+
+    auxiliaries = [task for task, role, *_ in tasks if role == "auxiliary"]
+    control = next(task for task, role, *_ in tasks if role == "control")
+    closest = max(auxiliaries, key=lambda task: recovered("trained", task, "same"))
+    values = {"same": (closest, "same"), "other": (closest, "other"), "control": (control, "same")}
+    return {name: min(1.0, max(0.0, recovered("region", *of))) for name, of in values.items()}
+
+
 def mean_and_interval(numbers: Sequence[float]) -> tuple[float, float | None, float | None]:
     """The mean and its 95% t interval, which one number does not have."""
     if len(numbers) < 2:
@@ -86,6 +125,9 @@ def main(path: str) -> None:
     for experiment, series in planned_runs(connection).items():
         seeds = set.intersection(*(set(runs) for runs in series.values()))
         print(f"{experiment}: n = {len(seeds)}")
+        if experiment.startswith("interchange-"):
+            print_interchanges(connection, next(iter(series.values())))
+            continue
         values = {
             name: {seed: Counted(connection, runs[seed]).transfer() for seed in seeds} for name, runs in series.items()
         }
@@ -97,6 +139,17 @@ def main(path: str) -> None:
                     print("; first minus this: {:+.4f} ({:+.4f} to {:+.4f})".format(
                         *mean_and_interval(differences(first, of))), end="")  # fmt: skip
                 print()
+
+
+def print_interchanges(connection: sqlite3.Connection, runs: Mapping[int, int]) -> None:
+    """Print the means of the loss recovered, and the two differences that decide."""
+    found = [interchanged(connection, run_id) for run_id in runs.values()]
+    values = {name: [of[name] for of in found if of] for name in ("same", "other", "control")}
+    for name, of in values.items():
+        differs = [first - second for first, second in zip(values["same"], of, strict=True)]
+        if len(of) > 1:
+            print("  {:.4f} {}; same minus this: {:+.4f} ({:+.4f} to {:+.4f})".format(
+                statistics.fmean(of), name, *mean_and_interval(differs)))  # fmt: skip
 
 
 if __name__ == "__main__":

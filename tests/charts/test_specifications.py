@@ -192,6 +192,16 @@ def maze() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     return nodes, edges, moves
 
 
+def recovered() -> pd.DataFrame:
+    table = {(1, 0): (0.98, 0.4, -2.0), (0, 4): (-0.3, 1.02, -1.0), (2, 4): (-0.5, 1.0, -1.5)}
+    sources = [(OTHER, "other"), (OTHER, "same answer"), (LONGER, "same")]
+    return pd.DataFrame(
+        [(layer, head, task, how, share, 1.5 + layer) for (layer, head), shares in table.items()
+         for (task, how), share in zip(sources, shares, strict=True)],
+        columns=["layer", "head", "source_task", "source_input", "loss_recovered", "lost"],
+    )  # fmt: skip
+
+
 PATTERN = np.array([[1.0, 0.0, 0.0], [0.75, 0.25, 0.0], [0.1, 0.3, 0.6]])
 CHARTS: dict[str, Callable[[], Any]] = {
     "ablation_maps": lambda: charts.ablation_maps(drops(), LIGHT, tasks=[MAIN, OTHER], chosen="L2·H1"),
@@ -203,6 +213,9 @@ CHARTS: dict[str, Callable[[], Any]] = {
     "circuit_chart": lambda: charts.circuit_chart(trajectories(), "map_difference", {4: 0.5, 1: None}, LIGHT),
     "gap_by_ratio": lambda: charts.gap_by_ratio(grid(), paper(), LIGHT),
     "gap_grid": lambda: charts.gap_grid(grid(), LIGHT),
+    "interchange_grid": lambda: charts.interchange_grid(
+        recovered(), LIGHT, task=MAIN, layers=2, heads=4, run="7"
+    ),
     "knock_out_strip": lambda: charts.knock_out_strip(
         [0.5, 0.9, 0.5], 0.25, 0.95, LIGHT, main=MAIN, other=OTHER, names="L1·H2"
     ),
@@ -249,7 +262,9 @@ def test_a_domain_holds_what_is_drawn_in_it(name: str) -> None:
                 values = [row[shown] for row in rows(spec, unit) if shown and row.get(shown) is not None]
                 assert all(min(domain) <= value <= max(domain) for value in values), (unit["mark"], channel, shown)
                 checked += len(values)
-    assert checked or name in ("transfer_matrix", "gap_grid"), "these have rows and columns of names"
+    assert checked or name in ("transfer_matrix", "gap_grid", "interchange_grid"), (
+        "these have rows and columns of names"
+    )
 
 
 @EVERY
@@ -645,6 +660,34 @@ def test_a_seed_strip_says_which_runs_did_not_learn() -> None:
     _, means = only(spec, "rule", x="transfer")
     assert {row["series"]: row["transfer"] for row in means} == pytest.approx({"with": 0.6, "alone": 0.05})
     assert "1 of 4 runs" in " ".join(heading_lines(spec["title"], "text"))
+
+
+def test_a_seed_strip_of_another_number_names_it() -> None:
+    spec = charts.seed_strip(
+        strip().rename(columns={"transfer": "loss_recovered"}), LIGHT, value="loss_recovered", quantity="Loss recovered"
+    ).to_dict()
+    unit, found = only(spec, "point", x="loss_recovered", y="series", shape="kind")
+    assert unit["encoding"]["x"]["axis"]["title"] == "Loss recovered" and len(found) == 4
+    assert tooltips(unit)["loss recovered"] == "loss_recovered"
+
+
+def test_an_interchange_grid_has_a_cell_for_each_other_pass_and_place() -> None:
+    spec = specification("interchange_grid")
+    unit, found = only(spec, "rect", x="place", y="source")
+    cells = {(row["source"], row["place"]): (row["loss_recovered"], row["share"], row["text"]) for row in found}
+    other, answer = f"{task_title(OTHER)}: another input", f"{task_title(OTHER)}: input with the same answer"
+    same = f"{task_title(LONGER)}: same input"
+    assert cells == {
+        (other, "L2·H1"): (0.98, 0.98, "98%"), (other, "L1"): (-0.3, 0, "worse"), (other, "all"): (-0.5, 0, "worse"),
+        (answer, "L2·H1"): (0.4, 0.4, "40%"), (answer, "L1"): (1.02, 1, "102%"), (answer, "all"): (1.0, 1.0, "100%"),
+        (same, "L2·H1"): (-2.0, 0, "worse"), (same, "L1"): (-1.0, 0, "worse"), (same, "all"): (-1.5, 0, "worse"),
+    }  # fmt: skip
+    assert unit["encoding"]["y"]["sort"] == [answer, other, same], "tasks in their order, inputs from near to far"
+    assert unit["encoding"]["x"]["sort"] == ["L2·H1", "L1", "all"]
+    assert unit["encoding"]["color"]["scale"]["domain"] == [0, 1]
+    assert tooltips(unit)["lost with mean outputs, nats"] == "lost"
+    said = " ".join(heading_lines(spec["title"], "text") + heading_lines(spec["title"], "subtitle"))
+    assert "Run 7" in said and task_title(MAIN) in said
 
 
 def test_a_seed_strip_draws_which_heads_each_task_may_use() -> None:

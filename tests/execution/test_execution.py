@@ -10,11 +10,13 @@ from sqlalchemy import select, update
 
 from lgt.core.version import code_version
 from lgt.evaluation import exact_match
+from lgt.evaluation.interchange import interchange_rows
 from lgt.execution import worker, worker_processes
 from lgt.execution.campaign import campaign_status, queue_missing
 from lgt.execution.log_tail import LogTail
 from lgt.experiments.experiment import Experiment
 from lgt.fused.library import library
+from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION
 from lgt.model.batch import Batch
 from lgt.model.checkpoint import from_bytes
 from lgt.model.decoder import Decoder
@@ -23,6 +25,7 @@ from lgt.store import backup, checkpoints, export, integrity, leases, merge, que
 from lgt.store.engine import open_store, write_transaction
 from lgt.store.schema import Config, Run
 from lgt.training.loop import TrainingFailed
+from lgt.training.snapshots import attribution_lengths
 from tests.conftest import tiny
 
 
@@ -48,6 +51,21 @@ def test_a_worker_fills_the_store_and_stops_when_the_queue_is_empty(engine):
     assert checkpoints.read_checkpoint(engine, run_id).step == 8
     assert queries.training_log(engine, [run_id]).step.tolist() == list(range(1, 9))
     assert worker.work(engine, report=lambda line: None) == 0
+
+
+def test_interchanges_are_stored_at_the_last_step_where_they_are_asked_for(engine):
+    asked = quick()
+    asked = replace(asked, evaluation=replace(asked.evaluation, interchange_examples=5))
+    plain, run_id = writes.create_run(engine, quick(model_seed=4)), writes.create_run(engine, asked)
+    assert worker.work(engine, report=lambda line: None) == 2
+    rows = queries.interchanges(engine, [run_id], "all")
+    assert set(rows.step) == {8} and set(rows.examples) == {5}
+    lengths = set(attribution_lengths(asked, (IN_DISTRIBUTION, TRANSFER_REGION)))
+    assert len(lengths) == 2 and set(rows.length) == lengths, "none beyond the transfer region"
+    model = from_bytes(checkpoints.read_checkpoint(engine, run_id).weights, asked.model, {})
+    expected = interchange_rows(model, asked, sorted(lengths))
+    assert len(rows) == len(expected) and rows.loss_rise.sum() == pytest.approx(sum(r.loss_rise for r in expected))
+    assert queries.interchanges(engine, [plain]).empty
 
 
 def test_a_run_that_fails_says_why_and_the_next_one_goes_on(engine, monkeypatch):

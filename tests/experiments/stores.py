@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from lgt.core.config import RunConfig
-from lgt.core.records import AccuracyRow, HeadScoreRow
+from lgt.core.records import AccuracyRow, HeadScoreRow, InterchangeRow, SourceInput
 from lgt.experiments.experiment import Experiment
 from lgt.recipes.builders import CO_TRAINED, Series
 from lgt.store import leases, writes
@@ -53,6 +53,31 @@ def two_levels(store: Engine, config: RunConfig, right: float, beyond: float) ->
     return finished_run(
         store, config, lambda _, task, length: right if length <= trained[task] else beyond, [step], lengths
     )
+
+
+def exchanged(
+    store: Engine, config: RunConfig, recovered: Mapping[tuple[str, SourceInput], float], right: float = 1.0
+) -> int:
+    """A finished run with interchanges: ``recovered`` of what the mean output of head (0, 1) costs, by source task and
+    input. The other head is not needed, and its numbers must not count."""
+    run_id = writes.create_run(store, config)
+    attempt = leases.start_run(store, run_id, "w", "cpu")
+    main, step = config.main.task, config.training.steps
+    everything = {(main, "mean"): 0.0, **recovered}
+    rows = [
+        InterchangeRow(main, source, how, length, layer, head, cost / 8, cost * (1 - share if head else 7.0), 64)
+        for (source, how), share in everything.items() for length in (2, 5, 10, 13) for layer in range(2)
+        for head in range(3) for cost in [4.0 if (layer, head) == (0, 1) else 0.5]
+    ]  # fmt: skip
+    writes.record_interchanges(store, run_id, attempt, step, rows)
+    accuracies = [
+        AccuracyRow(spec.task, length, round(total(length) * right), total(length))
+        for spec in config.tasks
+        for length in range(1, config.evaluation.maximum_length + 1)
+    ]
+    writes.record_accuracy(store, run_id, attempt, step, accuracies)
+    leases.finish_run(store, run_id, attempt, "done")
+    return run_id
 
 
 def fill(
