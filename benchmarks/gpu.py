@@ -111,14 +111,15 @@ def useful_work(config: RunConfig, steps: int) -> tuple[float, float]:
     """Real tokens and FLOPs of a step: 6 a weight and token in the layers, 6 a weight and scored token above them,
     and causal attention's two products; padding does not count."""
     model, tokens, work = config.model, 0.0, 0.0
-    weights = model.layers * (4 * model.width**2 + 3 * model.width * model.hidden)
-    vocabulary = Decoder(model).unembedding.weight.numel()
+    attention = 2 * model.width * (model.width + model.key_value_width)
+    weights = model.layers * (attention + 3 * model.width * model.hidden)
+    vocabulary = Decoder(model).embedding.weight.numel()
     for step in range(steps):
         batch = make_batch(config, step)
         lengths = batch.present.sum(1).double()
         tokens += float(lengths.sum())
-        attention = 6 * model.layers * model.width * float((lengths**2).sum())
-        work += 6 * weights * float(lengths.sum()) + attention + 6 * vocabulary * float(batch.scored.sum())
+        mixing = 6 * model.layers * model.width * float((lengths**2).sum())
+        work += 6 * weights * float(lengths.sum()) + mixing + 6 * vocabulary * float(batch.scored.sum())
     return tokens / steps, work / steps
 
 

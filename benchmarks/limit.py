@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from benchmarks import harness
 from benchmarks.harness import NotHere, Section, Settings
-from lgt.core.config import RunConfig
+from lgt.core.config import ModelConfig, RunConfig
 from lgt.evaluation.exact_match import answer_scores
 from lgt.evaluation.passes import scored_ends
 from lgt.evaluation.test_sets import test_set
@@ -97,7 +97,7 @@ def products(config: RunConfig, batch: Batch) -> Work:
             ends = layer == model.layers - 1
             sites = [scored[starts[i] - starts[first] : starts[i + 1] - starts[first]] for i in range(first, last)]
             rows = [int(one.sum()) if ends else len(one) for one in sites]
-            for part, sizes in layer_products(model.width, model.hidden, len(scored), sum(rows)).items():
+            for part, sizes in layer_products(model, len(scored), sum(rows)).items():
                 found[part].update(sizes)
             for one, queries in zip(sites, rows, strict=True):
                 keys = int(np.flatnonzero(one)[-1]) + 1 if ends and queries else len(one)
@@ -112,9 +112,10 @@ def both_ways(rows: int, columns: int, depth: int) -> list[Size]:
     return [(rows, columns, depth, False), (rows, depth, columns, False), (columns, depth, rows, True)]
 
 
-def layer_products(width: int, hidden: int, tokens: int, rows: int) -> dict[str, list[Size]]:
+def layer_products(model: ModelConfig, tokens: int, rows: int) -> dict[str, list[Size]]:
     """The products with the matrices of a layer that reads ``tokens`` tokens and computes ``rows`` of them."""
-    attention = both_ways(rows, width, width) * 2 + both_ways(tokens, 2 * width, width)
+    width, hidden = model.width, model.hidden
+    attention = both_ways(rows, width, width) * 2 + both_ways(tokens, 2 * model.key_value_width, width)
     return {
         "attention's matrices": attention,
         "feed-forward": both_ways(rows, 2 * hidden, width) + both_ways(rows, width, hidden),
@@ -215,8 +216,8 @@ def evaluation_operations(config: RunConfig, batch: Batch) -> float:
     """Floating-point operations of the products of one teacher-forced pass over ``batch``."""
     model, vocabulary = config.model, Decoder(config.model, 0).embedding.num_embeddings
     ends, scored = scored_ends(batch).double(), batch.scored.sum(1).double()
-    maps = 2 * model.width * (4 * model.width + 3 * model.hidden)  # of one token in one layer
-    ending = 2 * model.width * (2 * model.width)  # the last layer's keys and values
+    ending = 2 * model.width * (2 * model.key_value_width)  # keys and values, which the last layer has of all tokens
+    maps = ending + 2 * model.width * (2 * model.width + 3 * model.hidden)  # of one token in one layer
     mixing = 4 * model.width  # of one query and one key, scores and values
     whole = (model.layers - 1) * (maps * ends + mixing * ends * (ends + 1) / 2)
     last = ending * ends + (maps - ending + mixing * ends) * scored

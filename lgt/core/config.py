@@ -10,18 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, get_args
 
 from lgt.core import bounds
 from lgt.core.added_fields import added, stored
 from lgt.core.checks import ConfigError, check_choice, check_flag, check_integer, check_number
-from lgt.core.choices import POSITIONS, SCHEDULES
 from lgt.core.evaluation_config import EvaluationConfig as EvaluationConfig
-from lgt.core.frozen import check_frozen
-from lgt.core.parts import check_tasks, partition_of
+from lgt.core.frozen import check_frozen, check_tied
+from lgt.core.model_config import ModelConfig as ModelConfig
+from lgt.core.model_config import Position as Position
+from lgt.core.parts import check_tasks
 
 Role = Literal["main", "auxiliary", "control"]
-Position: TypeAlias = str  # one of lgt.core.choices.POSITIONS
 Optimizer = Literal["adamw", "muon"]
 Precision = Literal["float32", "bfloat16"]
 Operands = Literal["ragged", "equal", "mixed"]
@@ -68,52 +68,6 @@ class TaskOptions:
         check_choice("options.operands", self.operands, get_args(Operands))
         check_integer("options.multiplier_digits", self.multiplier_digits, 1, bounds.DIGITS.most)
         check_integer("options.grid", self.grid, 2, bounds.GRID.most)
-
-
-@dataclass(frozen=True)
-class ModelConfig:
-    """Shape of the decoder.
-
-    ``hidden``: inner width of the SwiGLU feed-forward. ``position``: positional encoding, one of
-    :data:`lgt.core.choices.POSITIONS`. ``qk_norm``: RMS norm of queries and keys, per head. ``schedule``: in which
-    order the layers are applied, one of :data:`lgt.core.choices.SCHEDULES`. ``parts``: which tasks may use which heads
-    and feed-forward channels (:mod:`lgt.core.parts`); empty: every task uses all.
-    """
-
-    layers: int = 6
-    heads: int = 6
-    width: int = 384
-    hidden: int = 1024
-    position: Position = "rope"
-    rope_theta: float = 10000.0
-    qk_norm: bool = False
-    schedule: str = added("once")
-    parts: str = added("")
-
-    def __post_init__(self) -> None:
-        check_integer("model.layers", self.layers, 1, bounds.LAYERS.most)
-        check_integer("model.heads", self.heads, 1, bounds.HEADS.most)
-        check_integer("model.width", self.width, 2, bounds.WIDTH.most)
-        check_integer("model.hidden", self.hidden, 2, bounds.HIDDEN.most)
-        POSITIONS.check(self.position)
-        check_number("model.rope_theta", self.rope_theta, 1.0, 1e8)
-        check_flag("model.qk_norm", self.qk_norm)
-        SCHEDULES.check(self.schedule)
-        SCHEDULES.check_depth(self.schedule, self.layers)
-        if self.width % (2 * self.heads):
-            raise ConfigError("model.width", self.width, f"a multiple of {2 * self.heads} (2 x model.heads)")
-        partition_of(self)
-
-    @property
-    def head_width(self) -> int:
-        """Channels per head."""
-        return self.width // self.heads
-
-    def parameters(self, vocabulary: int) -> int:
-        """Number of parameters of a decoder of this shape with ``vocabulary`` tokens, without those of its positional
-        encoding (``fire`` has 66 + 32 heads, the other built-in ones have none); no decoder is made to count them."""
-        layer = 4 * self.width**2 + 3 * self.width * self.hidden + 2 * self.width + 2 * self.heads * self.qk_norm
-        return 2 * vocabulary * self.width + self.layers * layer + self.width
 
 
 @dataclass(frozen=True)
@@ -202,6 +156,7 @@ class RunConfig:
         if self.transfer_length is not None:
             check_integer("transfer_length", self.transfer_length, 1, MAXIMUM_LENGTH)
         check_tasks(self)
+        check_tied(self)
 
     @property
     def main(self) -> TaskSpec:

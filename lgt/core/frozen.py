@@ -7,7 +7,12 @@ gradients are clipped. The text has names of :data:`GROUPS` in their order, sepa
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from lgt.core.checks import ConfigError
+
+if TYPE_CHECKING:
+    from lgt.core.config import RunConfig
 
 FIELD = "training.frozen"
 GROUPS = ("embedding", "attention", "feed_forward", "norms", "unembedding")
@@ -22,10 +27,20 @@ def check_frozen(text: object) -> None:
         raise ConfigError(FIELD, text, "fewer groups, because nothing would be trained")
 
 
+def check_tied(config: RunConfig) -> None:
+    """Raise ConfigError if only one of embedding and unembedding is frozen and both are one matrix
+    (``model.tied``)."""
+    names = config.training.frozen.split(",")
+    if config.model.tied and ("embedding" in names) != ("unembedding" in names):
+        accepted = "embedding and unembedding both or neither, because model.tied makes them one matrix"
+        raise ConfigError(FIELD, config.training.frozen, accepted)
+
+
 def group_of(parameter: str) -> str:
     """The group of a decoder's parameter, from its name.
 
-    - ``embedding``: ``embedding.weight``. ``unembedding``: ``unembedding.weight``.
+    - ``embedding``: ``embedding.weight``. ``unembedding``: ``unembedding.weight``, which does not exist if
+      ``model.tied`` makes it the same matrix; then both groups are frozen together (:func:`check_tied`).
     - ``attention``: query, key, value and output of every layer, the gains of ``qk_norm``, and the parameters of a
       positional encoding, if it has any.
     - ``feed_forward``: gate, up and down of every layer.

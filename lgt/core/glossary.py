@@ -47,6 +47,14 @@ SECTIONS: dict[str, dict[str, str]] = {
             "The order in which a network applies its layers, in which a layer may come several times with the same "
             "weights."
         ),
+        "grouped-query attention": (
+            "Attention in which several heads use the same keys and values, each head with queries of its own "
+            "(model.kv_heads)."
+        ),
+        "tied embedding": (
+            "One matrix for two uses: it turns tokens into vectors before the first layer, and vectors into "
+            "predictions after the last (model.tied)."
+        ),
         "setting": (
             "What all runs of one comparison share: task group, preset, positional encoding and values changed by hand."
         ),

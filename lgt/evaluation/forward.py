@@ -3,9 +3,9 @@
 :func:`supports` tells which networks it can compute. :mod:`lgt.evaluation.reference` measures all others. The tests
 compare both modules.
 
-Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, H heads, dh = W / H, F
-feed-forward channels, V vocabulary. Leading dimensions ``...`` are copies of the pass that differ in their activations
-(ablated heads).
+Shapes: R rows (examples) of a pass, T positions, N scored predictions in it, W width, H heads, dh = W / H, G key and
+value heads, F feed-forward channels, V vocabulary. Leading dimensions ``...`` are copies of the pass that differ in
+their activations (ablated heads).
 """
 
 from __future__ import annotations
@@ -161,12 +161,15 @@ def mixed(attention: Attention, patterns: Tensor, x: Tensor, factors: Tensor | N
 
 
 def by_head(attention: Attention, x: Tensor) -> Tensor:
-    """x [..., T, W] split into heads, [M, H, T, dh] with M rows in total."""
-    return x.reshape(-1, x.shape[-2], attention.config.heads, attention.config.head_width).transpose(1, 2)
+    """Queries [..., T, W], keys or values [..., T, G dh], split into heads and each key or value head as often as query
+    heads use it, [M, H, T, dh] with M rows in total."""
+    heads = x.reshape(-1, x.shape[-2], x.shape[-1] // attention.config.head_width, attention.config.head_width)
+    heads = heads.transpose(1, 2)
+    return heads if x.shape[-1] == attention.config.width else attention.for_queries(heads)
 
 
 def rotated_qk(attention: Attention, x: Tensor, start: int) -> tuple[Tensor, Tensor]:
-    """Queries [..., T - start, W] from ``start`` on and keys [..., T, W] of x [..., T, W]; their products are the
+    """Queries [..., T - start, W] from ``start`` on and keys [..., T, G dh] of x [..., T, W]; their products are the
     scores.
 
     Norms and rotations are computed before the heads are split, because they are much faster on whole rows. The queries
@@ -176,12 +179,13 @@ def rotated_qk(attention: Attention, x: Tensor, start: int) -> tuple[Tensor, Ten
     config = attention.config
     order = torch.arange(config.width, device=x.device).view(config.heads, 2, -1).transpose(1, 2).flatten()
     q = F.linear(x[..., start:, :], attention.query.weight[order])
-    k = F.linear(x, attention.key.weight[order])
-    q, k = (y.view(*y.shape[:-1], config.heads, config.head_width) for y in (q, k))
+    k = F.linear(x, attention.key.weight[order[: config.key_value_width]])
+    q, k = (y.view(*y.shape[:-1], -1, config.head_width) for y in (q, k))
     scale = torch.full((config.heads, 1), config.head_width**-0.5, device=x.device)
     if config.qk_norm:
         q, k = normed(q), normed(k)
-        scale = scale * (attention.query_gain * attention.key_gain).flatten(1)
+        shared = attention.key_gain.repeat_interleave(config.queries_per_key, dim=0)
+        scale = scale * (attention.query_gain * shared).flatten(1)
     if not has_fast_code(config.position):
         raise ValueError(f"model.position={config.position} is not computed here; ask supports() first")
     if config.position != "rope":
@@ -189,10 +193,11 @@ def rotated_qk(attention: Attention, x: Tensor, start: int) -> tuple[Tensor, Ten
     positions = torch.arange(x.shape[-2], device=x.device)
     cosines, sines = rotary_angles(positions, config.head_width, config.rope_theta)  # [T, dh], both halves the same
     turns = torch.complex(cosines, sines)[:, None, : config.head_width // 2]  # [T, 1, dh / 2]
-    return _product(q, turns[start:] * scale), _product(k, turns.expand(-1, config.heads, -1))
+    return _product(q, turns[start:] * scale), _product(k, turns.expand(-1, config.key_value_heads, -1))
 
 
 def _product(x: Tensor, turns: Tensor) -> Tensor:
-    """x [..., T, H, dh] times turns [T, H, dh / 2] (complex), [..., T, W]. Two neighbours are one complex number."""
-    pairs = torch.view_as_complex(x.reshape(*x.shape[:-2], -1, 2))  # [..., T, W / 2]
+    """x [..., T, heads, dh] times turns [T, heads, dh / 2] (complex), [..., T, heads * dh]. Two neighbours are one
+    complex number."""
+    pairs = torch.view_as_complex(x.reshape(*x.shape[:-2], -1, 2))  # [..., T, heads * dh / 2]
     return torch.view_as_real(pairs * turns.flatten(1)).flatten(-2)

@@ -14,19 +14,19 @@ from lgt.fused.biases import table_of
 from lgt.fused.library import library
 from lgt.fused.step import PackedBatch, order_for, shape_of, unsupported_network
 from lgt.model.batch import Batch
-from lgt.model.decoder import Decoder, Linear
+from lgt.model.decoder import Decoder
 from lgt.model.network import Network, has_edits
 
 
 def supports(network: Network) -> TypeGuard[Decoder]:
     """Whether the compiled code computes ``network``: a decoder on the CPU in float32 that the fused step supports,
-    without drawn heads, which measurements scale, with an unembedding that knows all tokens, and without edits at its
-    hook points. This call compiles the code if necessary."""
+    without drawn heads, which measurements scale, with weights for all tokens, and without edits at its hook points.
+    This call compiles the code if necessary."""
     return (
         isinstance(network, Decoder)
         and not unsupported_network(network.config)
         and partition_of(network.config).drawn is None
-        and type(network.unembedding) is Linear
+        and not network.unknown
         and all(p.device.type == "cpu" and p.dtype == torch.float32 for p in network.parameters())
         and not has_edits(network)
         and library() is not None

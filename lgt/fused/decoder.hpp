@@ -7,7 +7,8 @@
 //
 // Sequences follow each other without padding. The last application computes keys and values of all rows. It computes
 // the rest only for the rows whose next token is scored, because no result depends on its other rows. Letters: n rows
-// (tokens) of a chunk, W width, H heads, dh = W / H, F feed-forward width, V vocabulary, a the number of an application.
+// (tokens) of a chunk, W width, H heads, dh = W / H, G key heads (and as many value heads), GW = G dh their width, F
+// feed-forward width, V vocabulary, a the number of an application. Head h uses the keys and values of head h / (H / G).
 // `rows` is the number of rows that an application computes after its keys and values.
 #pragma once
 #include <type_traits>
@@ -16,7 +17,8 @@
 #include "matrix.hpp"
 
 struct Shape {
-  int64_t layers, heads, width, hidden, vocabulary, rope, qk_norm, encoding;  // encoding: its number of parameters
+  int64_t layers, heads, key_value_heads, width, hidden, vocabulary, rope, qk_norm, tied;
+  int64_t encoding;  // its number of parameters
   float theta, epsilon;
 };
 
@@ -39,23 +41,25 @@ struct Offsets {
   std::vector<LayerOffsets> layers;
 
   explicit Offsets(const Shape& s) {
-    const long W = s.width, F = s.hidden, gains = s.qk_norm ? s.heads : 0;
+    const long W = s.width, F = s.hidden, GW = s.key_value_heads * (W / s.heads);
     long at = s.vocabulary * W;
     auto take = [&](long size) { return std::exchange(at, at + size); };
     for (long l = 0; l < s.layers; l++) {
       LayerOffsets p;
-      p.norm1 = take(W), p.query_gain = take(gains), p.key_gain = take(gains);
-      p.query = take(W * W), p.key = take(W * W), p.value = take(W * W), p.output = take(W * W);
+      p.norm1 = take(W), p.query_gain = take(s.qk_norm ? s.heads : 0);
+      p.key_gain = take(s.qk_norm ? s.key_value_heads : 0);
+      p.query = take(W * W), p.key = take(GW * W), p.value = take(GW * W), p.output = take(W * W);
       p.norm2 = take(W), p.gate = take(F * W), p.up = take(F * W), p.down = take(W * F);
       layers.push_back(p);
     }
-    norm = take(W), unembedding = take(s.vocabulary * W), take(s.encoding), total = at;
+    // A tied unembedding is the embedding: the gradients of both uses are added to the same place.
+    norm = take(W), unembedding = s.tied ? embedding : take(s.vocabulary * W), take(s.encoding), total = at;
   }
 };
 
 // Transposed weights, computed once per step. With them every product reads its right factor row by row.
 struct TransposedWeights {
-  std::vector<float> query, key_value, output, gate_up, down;  // [W, W], [W, 2W], [W, W], [W, 2F], [F, W]
+  std::vector<float> query, key_value, output, gate_up, down;  // [W, W], [W, 2GW], [W, W], [W, 2F], [F, W]
 };
 
 using Floats = std::vector<float>;
@@ -68,7 +72,7 @@ inline float* sized(Floats& buffer, long size) {
 // The activations of one application of a layer that its backward pass needs.
 struct SavedActivations {
   Floats x, inverse1, normed, normed_rows;      // [n, W], [n], [n, W], [rows, W]
-  Floats q, kv, inverse_q, inverse_k, qr, kr;   // [rows, W], [n, 2W], [rows, H], [n, H], [rows, W], [n, W]
+  Floats q, kv, inverse_q, inverse_k, qr, kr;   // [rows, W], [n, 2GW], [rows, H], [n, G], [rows, W], [n, GW]
   Floats pattern, heads, y, inverse2, normed2;  // per sequence and head [rows, keys], [rows, W], ...
   Floats gate_up, inner;                        // [rows, 2F], [rows, F]
 };
@@ -94,10 +98,10 @@ class Decoder {
   Shape s;
   Offsets at;
   std::vector<long> order;  // the layer of each application
-  long W, F, H, dh, V, Vp;
+  long W, F, H, dh, G, GW, V, Vp;
 
   Decoder(const Shape& shape, const int64_t* layers, long applications)
-      : s(shape), at(shape), order(layers, layers + applications), W(s.width), F(s.hidden), H(s.heads), dh(W / H), V(s.vocabulary), Vp(padded(V)) {
+      : s(shape), at(shape), order(layers, layers + applications), W(s.width), F(s.hidden), H(s.heads), dh(W / H), G(s.key_value_heads), GW(G * dh), V(s.vocabulary), Vp(padded(V)) {
     transposed.resize(s.layers);
   }
 
@@ -141,7 +145,7 @@ class Decoder {
     const LayerOffsets& w = at.layers[l];
     TransposedWeights& t = transposed[l];
     transpose(W, W, p + w.query, W, sized(t.query, W * W), W);
-    transpose(2 * W, W, p + w.key, W, sized(t.key_value, 2 * W * W), 2 * W);  // value follows key in the parameters
+    transpose(2 * GW, W, p + w.key, W, sized(t.key_value, 2 * GW * W), 2 * GW);  // value follows key in the parameters
     transpose(W, W, p + w.output, W, sized(t.output, W * W), W);
     transpose(2 * F, W, p + w.gate, W, sized(t.gate_up, 2 * F * W), 2 * F);  // up follows gate
     transpose(W, F, p + w.down, F, sized(t.down, F * W), W);
@@ -194,13 +198,13 @@ class Decoder {
     return work(std::integral_constant<long, 0>());
   }
 
-  // Normalise, rotate by the position and scale the queries or keys of one row. raw and out: [W].
+  // Normalise, rotate by the position and scale the queries or keys of `heads` heads of one row. raw and out: [heads * dh].
   template <long WIDTH>
-  void scale_and_rotate(const float* __restrict raw, const float* __restrict gain, long position, float scale,
+  void scale_and_rotate(long heads, const float* __restrict raw, const float* __restrict gain, long position, float scale,
                         float* __restrict inverse, float* __restrict out) const {
     const long dh = WIDTH ? WIDTH : this->dh, half = dh / 2;
     const float *c = cosines.data() + position * half, *sn = sines.data() + position * half;
-    for (long h = 0; h < H; h++, raw += dh, out += dh) {
+    for (long h = 0; h < heads; h++, raw += dh, out += dh) {
       float factor = scale;
       if (s.qk_norm) {
         float squares = 0;
@@ -220,14 +224,14 @@ class Decoder {
   }
 
   // Backward pass of `scale_and_rotate`. From d, the gradient of out, it computes draw, the gradient of raw, and adds
-  // to the gradient of the gains. d and draw: [W].
+  // to the gradient of the gains. d and draw: [heads * dh].
   template <long WIDTH>
-  void scale_and_rotate_back(const float* __restrict raw, const float* __restrict gain, long position, float scale,
+  void scale_and_rotate_back(long heads, const float* __restrict raw, const float* __restrict gain, long position, float scale,
                              const float* __restrict inverse, const float* __restrict d, float* __restrict draw,
                              float* __restrict dgain) const {
     const long dh = WIDTH ? WIDTH : this->dh, half = dh / 2;
     const float *c = cosines.data() + position * half, *sn = sines.data() + position * half;
-    for (long h = 0; h < H; h++, raw += dh, d += dh, draw += dh) {
+    for (long h = 0; h < heads; h++, raw += dh, d += dh, draw += dh) {
       if (s.rope) {
         for (long i = 0; i < half; i++) {
           draw[i] = (d[i] * c[i] + d[i + half] * sn[i]) * scale;
@@ -273,16 +277,19 @@ class Decoder {
           continue;
         }
         float* P = patterns + offset + h * rows * wide;
-        transpose(keys, dh, k.kr.data() + first * W + h * dh, W, kt, wide);
+        transpose(keys, dh, k.kr.data() + first * GW + shared(h), GW, kt, wide);
         for (long i = 0; i < dh; i++) std::fill(kt + i * wide + keys, kt + (i + 1) * wide, 0.0f);
         multiply(rows, wide, dh, k.qr.data() + row * W + h * dh, W, 1, kt, wide, P, wide);
         if (biases.table) add_biases(h, first, &sites[row], rows, P, wide);
         for (long r = 0; r < rows; r++) softmax(P + r * wide, sites[row + r] - first + 1, wide);
-        multiply(rows, dh, keys, P, wide, 1, k.kv.data() + first * 2 * W + W + h * dh, 2 * W,
+        multiply(rows, dh, keys, P, wide, 1, k.kv.data() + first * 2 * GW + GW + shared(h), 2 * GW,
                  k.heads.data() + row * W + h * dh, W);
       }
     });
   }
+
+  // Where the keys that head h uses begin among those of a row, and its values among the values.
+  long shared(long h) const { return h / (H / G) * dh; }
 
   // The biases of head h for the query at position q; those for the keys 0..q are used.
   long bias_row(long h, long q) const { return (h * biases.length + q) * biases.length; }
@@ -330,7 +337,7 @@ class Decoder {
     std::fill(score + seen, score + wide, 0.0f);
   }
 
-  // From dheads [rows, W]: sets dqr [rows, W], and adds to dkr [n, W] and to the value half of dkv [n, 2W].
+  // From dheads [rows, W]: sets dqr [rows, W], and adds to dkr [n, GW] and to the value half of dkv [n, 2GW].
   void attend_back(const Chunk& chunk, const std::vector<long>& sites, const SavedActivations& k, Scratch& b) const {
     per_sequence(chunk, sites, [&](long sequence, long row, long rows, long first, long keys, long offset) {
       const long wide = padded(keys);
@@ -342,7 +349,7 @@ class Decoder {
         }
         const float* P = k.pattern.data() + offset + h * rows * wide;
         const float* dO = b.dheads.data() + row * W + h * dh;
-        transpose(keys, dh, k.kv.data() + first * 2 * W + W + h * dh, 2 * W, vt, wide);
+        transpose(keys, dh, k.kv.data() + first * 2 * GW + GW + shared(h), 2 * GW, vt, wide);
         for (long i = 0; i < dh; i++) std::fill(vt + i * wide + keys, vt + (i + 1) * wide, 0.0f);
         multiply(rows, wide, dh, dO, W, 1, vt, wide, dP, wide);
         for (long r = 0; r < rows; r++) {
@@ -351,10 +358,11 @@ class Decoder {
           for (long j = 0; j < wide; j++) dP[r * wide + j] = P[r * wide + j] * (dP[r * wide + j] - dot);
         }
         if (biases.learned) add_biases_back(h, first, &sites[row], rows, dP, wide, b.dbiases.data());
-        multiply(rows, dh, keys, dP, wide, 1, k.kr.data() + first * W + h * dh, W, b.dqr.data() + row * W + h * dh, W);
-        multiply(keys, dh, rows, dP, 1, wide, k.qr.data() + row * W + h * dh, W, b.dkr.data() + first * W + h * dh, W,
-                 true);
-        multiply(keys, dh, rows, P, 1, wide, dO, W, b.dkv.data() + first * 2 * W + W + h * dh, 2 * W, true);
+        multiply(rows, dh, keys, dP, wide, 1, k.kr.data() + first * GW + shared(h), GW,
+                 b.dqr.data() + row * W + h * dh, W);
+        multiply(keys, dh, rows, dP, 1, wide, k.qr.data() + row * W + h * dh, W, b.dkr.data() + first * GW + shared(h),
+                 GW, true);
+        multiply(keys, dh, rows, P, 1, wide, dO, W, b.dkv.data() + first * 2 * GW + GW + shared(h), 2 * GW, true);
       }
     });
   }
@@ -404,16 +412,16 @@ class Decoder {
     if (!every) gather(sites, W, normed, sized(k.normed_rows, rows * W)), normed_rows = k.normed_rows.data();
 
     multiply(rows, W, W, normed_rows, W, 1, t.query.data(), W, sized(k.q, rows * W), W);
-    multiply(n, 2 * W, W, normed, W, 1, t.key_value.data(), 2 * W, sized(k.kv, n * 2 * W), 2 * W);
-    sized(k.inverse_q, rows * H), sized(k.inverse_k, n * H);
-    sized(k.qr, rows * W), sized(k.kr, n * W), sized(k.heads, rows * W);
+    multiply(n, 2 * GW, W, normed, W, 1, t.key_value.data(), 2 * GW, sized(k.kv, n * 2 * GW), 2 * GW);
+    sized(k.inverse_q, rows * H), sized(k.inverse_k, n * G);
+    sized(k.qr, rows * W), sized(k.kr, n * GW), sized(k.heads, rows * W);
     with_head_width([&](auto width) {
       for (long r = 0; r < rows; r++)
-        scale_and_rotate<width>(&k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(),
+        scale_and_rotate<width>(H, &k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(),
                                 &k.inverse_q[r * H], &k.qr[r * W]);
       for (long i = 0; i < n; i++)
-        scale_and_rotate<width>(&k.kv[i * 2 * W], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * H],
-                                &k.kr[i * W]);
+        scale_and_rotate<width>(G, &k.kv[i * 2 * GW], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * G],
+                                &k.kr[i * GW]);
     });
     attend(chunk, sites, k, b);
 
@@ -485,21 +493,21 @@ class Decoder {
     multiply(rows, W, W, d, W, 1, p + w.output, W, sized(b.dheads, rows * W), W);
     multiply(W, W, rows, d, 1, W, k.heads.data(), W, g + w.output, W, true);
     sized(b.dqr, rows * W), sized(b.dq, rows * W);
-    std::fill_n(sized(b.dkr, n * W), n * W, 0.0f), std::fill_n(sized(b.dkv, n * 2 * W), n * 2 * W, 0.0f);
+    std::fill_n(sized(b.dkr, n * GW), n * GW, 0.0f), std::fill_n(sized(b.dkv, n * 2 * GW), n * 2 * GW, 0.0f);
     attend_back(chunk, sites, k, b);
     with_head_width([&](auto width) {
       for (long r = 0; r < rows; r++)
-        scale_and_rotate_back<width>(&k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(),
+        scale_and_rotate_back<width>(H, &k.q[r * W], p + w.query_gain, b.positions[sites[r]], query_scale(),
                                      &k.inverse_q[r * H], &b.dqr[r * W], &b.dq[r * W], g + w.query_gain);
       for (long i = 0; i < n; i++)
-        scale_and_rotate_back<width>(&k.kv[i * 2 * W], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * H],
-                                     &b.dkr[i * W], &b.dkv[i * 2 * W], g + w.key_gain);
+        scale_and_rotate_back<width>(G, &k.kv[i * 2 * GW], p + w.key_gain, b.positions[i], 1.0f, &k.inverse_k[i * G],
+                                     &b.dkr[i * GW], &b.dkv[i * 2 * GW], g + w.key_gain);
     });
 
     const float* normed_rows = rows == n ? k.normed.data() : k.normed_rows.data();
     multiply(W, W, rows, b.dq.data(), 1, W, normed_rows, W, g + w.query, W, true);
-    multiply(2 * W, W, n, b.dkv.data(), 1, 2 * W, k.normed.data(), W, g + w.key, W, true);
-    multiply(n, W, 2 * W, b.dkv.data(), 2 * W, 1, p + w.key, W, dnormed, W);
+    multiply(2 * GW, W, n, b.dkv.data(), 1, 2 * GW, k.normed.data(), W, g + w.key, W, true);
+    multiply(n, W, 2 * GW, b.dkv.data(), 2 * GW, 1, p + w.key, W, dnormed, W);
     float* dx = sized(b.dx, n * W);
     multiply(rows, W, W, b.dq.data(), W, 1, p + w.query, W, dx, W);
     for (long r = 0; r < rows; r++)

@@ -42,7 +42,18 @@ class Shape(ctypes.Structure):
     _fields_ = (
         *(
             (name, ctypes.c_int64)
-            for name in ("layers", "heads", "width", "hidden", "vocabulary", "rope", "qk_norm", "encoding")
+            for name in (
+                "layers",
+                "heads",
+                "key_value_heads",
+                "width",
+                "hidden",
+                "vocabulary",
+                "rope",
+                "qk_norm",
+                "tied",
+                "encoding",
+            )
         ),
         ("theta", ctypes.c_float),
         ("epsilon", ctypes.c_float),

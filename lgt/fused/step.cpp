@@ -217,7 +217,7 @@ void lgt_update(Step* step, float* parameters, float* gradient, float* m, float*
     end = at + rows * columns;
   };
   for (const LayerOffsets& w : d.at.layers) {
-    for (long at : {w.query, w.key, w.value, w.output}) matrix(at, W, W);
+    matrix(w.query, W, W), matrix(w.key, d.GW, W), matrix(w.value, d.GW, W), matrix(w.output, W, W);
     matrix(w.gate, F, W), matrix(w.up, F, W), matrix(w.down, W, F);
   }
   parts.push_back({end, d.at.total - end, 0});

@@ -44,8 +44,9 @@ def shape_of(model: Decoder) -> Shape:
     """The shape of ``model`` as the compiled code reads it."""
     shape = model.config
     return Shape(
-        shape.layers, shape.heads, shape.width, shape.hidden, model.embedding.num_embeddings, shape.position == "rope",
-        shape.qk_norm, sum(p.numel() for p in model.encoding.parameters()), shape.rope_theta, NORM_EPSILON,
+        shape.layers, shape.heads, shape.key_value_heads, shape.width, shape.hidden, model.embedding.num_embeddings,
+        shape.position == "rope", shape.qk_norm, shape.tied, sum(p.numel() for p in model.encoding.parameters()),
+        shape.rope_theta, NORM_EPSILON,
     )  # fmt: skip
 
 

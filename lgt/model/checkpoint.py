@@ -17,28 +17,17 @@ from torch import Tensor
 
 from lgt.core.config import ModelConfig
 from lgt.core.parts import Part
-from lgt.model.decoder import Decoder, Linear
+from lgt.model.decoder import Decoder
 from lgt.model.positions import learned_parameters
 from lgt.tasks.vocabulary import TOKEN_ID, TOKENS, VERSION, VOCABULARY_SIZE
 
 FORMAT = "lgt-decoder-1"
 ROWS = ("embedding.weight", "unembedding.weight")
-"""The matrices that have one row for each token."""
+"""The matrices that have one row for each token. With ``model.tied`` there is only the first one."""
 
 
 class CheckpointError(ValueError):
     """Bytes that are not a checkpoint of the given model shape; ``str()`` is one line."""
-
-
-class KnownTokens(Linear):
-    """An unembedding that never chooses one of the tokens ``unknown``, for which the checkpoint has no rows."""
-
-    def __init__(self, width: int, vocabulary: int, unknown: list[int]) -> None:
-        super().__init__(width, vocabulary)
-        self.unknown = torch.tensor(unknown)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x).index_fill(-1, self.unknown.to(x.device), float("-inf"))
 
 
 def stored_weights(model: Decoder) -> dict[str, Tensor]:
@@ -57,21 +46,20 @@ def measured_copy(model: Decoder) -> Decoder:
     """A float32 copy of ``model`` with its :func:`stored_weights`."""
     copy = Decoder(model.config, vocabulary=model.embedding.num_embeddings, by_task=model.by_task)
     copy.load_state_dict(stored_weights(model))
+    copy.unknown = model.unknown
     return copy.to(next(model.parameters()).device)
 
 
 def known_ids(model: Decoder) -> list[int]:
-    """The ids of the tokens for which ``model`` has weights, in order: all ids except those of :class:`KnownTokens`."""
-    unembedding = model.unembedding
-    unknown = unembedding.unknown.tolist() if isinstance(unembedding, KnownTokens) else []
-    return [number for number in range(model.embedding.num_embeddings) if number not in unknown]
+    """The ids of the tokens for which ``model`` has weights, in order: all ids except ``model.unknown``."""
+    return [number for number in range(model.embedding.num_embeddings) if number not in model.unknown]
 
 
 def to_bytes(model: Decoder) -> bytes:
     """Safetensors bytes of :func:`stored_weights`, with the names of the appended tokens."""
     weights, about, kept = stored_weights(model), {"format": FORMAT}, known_ids(model)
     if len(kept) > VOCABULARY_SIZE:
-        weights |= {name: weights[name][kept].contiguous() for name in ROWS}
+        weights |= {name: weights[name][kept].contiguous() for name in ROWS if name in weights}
         tokens = [TOKENS[number] for number in kept[VOCABULARY_SIZE:]]
         about |= {"vocabulary": str(VERSION), "tokens": json.dumps(tokens)}
     return save(weights, metadata=about)
@@ -128,13 +116,13 @@ def _with_rows_at(weights: dict[str, Tensor], ids: list[int], like: Decoder) -> 
     token."""
     config, count = like.config, max(ids) + 1
     for name in ROWS:
+        if name not in weights:
+            continue
         rows = weights[name].new_zeros(count, config.width)
         rows[ids] = weights[name]
         weights[name] = rows
     model = Decoder(config, vocabulary=count, by_task=like.by_task)
-    unknown = sorted(set(range(count)) - set(ids))
-    if unknown:
-        model.unembedding = KnownTokens(config.width, count, unknown)
+    model.unknown = tuple(sorted(set(range(count)) - set(ids)))
     return model
 
 

@@ -1,15 +1,18 @@
 """The decoder, from its parts to the whole: norm, attention, feed-forward, layer, decoder.
 
-A small Llama (Touvron et al. 2023): pre-norm RMSNorm, rotary positions, SwiGLU, no biases, untied embeddings. Three
-options are added: other positional encodings (:mod:`lgt.model.positions`), ``qk_norm`` (RMS norm of queries and keys
-with a learned gain per head), other layer schedules (:mod:`lgt.model.schedules`) and partitions, with which a task uses
-only some heads and channels (:mod:`lgt.model.parts`). With rotary positions and no other option, logits equal
+A small Llama (Touvron et al. 2023): pre-norm RMSNorm, rotary positions, SwiGLU, no biases. As in Llama, several query
+heads may share a key and a value head (``kv_heads``; grouped-query attention, Ainslie et al. 2023), and the unembedding
+may be the transposed embedding (``tied``). These options are added: other positional encodings
+(:mod:`lgt.model.positions`), ``qk_norm`` (RMS norm of queries and keys with a learned gain per head), other layer
+schedules (:mod:`lgt.model.schedules`) and partitions, with which a task uses only some heads and channels
+(:mod:`lgt.model.parts`). With rotary positions and none of the added options, logits equal
 ``transformers.LlamaForCausalLM`` on the same weights (tested).
 
 This module is the definition: it computes every encoding, schedule and partition. Other modules compute some of them
 faster and say which ones. The tests compare them with this module.
 
-Shapes: B sequences, T tokens, W width, H heads, dh = W / H, F feed-forward channels, V vocabulary.
+Shapes: B sequences, T tokens, W width, H heads, dh = W / H, G key and value heads, F feed-forward channels, V
+vocabulary.
 """
 
 from __future__ import annotations
@@ -71,21 +74,22 @@ class Attention(nn.Module):
         self.kernel = False
         self.turn = encoding_named(config.position).turn
         self.query = Linear(config.width, config.width)
-        self.key = Linear(config.width, config.width)
-        self.value = Linear(config.width, config.width)
+        self.key = Linear(config.width, config.key_value_width)
+        self.value = Linear(config.width, config.key_value_width)
         self.output = Linear(config.width, config.width)
         if config.qk_norm:
             self.query_gain = nn.Parameter(torch.full((config.heads, 1, 1), INITIAL_QK_GAIN))
-            self.key_gain = nn.Parameter(torch.full((config.heads, 1, 1), INITIAL_QK_GAIN))
+            self.key_gain = nn.Parameter(torch.full((config.key_value_heads, 1, 1), INITIAL_QK_GAIN))
         self.pattern = HookPoint()  # [B, H, T, T], rows sum to one
         self.head_outputs = HookPoint()  # [B, H, T, dh]
 
     def forward(
         self, x: Tensor, prepared: tuple[Tensor, ...] | None, mask: Tensor, used: Used | None = None
     ) -> Tensor:  # fmt: skip
-        q, k, v = self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))  # [B, H, T, dh]
+        q, k, v = self.split(self.query(x)), self.split(self.key(x)), self.split(self.value(x))  # k, v [B, G, T, dh]
         if self.config.qk_norm:
             q, k = self.normalised(q, self.query_gain), self.normalised(k, self.key_gain)
+        k, v = self.for_queries(k), self.for_queries(v)  # [B, H, T, dh], as an encoding's turn expects
         if prepared is not None:
             q, k = self.turn(q, *prepared), self.turn(k, *prepared)
         q, k = (q * self.config.head_width**-0.5).to(x.dtype), k.to(x.dtype)
@@ -102,8 +106,13 @@ class Attention(nn.Module):
         heads = self.head_outputs(heads)  # [B, H, T, dh]
         return self.output(heads.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]  # [B, T, W]
 
-    def split(self, x: Tensor) -> Tensor:  # [B, T, W] -> [B, H, T, dh]
-        return x.view(*x.shape[:2], self.config.heads, self.config.head_width).transpose(1, 2)
+    def split(self, x: Tensor) -> Tensor:  # [B, T, heads * dh] -> [B, heads, T, dh]
+        return x.view(*x.shape[:2], -1, self.config.head_width).transpose(1, 2)
+
+    def for_queries(self, x: Tensor) -> Tensor:
+        """Keys or values [B, G, T, dh], each head as often as query heads use it, next to each other [B, H, T, dh]."""
+        times = self.config.queries_per_key
+        return x if times == 1 else x.repeat_interleave(times, dim=1)
 
     @staticmethod
     def normalised(x: Tensor, gain: Tensor) -> Tensor:
@@ -148,6 +157,8 @@ class Decoder(nn.Module):
 
     It is a :class:`lgt.model.network.Network`. With a partition, ``by_task`` says what the tasks of its run may use
     (:func:`lgt.core.parts.parts_by_task`); then sequences need at least two tokens, because the second names the task.
+    With ``tied`` there is no ``unembedding``: the embedding is used in its place. ``unknown``: ids of tokens that have
+    no weights (:mod:`lgt.model.checkpoint`); they are never predicted.
     """
 
     def __init__(
@@ -161,7 +172,9 @@ class Decoder(nn.Module):
         self.embedding = nn.Embedding(vocabulary, config.width)
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.layers))
         self.norm = RMSNorm(config.width)
-        self.unembedding = Linear(config.width, vocabulary)
+        self.unknown: tuple[int, ...] = ()
+        if not config.tied:
+            self.unembedding = Linear(config.width, vocabulary)
         with torch.random.fork_rng(devices=[]):  # the seed also decides an encoding's initial weights
             torch.manual_seed(stream_seed(seed, "encoding"))
             self.encoding = encoding_named(config.position)(config)
@@ -203,7 +216,11 @@ class Decoder(nn.Module):
 
     def logits(self, residual: Tensor) -> Tensor:
         """Next-token logits [..., V] (float32) of a final residual stream [..., W]."""
-        return self.unembedding(self.norm(residual)).float()  # type: ignore[no-any-return]
+        x = self.norm(residual)
+        found: Tensor = F.linear(x, self.embedding.weight.to(x.dtype)) if self.config.tied else self.unembedding(x)
+        if self.unknown:
+            found = found.index_fill(-1, torch.tensor(self.unknown, device=found.device), float("-inf"))
+        return found.float()
 
     @property
     def layer_count(self) -> int:

@@ -2,14 +2,14 @@
 
 Nothing here imports ``transformers``; the tests load what is made here with it and compare the logits.
 
-- Without ``qk_norm`` the network is a Llama. Names differ, numbers do not.
+- Without ``qk_norm`` the network is a Llama. Names differ, numbers do not. Both have ``kv_heads`` and ``tied``.
 - With ``qk_norm`` it is a Qwen3. A Qwen3 normalises queries and keys too, but all heads of a layer share one gain per
   channel, and ours has one gain per head. See :func:`_normalised` for how both are made equal.
 - Without positions (``nope``) the angles of the rotation are divided by :data:`NO_ROTATION`. They are then so small
   that the rotation changes no float32 number.
 - A layer that is applied several times is written several times.
 
-Shapes: W width, H heads, dh channels per head, V vocabulary.
+Shapes: W width, H heads, G key and value heads, dh channels per head, V vocabulary.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ def counterpart(model: Decoder) -> Counterpart:
     weights = {
         "model.embed_tokens.weight": model.embedding.weight[kept],
         "model.norm.weight": model.norm.gain,
-        "lm_head.weight": model.unembedding.weight[kept],
     }
+    if not model.config.tied:  # else transformers uses the embedding, which tie_word_embeddings says
+        weights["lm_head.weight"] = model.unembedding.weight[kept]
     for number, layer in enumerate(model.applied()):
         prefix = f"model.layers.{number}."
         weights[prefix + "input_layernorm.weight"] = layer.attention_norm.gain
@@ -103,10 +104,10 @@ def _config(config: ModelConfig, vocabulary: int, special: list[int]) -> dict[st
     return {
         **of_kind, "vocab_size": vocabulary, "hidden_size": config.width, "intermediate_size": config.hidden,
         "num_hidden_layers": len(order_of(config)), "num_attention_heads": config.heads,
-        "num_key_value_heads": config.heads, "head_dim": config.head_width * (2 if config.qk_norm else 1),
+        "num_key_value_heads": config.key_value_heads, "head_dim": config.head_width * (2 if config.qk_norm else 1),
         "hidden_act": "silu", "rms_norm_eps": NORM_EPSILON, "attention_bias": False, "attention_dropout": 0.0,
         "rope_theta": config.rope_theta, "rope_scaling": rotation, "max_position_embeddings": LONGEST,
-        "tie_word_embeddings": False, "bos_token_id": special[0], "eos_token_id": special[1],
+        "tie_word_embeddings": config.tied, "bos_token_id": special[0], "eos_token_id": special[1],
         "pad_token_id": special[2], "torch_dtype": "float32",
     }  # fmt: skip
 
@@ -117,10 +118,10 @@ def _attention(attention: Attention) -> dict[str, Tensor]:
     output = attention.output.weight
     if not attention.config.qk_norm:
         return {"q_proj": query, "k_proj": key, "v_proj": value, "o_proj": output}
-    heads = attention.config.heads
+    heads, value_heads = attention.config.heads, attention.config.key_value_heads
     query, query_norm = _normalised(query, attention.query_gain.flatten())
     key, key_norm = _normalised(key, attention.key_gain.flatten())
-    value = value.view(heads, -1, value.shape[1])  # [H, dh, W]
+    value = value.view(value_heads, -1, value.shape[1])  # [G, dh, W]
     value = torch.cat((value, torch.zeros_like(value)), dim=1).flatten(0, 1)
     output = output.view(len(output), heads, -1)  # [W, H, dh]
     output = torch.cat((output, torch.zeros_like(output)), dim=2).flatten(1)

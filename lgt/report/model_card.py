@@ -10,7 +10,7 @@ from functools import partial
 import pandas as pd
 
 from lgt.core.checks import ConfigError
-from lgt.core.config import RunConfig
+from lgt.core.config import ModelConfig, RunConfig
 from lgt.core.plain_text import as_code, for_markdown, visible
 from lgt.metrics.zones import zone
 from lgt.recipes.commands import train_command
@@ -169,13 +169,24 @@ def _facts(record: RunRecord, exported: Exported) -> str:
         "transfer region": transfer,
         "seeds": f"{config.model_seed} (model), {config.data_seed} (data)",
         "weights": f"after {exported.step:,} of {config.training.steps:,} steps",
-        "network": f"{config.model.layers} layers, {config.model.heads} heads, width {config.model.width}",
+        "network": _network(config.model),
         "code version": code(record.code_version),
         "device": for_markdown(record.device or "", in_table=True),
         "trained by": code(train_command(config) or ""),
         "exported by": code(exported.command),
     }
     return _table([["", ""], ["---", "---"], *([name, text] for name, text in facts.items() if text)])
+
+
+def _network(model: ModelConfig) -> str:
+    """The size of a network.
+
+    >>> _network(ModelConfig(layers=2, heads=4, width=64, kv_heads=1, tied=True))
+    '2 layers, 4 heads with 1 key and value head, width 64, embedding and unembedding are one matrix'
+    """
+    shared = "" if not model.kv_heads else f" with {model.kv_heads} key and value head{'s' * (model.kv_heads > 1)}"
+    tied = ", embedding and unembedding are one matrix" * model.tied
+    return f"{model.layers} layers, {model.heads} heads{shared}, width {model.width}{tied}"
 
 
 def _source(exported: Exported) -> str:

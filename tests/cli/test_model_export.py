@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from lgt.core.notices import warn_once
 from lgt.evaluation.generation import answer
 from lgt.evaluation.test_sets import test_set
 from lgt.model import positions
@@ -82,6 +83,39 @@ def test_generate_writes_the_answers_of_the_run(capsys, store, trained, tmp_path
     for prompt, tokens in zip(prompts, written, strict=True):
         ours = answer(model, prompt).tokens
         assert ours == tuple(tokens[: len(ours)]) and len(ours) >= 2
+
+
+def test_a_run_with_shared_keys_and_a_tied_unembedding_goes_through_every_command(capsys, caplog, tmp_path):
+    warn_once.cache_clear()
+    store, network = tmp_path / "a.db", ["model.kv_heads=2", "model.tied=true", "model.qk_norm=false"]
+    settings = [*network, "training.steps=30", "training.batch_size=16", "evaluation.examples=16",
+                "evaluation.attribution_examples=4"]  # fmt: skip
+    options = [text for setting in settings for text in ("--set", setting)]
+    code, _, err = lgt(capsys, "train", "--group", "caprev", *options, "--database", store)
+    assert code == 0 and "several times slower" not in caplog.text and "no fast" not in caplog.text, err
+    engine = open_store(str(store))
+    record, weights = queries.run(engine, 1), checkpoints.read_checkpoint(engine, 1).weights
+    assert "fused" in str(record.device) and (record.config.model.kv_heads, record.config.model.tied) == (2, True)
+    rows = json.loads(lgt(capsys, "evaluate", "1", "--json", "--database", store)[1])["accuracy"]
+    counts = queries.accuracy(engine, [1])
+    last = counts[counts.step == 30]
+    assert {(row["task"], row["length"]): row["correct"] for row in rows} == {
+        (row.task, row.length): row.correct for row in last.itertuples()
+    }
+    assert lgt(capsys, "attribute", "1", "--database", store)[0] == 0
+    exported(capsys, tmp_path / "net", "1", "--database", store)
+    model, (network, _) = from_bytes(weights, record.config.model), read(tmp_path / "net")
+    batch = test_set(record.config, "capitalize_reverse", 6, 40)
+    with torch.no_grad():
+        assert (model(batch.tokens) - network(batch.tokens).logits).abs().max() < 1e-4
+    assert type(network).__name__ == "LlamaForCausalLM" and network.config.num_key_value_heads == 2
+    card = (tmp_path / "net/README.md").read_text()
+    assert "4 heads with 2 key and value heads, width 64, embedding and unembedding are one matrix" in card
+    code, _, err = lgt(capsys, "train", "--group", "caprev", "--set", "model.kv_heads=3", "--database", store)
+    assert code == 2 and err.strip().endswith(
+        "model.kv_heads: 3 is not accepted; accepted: one of 0, 1, 2: a smaller divisor of model.heads, or 0 for as "
+        "many as model.heads"
+    )
 
 
 def test_a_shipped_run_has_its_stored_counts_in_transformers(capsys, shipped, tmp_path):

@@ -243,8 +243,38 @@ def test_the_default_of_an_added_field_describes_earlier_runs():
     names = ("options", "model", "training", "evaluation")
     sections = [RunConfig, *(type(getattr(group_config("caprev", "demo"), name)) for name in names)]
     found = [field for section in sections for field in fields(section) if BEFORE in field.metadata]
-    assert [field.name for field in found] == ["schedule", "parts", "frozen", "interchange_examples"]
+    assert [field.name for field in found] == [
+        "schedule",
+        "parts",
+        "kv_heads",
+        "tied",
+        "frozen",
+        "interchange_examples",
+    ]
     assert all(field.default == field.metadata[BEFORE] for field in found)
+
+
+def test_shared_keys_and_a_tied_unembedding_are_settings_wherever_settings_are_read_or_written():
+    usual = group_config("caprev", "demo")
+    assert "kv_heads" not in usual.canonical_json() and "tied" not in usual.canonical_json()
+    assert with_setting(with_setting(usual, "model.kv_heads", "0"), "model.tied", "false") == usual
+    found = with_setting(with_setting(usual, "model.kv_heads", "2"), "model.tied", "true")
+    assert RunConfig.from_json(found.canonical_json()) == found != usual and found.hash() != usual.hash()
+    assert setting_of(found).changes == ("model.kv_heads=2", "model.tied=True")
+    command = str(train_command(found))
+    assert "--set model.kv_heads=2 --set model.tied=True" in command and "kv_heads" not in str(train_command(usual))
+    for path, text, accepted in (("model.kv_heads", "two", "a whole number"), ("model.tied", "1", "true or false")):
+        with pytest.raises(ConfigError, match=rf"{path}: '{text}' is not accepted; accepted: {accepted}$"):
+            with_setting(usual, path, text)
+
+
+def test_by_default_there_are_as_many_key_heads_as_heads_also_if_their_number_changes():
+    usual, grouped = group_config("caprev", "demo"), with_setting(group_config("caprev", "demo"), "model.kv_heads", "2")
+    for heads in (2, 4, 8):
+        model = with_setting(usual, "model.heads", str(heads)).model
+        assert (model.key_value_heads, model.key_value_width, model.queries_per_key) == (heads, model.width, 1)
+    model = with_setting(grouped, "model.heads", "8").model
+    assert (model.key_value_heads, model.key_value_width, model.queries_per_key) == (2, 16, 4)
 
 
 def test_a_schedule_is_a_setting_of_its_own_wherever_settings_are_read_or_written():

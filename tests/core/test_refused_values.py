@@ -114,7 +114,7 @@ def test_a_choice_is_one_of_its_names(path: str, names: str) -> None:
         assert refused(path, odd) == f"{path}: {odd!r} is not accepted; accepted: one of {names}"
 
 
-@pytest.mark.parametrize("path", ["model.qk_norm", "training.compiled"])
+@pytest.mark.parametrize("path", ["model.qk_norm", "model.tied", "training.compiled"])
 def test_a_flag_is_true_or_false(path: str) -> None:
     assert [getattr(made(path, flag), path.rpartition(".")[2]) for flag in (True, False)] == [True, False]
     assert refused(path, 1) == f"{path}: 1 is not accepted; accepted: true or false"
@@ -151,6 +151,25 @@ def test_the_width_is_an_even_number_of_channels_for_each_head() -> None:
     with pytest.raises(ConfigError) as caught:
         ModelConfig(heads=3, width=9)
     assert str(caught.value) == "model.width: 9 is not accepted; accepted: a multiple of 6 (2 x model.heads)"
+
+
+@pytest.mark.parametrize(("heads", "accepted"), [(6, (0, 1, 2, 3)), (7, (0, 1)), (1, (0,))])
+def test_the_number_of_key_heads_divides_the_number_of_heads(heads: int, accepted: tuple[int, ...]) -> None:
+    shape = {"heads": heads, "width": 2 * heads}
+    for value in range(65):
+        if value in accepted:
+            assert ModelConfig(**shape, kv_heads=value).key_value_heads == (value or heads)  # type: ignore[arg-type]
+            continue
+        with pytest.raises(ConfigError) as caught:
+            ModelConfig(**shape, kv_heads=value)  # type: ignore[arg-type]
+        said = ", ".join(map(str, accepted))
+        assert str(caught.value) == (
+            f"model.kv_heads: {value} is not accepted; accepted: one of {said}: a smaller divisor of model.heads, or 0 "
+            "for as many as model.heads"
+        )
+    for odd in (-1, 65, 1.0, "1", True, None):
+        with pytest.raises(ConfigError, match=r"model\.kv_heads: .* accepted: a whole number from 0 to 64$"):
+            ModelConfig(**shape, kv_heads=odd)  # type: ignore[arg-type]
 
 
 MAIN = {"task": "reverse", "role": "main", "training_length": 4}

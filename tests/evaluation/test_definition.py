@@ -70,10 +70,18 @@ def same_map(found: reference.AblationMap, wanted: reference.AblationMap) -> boo
     )
 
 
+SHARED = [{"kv_heads": 1}, {"kv_heads": 1, "tied": True, "qk_norm": True}, {"tied": True, "position": "nope"},
+          {"heads": 6, "kv_heads": 2, "qk_norm": True, "position": "alibi"},
+          {"heads": 4, "kv_heads": 2, "width": 32, "qk_norm": True, "position": "nope"}]  # fmt: skip
+PLAIN = [{"position": position, "qk_norm": norm} for position, norm in product(("rope", "nope"), (True, False))]
+
+
 @pytest.mark.parametrize(("group", "task", "length"), CELLS)
-@pytest.mark.parametrize(("position", "qk_norm"), [*product(("rope", "nope"), (True, False)), *BIASED])
-def test_the_fast_passes_give_what_the_definition_gives(position, qk_norm, group, task, length):
-    model, batch = network(position=position, qk_norm=qk_norm), test_set(tiny(group), task, length, 12)
+@pytest.mark.parametrize(
+    "choices", [*PLAIN, *({"position": position, "qk_norm": norm} for position, norm in BIASED), *SHARED], ids=str
+)
+def test_the_fast_passes_give_what_the_definition_gives(choices, group, task, length):
+    model, batch = network(**choices), test_set(tiny(group), task, length, 12)
     assert supports(model)
     assert same_map(fast_map(model, batch), reference.ablation_map(model, batch))
     (matches, losses), (wanted, nats) = answer_scores(model, batch), reference.answer_scores(model, batch)
@@ -101,6 +109,7 @@ def same_numbers(found: reference.AblationMap, wanted: reference.AblationMap) ->
 def test_supported_are_decoders_with_known_encodings_and_each_layer_once_without_edits():
     for name in ("rope", "nope", "alibi", "fire", "slopes"):
         assert supports(network(position=name)) and supports(network(position=name, qk_norm=True))
+    assert supports(network(kv_heads=1, tied=True))
     for changes in ({"position": "learned"}, {"schedule": "twice"}, {"schedule": "back"}):
         assert not supports(network(**changes))
     assert not supports(Averager(VOCABULARY_SIZE))
@@ -118,6 +127,8 @@ def test_a_fast_pass_with_an_unsupported_encoding_raises():
 
 KINDS = {
     "slopes": {"position": "slopes"}, "learned, norm": {"position": "learned", "qk_norm": True},
+    "shared keys, tied": {"kv_heads": 1, "tied": True},
+    "learned, shared keys": {"position": "learned", "kv_heads": 1, "qk_norm": True},
     "twice": {"schedule": "twice"}, "slopes, back": {"position": "slopes", "schedule": "back"},
 }  # fmt: skip
 

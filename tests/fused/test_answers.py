@@ -11,7 +11,6 @@ from lgt.core.parts import parts_by_task
 from lgt.evaluation import exact_match, reference
 from lgt.fused import answers
 from lgt.model.batch import Batch
-from lgt.model.checkpoint import KnownTokens
 from lgt.model.decoder import Decoder
 from lgt.model.hooks import edited
 from lgt.model.network import Network
@@ -98,7 +97,7 @@ def test_other_networks_are_left_to_pytorch(trained) -> None:
         assert not answers.supports(network)
     assert answers.supports(network)
     assert not answers.supports(Decoder(shape, 0).double())
-    network.unembedding = KnownTokens(shape.width, network.embedding.num_embeddings, [7])
+    network.unknown = (7,)
     assert not answers.supports(network), "a token without a row is never chosen there"
     other: Network = object()  # type: ignore[assignment]
     assert not answers.supports(other)

@@ -37,6 +37,10 @@ CHECKSUMS = {
     "sequences longer than a chunk": "426cacf7dedc9285",
     "three layers": "40d7059a2340b99a",
     "widths that fill no vector": "e70a51b04087f8f5",
+    "two heads share keys": "0f23eec7876b9988",
+    "one key head, tied": "a2daece796cb7c07",
+    "nine heads share three keys, tied": "eeef6c3de3608c4d",
+    "tied, two times": "25de209b4b5893e4",
 }
 
 

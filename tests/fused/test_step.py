@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 from dataclasses import replace
+from itertools import product
 
 import pytest
 import torch
@@ -70,6 +71,11 @@ SHAPES = {
     "learned biases, sequences longer than a chunk": config_of("dfs-path", batch_size=12, position="fire", layers=3),
     "one layer, six times": config_of("caprev", layers=1, schedule="six-times"),
     "two layers, three times, learned biases": config_of("add-carry", position="fire", schedule="three-times"),
+    "two heads share keys": config_of("caprev", kv_heads=2),
+    "one key head, tied": config_of("add-carry", kv_heads=1, tied=True, qk_norm=False),
+    "nine heads share three keys, tied": config_of("copy-mqar", width=54, heads=9, kv_heads=3, hidden=50, tied=True),
+    "tied, two times": config_of("control-copy", tied=True, schedule="twice", batch_size=3),
+    "learned biases, shared keys, long": config_of("dfs-path", batch_size=12, position="fire", kv_heads=2, layers=3),
 }
 LONG = replace(
     group_config("path-dfs", "paper"), model=SHAPES["demo"].model, training=TrainingConfig(batch_size=6, pool=1)
@@ -95,7 +101,7 @@ def test_loss_and_gradient_are_those_of_the_readable_model(config):
             assert error < 1e-4 * size, (name, float(error / size))
 
 
-@pytest.mark.parametrize("name", ["demo", "learned biases", "one layer, six times"])
+@pytest.mark.parametrize("name", ["demo", "learned biases", "one layer, six times", "one key head, tied"])
 def test_adamw_updates_are_those_of_pytorch(name):
     training = TrainingConfig(optimizer="adamw", learning_rate=3e-3, embedding_learning_rate=1e-2, weight_decay=0.3)
     ours, theirs = after_steps(SHAPES[name], training, 6)
@@ -136,9 +142,12 @@ def polynomial_of_singular_values(matrix: torch.Tensor) -> torch.Tensor:
     return u * s @ v
 
 
-@pytest.mark.parametrize("name", ["query", "output", "gate", "down"])
-def test_a_muon_update_is_the_polynomial_of_its_singular_values(name):
-    config, training = SHAPES["demo"], TrainingConfig(learning_rate=0.02, weight_decay=0.5, gradient_clip=1e6)
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [*product(["query", "output", "gate", "down"], ["demo"]), *product(["key", "value"], ["two heads share keys"])],
+)
+def test_a_muon_update_is_the_polynomial_of_its_singular_values(name, shape):
+    config, training = SHAPES[shape], TrainingConfig(learning_rate=0.02, weight_decay=0.5, gradient_clip=1e6)
     model = shaken(config)
     fused = FusedStep(model, training)
     fused.gradients(make_batch(config, 0))
@@ -154,9 +163,10 @@ def test_a_muon_update_is_the_polynomial_of_its_singular_values(name):
     assert torch.allclose(model.get_parameter(place).detach().double(), wanted, atol=2e-5)
 
 
-def test_muon_updates_are_those_of_the_step_in_pytorch():
-    ours, theirs = after_steps(SHAPES["demo"], TrainingConfig(learning_rate=0.02), 4)
-    start = torch.cat([parameter.detach().reshape(-1) for parameter in shaken(SHAPES["demo"]).parameters()])
+@pytest.mark.parametrize("name", ["demo", "one key head, tied"])
+def test_muon_updates_are_those_of_the_step_in_pytorch(name):
+    ours, theirs = after_steps(SHAPES[name], TrainingConfig(learning_rate=0.02), 4)
+    start = torch.cat([parameter.detach().reshape(-1) for parameter in shaken(SHAPES[name]).parameters()])
     assert (ours - theirs).norm() < 1e-3 * (ours - start).norm()
 
 
@@ -228,7 +238,7 @@ def test_pytorch_computes_the_biases_and_their_gradient_on_one_thread():
 LONG_FIRE, LOOPED_FIRE = "learned biases, sequences longer than a chunk", "two layers, three times, learned biases"
 
 
-@pytest.mark.parametrize("name", ["three layers", LONG_FIRE, LOOPED_FIRE])
+@pytest.mark.parametrize("name", ["three layers", LONG_FIRE, LOOPED_FIRE, "nine heads share three keys, tied"])
 def test_results_do_not_depend_on_the_number_of_threads(name):
     config = SHAPES[name]
     models = []

@@ -15,7 +15,7 @@ from lgt.core.config import RunConfig, TaskSpec
 from lgt.evaluation.exact_match import accuracy_rows
 from lgt.evaluation.generation import answer
 from lgt.evaluation.test_sets import test_set
-from lgt.model.checkpoint import ROWS, CheckpointError, from_bytes, header_texts, to_bytes
+from lgt.model.checkpoint import ROWS, CheckpointError, from_bytes, header_texts, measured_copy, to_bytes
 from lgt.model.decoder import Decoder
 from lgt.recipes.presets import isolated
 from lgt.store import checkpoints, queries
@@ -100,6 +100,30 @@ def test_a_token_without_a_row_in_the_checkpoint_has_probability_zero(parity_run
             logits = model(torch.tensor([prompts()[0].tokens]))[0]
         assert (logits[:, TOKEN_ID["<rotate>"]] == float("-inf")).all()
         assert torch.isfinite(logits[:, TOKEN_ID["<parity>"]]).all()
+
+
+@pytest.mark.parametrize("before", [(), ("<north>", "~", "[odd]")], ids=str)
+def test_a_tied_network_has_one_matrix_of_rows_which_are_found_by_name(before):
+    shape = replace(tiny().model, tied=True, kv_heads=2)
+    with isolated():
+        register(PARITY)
+        model = Decoder(shape, seed=3, vocabulary=VOCABULARY_SIZE + 3)
+        stored, tokens = to_bytes(model), torch.tensor([prompts()[0].tokens])
+        names = [*range(VOCABULARY_SIZE), *(TOKEN_ID[name] for name in ("<parity>", "[even]", "[odd]"))]
+        with torch.inference_mode():
+            wanted = measured_copy(model)(tokens)[..., names]
+    assert set(ROWS) & set(load(stored)) == {"embedding.weight"}
+    with isolated():
+        vocabulary.append(before)
+        register(PARITY)
+        model, tokens = from_bytes(stored, shape), torch.tensor([prompts()[0].tokens])
+        names = [*range(VOCABULARY_SIZE), *(TOKEN_ID[name] for name in ("<parity>", "[even]", "[odd]"))]
+        assert len(model.unknown) == 2 * bool(before)
+        assert len(load(to_bytes(model))["embedding.weight"]) == VOCABULARY_SIZE + 3
+        with torch.inference_mode():
+            found, copied = model(tokens), measured_copy(model)(tokens)
+    assert torch.allclose(found[..., names], wanted, atol=1e-5) and torch.equal(found, copied)
+    assert (found[..., list(model.unknown)] == float("-inf")).all() and torch.isfinite(found[..., names]).all()
 
 
 def test_an_ensemble_has_rows_for_the_tokens_of_its_tasks():

@@ -26,6 +26,9 @@ CHOICES = {
     "qk norm, nope": {"qk_norm": True, "position": "nope"}, "one head": {"qk_norm": True, "heads": 1},
     "two channels a head": {"qk_norm": True, "heads": 16}, "large theta": {"qk_norm": True, "rope_theta": 1e8},
     "looped": {"schedule": "back"}, "looped, qk norm": {"qk_norm": True, "schedule": "twice"},
+    "shared keys": {"kv_heads": 2}, "one key head, tied": {"kv_heads": 1, "tied": True},
+    "shared keys, qk norm": {"kv_heads": 2, "qk_norm": True}, "tied, looped": {"tied": True, "schedule": "back"},
+    "shared keys, qk norm, tied, nope": {"kv_heads": 2, "qk_norm": True, "tied": True, "position": "nope"},
 }  # fmt: skip
 
 
@@ -95,6 +98,14 @@ def test_the_config_says_what_kind_of_network_it_is():
     assert (plain["bos_token_id"], plain["eos_token_id"], plain["pad_token_id"]) == (1, 2, 0)
 
 
+def test_shared_keys_and_a_tied_unembedding_are_named_in_the_config_and_need_no_note():
+    shared = counterpart(decoder(kv_heads=2, tied=True))
+    assert shared.config["num_key_value_heads"] == 2 and shared.config["tie_word_embeddings"] is True
+    assert shared.notes == () and "lm_head.weight" not in shared.weights
+    plain = counterpart(decoder())
+    assert plain.config["num_key_value_heads"] == 4 and plain.config["tie_word_embeddings"] is False
+
+
 def test_each_difference_in_form_has_one_sentence():
     found = counterpart(decoder(qk_norm=True, position="nope", schedule="back"))
     assert counterpart(decoder()).notes == () and len(found.notes) == 3
@@ -113,15 +124,18 @@ def test_another_encoding_is_refused_by_its_field(position):
     )
 
 
-def test_tokens_of_another_process_are_left_out(tmp_path):
+@pytest.mark.parametrize("tied", [False, True])
+def test_tokens_of_another_process_are_left_out(tied, tmp_path):
+    shape = replace(SMALL, tied=tied)
     with isolated():
         vocabulary.append(["[odd]"])
-        model = Decoder(SMALL, vocabulary=len(VERSION_1) + 1)
+        model = Decoder(shape, vocabulary=len(VERSION_1) + 1)
         randomise(model)
         stored = to_bytes(model)
     with isolated():
         vocabulary.append(["~", "[odd]"])
-        model = from_bytes(stored, SMALL)
+        model = from_bytes(stored, shape)
+        assert model.unknown == (len(VERSION_1),)
         found = counterpart(model)
         assert found.tokens == (*VERSION_1, "[odd]") and found.config["vocab_size"] == len(VERSION_1) + 1
         with torch.no_grad():

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from lgt.core.config import ModelConfig
@@ -39,9 +40,17 @@ def as_transformers(model: Decoder):
         LlamaConfig(
             vocab_size=model.embedding.num_embeddings, hidden_size=config.width, intermediate_size=config.hidden,
             num_hidden_layers=config.layers, num_attention_heads=config.heads, rms_norm_eps=1e-5,
-            rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta}, tie_word_embeddings=False,
+            rope_parameters={"rope_type": "default", "rope_theta": config.rope_theta},
+            num_key_value_heads=config.key_value_heads, tie_word_embeddings=config.tied,
         )
     )  # fmt: skip
+    reference.load_state_dict({their_name(name): value for name, value in model.state_dict().items()}, strict=False)
+    assert (reference.lm_head.weight is reference.model.embed_tokens.weight) is config.tied
+    return reference
+
+
+def their_name(ours: str) -> str:
+    """The name of a parameter in transformers."""
     whole = {"embedding.weight": "model.embed_tokens.weight", "unembedding.weight": "lm_head.weight",
              "norm.gain": "model.norm.weight"}  # fmt: skip
     names = {
@@ -51,23 +60,63 @@ def as_transformers(model: Decoder):
         "attention.output": "self_attn.o_proj",
         "feed_forward.gate": "mlp.gate_proj", "feed_forward.up": "mlp.up_proj", "feed_forward.down": "mlp.down_proj",
     }  # fmt: skip
-    state = {}
-    for ours, value in model.state_dict().items():
-        name = ours
-        for part, theirs in names.items():
-            name = name.replace(part, theirs)
-        state[whole.get(ours, name)] = value
-    reference.load_state_dict(state)
-    return reference
+    name = ours
+    for part, theirs in names.items():
+        name = name.replace(part, theirs)
+    return whole.get(ours, name)
 
 
-def test_logits_equal_transformers_llama_on_random_weights():
-    model = Decoder(SMALL)
+SHAPES = {
+    "Llama": SMALL, "shared keys": replace(SMALL, kv_heads=2), "one key head": replace(SMALL, kv_heads=1),
+    "tied": replace(SMALL, tied=True),
+    "SmolLM2, narrow": replace(SMALL, heads=9, kv_heads=3, width=72, tied=True, rope_theta=100_000.0),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_logits_loss_and_gradients_equal_transformers_llama_on_random_weights(shape):
+    model = Decoder(shape)
     randomise(model)
-    with torch.no_grad():
-        expected = as_transformers(model)(tokens()).logits
-        found = model(tokens())
+    reference = as_transformers(model)
+    scored = torch.rand(tokens().shape, generator=torch.Generator().manual_seed(2)) < 0.5
+    expected, found = reference(tokens()).logits, model(tokens())
     assert (found - expected).abs().max() < 1e-5 * max(1.0, expected.abs().max().item())
+    loss = model.loss(tokens(), scored)
+    wanted = F.cross_entropy(expected[:, :-1][scored[:, 1:]], tokens()[:, 1:][scored[:, 1:]])
+    assert loss.item() == pytest.approx(wanted.item(), rel=1e-5)
+    loss.backward()
+    wanted.backward()
+    theirs = {name: parameter.grad for name, parameter in reference.named_parameters()}
+    assert set(theirs) == {their_name(name) for name, _ in model.named_parameters()}
+    for name, parameter in model.named_parameters():
+        gradient = theirs[their_name(name)]
+        assert (parameter.grad - gradient).norm() < 1e-4 * gradient.norm(), name
+
+
+@pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
+def test_the_number_of_parameters_is_counted_without_making_them(shape):
+    for config in (shape, replace(shape, qk_norm=True)):
+        model = Decoder(config, vocabulary=50)
+        assert config.parameters(50) == sum(parameter.numel() for parameter in model.parameters())
+        assert ("unembedding.weight" in model.state_dict()) is not config.tied
+        assert all(layer.attention.key.weight.shape[0] == config.key_value_width for layer in model.blocks())
+
+
+def test_a_head_uses_the_keys_and_values_of_its_group():
+    """A network with shared keys and values is one without, in which they are written once for each head."""
+    grouped, plain = Decoder(replace(SMALL, kv_heads=2, qk_norm=True)), Decoder(replace(SMALL, qk_norm=True))
+    randomise(grouped)
+    state = grouped.state_dict()
+    for layer in range(SMALL.layers):
+        for name in ("key.weight", "value.weight", "key_gain"):
+            first, second = state[f"layers.{layer}.attention.{name}"].chunk(2)
+            state[f"layers.{layer}.attention.{name}"] = torch.cat((first, first, second, second))
+    plain.load_state_dict(state)
+    with torch.no_grad():
+        assert torch.allclose(grouped(tokens()), plain(tokens()), atol=1e-4)
+        for layer in grouped.blocks():
+            layer.attention.kernel = True
+        assert torch.allclose(grouped(tokens()), plain(tokens()), atol=1e-4)
 
 
 @pytest.mark.parametrize("qk_norm", [False, True])

@@ -112,6 +112,33 @@ def test_the_others_move_as_if_the_frozen_ones_were_constants(clip, fused):
         assert (parameter - wanted).norm() <= 0.02 * (wanted - start[name]).norm(), name
 
 
+TIED_WORDS = "embedding and unembedding both or neither, because model.tied makes them one matrix"
+
+
+@pytest.mark.parametrize("frozen", ["embedding", "unembedding", "embedding,norms", "attention,unembedding"])
+def test_one_use_of_a_tied_matrix_cannot_be_frozen_alone(frozen):
+    assert run_of(frozen).training.frozen == frozen
+    tied = with_setting(run_of(""), "model.tied", "true")
+    for config, path, text in ((tied, "training.frozen", frozen), (run_of(frozen), "model.tied", "true")):
+        with pytest.raises(ConfigError) as refused:
+            with_setting(config, path, text)
+        assert str(refused.value) == f"training.frozen: '{frozen}' is not accepted; accepted: {TIED_WORDS}"
+
+
+@pytest.mark.parametrize("frozen", ["embedding,unembedding", "attention", "embedding,attention,norms,unembedding"])
+@pytest.mark.parametrize("fused", [True, False], ids=["fused", "torch"])
+def test_a_tied_matrix_is_frozen_by_both_of_its_names(frozen, fused):
+    config = run_of(frozen)
+    config = replace(config, model=replace(config.model, tied=True, kv_heads=2))
+    model, start = Decoder(config.model, 3), dict(Decoder(config.model, 3).named_parameters())
+    stepper = make_stepper(model, config, fused=fused)
+    assert isinstance(stepper, FusedStep if fused else TorchStep)
+    stepper.step(make_batch(config, 0), 1.0)
+    kept = frozen_names(model, frozen) - {"unembedding.weight"}
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, start[name]) == (name in kept), name
+
+
 def test_stacked_members_freeze_the_same():
     config = run_of("attention,unembedding", optimizer="adamw", gradient_clip=1e-6)
     models = [Decoder(config.model, seed) for seed in (3, 4)]

@@ -47,15 +47,17 @@ def toys():
 
 
 def config_of(
-    position: str, schedule: str, qk_norm: bool, optimizer: str, precision: str, parts: str = ""
+    position: str, schedule: str, qk_norm: bool, optimizer: str, precision: str, parts: str = "", frozen: str = "",
+    **model: object,
 ) -> RunConfig:  # fmt: skip
     config = tiny()
-    model = replace(
+    shape = replace(
         config.model, layers=2, heads=2, width=16, hidden=24, position=position, schedule=schedule, qk_norm=qk_norm,
-        parts=parts,
+        parts=parts, **model,  # type: ignore[arg-type]
     )  # fmt: skip
-    training = replace(config.training, batch_size=8, optimizer=optimizer, precision=precision, learning_rate=0.01)
-    return replace(config, model=model, training=training)
+    training = replace(config.training, batch_size=8, optimizer=optimizer, precision=precision, learning_rate=0.01,
+                       frozen=frozen)  # fmt: skip
+    return replace(config, model=shape, training=training)
 
 
 STACKED = ("rope", "nope", "alibi", "fire")
@@ -94,6 +96,30 @@ FROZEN = [
         strict=False,
     )
 ]
+
+
+SHARING = ((1, False), (0, True), (1, True))
+"""``kv_heads`` and ``tied`` in every combination that differs from the default."""
+TIED_FROZEN = [
+    config_of("rope", "once", True, optimizer, precision, frozen=frozen, kv_heads=1, tied=True)
+    for optimizer, precision in product(get_args(Optimizer), get_args(Precision))
+    for frozen in ("embedding,unembedding", "attention", "embedding,feed_forward,norms,unembedding")
+]
+
+
+def sharing(configs: list[RunConfig], number: int) -> list[RunConfig]:
+    """``configs`` with shared keys, a tied unembedding or both, by turns; the first gets entry ``number``."""
+    order = [*SHARING[number:], *SHARING[:number]]
+    return [
+        replace(config, model=replace(config.model, kv_heads=heads, tied=tied))
+        for config, (heads, tied) in zip(configs, cycle(order), strict=False)
+    ]
+
+
+def shared_configs() -> list[RunConfig]:
+    """Every network of :data:`EVERY` with each entry of :data:`SHARING`, and all others with one of them."""
+    every = [config for number in range(len(SHARING)) for config in sharing(EVERY, number)]
+    return [*every, *sharing(PARTED, 0), *sharing(toy_configs(), 1), *TIED_FROZEN]
 
 
 def toy_configs() -> list[RunConfig]:
@@ -202,6 +228,12 @@ def test_the_combinations_contain_every_choice():
     toys = toy_configs()
     assert {config.model.position for config in [*EVERY, *toys]} == set(POSITIONS)
     assert {config.model.schedule for config in [*EVERY, *toys]} == set(SCHEDULES)
+    for heads, tied in SHARING:
+        mine = [config for config in shared_configs() if (config.model.kv_heads, config.model.tied) == (heads, tied)]
+        assert {replace(one, model=replace(one.model, kv_heads=0, tied=False)) for one in mine} >= set(EVERY)
+        assert {config.model.position for config in mine} == set(POSITIONS)
+        assert {config.model.schedule for config in mine} == set(SCHEDULES)
+        assert {config.model.parts for config in mine} == {"", *PARTITIONS}
     for parts in PARTITIONS:
         mine = [config for config in PARTED if config.model.parts == parts]
         assert {(one.model.position, one.model.qk_norm) for one in mine} == {*product(("rope", "nope"), (True, False))}
@@ -216,8 +248,15 @@ def test_every_network_is_trained_as_the_definition_computes(check):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("check", [check_step, check_stack], ids=["step", "stack"])
+def test_every_network_with_shared_keys_or_tied_is_trained_as_the_definition_computes(check):
+    for config in shared_configs():
+        check(config)
+
+
+@pytest.mark.slow
 def test_every_network_is_measured_as_the_definition_computes():
-    for config in networks_of([*EVERY, *PARTED, *toy_configs()]):
+    for config in networks_of([*EVERY, *PARTED, *toy_configs(), *shared_configs()]):
         check_measuring(config)
 
 
@@ -235,7 +274,7 @@ def test_compiled_layers_compute_added_networks_too(position, schedule, monkeypa
 
 
 def test_the_fused_step_supports_exactly_the_listed_combinations(monkeypatch):
-    for config in [*EVERY, *PARTED, *toy_configs()]:
+    for config in [*EVERY, *PARTED, *toy_configs(), *shared_configs()]:
         assert FusedStep.supports(config) is is_fused(config)
         assert not FusedStep.supports(config, "cuda")
     monkeypatch.setattr("lgt.fused.step.library", lambda: None)

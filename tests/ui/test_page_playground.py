@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -11,7 +12,11 @@ from lgt.recipes.presets import baseline, group_config
 from lgt.store import checkpoints, leases, queries, writes
 from lgt.store.engine import open_store
 from lgt.tasks.prompts import typed
+from lgt.training.loop import train
+from lgt.training.recorder import MemoryRecorder
 from lgt.ui.pages.playground import outcome_words
+from tests.cli.stored import store_run
+from tests.conftest import tiny
 from tests.store.test_damage import newer
 from tests.ui.test_pages import opened as page_opened
 from tests.ui.test_pages import words
@@ -153,6 +158,15 @@ def test_heads_are_switched_off_by_the_address_and_the_board(shipped, monkeypatc
     assert "**With" not in words(app) and "off" not in app.query_params
     app.pills[0].set_value([0]).run()  # the board has the last layer on top
     assert "With L3·H1 off" in words(app) and app.query_params["off"] == "3.1"
+
+
+def test_a_head_that_shares_its_keys_is_switched_off_alone(tmp_path, monkeypatch):
+    config, recorder = tiny(steps=40), MemoryRecorder()
+    config = replace(config, model=replace(config.model, kv_heads=2, tied=True))
+    train(config, recorder)
+    store_run(open_store(str(tmp_path / "a.db")), config, recorder, "shared keys", weights=True)
+    app = opened(tmp_path / "a.db", monkeypatch, off="1.2,2.4")
+    assert not app.exception and not app.error and "With L1·H2 and L2·H4 off" in words(app) and len(charts(app)) >= 3
 
 
 def test_what_is_hidden_is_not_told(shipped, monkeypatch):
