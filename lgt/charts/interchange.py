@@ -12,8 +12,10 @@ from lgt.charts.marks import colour
 from lgt.charts.theme import Theme, heading, message, styled
 from lgt.recipes.labels import replaced_name, task_title
 
-ROW = 30
-"""Height of a row of cells, px."""
+ROW = 46
+"""Height of a row, px: its name, and below it its cells."""
+NAME_AT, CELLS_FROM, CELLS_TO = 0.22, 0.4, 0.98
+"""Where in a row its name stands and its cells begin and end, as shares of the row."""
 INPUTS = {"same": "same input", "same answer": "input with the same answer", "other": "another input"}
 
 
@@ -43,22 +45,30 @@ def interchange_grid(frame: pd.DataFrame, theme: Theme, *, task: str, layers: in
     ))  # fmt: skip
     rows = sorted(dict.fromkeys(zip(cells.source_task, cells["rank"], cells.source, strict=True)),
                   key=lambda row: (list(dict.fromkeys(frame.source_task)).index(row[0]), row[1]))  # fmt: skip
-    y = alt.Y("source:N", sort=[row[2] for row in rows], axis=alt.Axis(
-        title=None, ticks=False, domain=False, labelLimit=240, grid=False,
-    ))  # fmt: skip
+    sources = [row[2] for row in rows]
+
+    def y(within: float) -> alt.Y:
+        return alt.Y("source:N", sort=sources, title=None, axis=None, bandPosition=within)
+
     tooltip = [
         alt.Tooltip("source:N", title="outputs of"), alt.Tooltip("place:N", title="heads"),
         alt.Tooltip("loss_recovered:Q", title="loss recovered", format=".2f"),
         alt.Tooltip("lost:Q", title="lost with mean outputs, nats", format=".2f"),
     ]  # fmt: skip
-    base = alt.Chart(cells).encode(x=x, y=y)
+    base = alt.Chart(cells).encode(x=x)
+    names = alt.Chart(pd.DataFrame({"source": sources})).mark_text(
+        align="left", baseline="middle", fontSize=theme.size, color=theme.text, tooltip=None
+    )
     layers_ = [
+        names.encode(x=alt.value(0), y=y(NAME_AT), text="source:N"),
         base.mark_rect(cornerRadius=3, stroke=theme.surface, strokeWidth=2).encode(
+            y=y(CELLS_FROM), y2=alt.Y2("source", bandPosition=CELLS_TO), tooltip=tooltip,
             color=alt.Color("share:Q", scale=alt.Scale(domain=[0, 1], range=list(theme.ramp)), legend=None),
-            tooltip=tooltip,
         ),
-        base.mark_text(fontSize=theme.size, tooltip=None).encode(text="text:N", color=colour("ink")),
-    ]
+        base.mark_text(fontSize=theme.size, tooltip=None).encode(
+            y=y((CELLS_FROM + CELLS_TO) / 2), text="text:N", color=colour("ink")
+        ),
+    ]  # fmt: skip
     note = (
         f"Run {run}. Loss recovered of {task_title(task)} in the transfer region: 100% if the outputs of the other "
         "pass serve as well as its own, 0% if they are no better than mean outputs."

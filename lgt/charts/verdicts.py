@@ -19,8 +19,9 @@ TEXT_AT, STRIP_AT = 0.2, 0.66
 """Where in a row of the verdicts its words and its numbers stand, as shares of the row."""
 PARTITION_ROW, PARTITION_STRIP_AT = 66, 0.75
 """The same for a row with squares for heads, which is higher."""
-NAME_CHARACTERS = 34
-"""The name of a series is broken into lines of this length, beside which a phone has room for the squares."""
+NAME_CHARACTERS, PARTITION_NAME_CHARACTERS = 48, 34
+"""The name of a series is broken into lines of this length, for which a phone has room, also beside squares for heads.
+"""
 SHAPES: dict[Sense, str] = {
     "holds": "circle",
     "does not hold": "cross",
@@ -113,6 +114,7 @@ def seed_strip(
         return message("No finished seed yet.", theme)
     order = list(dict.fromkeys(frame.series))
     row, strip_at = (ROW, STRIP_AT) if heads is None else (PARTITION_ROW, PARTITION_STRIP_AT)
+    characters = NAME_CHARACTERS if heads is None else PARTITION_NAME_CHARACTERS
     kinds = {True: "learned at trained lengths", False: "not learned at trained lengths"}
     rows = frame.assign(kind=frame.learned.map(kinds))
 
@@ -129,7 +131,7 @@ def seed_strip(
         alt.Tooltip("series:N"), alt.Tooltip("seed:Q"), alt.Tooltip(f"{value}:Q", title=quantity.lower(), format=".1%"),
         alt.Tooltip("trained:Q", title="at trained lengths", format=".1%"),
     ]  # fmt: skip
-    means = means.assign(name=["\n".join(textwrap.wrap(series, NAME_CHARACTERS)) for series in means.series])
+    means = means.assign(name=["\n".join(textwrap.wrap(series, characters)) for series in means.series])
     name = alt.Chart(means).mark_text(
         align="left", baseline="middle", fontSize=theme.size, color=theme.text, tooltip=None, lineBreak="\n"
     )

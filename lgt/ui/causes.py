@@ -31,6 +31,12 @@ SAME_TEXT = (
     "nothing, the head computes the same in both tasks. Rule, seeds and runs were fixed before the first run."
 )
 
+GRID_HELP = (
+    "Columns: the heads that the main task needs at trained lengths, then whole layers and all heads. *Worse*: these "
+    "outputs do more harm than mean outputs. *Input with the same answer*: the other task reads another input, to "
+    "which its right answer is that of the main task. Where this recovers everything, these heads decide the answer."
+)
+
 
 def show_causes() -> None:
     """The experiments with partitioned heads and those with interchanges, as far as they have finished seeds."""
@@ -105,3 +111,4 @@ def show_one_network(judgement: Judgement) -> None:
         interchange_grid, table, frame.theme(), task=main.task, layers=layers, heads=heads, run=data.name(run_id),
         key=f"network-{name}", name=f"One network, head by head ({name})", table=named,
     )  # fmt: skip
+    st.caption(GRID_HELP)

@@ -673,7 +673,7 @@ def test_a_seed_strip_of_another_number_names_it() -> None:
 
 def test_an_interchange_grid_has_a_cell_for_each_other_pass_and_place() -> None:
     spec = specification("interchange_grid")
-    unit, found = only(spec, "rect", x="place", y="source")
+    unit, found = only(spec, "rect", x="place", y="source", y2="source")
     cells = {(row["source"], row["place"]): (row["loss_recovered"], row["share"], row["text"]) for row in found}
     other, answer = f"{task_title(OTHER)}: another input", f"{task_title(OTHER)}: input with the same answer"
     same = f"{task_title(LONGER)}: same input"
