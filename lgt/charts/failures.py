@@ -15,8 +15,7 @@ import pandas as pd
 
 from lgt.charts.marks import colour, px, text_width
 from lgt.charts.theme import ERROR_COLOURS, Theme, heading, message, styled
-from lgt.metrics.failures import KINDS, RIGHT
-from lgt.recipes.labels import task_title
+from lgt.metrics.failures import KINDS, RIGHT, Kind
 from lgt.tasks import unit
 
 RowOrder = Literal["kind of error", "carry chain", "test set"]
@@ -49,7 +48,7 @@ def failure_grid(
     ``frame``: one row per (length, test prompt) with ``length``, ``zone`` (its title), ``test_prompt`` (its number,
     from 1), ``prompt``, ``true_answer``, ``greedy_answer`` (tokens separated by spaces), ``error_kind``,
     ``also_fits``, ``first_wrong`` (place from 1, 0 without one), ``carries_in`` (0 or 1 for every digit, empty for
-    tasks without carries), ``longest_chain`` and ``total`` (prompts of the whole test set). ``kinds``: those that have
+    tasks without carries), ``longest_chain`` and ``test_set_size``. ``kinds``: those that have
     a bar even if the frame has none of them, so that charts side by side line up. ``chosen``: the (length, test prompt)
     that is framed. ``selection``: the selection that a click on a row makes, with its ``length`` and ``test_prompt``.
     """
@@ -122,7 +121,7 @@ def block_table(frame: pd.DataFrame, shown: pd.DataFrame, theme: Theme) -> pd.Da
     rows = []
     for length, of_length in shown.groupby("length"):
         first, counted = of_length.iloc[0], int((frame.length == length).sum())
-        n = f"n = {counted}" + (f" of {first.total:,}" if counted < first.total else "")
+        n = f"n = {counted}" + (f" of {first.test_set_size:,}" if counted < first.test_set_size else "")
         units = unit(str(first.task))
         rows.append({
             "length": length, "start": first.start, "width": float(first.width), "end": first.start + first.width,
@@ -169,7 +168,7 @@ def chain_table(shown: pd.DataFrame) -> pd.DataFrame:
 
 
 def bar_table(
-    frame: pd.DataFrame, blocks: pd.DataFrame, kinds: Sequence[str], bottom: float, theme: Theme
+    frame: pd.DataFrame, blocks: pd.DataFrame, kinds: Sequence[Kind], bottom: float, theme: Theme
 ) -> pd.DataFrame:
     """One row per (kind, length): the bar of its share of all rows of the length, with the count as ``text``."""
     rows, line = [], theme.size + 6
@@ -189,7 +188,7 @@ def bar_table(
     return pd.DataFrame(rows)
 
 
-def bar_ink(kind: str, inside: bool, count: int, theme: Theme) -> str:
+def bar_ink(kind: Kind, inside: bool, count: int, theme: Theme) -> str:
     """The colour of the count at a bar."""
     if inside and kind != RIGHT:
         return theme.surface
@@ -210,7 +209,8 @@ def run_layers(runs: pd.DataFrame, scale: alt.Scale) -> list[Any]:
 
 def column_lines(blocks: pd.DataFrame, bottom: float, theme: Theme, scale: alt.Scale) -> Any:
     """Lines in the page's colour between neighbouring tokens, which make cells of the rectangles."""
-    places = [block.start + place for block in blocks.itertuples() for place in range(1, int(block.width))]
+    widths = zip(blocks.start.astype(float), blocks.width.astype(int), strict=True)
+    places = [start + place for start, width in widths for place in range(1, width)]
     mark = alt.Chart(pd.DataFrame({"at": places or [0.0]})).mark_rule(
         color=theme.surface, strokeWidth=1, tooltip=None, opacity=0.9
     )
@@ -280,7 +280,10 @@ def row_layers(
     shown: pd.DataFrame, theme: Theme, scale: alt.Scale, chosen: tuple[int, int], selection: str
 ) -> list[Any]:
     """A frame around the chosen row, and an invisible rectangle over each row, which has its tooltip and its click."""
-    rows = shown.assign(right=shown.start + shown.width, top=shown.top - 0.5, bottom=shown.bottom + 0.5)
+    rows = shown.assign(
+        right=shown.start + shown.width, top=shown.top - 0.5, bottom=shown.bottom + 0.5,
+        also=shown.also_fits.where(shown.also_fits != "", "no other kind"),
+    )  # fmt: skip
     place: dict[str, Any] = {
         "x": alt.X("start:Q", scale=scale, axis=None), "x2": "right:Q", "y": px("top", alt.Y), "y2": "bottom:Q"
     }  # fmt: skip
@@ -289,7 +292,7 @@ def row_layers(
         filled=False, stroke=theme.shared, strokeWidth=3, cornerRadius=2, tooltip=None
     )
     tooltip = [
-        alt.Tooltip("error_kind:N", title="answer"), alt.Tooltip("also_fits:N", title="also fits"),
+        alt.Tooltip("error_kind:N", title="answer"), alt.Tooltip("also:N", title="also fits"),
         alt.Tooltip("prompt:N"), alt.Tooltip("true_answer:N", title="true"),
         alt.Tooltip("greedy_answer:N", title="written"), alt.Tooltip("test_prompt:Q", title="test prompt"),
     ]  # fmt: skip
@@ -308,7 +311,10 @@ def row_layers(
 
 def note_of(frame: pd.DataFrame, shown: pd.DataFrame, order: RowOrder) -> str:
     """What is drawn, with n."""
-    counts = [f"{(shown.length == length).sum()} of {rows.total.iloc[0]:,}" for length, rows in frame.groupby("length")]
+    counts = [
+        f"{(shown.length == length).sum()} of {rows.test_set_size.iloc[0]:,}"
+        for length, rows in frame.groupby("length")
+    ]
     several = counts[0] if len(set(counts)) == 1 else ", ".join(counts)
     chains = " Outlined: digits into which a 1 is carried." if frame.carries_in.any() else ""
     return f"Greedy answers. Rows: the first {several} test prompts, {ROW_ORDERS[order]}. Bars: all n prompts.{chains}"
@@ -321,5 +327,4 @@ def description(frame: pd.DataFrame, title: str, note: str) -> str:
         counts = rows.error_kind.value_counts()
         said = ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if kind in counts)
         parts.append(f"length {length} ({zone}), {len(rows)} test prompts: {said}")
-    name = f"{title or 'Right and wrong answers'}, {task_title(str(frame.task.iloc[0]))}"
-    return f"{name}. {'; '.join(parts)}. {READING} {note}"
+    return f"{title or 'Right and wrong answers'}: {'; '.join(parts)}. {READING} {note}"

@@ -64,10 +64,11 @@ def _after_end(ends: Tensor, counts: Tensor) -> Tensor:
 def _predicted(network: Network, batch: Batch) -> Tensor:
     """The most probable token [B, T] at every scored place, given the tokens of ``batch`` before it; at all other
     places the token of ``batch``."""
-    best, fast = batch.tokens.clone(), supports(network)
+    best = batch.tokens.clone()
+    fast = network if supports(network) else None
 
     def fill(part: Pass) -> None:
-        logits = logits_of(network, part) if fast else network.logits(part.at_scored(network.residual(part.tokens)))
+        logits = logits_of(fast, part) if fast else network.logits(part.at_scored(network.residual(part.tokens)))
         best[part.rows[part.row], part.position + 1] = logits.argmax(-1)
 
     for_each(network, fill, passes(batch, scored_ends(batch), tokens_per_pass(batch.tokens.device)))

@@ -130,10 +130,11 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "One prompt": {
         "test_prompt": "The number of the prompt in the fixed test set of its task and length, from 1.",
+        "test_set_size": "The number of prompts in this test set.",
         "prompt": "The prompt, its tokens separated by spaces.",
         "true_answer": "The true answer, its tokens separated by spaces; `end` is the end token.",
         "greedy_answer": "The answer that the network wrote, its tokens separated by spaces.",
-        "error_kind": "The kind of the answer: right, or the kind of its error (docs/GLOSSARY.md).",
+        "error_kind": "The kind of the answer: right, or the kind of its error, as docs/GLOSSARY.md defines it.",
         "also_fits": "Further kinds of errors that the answer fits.",
         "answered_task": "The plain name of the task that the answer is right for; empty if there is none.",
         "first_wrong": "The place of the first wrong or missing token, from 1; 0 for a right answer.",

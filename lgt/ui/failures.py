@@ -5,7 +5,8 @@ torch comes with :mod:`lgt.evaluation.failures`, which is imported for the first
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from functools import partial
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pandas as pd
@@ -17,7 +18,6 @@ from lgt.core import bounds
 from lgt.core.config import RunConfig
 from lgt.core.glossary import bullet, definition
 from lgt.core.plain_text import for_markdown
-from lgt.metrics.by_seed import transfer_by_seed
 from lgt.metrics.failures import (
     ANOTHER_TASK,
     ERRORS,
@@ -29,86 +29,21 @@ from lgt.metrics.failures import (
 from lgt.metrics.zones import ZONE_TITLES, zone
 from lgt.recipes.labels import ARM_TITLES, task_title
 from lgt.recipes.settings import is_imported
-from lgt.store.comparisons import BASELINES
 from lgt.store.queries import RunRecord
 from lgt.tasks import TASKS, evaluation_lengths
 from lgt.tasks.prompts import longest
 from lgt.ui import address, data, frame, models
 from lgt.ui.answers import spec_of, token_text
 from lgt.ui.drawing import draw
+from lgt.ui.failure_pairs import ANCHOR, example_link, pair_of
 
 if TYPE_CHECKING:
     from lgt.evaluation.failures import JudgedAnswer
 
-ANCHOR = "where-it-goes-wrong"
-"""Where on the page of a run the pictures are."""
 IN_ADDRESS = ("task", "lengths", "order", "answer")
 """What the address says about the pictures."""
 CLICKED, CHOSEN = "clicked", "failures-answer"
 """The selection of a click on a row, and where the session keeps which answer is shown in full."""
-
-
-class Pair(NamedTuple):
-    """A run with main task alone and the co-trained run with the same seed; ``None``: there is none with weights."""
-
-    alone: int | None
-    together: int | None
-
-    @property
-    def runs(self) -> list[int]:
-        """Those that are there, the run alone first."""
-        return [run_id for run_id in self if run_id is not None]
-
-
-# --- which runs -------------------------------------------------------------------------------------------------
-
-
-def pairs() -> list[Pair]:
-    """Every co-trained run beside its baseline of the same seed, where both have stored weights."""
-    kept, found = data.runs_with_weights(), []
-    for comparison in data.read_comparisons().values():
-        for seed, together in sorted(comparison.runs["co-trained"].items()):
-            alone = [comparison.runs[arm].get(seed) for arm in BASELINES]
-            there = [run_id for run_id in alone if run_id in kept]
-            if together in kept and there:
-                found.append(Pair(there[0], together))
-    return found
-
-
-def pair_of(record: RunRecord) -> Pair:
-    """A run beside the other run of its pair, or by itself."""
-    for pair in pairs():
-        if record.id in pair:
-            return pair
-    return Pair(None, record.id) if record.config.arm == "co-trained" else Pair(record.id, None)
-
-
-def default_pair() -> Pair | None:
-    """Of the pairs whose runs both have weights, the one with the largest transfer gain; ``None`` without a pair."""
-    found = {pair: gain for pair in pairs() if (gain := transfer_gain_of(pair)) is not None}
-    return max(found, key=lambda pair: found[pair], default=None)
-
-
-def transfer_gain_of(pair: Pair) -> float | None:
-    """The transfer accuracy of the co-trained run minus that of the other; ``None`` where one has none."""
-    shares = [transfer_by_seed(data.read_accuracy([run_id])) for run_id in pair.runs]
-    return None if None in shares else shares[1].mean - shares[0].mean  # type: ignore[union-attr]
-
-
-def link(run_id: int, task: str = "") -> str:
-    """A link to the pictures of a run, for Markdown. ``task``: the task that it opens with."""
-    choice = {"run": data.name(run_id)} | ({"task": task} if task else {})
-    return f"[See all of its answers, right and wrong](runs?{urlencode(choice)}#{ANCHOR})."
-
-
-def example_link() -> str:
-    """A sentence with a link to the pictures of the default pair; empty without a pair."""
-    pair = default_pair()
-    if pair is None or pair.together is None or pair.alone is None:
-        return ""
-    address_of = urlencode({"run": data.name(pair.together)})
-    names = f"run {data.name(pair.together)} beside run {data.name(pair.alone)}, the same task alone"
-    return f"[Where answers go wrong](runs?{address_of}#{ANCHOR}): every answer of {for_markdown(names)}."
 
 
 # --- what is shown ----------------------------------------------------------------------------------------------
@@ -144,7 +79,8 @@ def _table(key: str, run_id: int, sha256: str, task: str, length: int) -> pd.Dat
     config, model = models.load(run_id)
     found = judged_answers(model, config, task, length)
     about = {
-        "run_id": run_id, "task": task, "length": length, "zone": zone_name(config, task, length), "total": found.total
+        "run_id": run_id, "task": task, "length": length, "zone": zone_name(config, task, length),
+        "test_set_size": found.total,
     }  # fmt: skip
     return pd.DataFrame(about | row_of(number, one) for number, one in enumerate(found.answers, start=1))
 
@@ -180,8 +116,10 @@ def answers_of(run_id: int, task: str, lengths: list[int]) -> pd.DataFrame:
 
 
 def show(record: RunRecord) -> None:
-    """The section of one run: the pictures, or one sentence that says why there are none."""
-    if is_imported(record.config) or record.state != "done":
+    """The section of one run: the pictures, or one sentence that says why there are none. Nothing for a run that has
+    not finished, that another program made, or that has a task which this code does not know."""
+    unknown = any(spec.task not in TASKS for spec in record.config.tasks)
+    if is_imported(record.config) or record.state != "done" or unknown:
         return
     st.subheader("Where it goes wrong", anchor=ANCHOR)
     if record.id not in data.runs_with_weights():
@@ -212,10 +150,10 @@ def show_section(record: RunRecord) -> None:
         for column, (run_id, table) in zip(st.columns(len(shown), gap="large"), tables.items(), strict=True):
             with column:
                 draw(
-                    failure_grid, table, frame.theme(), title=title_of(run_id, task), order=order, kinds=kinds,
+                    failure_grid, table, frame.theme(), title=title_of(run_id), order=order, kinds=kinds,
                     chosen=chosen[1:] if chosen[0] == run_id else (0, 0), selection=CLICKED,
                     key=chart_key(run_id), name=f"Answers of run {data.name(run_id)}",
-                    on_select=lambda run_id=run_id: take_click(run_id),
+                    on_select=partial(take_click, run_id),
                 )  # fmt: skip
         if len(shown) < 2:
             st.caption(alone_sentence(record, task))
@@ -229,11 +167,11 @@ def has_task(run_id: int, task: str) -> bool:
     return any(spec.task == task for spec in data.read_run(run_id).config.tasks)
 
 
-def title_of(run_id: int, task: str) -> str:
+def title_of(run_id: int) -> str:
     """The heading of a run's picture."""
     config = data.read_run(run_id).config
     arm = ARM_TITLES.get(config.arm, config.arm)
-    return f"{task_title(task)}: run {data.name(run_id)}, {arm}, seed {config.model_seed}"
+    return f"Run {data.name(run_id)}: {arm}, seed {config.model_seed}"
 
 
 def alone_sentence(record: RunRecord, task: str) -> str:
@@ -262,9 +200,13 @@ def choose(config: RunConfig) -> tuple[str, list[int], RowOrder]:
         )  # fmt: skip
     orders = [order for order in ROW_ORDERS if order != "carry chain" or has_carries(task)]
     with right:
-        order = address.segments("Order of the rows", orders, default=orders[0], key="order",
-                                 help=definition("carry chain"))  # fmt: skip
+        order = address.segments("Order of the rows", orders, default=orders[0], key="order", help=order_help(task))
     return task, sorted(int(length) for length in lengths), next(one for one in orders if one == order)
+
+
+def order_help(task: str) -> str:
+    """What the words of the order mean."""
+    return "\n".join(bullet(term) for term in ("kind of error", "carry chain")[: 1 + has_carries(task)])
 
 
 def has_carries(task: str) -> bool:
@@ -286,6 +228,7 @@ def take_click(run_id: int) -> None:
     if points:
         named = (data.name(run_id), points[0]["length"], points[0]["test_prompt"])
         st.session_state[CHOSEN] = "-".join(map(str, named))
+        st.toast(f"Test prompt {named[2]} of length {named[1]} is below the pictures, in full.")
 
 
 def chosen_answer(tables: dict[int, pd.DataFrame]) -> tuple[int, int, int]:

@@ -19,7 +19,7 @@ from lgt.recipes.settings import is_imported
 from lgt.store.comparisons import Comparison
 from lgt.store.locations import WORKSPACE
 from lgt.store.queries import RunRecord
-from lgt.ui import actions, data, downloads, drawing, failures, group_form, panels, run_table, stores
+from lgt.ui import actions, data, downloads, drawing, failure_pairs, failures, group_form, panels, run_table, stores
 from lgt.ui.numbers import counted
 from lgt.ui.titles import plain_table
 
@@ -183,5 +183,5 @@ def page_links(record: RunRecord, own: Comparison | None) -> str:
         links.append(f"[Its heads](heads?{urlencode(choice)})")
     if record.state == "done" and record.id in data.runs_with_weights():
         links.append(f"[Open it in the playground](playground?run={data.name(record.id)})")
-        links.append(f"[Where it goes wrong](#{failures.ANCHOR})")
+        links.append(f"[Where it goes wrong](#{failure_pairs.ANCHOR})")
     return " · ".join(links)

@@ -116,7 +116,8 @@ def test_the_chosen_row_is_framed_and_a_click_names_its_row():
 def test_the_words_say_what_is_counted():
     said = drawn(title="Run 7")["description"]
     assert "length 2 (trained), 3 test prompts: 1 right, 1 stopped early, 1 did not stop" in said
-    assert "length 4 (beyond), 2 test prompts: 1 right, 1 dropped carry" in said and said.startswith("Run 7, Addition")
+    assert "length 4 (beyond), 2 test prompts: 1 right, 1 dropped carry" in said and said.startswith("Run 7: length 2")
+    assert "Addition, greedy answers." in said
     lines = by([row for unit in select(drawn(), "text", text="n") for row in rows(drawn(), unit)], "length")
     assert {length: row["n"] for length, row in lines.items()} == {2: "n = 3", 4: "n = 2 of 90"}
     assert {length: row["name"] for length, row in lines.items()} == {2: "2 digits", 4: "4 digits"}

@@ -197,8 +197,8 @@ def failures() -> pd.DataFrame:
                "longest_chain"]  # fmt: skip
     frame = pd.DataFrame(cells, columns=columns)
     return frame.assign(
-        run_id=7, task="reverse_add", zone=["trained"] * 3 + ["beyond"] * 2, total=[3] * 3 + [90] * 2, prompt="1 + 2 =",
-        also_fits="", answered_task="",
+        run_id=7, task="reverse_add", zone=["trained"] * 3 + ["beyond"] * 2, test_set_size=[3] * 3 + [90] * 2,
+        prompt="1 + 2 =", also_fits="", answered_task="",
     )  # fmt: skip
 
 

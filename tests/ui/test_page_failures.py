@@ -12,7 +12,7 @@ from lgt.store.checkpoints import list_checkpoints
 from lgt.store.engine import open_store
 from lgt.tasks.prompts import of_test_set
 from lgt.tasks.vocabulary import decode
-from lgt.ui import failures
+from lgt.ui import failure_pairs, failures
 from lgt.ui.drawing import DRAWN
 from tests.ui.test_pages import opened as page_opened
 from tests.ui.test_pages import words
@@ -46,7 +46,11 @@ def test_a_pair_is_shown_side_by_side_with_the_counts_of_the_store(shipped, monk
         assert zones == {6: "trained", 9: "transfer region", 13: "beyond"}
         for length, rows in table.groupby("length"):
             row = stored[(stored.run_id == run_id) & (stored.task == "reverse_add") & (stored.length == length)].iloc[0]
-            assert ((rows.error_kind == "right").sum(), len(rows), rows.total.iloc[0]) == (row.correct, 256, row.total)
+            assert ((rows.error_kind == "right").sum(), len(rows), rows.test_set_size.iloc[0]) == (
+                row.correct,
+                256,
+                row.total,
+            )
     assert shown[ALONE].options["kinds"] == shown[TOGETHER].options["kinds"], "bars line up"
     assert {"dropped carry", "shifted"} <= set(shown[ALONE].options["kinds"])
 
@@ -68,7 +72,7 @@ def test_a_task_that_only_one_of_them_has_is_shown_for_that_one(shipped, monkeyp
 def test_a_run_whose_partner_has_no_weights_is_shown_by_itself(shipped, monkeypatch):
     app = opened(shipped, monkeypatch, run="102")
     assert list(pictures(app)) == [102] and "has no stored weights, so it is not shown" in words(app)
-    assert f"runs?run={TOGETHER}#{failures.ANCHOR}" in words(app)
+    assert f"runs?run={TOGETHER}#{failure_pairs.ANCHOR}" in words(app)
 
 
 def test_a_run_without_weights_says_so_in_one_sentence_with_a_way_on(shipped, monkeypatch):
@@ -150,15 +154,15 @@ def test_drawing_another_prompt_leaves_the_test_set(shipped, monkeypatch):
 
 def test_the_playground_and_the_table_of_runs_lead_to_the_pictures(shipped, monkeypatch):
     app = page_opened("pages/playground.py", shipped, monkeypatch, run=str(TOGETHER))
-    assert f"(runs?run={TOGETHER}&task=reverse_add#{failures.ANCHOR})" in words(app)
+    assert f"(runs?run={TOGETHER}&task=reverse_add#{failure_pairs.ANCHOR})" in words(app)
     table = opened(shipped, monkeypatch)
-    assert f"run {TOGETHER} beside run {ALONE}" in words(table) and f"#{failures.ANCHOR}" in words(table)
+    assert f"run {TOGETHER} beside run {ALONE}" in words(table) and f"#{failure_pairs.ANCHOR}" in words(table)
 
 
 def test_the_pair_that_the_page_offers_first_has_the_largest_gain(shipped, monkeypatch):
     monkeypatch.setenv("LGT_DATABASE_URL", str(shipped))
-    found = failures.pairs()
-    gains = {pair: failures.transfer_gain_of(pair) for pair in found}
-    assert failures.default_pair() == failures.Pair(ALONE, TOGETHER) and len(found) >= 5
-    assert gains[failures.Pair(ALONE, TOGETHER)] == max(gains.values())
+    found = failure_pairs.pairs()
+    gains = {pair: failure_pairs.transfer_gain_of(pair) for pair in found}
+    assert failure_pairs.default_pair() == failure_pairs.Pair(ALONE, TOGETHER) and len(found) >= 5
+    assert gains[failure_pairs.Pair(ALONE, TOGETHER)] == max(gains.values())
     assert len({run_id for pair in found for run_id in pair if run_id != 7}) == 2 * len(found) - 1

@@ -17,7 +17,7 @@ from lgt.tasks import TASKS
 from lgt.tasks.base import Task
 from lgt.tasks.prompts import Prompt, drawn, longest, maze_of
 from lgt.tasks.vocabulary import decode
-from lgt.ui import address, answers, data, failures, frame, panels, prompt_fields
+from lgt.ui import address, answers, data, failure_pairs, frame, panels, prompt_fields
 from lgt.ui.drawing import draw, view_shows
 
 if TYPE_CHECKING:
@@ -242,7 +242,7 @@ def show_first_failure(scene: Scene) -> None:
         )
         panels.curve(accuracy, key="curve")
         return
-    st.markdown(f"{answers.break_sentence(failure, unit)} {failures.link(scene.run.id, scene.task.name)}")
+    st.markdown(f"{answers.break_sentence(failure, unit)} {failure_pairs.link(scene.run.id, scene.task.name)}")
     panels.curve(accuracy, key="curve")
     if failure.length <= longest(scene.task, scene.config.options):
         show_failing_example(scene, failure.length)
