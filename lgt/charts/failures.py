@@ -16,6 +16,7 @@ import pandas as pd
 from lgt.charts.marks import colour, px, text_width
 from lgt.charts.theme import ERROR_COLOURS, Theme, heading, message, styled
 from lgt.metrics.failures import KINDS, RIGHT, Kind
+from lgt.recipes.labels import task_title
 from lgt.tasks import unit
 
 RowOrder = Literal["kind of error", "carry chain", "test set"]
@@ -311,13 +312,12 @@ def row_layers(
 
 def note_of(frame: pd.DataFrame, shown: pd.DataFrame, order: RowOrder) -> str:
     """What is drawn, with n."""
-    counts = [
-        f"{(shown.length == length).sum()} of {rows.test_set_size.iloc[0]:,}"
-        for length, rows in frame.groupby("length")
-    ]
+    sizes = frame.groupby("length").test_set_size.first()
+    counts = [f"{(shown.length == length).sum()} of {size:,}" for length, size in sizes.items()]
     several = counts[0] if len(set(counts)) == 1 else ", ".join(counts)
     chains = " Outlined: digits into which a 1 is carried." if frame.carries_in.any() else ""
-    return f"Greedy answers. Rows: the first {several} test prompts, {ROW_ORDERS[order]}. Bars: all n prompts.{chains}"
+    rows = f"the first {several} test prompts, {ROW_ORDERS[order]}"
+    return f"{task_title(str(frame.task.iloc[0]))}, greedy answers. Rows: {rows}. Bars: all n prompts.{chains}"
 
 
 def description(frame: pd.DataFrame, title: str, note: str) -> str:

@@ -87,6 +87,12 @@ def test_shifted_answers_of_a_copy(written, shifted):
     assert is_shifted(tokens(written), tokens("abcdef<eos>")) is shifted
 
 
+def test_an_end_token_in_place_of_the_last_letter_is_not_an_early_end():
+    """The end token of mqar is not scored, so its answers have a fixed number of tokens."""
+    assert kind_of(tokens("aBc<eos>"), Expected(tokens("aBcD"))) == "other error"
+    assert kind_of(tokens("aBcE"), Expected(tokens("aBcD"))) == "other error", "and nothing can fail to stop"
+
+
 def test_few_different_tokens_that_moved_are_a_coincidence():
     assert not is_shifted(tokens("0110011"), tokens("1100111")), "a string of two letters often fits by chance"
     assert is_shifted(tokens("bcd<eos>"), tokens("abcd<eos>"))
