@@ -29,6 +29,7 @@ from lgt.metrics.failures import (
 from lgt.metrics.zones import ZONE_TITLES, zone
 from lgt.recipes.labels import ARM_TITLES, task_title
 from lgt.recipes.settings import is_imported
+from lgt.store.errors import StoreError
 from lgt.store.queries import RunRecord
 from lgt.tasks import TASKS, evaluation_lengths
 from lgt.tasks.prompts import longest
@@ -138,16 +139,16 @@ def show_section(record: RunRecord) -> None:
         if not lengths:
             st.info("Choose at least one length.")
             return
-        pair = pair_of(record)
-        shown = [run_id for run_id in pair.runs if has_task(run_id, task)]
-        with st.spinner("Computing the answers …"):
-            tables = {run_id: answers_of(run_id, task, lengths) for run_id in shown}
+        shown = [run_id for run_id in pair_of(record).runs if has_task(run_id, task)]
+        tables = usable_tables(shown, task, lengths)
+        if not tables:
+            return
         chosen = chosen_answer(tables)
         st.markdown(
             f"{READING} All answers are greedy: the model reads what it has written, so one mistake can cause others."
         )
         kinds = sorted({kind for table in tables.values() if len(table) for kind in table.error_kind})
-        for column, (run_id, table) in zip(st.columns(len(shown), gap="large"), tables.items(), strict=True):
+        for column, (run_id, table) in zip(st.columns(len(tables), gap="large"), tables.items(), strict=True):
             with column:
                 draw(
                     failure_grid, table, frame.theme(), title=title_of(run_id), order=order, kinds=kinds,
@@ -160,6 +161,18 @@ def show_section(record: RunRecord) -> None:
         show_answer(tables, chosen)
         with st.expander("The kinds of errors"):
             st.markdown("\n".join(bullet(kind) for kind in ("greedy answer", *ERRORS, "carry chain")))
+
+
+def usable_tables(run_ids: list[int], task: str, lengths: list[int]) -> dict[int, pd.DataFrame]:
+    """The answers of these runs, by run. A run whose weights cannot be used is left out, with one line that says so."""
+    tables = {}
+    for run_id in run_ids:
+        try:
+            with st.spinner("Computing the answers …"):
+                tables[run_id] = answers_of(run_id, task, lengths)
+        except StoreError as error:
+            st.warning(f"The answers of run {data.name(run_id)} cannot be computed. {for_markdown(error)}")
+    return tables
 
 
 def has_task(run_id: int, task: str) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+from contextlib import closing
 from urllib.parse import parse_qs, urlparse
 
 import pytest
@@ -109,6 +111,17 @@ def test_the_address_names_task_lengths_order_and_one_answer(shipped, monkeypatc
     said = next(text.value for text in app.markdown if "Open this prompt" in text.value)
     assert said.lower().startswith(f"**{row.error_kind}")
     assert all(app.query_params[name] in (value, [value]) for name, value in address.items()), "it stays as it is"
+
+
+def test_damaged_weights_are_one_line_and_the_other_run_is_still_shown(own_shipped, monkeypatch):
+    with closing(sqlite3.connect(own_shipped, isolation_level=None)) as connection:
+        connection.execute("UPDATE checkpoints SET weights = X'00' WHERE run_id = ?", (ALONE,))
+    app = opened(own_shipped, monkeypatch, run=str(TOGETHER))
+    assert not app.exception and not app.error and list(pictures(app)) == [TOGETHER]
+    (said,) = [warning.value for warning in app.warning if "cannot be computed" in warning.value]
+    assert f"The answers of run {ALONE} cannot be computed" in said and "damaged" in said
+    alone = opened(own_shipped, monkeypatch, run=str(ALONE), task="reverse_add")
+    assert not alone.exception and not alone.error and list(pictures(alone)) == [TOGETHER]
 
 
 def test_no_length_is_asked_for(shipped, monkeypatch):
