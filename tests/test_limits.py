@@ -631,6 +631,19 @@ def form_with_many_series(bench: Bench) -> None:
     assert app.multiselect(key="choice-series").proto.max_selections == bounds.SERIES.most
 
 
+@probe("address", "pictured")
+def address_with_many_lengths(bench: Bench) -> None:
+    app = bench.page("runs", store=bench.few, run="97", lengths="2,3,4,5,6")
+    assert app.multiselect(key="choice-lengths-capitalize_reverse").value == ["2", "3", "4"]
+
+
+@probe("form", "pictured")
+def form_with_many_lengths(bench: Bench) -> None:
+    app = bench.page("runs", store=bench.few, run="97")
+    chosen = app.multiselect(key="choice-lengths-capitalize_reverse")
+    assert chosen.proto.max_selections == bounds.PICTURED.most == 3
+
+
 @probe("form", "compared")
 def form_with_many_compared(bench: Bench) -> None:
     def page(ids: list[int]) -> None:

@@ -3,6 +3,7 @@
 from lgt.charts.accuracy import length_accuracy
 from lgt.charts.attention import attention_map
 from lgt.charts.dynamics import circuit_chart, stability_chart
+from lgt.charts.failures import failure_grid
 from lgt.charts.grid import gap_by_ratio, gap_grid
 from lgt.charts.interchange import interchange_grid
 from lgt.charts.knockout import knock_out_strip, knocked_out_curve
@@ -25,6 +26,7 @@ __all__ = [
     "attention_map",
     "attention_pattern",
     "circuit_chart",
+    "failure_grid",
     "gap_by_ratio",
     "gap_grid",
     "interchange_grid",

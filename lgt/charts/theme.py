@@ -20,6 +20,7 @@ import altair as alt
 
 from lgt.core.plain_text import visible
 from lgt.experiments.verdicts import Sense, sense_of
+from lgt.metrics.failures import Kind
 from lgt.tasks import TASKS
 
 SPARE_COLOURS = (("#3E7C4F", "#7FC48F"), ("#7A5C3E", "#C9A27C"), ("#4A6FA5", "#93B4E3"), ("#8A4F6D", "#D89ABB"))
@@ -31,6 +32,18 @@ VERDICT_COLOURS: dict[Sense, tuple[str, str]] = {
     "no premise": ("#9A5B00", "#F2A33A"),
 }
 """(light, dark) shade of the verdicts that decide, by what they say about the claim; the same hues as the badges."""
+
+ERROR_COLOURS: dict[Kind, tuple[str, str]] = {
+    "right": ("#E4E9F0", "#252D38"),
+    "stopped early": ("#04334F", "#88F0FC"),
+    "did not stop": ("#2C9F69", "#0EAE6B"),
+    "answered another task": ("#7A1FA2", "#A266BC"),
+    "dropped carry": ("#A97F08", "#FEE186"),
+    "shifted": ("#2A30F0", "#4C66F0"),
+    "other error": ("#7A2413", "#DB2B1A"),
+}
+"""(light, dark) shade of each kind of answer. Wrong ones differ also for colour-blind readers, and from right ones
+(tested)."""
 
 ROLE_DASHES = {"main": [1, 0], "auxiliary": [7, 4], "control": [2, 3]}
 ROLE_WIDTHS = {"main": 3.0, "auxiliary": 2.0, "control": 2.0}

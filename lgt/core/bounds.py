@@ -160,6 +160,8 @@ ADDRESS_VALUES = Bound("address_values", 1_000, "values", "values in an address:
                        ("address",), "lgt.ui.address.refusal")  # fmt: skip
 SERIES = Bound("series", 6, "series", "series drawn together on the Explore page", ("form", "address"),
                "lgt.ui.address.select_several")  # fmt: skip
+PICTURED = Bound("pictured", 3, "lengths", "lengths whose answers are drawn on the page of a run", ("form", "address"),
+                 "lgt.ui.address.select_several")  # fmt: skip
 COMPARED = Bound("compared", 6, "runs", "runs compared on the Runs page", ("form",),
                  "lgt.ui.pages.runs.show_comparison")  # fmt: skip
 PROMPT = Bound("prompt", 60, "", "the length of a prompt in the Playground, in units of its task",

@@ -81,6 +81,32 @@ SECTIONS: dict[str, dict[str, str]] = {
             "repetitions."
         ),
     },
+    "Wrong answers": {
+        "greedy answer": (
+            "The answer of a network that always writes its most probable token and then reads it, so one mistake can "
+            "cause others; it may have as many tokens as the true answer, end token included."
+        ),
+        "kind of error": (
+            "What is wrong with a greedy answer; an answer that fits several kinds counts as the first in the list: "
+            "stopped early, did not stop, answered another task, dropped carry, shifted, other error."
+        ),
+        "stopped early": "A wrong answer that is right up to its end token, which comes too early.",
+        "did not stop": "A wrong answer in which only the end token is wrong: another token is in its place.",
+        "answered another task": (
+            "A wrong answer whose tokens are all those of the true answer of another task of the run to the same "
+            "prompt, or to the same two numbers."
+        ),
+        "dropped carry": (
+            "A wrong answer to an addition that is right except that one or more carries were not passed on to the "
+            "next digit."
+        ),
+        "shifted": (
+            "A wrong answer that goes on from its first wrong token with the tokens of the true answer, but too early "
+            "or too late; at least three different tokens have moved."
+        ),
+        "other error": "A wrong answer that fits no other kind of error.",
+        "carry chain": "Neighbouring digits of a sum into each of which a 1 is carried.",
+    },
     "Attention heads": {
         "attention head": "A part of the network that moves information from one position to another.",
         "attention pattern": "How much a head looks at each earlier position, for every position that is read.",

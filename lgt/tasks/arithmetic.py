@@ -211,6 +211,12 @@ class OperandTask(Task):
             rows.append(("carry in", [*texts, *[""] * len(answer)][: len(answer)]))
         return rows
 
+    def column_sums(self, body: Sequence[int]) -> tuple[int, ...]:
+        if not self.carries:
+            return ()
+        a, b = _same_width(*self.columns(body))
+        return tuple((a + b)[0].tolist())
+
     def layout(self, body: Sequence[int], options: TaskOptions) -> tuple[int, ...] | None:
         """The number of digits of each operand; ``None`` if they equal those in test prompts."""
         first, second = self.columns(body)

@@ -132,6 +132,11 @@ class Task:
         """The inputs of each answer token, as rows (name, one text per answer token); empty if a task shows none."""
         return []
 
+    def column_sums(self, body: Sequence[int]) -> tuple[int, ...]:
+        """Of a task that adds with carries: the sum of the two digits of each column, least significant first. Empty
+        for other tasks."""
+        return ()
+
     def layout(self, body: Sequence[int], options: TaskOptions) -> tuple[int, ...] | None:
         """The sizes of the parts of ``body``; ``None`` if they equal those of test prompts of this length."""
         return None

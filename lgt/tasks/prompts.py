@@ -12,10 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from lgt.core import bounds
-from lgt.core.checks import ConfigError
+from lgt.core.checks import ConfigError, check_integer
 from lgt.core.config import TaskOptions
 from lgt.core.seeding import generator
 from lgt.tasks import task_named
+from lgt.tasks.arithmetic import OperandTask
 from lgt.tasks.base import BODY_START, Examples, Task, Working, as_examples
 from lgt.tasks.mazes import Maze, MazeTask, as_mazes, read_maze
 from lgt.tasks.sampling import is_test_prompt, test_examples
@@ -73,6 +74,18 @@ def drawn(task_name: str, length: int, seed: int, options: TaskOptions) -> Promp
     return first_of(task, examples)
 
 
+def of_test_set(task_name: str, length: int, number: int, seed: int, options: TaskOptions) -> Prompt:
+    """Prompt ``number`` (from 1) of the fixed test set of this task and length; ``seed``: the test set's.
+
+    Raises ConfigError if the task cannot have this length or has fewer test prompts of it.
+    """
+    task = task_named(task_name)
+    check_integer("length", length, task.minimum_length, longest(task, options))
+    examples = test_examples(task, length, number, seed, options)
+    check_integer("test prompt", number, 1, len(examples))
+    return first_of(task, examples.take(slice(number - 1, number)))
+
+
 def typed(task_name: str, texts: Sequence[str], seed: int, options: TaskOptions) -> Prompt:
     """The prompt that a person typed: one text for each of the task's ``fields``.
 
@@ -91,9 +104,11 @@ def texts_of(prompt: Prompt) -> tuple[str, ...]:
 
 
 def answer_of(task_name: str, prompt: Prompt, options: TaskOptions) -> tuple[int, ...] | None:
-    """The true answer of another task to the same body; ``None`` if the task cannot read it."""
-    task = task_named(task_name)
-    if task.body_format != task_named(prompt.task).body_format:
+    """The true answer of another task to the same body, or to the same two numbers with another sign between them;
+    ``None`` if the task cannot read it."""
+    task, own = task_named(task_name), task_named(prompt.task)
+    same_numbers = isinstance(task, OperandTask) and isinstance(own, OperandTask)
+    if task.body_format != own.body_format and not same_numbers:
         return None
     if isinstance(task, MazeTask):
         return (*(int(token) for token in task.answer(as_mazes(read_maze(prompt.body)))[0]), EOS)
@@ -101,7 +116,7 @@ def answer_of(task_name: str, prompt: Prompt, options: TaskOptions) -> tuple[int
         other = typed(task_name, texts_of(prompt), 0, options)
     except ConfigError:  # such as a string that is too long for the other task
         return None
-    return other.answer if other.body == prompt.body else None
+    return other.answer if texts_of(other) == texts_of(prompt) else None
 
 
 def prompts_of_same_layout(prompt: Prompt, count: int, seed: int, options: TaskOptions) -> Examples:

@@ -48,14 +48,16 @@ def select(
 
 def select_several(
     label: str, options: Sequence[str], *, default: Sequence[str], maximum: int, key: str, shown: Callable[[str], str],
-    help: str | None = None,
+    scope: str = "", help: str | None = None,
 ) -> list[str]:  # fmt: skip
-    """A multi-select whose choice is ``?key=a,b`` in the address; more than ``maximum`` are left out there."""
+    """A multi-select whose choice is ``?key=a,b`` in the address; more than ``maximum`` are left out there.
+
+    ``scope``: see :func:`select`."""
     named = dict.fromkeys(st.query_params.get(key, "").split(","))
     asked = [name for name in named if name in options][:maximum]
     chosen = st.multiselect(
         label, options, default=asked or list(default), max_selections=maximum, format_func=_visible(shown),
-        key=f"choice-{key}", help=help,
+        key=f"choice-{key}{scope}", help=help,
     )  # fmt: skip
     remember(key, "" if chosen == list(default) else ",".join(chosen))
     return chosen

@@ -14,6 +14,8 @@ import streamlit as st
 
 from lgt.charts.pattern import part_names
 from lgt.core.config import RunConfig, TaskSpec
+from lgt.core.plain_text import for_markdown
+from lgt.metrics import failures
 from lgt.metrics.by_seed import transfer_by_seed
 from lgt.metrics.failures import Failure
 from lgt.metrics.intervals import wilson_interval
@@ -22,7 +24,7 @@ from lgt.recipes.groups import GROUPS
 from lgt.recipes.labels import ARM_TITLES, setting_title, task_title
 from lgt.tasks import TASKS
 from lgt.tasks.mazes import read_maze
-from lgt.tasks.prompts import Prompt, answer_of, drawn, prompts_of_same_layout, working
+from lgt.tasks.prompts import Prompt, drawn, prompts_of_same_layout, working
 from lgt.tasks.vocabulary import FIRST_NODE, NODES, TOKENS
 from lgt.ui import data, models, panels
 from lgt.ui.numbers import percent
@@ -137,17 +139,16 @@ def asked_places(prompt: Prompt) -> list[int]:
 
 def first_wrong_place(prompt: Prompt, answer: Answer) -> int | None:
     """The place (from 1) of the first wrong or missing token; ``None`` when the answer is right."""
-    wrong = [place for place, token in enumerate(prompt.answer) if answer.tokens[place : place + 1] != (token,)]
-    return wrong[0] + 1 if wrong else None
+    return failures.first_wrong(answer.tokens, prompt.answer)
 
 
-def answered_instead(prompt: Prompt, answer: Answer, config: RunConfig) -> str | None:
-    """The other task of the run whose true answer to this prompt the model wrote; ``None`` if it wrote none of them."""
-    for spec in config.tasks:
-        other = answer_of(spec.task, prompt, config.options) if spec.task != prompt.task else None
-        if other is not None and answer.tokens[: len(other)] == other:
-            return spec.task
-    return None
+def error_words(prompt: Prompt, answer: Answer, config: RunConfig) -> str:
+    """The kind of a wrong answer as a sentence; empty for one of no special kind. ``config``: that of the run."""
+    wanted = failures.expected(prompt, [spec.task for spec in config.tasks], config.options)
+    kind, other = failures.kind_of(answer.tokens, wanted), failures.other_task(answer.tokens, wanted)
+    if kind == failures.ANOTHER_TASK and other:
+        return f"The answer is right for another task: {for_markdown(task_title(other))}"
+    return "" if kind in (failures.RIGHT, failures.OTHER_ERROR) else f"Kind of error: {kind}"
 
 
 def failing_example(run_id: int, task: str, length: int, config: RunConfig) -> tuple[int, Prompt, LiveAnswer]:

@@ -19,7 +19,7 @@ from lgt.recipes.settings import is_imported
 from lgt.store.comparisons import Comparison
 from lgt.store.locations import WORKSPACE
 from lgt.store.queries import RunRecord
-from lgt.ui import actions, data, downloads, drawing, group_form, panels, run_table, stores
+from lgt.ui import actions, data, downloads, drawing, failure_pairs, failures, group_form, panels, run_table, stores
 from lgt.ui.numbers import counted
 from lgt.ui.titles import plain_table
 
@@ -52,7 +52,8 @@ def tags_and_note_form(ids: list[int], picked: pd.DataFrame) -> None:
 
 def close_run() -> None:
     """Go back to the table. For a button."""
-    st.query_params.pop("run", None)
+    for name in ("run", *failures.IN_ADDRESS):
+        st.query_params.pop(name, None)
 
 
 def title_of(record: RunRecord) -> str:
@@ -146,6 +147,7 @@ def show_run(row: pd.DataFrame) -> None:
         )  # fmt: skip
         order = values.sort_values("changed", ascending=False, kind="stable")
         st.dataframe(plain_table(order), key="settings", hide_index=True, width="stretch")
+    failures.show(record)
 
 
 def is_own(run_id: int) -> bool:
@@ -181,4 +183,5 @@ def page_links(record: RunRecord, own: Comparison | None) -> str:
         links.append(f"[Its heads](heads?{urlencode(choice)})")
     if record.state == "done" and record.id in data.runs_with_weights():
         links.append(f"[Open it in the playground](playground?run={data.name(record.id)})")
+        links.append(f"[Where it goes wrong](#{failure_pairs.ANCHOR})")
     return " · ".join(links)

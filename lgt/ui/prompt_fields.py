@@ -11,10 +11,11 @@ from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
 from lgt.core.plain_text import for_markdown
 from lgt.tasks.base import Task
-from lgt.tasks.prompts import Prompt, drawn, longest, texts_of, typed
+from lgt.tasks.prompts import Prompt, drawn, longest, of_test_set, texts_of, typed
+from lgt.tasks.sampling import test_examples
 from lgt.ui import address
 
-OF_PROMPT = ("a", "b", "text", "step")
+OF_PROMPT = ("a", "b", "text", "step", "test")
 """What the address says about one prompt; it is removed when another prompt is drawn."""
 FIELDS = {1: ("text",), 2: ("a", "b")}
 """The address names of a task's fields, by how many fields the task has."""
@@ -80,13 +81,26 @@ def choose_prompt(config: RunConfig, task: Task) -> Prompt | None:
     button.button("Draw one", icon=":material/casino:", key="another", on_click=draw_another, width="stretch")
     remove_from_address(*(name for names in FIELDS.values() for name in names if name not in address_names(task)))
     draw = number_in_address("draw", 0, DRAWS, 0)
-    prompt = drawn(task.name, length, draw, config.options)
-    place = f"{task.name}-{length}-{draw}"
+    test = test_number(config, task, length)
+    if test:
+        prompt = of_test_set(task.name, length, test, config.evaluation.seed, config.options)
+    else:
+        prompt = drawn(task.name, length, draw, config.options)
+    place = f"{task.name}-{length}-" + (f"test-{test}" if test else f"{draw}")
     with fields:
         if task.fields:
             return choose_typed(config, task, prompt, place, draw)
         st.markdown(task.drawn_text.format(length=length, unit=task.unit))
         return prompt
+
+
+def test_number(config: RunConfig, task: Task, length: int) -> int:
+    """Which prompt of the run's test set ``?test=`` in the address names, from 1; 0 if it names none."""
+    number = number_in_address("test", 1, config.evaluation.examples, 0)
+    if number and number > len(test_examples(task, length, number, config.evaluation.seed, config.options)):
+        number = 0
+    address.remember("test", str(number) if number else "")
+    return number
 
 
 def choose_typed(config: RunConfig, task: Task, prompt: Prompt, place: str, draw: int) -> Prompt | None:

@@ -184,6 +184,24 @@ def answer() -> pd.DataFrame:
     return pd.DataFrame(cells, columns=columns).assign(likely=["4 90%", "7 40%", "", ""])
 
 
+def failures() -> pd.DataFrame:
+    """Answers of additions of 2 and 4 digits: three prompts, of which all are there, and two of ninety."""
+    cells = [
+        (2, 1, "3 4 0 end", "3 4 0 end", "right", 0, "0 0 0", 0),
+        (2, 2, "3 4 1 end", "3 4 1 7", "did not stop", 4, "0 1 0", 1),
+        (2, 3, "3 4 0 end", "3 4 end", "stopped early", 3, "0 0 0", 0),
+        (4, 1, "1 2 3 4 1 end", "1 1 3 4 0 end", "dropped carry", 2, "0 1 1 0 1", 2),
+        (4, 2, "1 2 3 4 0 end", "1 2 3 4 0 end", "right", 0, "0 1 0 0 0", 1),
+    ]
+    columns = ["length", "test_prompt", "true_answer", "greedy_answer", "error_kind", "first_wrong", "carries_in",
+               "longest_chain"]  # fmt: skip
+    frame = pd.DataFrame(cells, columns=columns)
+    return frame.assign(
+        run_id=7, task="reverse_add", zone=["trained"] * 3 + ["beyond"] * 2, test_set_size=[3] * 3 + [90] * 2,
+        prompt="1 + 2 =", also_fits="", answered_task="",
+    )  # fmt: skip
+
+
 def maze() -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     nodes = pd.DataFrame({"node": [0, 1, 5], "column": [0, 1, 1], "row": [0, 0, 1], "kind": ["start", "", "target"]})
     edges = pd.DataFrame({"x": [0, 1], "y": [0, 0], "x2": [1, 1], "y2": [0, 1]})
@@ -211,6 +229,7 @@ CHARTS: dict[str, Callable[[], Any]] = {
         PATTERN, ["<bos>", "<reverse>", "a"], 2, 9, LIGHT, task=OTHER, head="L1·H1"
     ),
     "circuit_chart": lambda: charts.circuit_chart(trajectories(), "map_difference", {4: 0.5, 1: None}, LIGHT),
+    "failure_grid": lambda: charts.failure_grid(failures(), LIGHT, chosen=(4, 2), selection="clicked"),
     "gap_by_ratio": lambda: charts.gap_by_ratio(grid(), paper(), LIGHT),
     "gap_grid": lambda: charts.gap_grid(grid(), LIGHT),
     "interchange_grid": lambda: charts.interchange_grid(

@@ -161,7 +161,10 @@ def test_the_answer_of_another_task_to_the_same_prompt():
     prompt = typed("reverse_add", ["1274", "938"], 0, options)
     assert text_of(prompt.answer) == "21220" and text_of(answer_of("no_carry", prompt, options)) == "20110"
     assert text_of(answer_of("reverse", typed("capitalize_reverse", ["aBcD"], 0, options), options)) == "DcBa"
-    assert answer_of("reverse_subtract", prompt, options) is None, "another sign"
+    assert text_of(answer_of("reverse_subtract", prompt, options)) == "63300", "the same numbers, another sign"
+    assert answer_of("cot_multiply", typed("reverse_add", ["12", "345678"], 0, options), options) is None
+    assert answer_of("string_copy", prompt, options) is None
+    assert answer_of("string_copy", drawn("mqar", 5, 0, options), options) is None
     walk = next(one for one in (drawn("dfs_trace", 6, seed, options) for seed in range(99)) if len(one.answer) > 8)
     path = answer_of("shortest_path", walk, options)
     assert (

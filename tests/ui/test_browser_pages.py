@@ -76,6 +76,23 @@ def test_a_click_on_a_head_chooses_it_and_the_address_keeps_it(server, tab):
     assert tab.complaints == []
 
 
+def test_a_click_on_a_row_of_failures_shows_the_answer_and_leads_to_its_prompt(server, tab):
+    page = tab(f"{server}/runs?run=111")
+    name = page.locator('[class*="st-key-chart-failures-111"] svg text', has_text="9 digits").first
+    name.wait_for(timeout=ANSWER)
+    name.scroll_into_view_if_needed()
+    page.wait_for_selector(READY)
+    place = name.bounding_box()
+    page.mouse.click(place["x"] + 8, place["y"] + 90)
+    page.wait_for_url("**answer=111-9-**", timeout=ANSWER)
+    page.get_by_text("true answer").first.wait_for(timeout=ANSWER)
+    number = page.url.rsplit("-", 1)[1]
+    link = page.get_by_role("link", name="Open this prompt in the playground")
+    assert link.get_attribute("href").endswith(f"playground?run=111&task=reverse_add&length=9&test={number}")
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert tab.complaints == []
+
+
 def test_an_address_opens_the_playground_at_a_token(server, tab):
     page = tab(f"{server}/playground")
     page.get_by_role("button", name="Next", exact=True).click(timeout=ANSWER)

@@ -9,7 +9,6 @@ import streamlit as st
 
 from lgt.charts import answer_row, attention_map, maze_picture
 from lgt.core.config import RunConfig
-from lgt.core.plain_text import for_markdown
 from lgt.metrics.failures import first_failure
 from lgt.metrics.maps import strongest_head
 from lgt.recipes.labels import head_name, head_names, task_title
@@ -18,7 +17,7 @@ from lgt.tasks import TASKS
 from lgt.tasks.base import Task
 from lgt.tasks.prompts import Prompt, drawn, longest, maze_of
 from lgt.tasks.vocabulary import decode
-from lgt.ui import address, answers, data, frame, panels, prompt_fields
+from lgt.ui import address, answers, data, failure_pairs, frame, panels, prompt_fields
 from lgt.ui.drawing import draw, view_shows
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def as_read(scene: Scene) -> None:
 
 
 def outcome_words(prompt: Prompt, answer: Answer, config: RunConfig) -> str:
-    """Whether an answer is right, or its first wrong token, and whether it is the answer of another task of the run.
+    """Whether an answer is right, or its first wrong token and the kind of error (:mod:`lgt.metrics.failures`).
     Tokens that the model is given do not count."""
     wrong, asked, count = (
         answers.first_wrong_place(prompt, answer),
@@ -82,11 +81,11 @@ def outcome_words(prompt: Prompt, answer: Answer, config: RunConfig) -> str:
         return f"all {asked} tokens that it wrote are right ({given} questions were given)"
     if wrong is None:
         return f"all {count} tokens are right"
-    other = answers.answered_instead(prompt, answer, config)
+    kind = answers.error_words(prompt, answer, config)
     return (
         f"the first wrong token is number {wrong} of {count}"
         + (f", of which {given} are given" if given else "")
-        + (f". The answer is right for another task: {for_markdown(task_title(other))}" if other else "")
+        + (f". {kind}" if kind else "")
     )
 
 
@@ -243,7 +242,7 @@ def show_first_failure(scene: Scene) -> None:
         )
         panels.curve(accuracy, key="curve")
         return
-    st.markdown(answers.break_sentence(failure, unit))
+    st.markdown(f"{answers.break_sentence(failure, unit)} {failure_pairs.link(scene.run.id, scene.task.name)}")
     panels.curve(accuracy, key="curve")
     if failure.length <= longest(scene.task, scene.config.options):
         show_failing_example(scene, failure.length)

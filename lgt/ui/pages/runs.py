@@ -14,7 +14,7 @@ from lgt.core.glossary import definition
 from lgt.core.plain_text import for_markdown
 from lgt.recipes.labels import ARM_TITLES
 from lgt.recipes.limits import read_only
-from lgt.ui import actions, address, data, downloads, frame, one_run, panels, run_table
+from lgt.ui import actions, address, data, downloads, failure_pairs, frame, one_run, panels, run_table
 from lgt.ui.titles import plain_table
 
 LEAD = (
@@ -210,6 +210,9 @@ def main() -> None:
         st.warning(f"run: {for_markdown(asked)} is not in the stores that count here. Open a run below.")
     if read_only():
         st.info("This dashboard is read-only: you can see everything, but change nothing.", icon=":material/lock:")
+    example = failure_pairs.example_link()
+    if example:
+        st.caption(example)
     found = choose_runs(rows)
     show_undo()
     ids = show_table(found, len(rows))
