@@ -17,7 +17,6 @@ from lgt.core.records import Head
 from lgt.metrics.arrays import Floats, finite
 from lgt.metrics.correlation import pearson
 
-
 SHARED, ONLY_MAIN, ONLY_OTHER, UNUSED = "shared", "main only", "other only", "neither"
 """Who needs a head: the main and an auxiliary task, only the main task, only auxiliary tasks, no task."""
 

@@ -112,9 +112,7 @@ def _at_last_step(accuracy: pd.DataFrame) -> pd.DataFrame:
     return accuracy[accuracy.step == accuracy.groupby("run_id").step.transform("max")]
 
 
-def _side(
-    arm: Measured, config: RunConfig, lengths: list[int], head_seed: int, threshold: float
-) -> dict[str, Any]:
+def _side(arm: Measured, config: RunConfig, lengths: list[int], head_seed: int, threshold: float) -> dict[str, Any]:
     """One arm: its ``steps``; ``tasks``, the main task first, with the ``mean``, ``low`` and ``high`` share of right
     answers over seeds, lists of lists [steps][lengths] with None where nothing was measured; ``reach``, the longest
     length above :data:`ABOVE` of the mean curve at each step; and ``heads``, None if the run has no ablation maps."""

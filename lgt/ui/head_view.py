@@ -15,7 +15,7 @@ from lgt.metrics.maps import mapped_zone, mean_map
 from lgt.metrics.zones import ZONE_TITLES, Zone
 from lgt.recipes.labels import ARM_TITLES, head_name
 from lgt.store.comparisons import Comparison
-from lgt.ui import address, data, panels, sharing
+from lgt.ui import address, data, panels
 from lgt.ui.drawing import view_shows
 from lgt.ui.run_table import ARM_ADDRESSES
 
@@ -103,7 +103,8 @@ def choose_seed(comparison: Comparison, arm: Arm) -> int:
 
 
 def view_of(comparison: Comparison, arm: Arm, seed: int, asked: str, threshold: float) -> View:
-    """The maps of one run at the lengths that were asked for, else in the zone of :func:`lgt.metrics.maps.mapped_zone`."""
+    """The maps of one run at the lengths that were asked for, else in the zone of
+    :func:`lgt.metrics.maps.mapped_zone`."""
     run_id = comparison.runs[arm][seed]
     view_shows(comparison.setting.key, "run", data.name(run_id))
     config = data.read_run(run_id).config
