@@ -83,7 +83,10 @@ def heads_sentences(race: Mapping[str, Any]) -> list[str]:
         "task and to an auxiliary task stands on the bridge."
     )
     once = [name for name, of in heads if of and len(of["steps"]) == 1]
-    only = f"Heads were measured only at the end of training ({' and '.join(once)})." if once else ""
+    only = (
+        f"Heads were measured only at the end of training ({' and '.join(once)}); the setting "
+        "evaluation.attribution_snapshots of new runs says at how many steps they are measured."
+    )
     return [text, *([only] if once else [])]
 
 

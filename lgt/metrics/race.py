@@ -6,7 +6,7 @@ files of :mod:`lgt.report` draw. Nothing is interpolated here: every number belo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -46,16 +46,18 @@ def longest_above(accuracy: Mapping[int, float], share: float = ABOVE) -> int | 
 
 
 def seeds_with_steps(alone: Measured, together: Measured) -> dict[int, tuple[Steps, Steps]]:
-    """The seeds that both arms have, with the steps at which each arm measured them. A seed needs two steps in each
-    arm: with one there is nothing to replay."""
-    steps = [_steps_by_seed(arm.accuracy) for arm in (alone, together)]
+    """The seeds that both arms have, with the steps at which each arm measured the main task at all its lengths.
+
+    A seed needs two steps in each arm: with one there is nothing to replay."""
+    steps = [_steps_by_seed(arm.accuracy[arm.accuracy.role == "main"]) for arm in (alone, together)]
     both = {seed: (steps[0][seed], steps[1][seed]) for seed in sorted(steps[0].keys() & steps[1].keys())}
     return {seed: of for seed, of in both.items() if min(map(len, of)) > 1}
 
 
-def _steps_by_seed(accuracy: pd.DataFrame) -> dict[int, Steps]:
-    found = accuracy[["model_seed", "step"]].drop_duplicates().sort_values(["model_seed", "step"])
-    return {int(str(seed)): tuple(map(int, steps)) for seed, steps in found.groupby("model_seed").step}
+def _steps_by_seed(main: pd.DataFrame) -> dict[int, Steps]:
+    counts = main.groupby(["model_seed", "step"]).length.nunique()
+    complete = counts[counts == main.length.nunique()].reset_index()
+    return {int(str(seed)): tuple(map(int, steps)) for seed, steps in complete.groupby("model_seed").step}
 
 
 def measured_alike(found: Mapping[int, tuple[Steps, Steps]]) -> list[int]:
@@ -85,7 +87,7 @@ def race(
     seeds = measured_alike(found) if seed is None else [one for one in found if one == seed]
     if not seeds:
         raise ValueError(f"race: seed = {seed} is not accepted; accepted: {sorted(found) or 'none of these runs'}")
-    chosen = [_of_seeds(arm, seeds) for arm in (alone, together)]
+    chosen = [_of_seeds(arm, seeds, steps) for arm, steps in zip((alone, together), found[seeds[0]], strict=True)]
     last = _at_last_step(chosen[1].accuracy)
     transfer = transfer_by_seed(last)
     head_seed = transfer.middle_seed() if transfer else seeds[0]
@@ -103,9 +105,10 @@ def race(
     }
 
 
-def _of_seeds(arm: Measured, seeds: Iterable[int]) -> Measured:
-    kept = list(seeds)
-    return Measured(*(frame[frame.model_seed.isin(kept)] for frame in arm))
+def _of_seeds(arm: Measured, seeds: Sequence[int], steps: Steps) -> Measured:
+    """The rows of these seeds at these steps; of the heads all that are not later."""
+    accuracy, heads = (frame[frame.model_seed.isin(seeds)] for frame in arm)
+    return Measured(accuracy[accuracy.step.isin(steps)], heads[heads.step <= steps[-1]])
 
 
 def _at_last_step(accuracy: pd.DataFrame) -> pd.DataFrame:
@@ -126,7 +129,7 @@ def _side(arm: Measured, config: RunConfig, lengths: list[int], head_seed: int, 
         "steps": steps,
         "tasks": tasks,
         "reach": [longest_above(curve) for curve in curves],
-        "heads": _heads(_of_seeds(arm, [head_seed]), [task["task"] for task in tasks], config, threshold),
+        "heads": _heads(_of_seeds(arm, [head_seed], tuple(steps)), [task["task"] for task in tasks], config, threshold),
     }
 
 

@@ -23,8 +23,8 @@ TINTS = (1.0, 0.85, 0.7, 0.55, 0.4, 0.25, 0.18, 0.11)
 TOP, PLOT_TOP, PLOT_BOTTOM = 3.4, 11.8, 24.4
 """Where the sides, and their plots, begin and end, em from the top."""
 HEADS_TOP = 27.8
-GAP, AXIS_ROOM = 2.2, 3.2
-"""Between the sides, and for the labels of the vertical axis, em."""
+GAP, AXIS_ROOM, SAMPLE = 2.2, 3.2, 4.7
+"""Between the sides, for the labels of the vertical axis, and for a line and the space after it in the key, em."""
 
 
 class Moment(NamedTuple):
@@ -82,7 +82,7 @@ def palette_of(colours: Mapping[str, Any]) -> Image.Image:
 def _still(picture: Mapping[str, Any], title: str, theme: str) -> Pen:
     """What stands still under all frames: titles, key, axes."""
     pen = Pen(picture["colours"][theme], (WIDTH, HEIGHT), EM)
-    pen.text((0.9, 1.5), title, size=1.3, bold=True)
+    pen.text((0.9, 1.5), title, size=min(1.3, (WIDTH / EM - 1.8) / pen.width(title)), bold=True)
     _legend(pen, picture)
     for side in _sides(pen, picture):
         side.axes()
@@ -106,12 +106,14 @@ def _sides(pen: Pen, picture: Mapping[str, Any]) -> list[Drawing]:
 
 
 def _legend(pen: Pen, picture: Mapping[str, Any]) -> None:
+    widths = [pen.width(task["label"]) + SAMPLE for task in picture["tasks"]]
+    size = min(1.0, (WIDTH / EM - 1.8) / sum(widths))
     x = 0.9
-    for task in picture["tasks"]:
-        pen.line([(x, 2.7), (x + 2.6, 2.7)], pen.colours["tasks"][task["task"]], task["width"] / 12, task["dash"])
-        x += 3.1
-        pen.text((x, 3.05), task["label"])
-        x += pen.width(task["label"]) + 1.6
+    for task, width in zip(picture["tasks"], widths, strict=True):
+        colour = pen.colours["tasks"][task["task"]]
+        pen.line([(x, 2.75), (x + 2.6 * size, 2.75)], colour, task["width"] / 12, task["dash"])
+        pen.text((x + 3.1 * size, 3.1), task["label"], size=size)
+        x += width * size
 
 
 def _clock(pen: Pen, picture: Mapping[str, Any], step: float, ends: tuple[int, int]) -> None:

@@ -74,12 +74,26 @@ def show_race(comparison: Comparison, baseline: Arm, threshold: float) -> None:
         st.info(too_few_steps())
         return
     place = st.container(key="race-picture")
-    make = partial(_picture, alone, together, comparison.config, threshold, panels.co_trained_title(comparison))
+    make = partial(_picture, alone, together, comparison.config, threshold, panels.co_trained_title(comparison.config))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="quiet-race"):
         seed = choose_seed(seeds, len(measured_alike(seeds_with_steps(alone, together))))
         offer_files(comparison, baseline, make, seeds, seed)
     with place:
         draw(make(seed), key="race")
+
+
+def show_runs(alone: int, together: int) -> None:
+    """The race of two runs of one seed. While one of them trains, the race waits at its end for further steps."""
+    runs = [data.read_run(run_id) for run_id in (alone, together)]
+    config = runs[1].config
+    arms = [Measured(data.read_accuracy([run_id], "all"), data.read_head_scores([run_id], "all"))
+            for run_id in (alone, together)]  # fmt: skip
+    if not seeds_with_steps(*arms):
+        st.caption(f"Runs {data.name(alone)} and {data.name(together)}: the race begins when both have been measured "
+                   "at two steps.")  # fmt: skip
+        return
+    picture = _picture(*arms, config, panels.DEFAULT_THRESHOLD / 100, panels.co_trained_title(config), None)
+    draw(picture, key=f"race-{together}", live=any(run.state == "running" for run in runs))
 
 
 def draw(picture: dict[str, Any], *, key: str, live: bool = False) -> None:

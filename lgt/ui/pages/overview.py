@@ -94,7 +94,7 @@ def show_hidden_result(comparison: Comparison, shown_facts: Facts, zone: Any) ->
     accuracy = data.read_accuracy(comparison.ids("co-trained"))
     known = accuracy[(accuracy.role != "main") | (accuracy.length <= accuracy.training_length)]
     look.headline(
-        panels.co_trained_title(comparison),
+        panels.co_trained_title(comparison.config),
         "?",
         f"exact match at {shown_facts.region}",
         f"shown in step {story.REVEAL}",
@@ -105,7 +105,7 @@ def show_hidden_result(comparison: Comparison, shown_facts: Facts, zone: Any) ->
 
 def show_co_trained(comparison: Comparison, shown_facts: Facts, zone: Any, predicting: bool) -> None:
     """The right curve with its number and its sentence, or the viewer's guess."""
-    accuracy, title = data.read_accuracy(comparison.ids("co-trained")), panels.co_trained_title(comparison)
+    accuracy, title = data.read_accuracy(comparison.ids("co-trained")), panels.co_trained_title(comparison.config)
     if predicting and prediction.result_is_hidden(accuracy, comparison.config):
         look.headline(title, "?", "How many of 100 answers will be right?", "")
     elif shown_facts.together:
