@@ -42,7 +42,8 @@ def longest_above(accuracy: Mapping[int, float], share: float = ABOVE) -> int | 
     >>> longest_above({1: 1.0, 2: 0.51, 3: 0.5})
     2
     """
-    return max((length for length, value in accuracy.items() if value > share), default=None)
+    # Rounded, because a mean over seeds that is exactly one half may come out a little above it.
+    return max((length for length, value in accuracy.items() if round(value, 9) > share), default=None)
 
 
 def seeds_with_steps(alone: Measured, together: Measured) -> dict[int, tuple[Steps, Steps]]:
