@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from lgt.core.config import RunConfig
-from lgt.metrics.by_seed import transfer_by_seed
+from lgt.core.config import RunConfig, TaskSpec
+from lgt.core.records import Head
+from lgt.metrics.arrays import Floats
+from lgt.metrics.by_seed import mean_curve, transfer_by_seed
 from lgt.metrics.head_sharing import head_kinds
 from lgt.metrics.maps import mapped_zone
 from lgt.metrics.zones import zone_lengths
@@ -122,10 +124,9 @@ def _side(arm: Measured, config: RunConfig, lengths: list[int], head_seed: int, 
     length above :data:`ABOVE` of the mean curve at each step; and ``heads``, None if the run has no ablation maps."""
     rows = arm.accuracy
     steps = sorted(int(step) for step in rows.step.unique())
-    shares = (rows.correct / rows.total).groupby([rows.task, rows.step, rows.length]).agg(["mean", "min", "max"])
-    tasks = [_task(shares.loc[spec.task], spec, steps, lengths) for spec in config.tasks if spec.task in shares.index]
-    means = shares["mean"].loc[config.main.task]
-    curves = [{int(length): float(share) for length, share in means.loc[step].items()} for step in steps]
+    of_tasks = dict(iter(rows.assign(share=rows.correct / rows.total).groupby("task")))
+    tasks = [_task(of_tasks[spec.task], spec, steps, lengths) for spec in config.tasks if spec.task in of_tasks]
+    curves = [mean_curve(rows[rows.step == step]) for step in steps]
     return {
         "steps": steps,
         "tasks": tasks,
@@ -134,10 +135,15 @@ def _side(arm: Measured, config: RunConfig, lengths: list[int], head_seed: int, 
     }
 
 
-def _task(shares: pd.DataFrame, spec: Any, steps: list[int], lengths: list[int]) -> dict[str, Any]:
-    table = {name: _table(shares[column], steps, lengths) for name, column in
-             (("mean", "mean"), ("low", "min"), ("high", "max"))}  # fmt: skip
-    return {"task": spec.task, "role": spec.role, "training_length": spec.training_length, **table}
+def _task(rows: pd.DataFrame, spec: TaskSpec, steps: list[int], lengths: list[int]) -> dict[str, Any]:
+    shares = rows.groupby(["step", "length"]).share
+    tables = {"mean": shares.mean(), "low": shares.min(), "high": shares.max()}
+    return {
+        "task": spec.task,
+        "role": spec.role,
+        "training_length": spec.training_length,
+        **{name: _table(table, steps, lengths) for name, table in tables.items()},
+    }
 
 
 def _table(shares: pd.Series, steps: list[int], lengths: list[int]) -> list[list[float | None]]:
@@ -159,11 +165,10 @@ def _heads(run: Measured, tasks: list[str], config: RunConfig, threshold: float)
     rows = run.heads[run.heads.length.isin(lengths) & run.heads.task.isin(tasks)]
     if set(rows.task) != set(tasks):
         return None
-    means = rows.groupby(["step", "task", "layer", "head"]).accuracy_drop.mean().unstack(["layer", "head"])
     steps = sorted(int(step) for step in rows.step.unique())
-    heads = sorted((int(layer), int(head)) for layer, head in means.columns)
-    drops = {task: means.xs(task, level="task").reindex(index=steps, columns=heads).fillna(0.0) for task in tasks}
-    of_main, *of_others = (drops[task].to_numpy(dtype=float) for task in tasks)
+    heads = sorted(set(zip(rows.layer.astype(int).tolist(), rows["head"].astype(int).tolist(), strict=True)))
+    drops = {task: _drops(rows[rows.task == task], steps, heads) for task in tasks}
+    of_main, *of_others = drops.values()
     others = np.max(of_others, axis=0) if of_others else np.zeros_like(of_main)
     return {
         "seed": int(run.heads.model_seed.iloc[0]),
@@ -173,5 +178,11 @@ def _heads(run: Measured, tasks: list[str], config: RunConfig, threshold: float)
         "steps": steps,
         "names": [head_name(*head) for head in heads],
         "kinds": head_kinds(of_main, others, threshold).tolist(),
-        "drops": {task: frame.round(DIGITS).to_numpy().tolist() for task, frame in drops.items()},
+        "drops": {task: of.round(DIGITS).tolist() for task, of in drops.items()},
     }
+
+
+def _drops(rows: pd.DataFrame, steps: list[int], heads: list[Head]) -> Floats:
+    """The mean drop over lengths of one task, ``[steps, heads]``; 0 where a head was not measured."""
+    table = rows.pivot_table(index="step", columns=["layer", "head"], values="accuracy_drop")
+    return table.reindex(index=steps, columns=pd.MultiIndex.from_tuples(heads)).fillna(0.0).to_numpy(dtype=float)

@@ -25,7 +25,7 @@ class Pen:
         self.colours, self.size, self.em = colours, size, em
         self.scale = em * FINER
         finer = (size[0] * FINER, size[1] * FINER)
-        self.canvas = under.canvas.copy() if under else Image.new("RGB", finer, colours["surface"])
+        self.canvas: Image.Image = under.canvas.copy() if under else Image.new("RGB", finer, colours["surface"])
         self.draw = ImageDraw.Draw(self.canvas)
 
     def image(self) -> Image.Image:

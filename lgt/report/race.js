@@ -145,13 +145,13 @@ class Side {
       this.group);
     this.lines = this.side.curves.map((curve, place) => {
       const { dash, width } = this.picture.tasks[place], shade = colour(curve.task);
-      const whole = dash.every((part, odd) => !(odd % 2) || part === 0);
+      const under = Math.max(0, place - 1);  // curves over this one: it shows between their dashes and around their points
       const group = element('g', {}, null);
       const band = element('path', { fill: shade, opacity: 0.18 }, group);
       const line = element('path', { fill: 'none', stroke: shade, 'stroke-width': width * em / 12, 'stroke-linejoin': 'round',
-        'stroke-dasharray': whole ? 'none' : dash.join(' '), 'stroke-dashoffset': place * 5 }, group);
-      const points = element('path', { stroke: shade, 'stroke-width': (place ? 0.42 : 0.55) * em, 'stroke-linecap': 'round' },
-        group);
+        'stroke-dasharray': dash[1] ? dash.join(' ') : 'none', 'stroke-dashoffset': under * (dash[0] + dash[1]) / 2 }, group);
+      const points = element('path', { stroke: shade, 'stroke-linecap': 'round',
+        'stroke-width': (place ? 0.42 * Math.sqrt(1 + under) : 0.55) * em }, group);
       return { curve, group, band, line, points };
     });
     this.group.append(...this.lines.map(({ group }) => group).reverse());  // the main task's line lies on top

@@ -151,8 +151,9 @@ class Drawing:
         now = moment(self.side["steps"], step)
         self.counter(now.at)
         if now.at >= 0:
-            for curve, task in reversed(list(zip(self.side["curves"], self.picture["tasks"], strict=False))):
-                self.curve(curve, task, now)
+            curves = list(zip(self.side["curves"], self.picture["tasks"], strict=False))
+            for place in reversed(range(len(curves))):
+                self.curve(*curves[place], now, max(0, place - 1))
         if self.side["heads"]:
             self.heads(moment(self.side["heads"]["steps"], step))
 
@@ -203,8 +204,9 @@ class Drawing:
             fits = x - self.pen.width(rule["label"], 0.92) - 0.4 > self.left
             self.pen.text((x + (-0.4 if fits else 0.4), y), rule["label"], size=0.92, anchor="rs" if fits else "ls")
 
-    def curve(self, curve: Mapping[str, Any], task: Mapping[str, Any], now: Moment) -> None:
-        """One task: its line, its points and, of the main task, the band over seeds."""
+    def curve(self, curve: Mapping[str, Any], task: Mapping[str, Any], now: Moment, under: int) -> None:
+        """One task: its line, its points and, of the main task, the band over seeds. ``under``: curves of auxiliary
+        tasks that are drawn over it; where they coincide, it shows as a ring around their points."""
         colour = self.pen.colours["tasks"][curve["task"]]
         mean, low, high = (self.places(curve[name], now) for name in ("mean", "low", "high"))
         main = task["role"] == "main"
@@ -212,7 +214,7 @@ class Drawing:
             self.band([*high, *reversed(low)], colour)
         self.pen.line(mean, colour, task["width"] / 12, task["dash"])
         for place in mean:
-            self.pen.disc(place, 0.27 if main else 0.2, colour)
+            self.pen.disc(place, 0.27 if main else 0.2 * (1 + under) ** 0.5, colour)
 
     def places(self, table: Sequence[Sequence[float | None]], now: Moment) -> list[Point]:
         """The points of one row of ``table`` [steps][lengths], on the way to the next row."""
@@ -297,12 +299,12 @@ class Drawing:
     def disc(self, head: int, now: Moment) -> None:
         """A head: grey and small if no task needs it, in the accent colour if it is shared, else in its task's."""
         heads, colours = self.side["heads"], self.pen.colours
-        shades = [self.shade(head, at) for at in (now.at, now.next)]
+        start, end = (self.shade(head, at) for at in (now.at, now.next))
         radius = min(1.2, 0.44 * self.width * min(1 / 6, 0.94 / max(heads["crowd"], 1)))
-        sizes = [radius * (0.34 if heads["kinds"][at][head] == UNUSED else 1) for at in (now.at, now.next)]
-        size, place = mixed(*sizes, now.share), self.place(head, now)
+        before, after = (radius * (0.34 if heads["kinds"][at][head] == UNUSED else 1) for at in (now.at, now.next))
+        size, place = mixed(before, after, now.share), self.place(head, now)
         self.pen.disc(place, size + 0.1, colours["surface"])
-        self.pen.disc(place, size, blend(*shades, now.share))
+        self.pen.disc(place, size, blend(start, end, now.share))
         if size > 0.8:
             self.pen.text(place, heads["names"][head], colours["surface"], size=0.56 * radius, anchor="mm", bold=True)
 

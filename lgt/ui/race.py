@@ -41,9 +41,8 @@ def switch_button() -> None:
               help="Both arms replayed over their measured steps.")  # fmt: skip
 
 
-def read_measured(comparison: Comparison, arm: Arm) -> Measured:
-    """The runs of one arm at all their measured steps."""
-    ids = comparison.ids(arm)
+def read_measured(ids: list[int]) -> Measured:
+    """Runs of one arm at all their measured steps."""
     return Measured(data.read_accuracy(ids, "all"), data.read_head_scores(ids, "all"))
 
 
@@ -68,7 +67,7 @@ def show_race(comparison: Comparison, baseline: Arm, threshold: float) -> None:
     if not comparison.ids(baseline):
         st.info("There is no race, because this baseline has not been run yet. **Show the curves** says how to run it.")
         return
-    alone, together = read_measured(comparison, baseline), read_measured(comparison, "co-trained")
+    alone, together = (read_measured(ids) for ids in (comparison.ids(baseline), comparison.ids("co-trained")))
     seeds = sorted(seeds_with_steps(alone, together))
     if not seeds:
         st.info(too_few_steps())
@@ -86,20 +85,18 @@ def show_runs(alone: int, together: int) -> None:
     """The race of two runs of one seed. While one of them trains, the race waits at its end for further steps."""
     runs = [data.read_run(run_id) for run_id in (alone, together)]
     config = runs[1].config
-    arms = [Measured(data.read_accuracy([run_id], "all"), data.read_head_scores([run_id], "all"))
-            for run_id in (alone, together)]  # fmt: skip
-    if not seeds_with_steps(*arms):
+    first, second = read_measured([alone]), read_measured([together])
+    if not seeds_with_steps(first, second):
         st.caption(f"Runs {data.name(alone)} and {data.name(together)}: the race begins when both have been measured "
                    "at two steps.")  # fmt: skip
         return
-    picture = _picture(*arms, config, panels.DEFAULT_THRESHOLD / 100, panels.co_trained_title(config), None)
+    picture = _picture(first, second, config, panels.DEFAULT_THRESHOLD / 100, panels.co_trained_title(config), None)
     draw(picture, key=f"race-{together}", live=any(run.state == "running" for run in runs))
 
 
 def draw(picture: dict[str, Any], *, key: str, live: bool = False) -> None:
     """The race in the browser. ``live``: at the end it waits for further steps instead of starting again."""
-    options = {"theme": frame.theme().name, "brief": frame.presenting(), "live": live}
-    _race(key=key, data=race_data({"": picture}, **options))
+    _race(key=key, data=race_data({"": picture}, theme=frame.theme().name, brief=frame.presenting(), live=live))
 
 
 def offer_files(comparison: Comparison, baseline: Arm, make: Pictures, seeds: list[int], seed: int | None) -> None:
