@@ -62,13 +62,17 @@ READING = (
 def seeds_sentence(race: Mapping[str, Any]) -> str:
     """Which runs the curves show, with n."""
     seeds, counts = race["seeds"], [len(side["steps"]) for side in race["sides"]]
-    steps = f"measured at {counts[0]} steps alone and {counts[1]} together"
+    steps = f"{counts[0]} measured steps alone and {counts[1]} together"
     if len(seeds) == 1:
         return f"Curves: one run of each side, seed {seeds[0]}, {steps}."
     left = race["of"] - len(seeds)
-    others = f" The other {left} were measured at other steps." if left else ""
-    named = f"seeds {id_ranges(seeds)} (n = {len(seeds)} of {race['of']})"
-    return f"Curves: mean over {named}, {steps}. Band: the main task, from the smallest to the largest seed.{others}"
+    said = [
+        f"Curves: mean over seeds {id_ranges(seeds)} (n = {len(seeds)} of {race['of']}), {steps}.",
+        "" if race["alike"] else "The seeds were measured at different steps; each counts with its last measured one.",
+        "Band: the main task, from the smallest to the largest seed.",
+        f"Not shown: {left} measured at the end only." if left else "",
+    ]
+    return " ".join(sentence for sentence in said if sentence)
 
 
 def heads_sentences(race: Mapping[str, Any]) -> list[str]:
@@ -78,9 +82,9 @@ def heads_sentences(race: Mapping[str, Any]) -> list[str]:
     if not said:
         return ["These runs have no ablation maps, so no heads are shown."]
     text = (
-        f"Heads: of one run a side, seed {race['head_seed']}; {', '.join(said)}. A head matters to a task if switching "
-        f"it off costs more than {100 * race['threshold']:.0f} points of exact match. A head that matters to the main "
-        "task and to an auxiliary task stands on the bridge."
+        f"Heads: of one run a side, seed {race['head_seed']}{_median(race)}; {', '.join(said)}. A head matters to a "
+        f"task if switching it off costs more than {100 * race['threshold']:.0f} points of exact match. A head that "
+        "matters to the main task and to an auxiliary task stands on the bridge."
     )
     once = [name for name, of in heads if of and len(of["steps"]) == 1]
     only = (
@@ -88,6 +92,14 @@ def heads_sentences(race: Mapping[str, Any]) -> list[str]:
         "evaluation.attribution_snapshots of new runs says at how many steps they are measured."
     )
     return [text, *([only] if once else [])]
+
+
+def _median(race: Mapping[str, Any]) -> str:
+    """Says of the seed whose heads are shown that its transfer accuracy is the median one, and of which seeds."""
+    if len(race["seeds"]) == 1:
+        return ""
+    some = "" if race["head_seeds"] == len(race["seeds"]) else " whose heads were measured at the most steps"
+    return f" (the median transfer accuracy of the {race['head_seeds']} seeds{some})"
 
 
 def _lengths(heads: Mapping[str, Any]) -> str:

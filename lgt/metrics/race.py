@@ -6,7 +6,7 @@ files of :mod:`lgt.report` draw. Nothing is interpolated here: every number belo
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,14 +63,18 @@ def _steps_by_seed(main: pd.DataFrame) -> dict[int, Steps]:
     return {int(str(seed)): tuple(map(int, steps)) for seed, steps in complete.groupby("model_seed").step}
 
 
-def measured_alike(found: Mapping[int, tuple[Steps, Steps]]) -> list[int]:
-    """The seeds whose mean can be replayed: those that were measured at the same steps. Of several such groups it is
-    the one with the most measurements, of equal ones the one with the smallest seed. ``found``:
-    :func:`seeds_with_steps`."""
-    groups: dict[tuple[Steps, Steps], list[int]] = {}
-    for seed, steps in found.items():
-        groups.setdefault(steps, []).append(seed)
-    return max(groups.items(), key=lambda one: len(one[1]) * sum(map(len, one[0])), default=((), []))[1]
+def shown_steps(steps: Mapping[int, Steps]) -> list[tuple[int, int, int]]:
+    """(seed, shown step, stored step): at each step that is shown, the last stored step of every seed.
+
+    ``steps``: the stored ones by seed. What is shown begins where all seeds have been measured, so that a mean over
+    seeds never changes because a seed joins it.
+
+    >>> shown_steps({0: (2, 4), 1: (3, 4)})
+    [(0, 3, 2), (0, 4, 4), (1, 3, 3), (1, 4, 4)]
+    """
+    first = max(of[0] for of in steps.values())
+    shown = sorted({step for of in steps.values() for step in of if step >= first})
+    return [(seed, at, max(step for step in of if step <= at)) for seed, of in steps.items() for at in shown]
 
 
 def race(
@@ -79,26 +83,28 @@ def race(
     """Everything that the race shows, as plain values for JSON.
 
     ``config``: of a co-trained run; ``threshold``: the drop of exact match, a share, above which a head matters.
-    Without ``seed`` accuracies are means over the seeds of :func:`measured_alike`. Heads are always those of one run:
-    of ``seed``, else of the seed whose co-trained run has the median transfer accuracy of them.
+    Without ``seed`` accuracies are means over all seeds of :func:`seeds_with_steps`, each at its last stored step
+    (:func:`shown_steps`). Heads are always those of one run: of ``seed``, else see :func:`_head_seed`.
 
-    ``seeds``, ``of`` (the number of seeds that both arms have), ``head_seed``, ``lengths``, ``main_length`` (Lm),
+    ``seeds``, ``of`` (the number of seeds that both arms have), ``alike`` (whether they were measured at the same
+    steps), ``head_seed`` and ``head_seeds`` (of how many it is the median), ``lengths``, ``main_length`` (Lm),
     ``transfer_length`` (La), ``threshold``, ``above``, and ``sides``: first alone, then together, see :func:`_side`.
     Raises ValueError if no seed, or not the given one, was measured at two steps in each arm.
     """
     found = seeds_with_steps(alone, together)
-    seeds = measured_alike(found) if seed is None else [one for one in found if one == seed]
+    seeds = [one for one in found if seed in (None, one)]
     if not seeds:
         raise ValueError(f"race: seed = {seed} is not accepted; accepted: {sorted(found) or 'none of these runs'}")
-    chosen = [_of_seeds(arm, seeds, steps) for arm, steps in zip((alone, together), found[seeds[0]], strict=True)]
-    last = _at_last_step(chosen[1].accuracy)
-    transfer = transfer_by_seed(last)
-    head_seed = transfer.middle_seed() if transfer else seeds[0]
+    steps = [{one: found[one][place] for one in seeds} for place in (0, 1)]
+    chosen = [_shown(arm, of) for arm, of in zip((alone, together), steps, strict=True)]
+    head_seed, head_seeds = _head_seed(chosen[1])
     lengths = sorted({int(length) for arm in chosen for length in arm.accuracy.length.unique()})
     return {
         "seeds": seeds,
         "of": len(set(alone.accuracy.model_seed) & set(together.accuracy.model_seed)),
+        "alike": all(len(set(of.values())) == 1 for of in steps),
         "head_seed": head_seed,
+        "head_seeds": head_seeds,
         "lengths": lengths,
         "main_length": config.main.training_length,
         "transfer_length": config.transfer_length,
@@ -108,10 +114,26 @@ def race(
     }
 
 
-def _of_seeds(arm: Measured, seeds: Sequence[int], steps: Steps) -> Measured:
-    """The rows of these seeds at these steps; of the heads all that are not later."""
-    accuracy, heads = (frame[frame.model_seed.isin(seeds)] for frame in arm)
-    return Measured(accuracy[accuracy.step.isin(steps)], heads[heads.step <= steps[-1]])
+def _shown(arm: Measured, steps: Mapping[int, Steps]) -> Measured:
+    """The counts of these seeds at the steps that are shown, and their heads at their own steps."""
+    pairs = pd.DataFrame(shown_steps(steps), columns=["model_seed", "shown", "step"])
+    accuracy = arm.accuracy.merge(pairs, on=["model_seed", "step"])
+    heads = arm.heads[arm.heads.model_seed.isin(list(steps)) & (arm.heads.step <= int(pairs.step.max()))]
+    return Measured(accuracy.drop(columns="step").rename(columns={"shown": "step"}), heads)
+
+
+def _head_seed(together: Measured) -> tuple[int, int]:
+    """The seed whose heads are shown, and of how many: the one with the median transfer accuracy among those whose
+    heads were measured at the most steps."""
+    last = _at_last_step(together.accuracy)
+    counts = together.heads.groupby("model_seed").step.nunique()
+    seeds = counts[counts == counts.max()].index if len(counts) else last.model_seed.unique()
+    transfer = transfer_by_seed(last[last.model_seed.isin(seeds)])
+    return (transfer.middle_seed(), transfer.n) if transfer else (min(map(int, seeds)), len(seeds))
+
+
+def _of_seed(arm: Measured, seed: int) -> Measured:
+    return Measured(*(frame[frame.model_seed == seed] for frame in arm))
 
 
 def _at_last_step(accuracy: pd.DataFrame) -> pd.DataFrame:
@@ -131,7 +153,7 @@ def _side(arm: Measured, config: RunConfig, lengths: list[int], head_seed: int, 
         "steps": steps,
         "tasks": tasks,
         "reach": [longest_above(curve) for curve in curves],
-        "heads": _heads(_of_seeds(arm, [head_seed], tuple(steps)), [task["task"] for task in tasks], config, threshold),
+        "heads": _heads(_of_seed(arm, head_seed), [task["task"] for task in tasks], config, threshold),
     }
 
 

@@ -353,8 +353,9 @@ class Race {
     this.data = data;
     this.view = clamp(view, 0, data.views.length - 1);
     this.picture = data.views[this.view].picture;
-    const heads = this.picture.sides.flatMap((side) => side.heads?.steps ?? []);
-    this.steps = [...new Set([...this.picture.sides.flatMap((side) => side.steps), ...heads])].sort((a, b) => a - b);
+    const { sides } = this.picture, first = Math.min(...sides.map((side) => side.steps[0]));
+    const stored = sides.flatMap((side) => [...side.steps, ...(side.heads?.steps ?? [])]);
+    this.steps = [...new Set(stored)].filter((step) => step >= first).sort((a, b) => a - b);
     this.choice.replaceChildren();
     data.views.forEach(({ name }, place) => html('option', { value: place }, this.choice, name));
     this.choice.value = this.view;

@@ -14,7 +14,7 @@ import streamlit as st
 from lgt.charts.race import race_picture
 from lgt.core.config import Arm, RunConfig
 from lgt.core.plain_text import as_code
-from lgt.metrics.race import Measured, measured_alike, race, seeds_with_steps
+from lgt.metrics.race import Measured, race, seeds_with_steps
 from lgt.recipes.labels import provenance, setting_title
 from lgt.recipes.presets import PRESETS, group_config
 from lgt.report.race_gif import race_gif
@@ -75,7 +75,7 @@ def show_race(comparison: Comparison, baseline: Arm, threshold: float) -> None:
     place = st.container(key="race-picture")
     make = partial(_picture, alone, together, comparison.config, threshold, panels.co_trained_title(comparison.config))
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="quiet-race"):
-        seed = choose_seed(seeds, len(measured_alike(seeds_with_steps(alone, together))))
+        seed = choose_seed(seeds)
         offer_files(comparison, baseline, make, seeds, seed)
     with place:
         draw(make(seed), key="race")
@@ -130,12 +130,12 @@ def gif_file(make: Pictures, seed: int | None, title: str, theme: str) -> bytes:
     return race_gif(make(seed), title, theme)
 
 
-def choose_seed(seeds: list[int], alike: int) -> int | None:
-    """The seed that is shown, ``?race-seed=``; ``None`` for the mean over ``alike`` of them."""
+def choose_seed(seeds: list[int]) -> int | None:
+    """The seed that is shown, ``?race-seed=``; ``None`` for the mean over all of them."""
     options = [MEAN, *map(str, seeds)]
     chosen = address.select(
         "Seeds", options, default=MEAN, key="race-seed",
-        shown=lambda name: f"mean over {alike} of {len(seeds)} seeds" if name == MEAN else f"seed {name}",
+        shown=lambda name: f"mean over {len(seeds)} seeds" if name == MEAN else f"seed {name}",
     )  # fmt: skip
     return None if chosen == MEAN else int(chosen)
 

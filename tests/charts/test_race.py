@@ -39,14 +39,19 @@ def test_zones_and_training_lengths_are_those_of_the_run(shipped):
 
 def test_the_notes_say_how_many_seeds_of_how_many(shipped):
     first, second, third, *_ = picture_of(shipped, "add-carry.small")["notes"]
-    assert "mean over seeds 0–4 (n = 5 of 10), measured at 8 steps alone and 20 together" in first
-    assert "The other 5 were measured at other steps." in first
+    assert "mean over seeds 0–9 (n = 10 of 10), 8 measured steps alone and 22 together." in first
+    assert "each counts with its last measured one" in first and "Not shown" not in first
+    assert "seed 4 (the median transfer accuracy of the 5 seeds whose heads were measured at the most steps)" in second
     assert "alone at trained lengths (2, 4, 6), together in the transfer region (8, 11)" in second
     assert "only at the end of training (alone)" in third
     (one, *_) = picture_of(shipped, "add-carry.small", seed=2)["notes"]
-    assert one.startswith("Curves: one run of each side, seed 2, measured at 8 steps alone and 20 together.")
-    (whole, *_) = picture_of(shipped, "caprev.demo")["notes"]
-    assert "(n = 10 of 10)" in whole and "The other" not in whole
+    assert one.startswith("Curves: one run of each side, seed 2, 8 measured steps alone and 20 together.")
+    whole, heads, *_ = picture_of(shipped, "caprev.demo")["notes"]
+    assert "(n = 10 of 10)" in whole and "different steps" not in whole
+    assert "seed 1 (the median transfer accuracy of the 10 seeds);" in heads
+    found = race_of(shipped, "caprev.demo")
+    (fewer, *_) = race_picture(found | {"of": 12}, TITLES)["notes"]
+    assert "(n = 10 of 12)" in fewer and "Not shown: 2 measured at the end only." in fewer
 
 
 def test_a_control_is_not_called_auxiliary(shipped):

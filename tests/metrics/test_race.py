@@ -12,7 +12,7 @@ import pytest
 
 from lgt.charts.sharing_layout import head_nodes
 from lgt.metrics.maps import mean_map
-from lgt.metrics.race import Measured, longest_above, measured_alike, race, seeds_with_steps
+from lgt.metrics.race import Measured, longest_above, race, seeds_with_steps, shown_steps
 from lgt.recipes.presets import group_config
 from lgt.store import queries
 from lgt.store.engine import open_store
@@ -51,25 +51,26 @@ def sql_drops(path, run_id) -> dict[tuple[int, str, int, int], dict[int, float]]
 @RACES
 def test_every_drawn_share_and_counter_is_counted_again_from_sql(shipped, pair, arm):
     found, of = race_of(shipped, pair, arm=arm), comparison(shipped, pair)
+    main = of.config.main.task
     for side, runs in zip(found["sides"], (of.runs[arm], of.runs["co-trained"]), strict=True):
+        assert found["seeds"] == sorted(runs), "all seeds"
         counts = [sql_counts(shipped, runs[seed]) for seed in found["seeds"]]
-        main = of.config.main.task
-        assert all(sorted(one[main]) == side["steps"] for one in counts), "the stored steps, no others"
-        for task in side["tasks"]:
-            for place, step in enumerate(side["steps"]):
+        stored = {step for one in counts for step in one[main]}
+        begin = max(min(one[main]) for one in counts)
+        assert side["steps"] == sorted(step for step in stored if step >= begin)
+        for place, step in enumerate(side["steps"]):
+            newest = [max(one_step for one_step in one[main] if one_step <= step) for one in counts]
+            for task in side["tasks"]:
                 for column, length in enumerate(found["lengths"]):
-                    pairs = [one[task["task"]][step].get(length) for one in counts]
+                    pairs = [one[task["task"]][at].get(length) for one, at in zip(counts, newest, strict=True)]
                     shares = [pair[0] / pair[1] for pair in pairs if pair]
                     drawn = [task[name][place][column] for name in ("mean", "low", "high")]
-                    if not shares:
-                        assert drawn == [None] * 3
-                        continue
-                    assert drawn == pytest.approx([fmean(shares), min(shares), max(shares)], abs=6e-5)
-        for place, step in enumerate(side["steps"]):
+                    summary = [fmean(shares), min(shares), max(shares)] if shares else [None] * 3
+                    assert drawn == (pytest.approx(summary, abs=6e-5) if shares else summary)
             reached = [0]
             for length in found["lengths"]:
-                shares = [one[main][step][length][0] / one[main][step][length][1] for one in counts]
-                if fmean(shares) > 0.5 + 1e-12:
+                pairs = [one[main][at][length] for one, at in zip(counts, newest, strict=True)]
+                if fmean(correct / total for correct, total in pairs) > 0.5 + 1e-12:
                     reached.append(length)
             assert (side["reach"][place] or 0) == max(reached)
 
@@ -87,7 +88,7 @@ def test_heads_are_those_of_the_sharing_graph_at_the_last_step_and_of_sql_at_all
             zip(nodes["name"], nodes.kind, strict=True)
         )
         drops = sql_drops(shipped, heads["run_id"])
-        assert heads["steps"] == sorted({step for step, *_ in drops})
+        assert heads["steps"] == sorted({step for step, *_ in drops}), "its own steps, not those of the mean"
         for place, step in enumerate(heads["steps"]):
             for column, name in enumerate(heads["names"]):
                 layer, head = (int(part[1:]) - 1 for part in name.split("·"))
@@ -104,20 +105,24 @@ def test_heads_are_those_of_the_sharing_graph_at_the_last_step_and_of_sql_at_all
 
 
 @pytest.mark.slow
-def test_the_heads_are_those_of_the_median_seed_of_the_seeds_that_are_shown(shipped):
-    found, of = race_of(shipped, "caprev.demo"), comparison(shipped, "caprev.demo")
+@pytest.mark.parametrize(("pair", "of_seeds"), [("caprev.demo", 10), ("add-carry.small", 5)])
+def test_the_heads_are_those_of_the_median_seed_of_those_with_the_most_maps(shipped, pair, of_seeds):
+    found, of = race_of(shipped, pair), comparison(shipped, pair)
+    maps = {seed: len({key[0] for key in sql_drops(shipped, run)}) for seed, run in of.runs["co-trained"].items()}
     transfer = {}
-    for seed in found["seeds"]:
+    for seed in (seed for seed in maps if maps[seed] == max(maps.values())):
         last = sql_counts(shipped, of.runs["co-trained"][seed])[of.config.main.task]
         last = last[max(last)]
-        transfer[seed] = fmean(last[length][0] / last[length][1] for length in range(9, 17))
+        region = range(of.config.main.training_length + 1, of.config.transfer_length + 1)
+        transfer[seed] = fmean(last[length][0] / last[length][1] for length in region)
+    assert len(transfer) == found["head_seeds"] == of_seeds
     assert transfer[found["head_seed"]] == median_low(transfer.values())
 
 
 @pytest.mark.slow
 def test_one_seed_shows_its_own_counts(shipped):
     found, of = race_of(shipped, "add-carry.small", seed=7), comparison(shipped, "add-carry.small")
-    assert found["seeds"] == [7] and found["head_seed"] == 7 and found["of"] == 10
+    assert found["seeds"] == [7] and found["head_seed"] == 7 and found["of"] == 10 and found["alike"]
     counts = sql_counts(shipped, of.runs["co-trained"][7])["reverse_add"]
     (main, *_), steps = found["sides"][1]["tasks"], found["sides"][1]["steps"]
     assert steps == sorted(counts)
@@ -127,21 +132,14 @@ def test_one_seed_shows_its_own_counts(shipped):
     assert main["low"] == main["mean"] == main["high"]
 
 
-@pytest.mark.slow
-def test_seeds_that_were_measured_at_other_steps_are_left_out_and_counted(shipped):
-    found, of = race_of(shipped, "add-carry.small"), comparison(shipped, "add-carry.small")
-    steps = {seed: len(sql_counts(shipped, run)["reverse_add"]) for seed, run in of.runs["co-trained"].items()}
-    assert set(steps.values()) == {8, 20}, "otherwise this test shows nothing"
-    assert found["seeds"] == [seed for seed in sorted(steps) if steps[seed] == 20]
-    assert found["of"] == len(steps)
-
-
-def test_of_several_groups_the_one_with_the_most_measurements_is_shown():
-    few, many = ((1, 2), (1, 2)), ((1, 2, 3, 4), (1, 2, 3, 4))
-    assert measured_alike({0: few, 1: many, 2: many}) == [1, 2]
-    assert measured_alike({0: few, 1: few, 2: few, 3: many}) == [0, 1, 2], "one long run does not replace three seeds"
-    assert measured_alike({3: few, 4: many, 5: few}) == [3, 5], "of equal groups the one with the smallest seed"
-    assert measured_alike({}) == []
+def test_a_seed_counts_with_its_last_measured_step_from_where_all_seeds_are_measured():
+    steps = {0: (200, 400, 600), 1: (500, 600), 2: (100, 600)}
+    shown = shown_steps(steps)
+    assert {at for _, at, _ in shown} == {500, 600}, "before step 500 seed 1 is not measured"
+    assert {(seed, at): stored for seed, at, stored in shown} == {
+        (0, 500): 400, (0, 600): 600, (1, 500): 500, (1, 600): 600, (2, 500): 100, (2, 600): 600,
+    }  # fmt: skip
+    assert shown_steps({7: (1, 2)}) == [(7, 1, 1), (7, 2, 2)]
 
 
 CONFIG = group_config("caprev", "demo")
