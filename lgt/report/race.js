@@ -231,7 +231,7 @@ class Side {
       disc.from = element('g', {}, disc.group);
       disc.to = element('g', {}, disc.group);
       disc.name = this.text(0, 0.27 * em, name, { fill: this.colours.surface, 'text-anchor': 'middle',
-        'font-size': 0.6 * this.radius, 'font-weight': 700 }, disc.group);
+        'font-size': 0.56 * this.radius, 'font-weight': 700 }, disc.group);
       disc.name.setAttribute('y', 0.22 * this.radius);
       return disc;
     });
@@ -431,12 +431,13 @@ class Race {
     this.observer.observe(this.root);
   }
 
-  // Take new data of the same race, such as further steps of a run that is still training.
+  // Take new data: further steps of a run that is still training, or another race, which begins anew if this one plays.
   update(data) {
-    const same = JSON.stringify(data) === JSON.stringify(this.data);
-    if (same) return;
-    this.show(data, data.views.length > 1 ? this.view : data.view ?? 0);
-    this.step = clamp(this.step, this.first, this.last);
+    if (JSON.stringify(data) === JSON.stringify(this.data)) return;
+    const before = this.last;
+    this.show(data, data.view ?? 0);
+    const other = this.last !== before && !data.live;
+    this.step = other && this.playing ? this.first : clamp(this.step, this.first, this.last);
     this.refresh();
   }
 
