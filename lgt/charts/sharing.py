@@ -16,19 +16,9 @@ import numpy as np
 import pandas as pd
 
 from lgt.charts.marks import colour, px, row_height, spacer
-from lgt.charts.sharing_layout import (
-    ONLY_MAIN,
-    ONLY_OTHER,
-    RADIUS,
-    SHARED,
-    UNUSED,
-    head_nodes,
-    kind_rows,
-    link_curves,
-    slices,
-    task_nodes,
-)
+from lgt.charts.sharing_layout import RADIUS, head_nodes, kind_rows, link_curves, slices, task_nodes
 from lgt.charts.theme import Theme, heading, message, styled
+from lgt.metrics.head_sharing import ONLY_MAIN, ONLY_OTHER, SHARED, UNUSED
 from lgt.recipes.labels import task_title
 
 WIDEST_LINK = 10

@@ -12,10 +12,9 @@ import numpy as np
 import pandas as pd
 
 from lgt.charts.theme import Theme, task_colour
+from lgt.metrics.head_sharing import ONLY_MAIN, ONLY_OTHER, SHARED, UNUSED, head_kinds
 from lgt.recipes.labels import head_name, task_title
 
-SHARED, ONLY_MAIN, ONLY_OTHER, UNUSED = "shared", "main only", "other only", "neither"
-"""Who needs a head: the main and an auxiliary task, only the main task, only auxiliary tasks, no task."""
 LEFT = 0.2
 """Share of the width that the counts at the left take."""
 MIDDLE = (1 + LEFT) / 2
@@ -46,8 +45,7 @@ def head_nodes(frame: pd.DataFrame, main: str, auxiliaries: Sequence[str], thres
     of_others = drops[list(auxiliaries)].max(axis=1) if auxiliaries else of_main * 0
     nodes = drops.reset_index()[["layer", "head"]].assign(main_drop=of_main.values, other_drop=of_others.values)
     nodes["name"] = [head_name(layer, head) for layer, head in zip(nodes.layer, nodes["head"], strict=True)]
-    uses_main, uses_other = nodes.main_drop > threshold, nodes.other_drop > threshold
-    nodes["kind"] = np.select([uses_main & uses_other, uses_main, uses_other], [SHARED, ONLY_MAIN, ONLY_OTHER], UNUSED)
+    nodes["kind"] = head_kinds(nodes.main_drop, nodes.other_drop, threshold)
     users = (drops[list(auxiliaries)] > threshold).to_numpy()
     spots = np.array([other_x(i, len(auxiliaries)) for i in range(len(auxiliaries))])
     nodes["towards"] = np.where(users.any(axis=1), (users * spots).sum(axis=1) / users.sum(axis=1).clip(min=1), MIDDLE)

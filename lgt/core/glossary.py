@@ -62,6 +62,10 @@ SECTIONS: dict[str, dict[str, str]] = {
         "checkpoint": "A step of training at which the network is stored or measured.",
         "snapshot": "The measurements that are taken at one checkpoint.",
         "trajectory": "The measurements of one run over its checkpoints, in order.",
+        "race": (
+            "The main task alone and co-trained side by side, replayed over their checkpoints; between two checkpoints "
+            "only the drawing moves."
+        ),
         "store": "A database with runs and everything that was measured: one SQLite file, or a PostgreSQL database.",
         "shipped results": "The store that comes with the project, in the file results.db, and that is only read.",
         "workspace": "The store that your own runs, notes and stars go to.",
@@ -70,6 +74,9 @@ SECTIONS: dict[str, dict[str, str]] = {
     "Measures": {
         "exact match": "The share of test prompts whose whole answer is right.",
         "transfer accuracy": "The exact match of the main task, averaged over the lengths of the transfer region.",
+        "longest length above 50%": (
+            "The longest length at which more than half of the main task's answers are right; the race counts it."
+        ),
         "transfer gain": "The transfer accuracy of the co-trained run minus that of its baseline with the same seed.",
         "generalization gap": (
             "The mean distance between the main task's curve and those of its auxiliary tasks, up to the greater "

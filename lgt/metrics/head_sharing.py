@@ -17,6 +17,21 @@ from lgt.core.records import Head
 from lgt.metrics.arrays import Floats, finite
 from lgt.metrics.correlation import pearson
 
+SHARED, ONLY_MAIN, ONLY_OTHER, UNUSED = "shared", "main only", "other only", "neither"
+"""Who needs a head: the main and an auxiliary task, only the main task, only auxiliary tasks, no task."""
+
+
+def head_kinds(of_main: ArrayLike, of_others: ArrayLike, threshold: float) -> NDArray[np.str_]:
+    """Who needs each head. ``of_main``: its drop of exact match for the main task, a share; ``of_others``: the largest
+    drop for an auxiliary task. Arrays of any one shape, which the result has too. A task needs a head if the drop is
+    above ``threshold``.
+
+    >>> head_kinds([0.3, 0.3, 0.0], [0.3, 0.1, 0.0], 0.1).tolist()
+    ['shared', 'main only', 'neither']
+    """
+    main, other = np.asarray(of_main) > threshold, np.asarray(of_others) > threshold
+    return np.select([main & other, main, other], [SHARED, ONLY_MAIN, ONLY_OTHER], UNUSED)
+
 
 def top_k(scores: ArrayLike, k: int) -> list[Head]:
     """The k heads with the largest entries of a map ``[layers, heads]``, largest first; ties in (layer, head) order.

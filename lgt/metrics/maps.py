@@ -8,9 +8,17 @@ import numpy as np
 import pandas as pd
 
 from lgt.core.config import RunConfig
-from lgt.metrics.zones import Zone, zone_lengths
+from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, Zone, zone_lengths
 
 KEYS = ["task", "role", "layer", "head"]
+LEAST_TO_LOSE = 0.1
+"""Transfer accuracy above which the heads of a run are mapped in the transfer region: a model that is near 0% there
+cannot become worse without a head."""
+
+
+def mapped_zone(transfer: float | None) -> Zone:
+    """The zone in which a run with this transfer accuracy is mapped when no zone is asked for."""
+    return TRANSFER_REGION if (transfer or 0.0) > LEAST_TO_LOSE else IN_DISTRIBUTION
 
 
 def mean_map(head_scores: pd.DataFrame, config: RunConfig, zone_name: Zone) -> pd.DataFrame:

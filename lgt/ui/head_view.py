@@ -11,11 +11,11 @@ from lgt.core.config import Arm, RunConfig
 from lgt.core.glossary import definition
 from lgt.core.records import Head
 from lgt.metrics.by_seed import transfer_by_seed
-from lgt.metrics.maps import mean_map
+from lgt.metrics.maps import mapped_zone, mean_map
 from lgt.metrics.zones import ZONE_TITLES, Zone
 from lgt.recipes.labels import ARM_TITLES, head_name
 from lgt.store.comparisons import Comparison
-from lgt.ui import address, data, panels, sharing
+from lgt.ui import address, data, panels
 from lgt.ui.drawing import view_shows
 from lgt.ui.run_table import ARM_ADDRESSES
 
@@ -103,13 +103,14 @@ def choose_seed(comparison: Comparison, arm: Arm) -> int:
 
 
 def view_of(comparison: Comparison, arm: Arm, seed: int, asked: str, threshold: float) -> View:
-    """The maps of one run at the lengths that were asked for, else in the zone of :func:`sharing.mapped_zone`."""
+    """The maps of one run at the lengths that were asked for, else in the zone of
+    :func:`lgt.metrics.maps.mapped_zone`."""
     run_id = comparison.runs[arm][seed]
     view_shows(comparison.setting.key, "run", data.name(run_id))
     config = data.read_run(run_id).config
     summary = transfer_by_seed(data.read_accuracy([run_id]))
     transfer = summary.mean if summary else None
-    zone = ZONES.get(asked) or sharing.mapped_zone(transfer)
+    zone = ZONES.get(asked) or mapped_zone(transfer)
     maps = mean_map(data.read_head_scores([run_id]), config, zone)
     return View(comparison, arm, seed, config, zone, asked in ZONES, maps, transfer, threshold)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 from urllib.parse import urlencode
 
@@ -18,7 +18,7 @@ from lgt.recipes.labels import ARM_TITLES
 from lgt.recipes.presets import baseline
 from lgt.recipes.settings import setting_of
 from lgt.store.errors import StoreError
-from lgt.ui import data, panels
+from lgt.ui import data, panels, race
 
 BASELINES: tuple[Arm, ...] = ("alone-same-steps", "alone-same-examples")
 """The arms that a co-trained run is paired with: the first one that is there."""
@@ -75,11 +75,30 @@ def _config(run_id: int) -> RunConfig | None:
         return None
 
 
-def show_pair(pair: Pair, names: Mapping[int, str]) -> None:
-    """The curves of a pair side by side, alone on the left, and what they show when both runs have finished.
+def choose_race(pairs: Sequence[Pair]) -> bool:
+    """Whether pairs are shown as a race (``?race=true``); asked only where there is a whole pair."""
+    if not any(pair.alone is not None and pair.together is not None for pair in pairs):
+        return False
+    help_text = "Both runs replayed over what was measured so far. New measurements are added without a reload."
+    return bool(st.toggle("Watch as a race", key="race", bind="query-params", help=help_text))
+
+
+def show_pair(pair: Pair, names: Mapping[int, str], as_race: bool = False) -> None:
+    """A pair side by side, alone on the left, and what it shows when both runs have finished: the curves, or the race.
 
     ``names``: the runs in words, by id, for Markdown.
     """
+    if as_race and pair.alone is not None and pair.together is not None:
+        race.show_runs(pair.alone, pair.together)
+    else:
+        show_pair_curves(pair, names)
+    said = conclusion(pair)
+    if said:
+        st.markdown(said)
+
+
+def show_pair_curves(pair: Pair, names: Mapping[int, str]) -> None:
+    """The newest curves of a pair."""
     for run_id, column in zip(pair, st.columns(2, gap="large"), strict=True):
         if run_id is None:
             continue
@@ -91,9 +110,6 @@ def show_pair(pair: Pair, names: Mapping[int, str]) -> None:
                 continue
             st.caption(f"{name}, after {int(accuracy.step.max()):,} steps")
             panels.curve(accuracy, key=f"live-{run_id}")
-    said = conclusion(pair)
-    if said:
-        st.markdown(said)
 
 
 def conclusion(pair: Pair) -> str:

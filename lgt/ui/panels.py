@@ -64,9 +64,9 @@ def choose_threshold() -> float:
     return int(percent) / 100
 
 
-def co_trained_title(comparison: Comparison) -> str:
-    """Heading of the co-trained arm; a control is not called related."""
-    kind = "unrelated" if has_control(comparison.config) else "related"
+def co_trained_title(config: RunConfig) -> str:
+    """Heading of the co-trained arm of ``config``; a control is not called related."""
+    kind = "unrelated" if has_control(config) else "related"
     return f"With a longer {kind} task"
 
 

@@ -10,7 +10,7 @@ import streamlit as st
 from lgt.charts import ablation_maps, sharing_graph, sharing_summary
 from lgt.core.config import Arm
 from lgt.metrics.by_seed import SeedSummary, transfer_by_seed
-from lgt.metrics.maps import mean_maps
+from lgt.metrics.maps import mapped_zone, mean_maps
 from lgt.metrics.zones import IN_DISTRIBUTION, OUT_OF_DISTRIBUTION, TRANSFER_REGION, ZONE_TITLES, Zone
 from lgt.store.comparisons import Comparison
 from lgt.ui import data, frame
@@ -18,9 +18,6 @@ from lgt.ui.drawing import draw
 from lgt.ui.head_similarity import overlap_sentence, similarity_table
 from lgt.ui.titles import task_words
 
-LEAST_TO_LOSE = 0.1
-"""Transfer accuracy above which the heads of a run are mapped in the transfer region: a model that is near 0% there
-cannot become worse without a head."""
 NOT_COMPARABLE = "Head numbers cannot be compared between runs."
 
 
@@ -110,11 +107,6 @@ def heads_at(run_ids: list[int], accuracy: pd.DataFrame | None) -> tuple[pd.Data
     found = data.read_head_scores(run_ids, "all"), data.read_attention_differences(run_ids, "all")
     scores, attention = (rows[rows.step == rows.run_id.map(steps)] for rows in found)
     return scores, attention
-
-
-def mapped_zone(transfer: float | None) -> Zone:
-    """The zone in which a run with this transfer accuracy is mapped when no zone is asked for."""
-    return TRANSFER_REGION if (transfer or 0.0) > LEAST_TO_LOSE else IN_DISTRIBUTION
 
 
 def maps_by_seed(

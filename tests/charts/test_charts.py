@@ -12,20 +12,11 @@ import pandas as pd
 import pytest
 
 from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph, sharing_summary, training_curves
-from lgt.charts.sharing_layout import (
-    ONLY_MAIN,
-    ONLY_OTHER,
-    RADIUS,
-    SHARED,
-    UNUSED,
-    head_nodes,
-    kind_rows,
-    slices,
-    task_nodes,
-)
+from lgt.charts.sharing_layout import RADIUS, head_nodes, kind_rows, slices, task_nodes
 from lgt.charts.theme import DARK, LIGHT, SPARE_COLOURS, Theme, task_colour
 from lgt.charts.theme import heading as a_heading
 from lgt.charts.training import PANEL, smoothed
+from lgt.metrics.head_sharing import ONLY_MAIN, ONLY_OTHER, SHARED, UNUSED
 from lgt.recipes.groups import GROUPS
 from lgt.tasks import TASKS
 from tests import frames

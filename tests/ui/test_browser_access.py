@@ -8,8 +8,8 @@ from tests.servers import BROWSER, READY, until
 
 pytestmark = BROWSER
 VIEWS = [
-    "/", "/?tour=2", "/?predict=1", "/?present=1", "/explore", "/heads?head=1.2", "/matrix", "/claims?fig10=true",
-    "/launch", "/runs", "/runs?run=96", "/runs?run=111&answer=111-9-17", "/playground",
+    "/", "/?race=1", "/?tour=2", "/?predict=1", "/?present=1", "/explore", "/heads?head=1.2", "/matrix",
+    "/claims?fig10=true", "/launch", "/runs", "/runs?run=96", "/runs?run=111&answer=111-9-17", "/playground",
 ]  # fmt: skip
 SERIOUS = ("serious", "critical")
 AT_REST = """() => {

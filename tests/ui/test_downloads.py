@@ -42,8 +42,9 @@ VIEWS: dict[str, tuple[str, dict[str, str]]] = {
 WITHOUT_RUNS = {"guess_curve", "gap_grid"}
 """Charts with a table that may be about no run of the store: the viewer's guess, and the paper's numbers."""
 WITHOUT_SEEDS = {"transfer_matrix"}
-DOWNLOADS = {"downloads.py": 2, "one_run.py": 1, "pages/runs.py": 1}
-"""The buttons in the code of the pages: the ones here are what the tests below look at."""
+DOWNLOADS = {"downloads.py": 2, "one_run.py": 1, "pages/runs.py": 1, "race.py": 2}
+"""The buttons in the code of the pages: the ones here are what the tests below look at; those of the race are no tables
+(tests/report/test_race_files.py)."""
 
 
 @pytest.fixture()

@@ -9,7 +9,7 @@ from lgt.charts import ablation_maps, knock_out_strip, sharing_graph
 from lgt.core.glossary import definition
 from lgt.core.plain_text import as_code
 from lgt.core.records import Head
-from lgt.metrics.maps import mean_map
+from lgt.metrics.maps import LEAST_TO_LOSE, mean_map
 from lgt.metrics.zones import IN_DISTRIBUTION
 from lgt.recipes.labels import head_name, head_names, task_title
 from lgt.store.comparisons import Comparison
@@ -118,7 +118,7 @@ def show_result(view: View, top: TopHeads) -> None:
     choices, every = knock_outs.other_choices(top.heads, view.config)
     lengths, named = knock_outs.lengths_in(view.config, view.zone), head_names(top.heads)
     found, counts = knock_outs.run_test(view.run_id, view.config, lengths, top.heads, choices)
-    if found.intact <= sharing.LEAST_TO_LOSE:
+    if found.intact <= LEAST_TO_LOSE:
         st.info(
             f"The whole model is at {found.intact:.0%} exact match at these lengths, so switching heads off can hardly "
             "make it worse. Choose other lengths above."

@@ -24,7 +24,7 @@ from lgt.store.live import LiveRun
 from lgt.store.tags import DELETED
 from lgt.ui import actions, address, data, frame, group_form, panels, run_table
 from lgt.ui.numbers import counted
-from lgt.ui.pairs import pairs_of, show_pair
+from lgt.ui.pairs import choose_race, pairs_of, show_pair
 
 LEAD = "Train a task group here and watch its curve change. Runs continue in the background; you can close this page."
 REFRESH_SECONDS = 2.0
@@ -272,8 +272,10 @@ def show_curves(running: list[LiveRun]) -> None:
         runs = runs[[DELETED not in str(tags).split(",") for tags in runs.tags]]
         recent = runs[(runs.state == "done") & (runs.finished_at > time.time() - RECENT_SECONDS)]
         ids += recent.sort_values("finished_at").id.tolist()[::-1][: NEWEST - len(ids)]
-    for pair in pairs_of(ids, runs, PAIRS):
-        show_pair(pair, titles([run_id for run_id in pair if run_id is not None]))
+    pairs = pairs_of(ids, runs, PAIRS)
+    as_race = choose_race(pairs)
+    for pair in pairs:
+        show_pair(pair, titles([run_id for run_id in pair if run_id is not None]), as_race)
 
 
 def show_ended() -> None:

@@ -11,7 +11,7 @@ from lgt.core.glossary import definition
 from lgt.metrics.by_seed import gap_by_seed
 from lgt.recipes.settings import Setting
 from lgt.store.comparisons import Comparison
-from lgt.ui import address, data, facts, frame, keyboard, look, panels, prediction, sharing, tour
+from lgt.ui import address, data, facts, frame, keyboard, look, panels, prediction, race, sharing, tour
 from lgt.ui import overview_sentences as story
 from lgt.ui.drawing import view_shows
 from lgt.ui.method import show_method
@@ -45,6 +45,7 @@ def control_row(found: dict[Setting, Comparison]) -> Comparison:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="bar"):
         comparison = panels.choose_comparison(found)
         tour.start_button()
+        race.switch_button()
         if not prediction.is_asked_for():
             st.button("Predict first", icon=":material/draw:", key="predict-start", on_click=prediction.ask_for_guess)
         if not frame.presenting():
@@ -93,7 +94,7 @@ def show_hidden_result(comparison: Comparison, shown_facts: Facts, zone: Any) ->
     accuracy = data.read_accuracy(comparison.ids("co-trained"))
     known = accuracy[(accuracy.role != "main") | (accuracy.length <= accuracy.training_length)]
     look.headline(
-        panels.co_trained_title(comparison),
+        panels.co_trained_title(comparison.config),
         "?",
         f"exact match at {shown_facts.region}",
         f"shown in step {story.REVEAL}",
@@ -104,7 +105,7 @@ def show_hidden_result(comparison: Comparison, shown_facts: Facts, zone: Any) ->
 
 def show_co_trained(comparison: Comparison, shown_facts: Facts, zone: Any, predicting: bool) -> None:
     """The right curve with its number and its sentence, or the viewer's guess."""
-    accuracy, title = data.read_accuracy(comparison.ids("co-trained")), panels.co_trained_title(comparison)
+    accuracy, title = data.read_accuracy(comparison.ids("co-trained")), panels.co_trained_title(comparison.config)
     if predicting and prediction.result_is_hidden(accuracy, comparison.config):
         look.headline(title, "?", "How many of 100 answers will be right?", "")
     elif shown_facts.together:
@@ -168,7 +169,8 @@ def show_top(found: dict[Setting, Comparison]) -> Comparison:
     """The finding and the controls. The tour shows its card here instead; presenter mode has the controls below."""
     if tour.current():
         return comparison_in_address(found)
-    st.markdown(FINDING)
+    if not race.is_shown():  # it needs the whole window
+        st.markdown(FINDING)
     return comparison_in_address(found) if frame.presenting() else control_row(found)
 
 
@@ -201,7 +203,8 @@ def main() -> None:
         st.markdown(FINDING)
         frame.empty_store()
         return
-    head, curves = st.container(key="head"), st.columns(2, gap="large")
+    head = st.container(key="head")
+    curves = [st.container(key="part-race")] * 2 if race.is_shown() else st.columns(2, gap="large")
     row, below = st.container(key="part-gain"), st.container(key="graphs")
     with head:
         comparison = show_top(found)
@@ -228,14 +231,11 @@ def draw(
         zones = dict.fromkeys(steps[step - 1].parts, steps[step - 1].zone)
         with head:
             tour.show_card(steps, step, comparison.setting)
-    with left.container(key="part-alone"):
-        show_baseline(comparison, baseline, shown_facts, zones.get("alone"))
-    with right.container(key="part-together"):
-        if tour.result_is_hidden():
-            show_hidden_result(comparison, shown_facts, zones.get("together"))
-        else:
-            guessing = prediction.is_asked_for() and not step
-            show_co_trained(comparison, shown_facts, zones.get("together"), guessing)
+    if race.is_shown():
+        with left:
+            race.show_race(comparison, baseline, threshold)
+    else:
+        show_curves(comparison, baseline, shown_facts, zones, (left, right))
     if badge := panels.imported_badge(comparison.config):
         below.markdown(f"{badge} Another program measured these runs. They do not count in the verdicts.")
     if note := hidden_note(comparison):
@@ -248,6 +248,21 @@ def draw(
     if frame.presenting():
         show_presenter_controls(found)
     show_closing(comparison, baseline)
+
+
+def show_curves(
+    comparison: Comparison, baseline: Arm, shown_facts: Facts, zones: dict[str, Any], places: tuple[Any, Any]
+) -> None:
+    """Both arms side by side, alone on the left."""
+    left, right = places
+    with left.container(key="part-alone"):
+        show_baseline(comparison, baseline, shown_facts, zones.get("alone"))
+    with right.container(key="part-together"):
+        if tour.result_is_hidden():
+            show_hidden_result(comparison, shown_facts, zones.get("together"))
+        else:
+            guessing = prediction.is_asked_for() and not tour.current()
+            show_co_trained(comparison, shown_facts, zones.get("together"), guessing)
 
 
 def hidden_note(comparison: Comparison) -> str:
