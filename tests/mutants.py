@@ -28,7 +28,15 @@ PACKAGES: dict[str, tuple[list[str], list[str]]] = {
     "recipes": (["lgt/recipes/*"], ["tests/recipes", "tests/core", "tests/tasks/test_registration.py"]),
     "metrics": (["lgt/metrics/*"], ["tests/metrics"]),
     "evaluation": (["lgt/evaluation/*"], ["tests/evaluation", "tests/training/test_counts.py"]),
-    "store": (["lgt/store/*"], ["tests/store", "tests/faults/test_hostile_stores.py", "tests/ui/test_downloads.py"]),
+    "store": (
+        ["lgt/store/*"],
+        [
+            "tests/store",
+            "tests/faults/test_hostile_stores.py",
+            "tests/faults/test_merging.py",
+            "tests/ui/test_downloads.py",
+        ],
+    ),
     "experiments": (["lgt/experiments/*"], ["tests/experiments", "tests/metrics"]),
 }
 """By package: the files whose code is changed, and the tests that should notice."""

@@ -17,9 +17,25 @@ from sqlalchemy import Engine, select, text, update
 from sqlalchemy.engine import make_url
 
 import lgt
+from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig, TaskSpec
 from lgt.core.records import AccuracyRow, LogRow
-from lgt.store import blobs, checkpoints, export, integrity, leases, merge, queries, queue, tags, thinning, writes
+from lgt.store import (
+    blobs,
+    checkpoints,
+    comparisons,
+    exchange,
+    export,
+    integrity,
+    leases,
+    merge,
+    queries,
+    queue,
+    tags,
+    thinning,
+    writes,
+)
+from lgt.store.atomic_files import check_new_folder, write_folder
 from lgt.store.engine import open_store, read_connection, write_transaction
 from lgt.store.errors import LeaseLost, StoreBusy, StoreError, error_message, store_name, translate_errors
 from lgt.store.schema import Checkpoint, Config, Run, RunTask, TrainingLogRow, TrainingState
@@ -524,3 +540,77 @@ def test_tags_are_tidied_and_changed_for_the_given_runs(store: Engine) -> None:
         tags.change_tags(store, [one], remove=[tag])
     tags.set_note(store, [two], "a note")
     assert (row(store, one)["notes"], row(store, two)["notes"]) == ("", "a note")
+
+
+# --- imports, recordings and folders
+
+ROW = {"run": "r1", "task": "a", "length": "3", "correct": "1", "total": "4"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ([{"role": "main"}, {"role": "auxiliary", "length": "4"}],
+         "column role: 'auxiliary' is not accepted; accepted: the same role in all rows of task 'a' of run 'r1': main"),
+        ([{"training_length": "3"}, {"training_length": "5", "length": "4"}],
+         "column training_length: '5' is not accepted; accepted: the same in all rows of task 'a' of run 'r1': 3"),
+        ([{"arm": "co-trained"}],
+         "column arm: 'co-trained' is not accepted; accepted: co-trained for a run with auxiliary tasks, one of the "
+         "others for the main task alone"),
+        ([{"step": "0"}], "column step: '0' is not accepted; accepted: a step above 0 in some row of run 'r1'"),
+        ([{"length": "x"}], "column length: 'x' is not accepted; accepted: a whole number from 1 to 512"),
+        ([{"total": ""}], "column total: '' is not accepted; accepted: a whole number from 1 to 2147483647"),
+        ([{}, {}], "column length: '3' is not accepted; accepted: each length once for each run, step and task (a, step 1)"),
+    ],
+)  # fmt: skip
+def test_an_import_names_column_value_and_what_is_accepted(tmp_path: Path, changes: list[dict], says: str) -> None:
+    path = tmp_path / "in.csv"
+    pd.DataFrame([ROW | change for change in changes]).to_csv(path, index=False)
+    assert says in refused(exchange.read_file, path)
+
+
+def test_a_recording_names_its_tasks(tmp_path: Path) -> None:
+    with lgt.record("a:4", {"b": 8}, database=str(tmp_path / "r.db")) as run, pytest.raises(ConfigError) as caught:
+        run.accuracy(1, "c", {1: (1, 1)})
+    assert str(caught.value) == "task: 'c' is not accepted; accepted: one of a, b"
+
+
+def test_a_new_folder_is_free_or_empty_and_lies_in_one_that_exists(tmp_path: Path) -> None:
+    full, empty = tmp_path / "full", tmp_path / "empty"
+    for folder in (full, empty):
+        folder.mkdir()
+    (full / "file").write_text("x")
+    check_new_folder(empty)
+    check_new_folder(tmp_path / "new")
+    assert refused(check_new_folder, full) == f"{full} is not empty; name a new folder"
+    assert refused(check_new_folder, full / "file") == f"{full / 'file'} is a file; name a new folder"
+    far = tmp_path / "not" / "there"
+    assert refused(check_new_folder, far) == f"{far} cannot be made, because the folder {far.parent} does not exist"
+    assert sorted(path.name for path in write_folder(empty, {"a": b"1", "b": b"2"}).iterdir()) == ["a", "b"]
+    text_of_a_name_that_the_system_refuses = refused(write_folder, tmp_path / "new", {"no/such": b""})
+    assert text_of_a_name_that_the_system_refuses.startswith(f"{tmp_path / 'new'} cannot be written: ")
+    assert not (tmp_path / "new").exists()
+
+
+def test_an_unreadable_config_is_logged_with_its_reason(store: Engine, caplog: pytest.LogCaptureFixture) -> None:
+    run_id = writes.create_run(store, CONFIG)
+    attempt = leases.start_run(store, run_id, "w", "cpu")
+    writes.record_accuracy(store, run_id, attempt, 1, [AccuracyRow("reverse_add", 3, 1, 2)])
+    leases.finish_run(store, run_id, attempt, "done")
+    with write_transaction(store) as connection:
+        connection.execute(update(Config).values(config=Config.config.concat("x")))
+    comparisons.comparisons(store)
+    assert any(f"run {run_id} is left out: " in line and not line.endswith("is left out: ")
+               for line in caplog.messages)  # fmt: skip
+
+
+def test_a_run_that_was_given_up_is_described(store: Engine) -> None:
+    found = {}
+    for seed, state in enumerate(("failed", "cancelled", "deleted")):
+        run_id = writes.create_run(store, replace(CONFIG, model_seed=seed))
+        attempt = leases.start_run(store, run_id, "w", "cpu")
+        leases.finish_run(store, run_id, attempt, "done" if state == "deleted" else state)
+        if state == "deleted":
+            tags.change_tags(store, [run_id], add=["deleted"])
+        found[replace(CONFIG, model_seed=seed).hash()] = f"run {run_id} {state}"
+    assert queries.unsuccessful_by_hash(store) == found
