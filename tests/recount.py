@@ -54,7 +54,7 @@ def interchanged(connection: sqlite3.Connection, run_id: int) -> dict[str, float
     """Loss recovered of the main task in the transfer region: by the closest auxiliary task with the same input and
     with another one, and by the control task. Every number is cut to 0 to 1."""
     tasks = connection.execute(
-        "SELECT task, role, training_length, transfer_length FROM run_tasks WHERE run_id = ?", (run_id,)
+        "SELECT task, role, training_length, transfer_length FROM run_tasks WHERE run_id = ? ORDER BY slot", (run_id,)
     ).fetchall()
     main, trained, reach = next((task, length, end) for task, role, length, end in tasks if role == "main")
     layers, heads = connection.execute(
@@ -146,6 +146,7 @@ def print_interchanges(connection: sqlite3.Connection, runs: Mapping[int, int]) 
     found = [interchanged(connection, run_id) for run_id in runs.values()]
     values = {name: [of[name] for of in found if of] for name in ("same", "other", "control")}
     for name, of in values.items():
+        print(f"  {len(of)} runs", end="")
         differs = [first - second for first, second in zip(values["same"], of, strict=True)]
         if len(of) > 1:
             print("  {:.4f} {}; same minus this: {:+.4f} ({:+.4f} to {:+.4f})".format(

@@ -27,7 +27,7 @@ def interchange_grid(frame: pd.DataFrame, theme: Theme, *, task: str, layers: in
     other pass do more harm than mean outputs.
     """
     if frame.empty:
-        return message("No interchanges of this run are stored.", theme)
+        return message("Nothing to recover, or no interchanges of this run are stored.", theme)
     order = list(INPUTS)
     cells = frame.assign(
         place=[replaced_name(*place, layers, heads) for place in zip(frame.layer, frame["head"], strict=True)],

@@ -132,8 +132,8 @@ SECTIONS: dict[str, dict[str, str]] = {
         ),
         "threshold": "A head matters to a task if its knock-out lowers the task's exact match by more than this value.",
         "interchange": (
-            "A test in which heads have the outputs that they have while the same network does another task with the "
-            "same input."
+            "A test in which heads have the outputs that they have while the same network does another task, with the "
+            "same or another input."
         ),
         "loss recovered": (
             "What an interchange gives back of the loss that mean outputs cost: 1 is all, 0 nothing, below 0 is worse "

@@ -66,7 +66,8 @@ def _interchange(group: str, control: str, pair: str, seeds: int, *settings: str
     """The experiment about interchanges of head outputs for one task group."""
     return Experiment(
         f"interchange-{group}", 10, "", "demo",
-        f"Outputs of an auxiliary task's heads serve the main task, those of a control task do not: {pair}.",
+        "In heads that the main task needs, the outputs of one auxiliary task's pass serve it better than those of a "
+        f"control task's pass: {pair}.",
         {WITH_CONTROL: interchanged(group, "demo", control, *settings)}, InterchangeRule(tests=INTERCHANGES),
         planned=SEEDS[:seeds],
     )  # fmt: skip

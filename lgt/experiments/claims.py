@@ -22,7 +22,8 @@ CLAIMS = {
     8: "Over checkpoints the gap follows the difference of the ablation maps; attention patterns follow it for "
     "arithmetic and not for strings; for controls neither does.",
     9: "Beyond the paper: transfer needs shared attention heads (tested for flipping and reversing).",
-    10: "Beyond the paper: in the heads that it needs, the main task computes what an auxiliary task computes there.",
+    10: "Beyond the paper: heads that the main task needs put out what serves it also while the network does an "
+    "auxiliary task, more than while it does a control task.",
 }
 """The claims by number, in our words. From 9 on they are not in the paper."""
 

@@ -153,27 +153,22 @@ def contrast(
     return "absent" if equivalent(differences, smallest) else "undecided"
 
 
+FROM_LEAST: tuple[Outcome, ...] = ("too few seeds", "opposite", "absent", "undecided", "present", "strong")
+"""The outcomes of :func:`contrast`, from the one that denies a claim most to the one that supports it most."""
+
+
 def least_of(
     differences: Collection[Mapping[int, float]], needed: int, smallest: float = SMALLEST_EFFECT, tests: int = 1
 ) -> Outcome:
-    """The verdict on a claim that must hold for each of several differences, which all are :func:`contrast`-ed.
-
-    ``strong`` and ``present`` if all are at least that, ``opposite`` if all are. ``absent`` if the largest difference
-    is :func:`equivalent` to none: then no other one has more. Otherwise ``undecided``; ``too few seeds`` with fewer
-    than ``needed``.
+    """The verdict on a claim that needs each of several differences: the least of their verdicts (:func:`contrast`), in
+    the order of :data:`FROM_LEAST`. One difference is enough to deny the claim.
 
     >>> least_of([{0: 0.6, 1: 0.7, 2: 0.5}, {0: 0.06, 1: 0.07, 2: 0.05}], needed=3)
     'present'
+    >>> least_of([{0: 0.6, 1: 0.7, 2: 0.5}, {0: 0.01, 1: -0.01, 2: 0.0}], needed=3)
+    'absent'
     """
-    found = {contrast(of, needed, smallest, tests) for of in differences}
-    if "too few seeds" in found:
-        return "too few seeds"
-    if found <= {"strong", "present"}:
-        return "strong" if found == {"strong"} else "present"
-    if found == {"opposite"}:
-        return "opposite"
-    largest = max(differences, key=lambda of: sum(of.values()))
-    return "absent" if equivalent(largest, smallest) else "undecided"
+    return min((contrast(of, needed, smallest, tests) for of in differences), key=FROM_LEAST.index)
 
 
 def equivalent(differences: Mapping[int, float], margin: float = SMALLEST_EFFECT) -> bool:

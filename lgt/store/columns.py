@@ -123,7 +123,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "accuracy_drop": "By how much exact match falls when the head is knocked out, a share from -1 to 1.",
         "loss_rise_nats": "By how much the loss rises when the head is knocked out, in nats per answer token.",
         "loss_recovered": "Of an interchange: 1 - loss rise with the outputs of the other pass / loss rise with mean "
-        "outputs, over the heads that the task needs; over seeds, numbers below 0 count as 0.",
+        "outputs, over the heads that the task needs; over seeds, numbers below 0 count as 0, those above 1 as 1.",
         "lost_nats": "By how much the loss rises when the heads have their mean outputs, in nats per answer token.",
         "examples": "The number of test prompts that the row was measured with.",
         "threshold": "A head matters to a task if accuracy_drop is above this share.",

@@ -1,8 +1,8 @@
 """Unite what two stores have measured of the same run.
 
-Accuracy, maps and attention differences are united length by length. If both stores have a length, the measurement
-with more values counts, then the one with more prompts, then the one whose SHA-256 is greater. The last rule does not
-prefer better results. Of two training logs the one with more lines counts. Weights are united by step.
+Accuracy, maps, attention differences and interchanges are united length by length. If both stores have a length, the
+measurement with more values counts, then the one with more prompts, then the one whose SHA-256 is greater. The last
+rule does not prefer better results. Of two training logs the one with more lines counts. Weights are united by step.
 """
 
 from __future__ import annotations

@@ -131,18 +131,20 @@ def with_heads(table: pd.DataFrame) -> pd.DataFrame:
         return table
     pairs = list(zip(table.layer.astype(int), table["head"].astype(int), strict=True))
     names = {pair: head_name(*pair) for pair in dict.fromkeys(pairs)}
-    titles = replaced_heads(table) if "source_input" in table else [names[pair] for pair in pairs]
+    if "source_input" in table:
+        return table.drop(columns=["layer", "head"]).assign(head=replaced_heads(table))
     return table.drop(columns=["layer", "head"]).assign(
-        head=titles,
+        head=[names[pair] for pair in pairs],
         layer_number=[layer + 1 for layer, _ in pairs],
         head_number=[head + 1 for _, head in pairs],
     )
 
 
 def replaced_heads(interchanges: pd.DataFrame) -> list[str]:
-    """The heads that each row of interchanges replaced. In each run, the last layer and the last head stand for all of
-    them (:class:`lgt.core.records.InterchangeRow`)."""
-    last = interchanges.groupby("run")[["layer", "head"]].transform("max")
+    """The heads that each row of interchanges replaced. In all rows of a run, the last layer and the last head stand
+    for all of them (:class:`lgt.core.records.InterchangeRow`)."""
+    run = "run" if "run" in interchanges else "run_id"
+    last = interchanges.groupby(run)[["layer", "head"]].transform("max")
     places = zip(interchanges.layer, interchanges["head"], last.layer, last["head"], strict=True)
     return [replaced_name(*map(int, place)) for place in places]
 

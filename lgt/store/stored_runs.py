@@ -19,12 +19,23 @@ from sqlalchemy import ColumnElement, Connection, Engine, select, true
 from lgt.core import bounds
 from lgt.core.checks import ConfigError
 from lgt.core.config import MAXIMUM_LENGTH, Role, RunConfig
+from lgt.core.records import SOURCE_INPUTS
 from lgt.store.checkpoints import DamagedWeights, checked_weights
 from lgt.store.configs import config_of, key_of
 from lgt.store.engine import read_connection
 from lgt.store.errors import RESTORE, StoreError, store_name
 from lgt.store.measurements import PACKED, Packed
-from lgt.store.schema import RUN_TABLES, Annotation, Checkpoint, Config, DeletedRun, Run, RunState, RunTask
+from lgt.store.schema import (
+    RUN_TABLES,
+    Annotation,
+    Checkpoint,
+    Config,
+    DeletedRun,
+    InterchangeMap,
+    Run,
+    RunState,
+    RunTask,
+)
 
 Row = Mapping[str, Any]
 LONGEST_TEXT = bounds.STORED_TEXT.most
@@ -80,6 +91,8 @@ class StoredRun:
             for packed in PACKED:
                 for row in self.measured[packed.table]:
                     self._check_measured(packed, row)
+            for row in self.measured[InterchangeMap]:
+                self._check_interchange(row)
             for table in RUN_TABLES:
                 for row in self.measured[table]:
                     check_columns(table, row)
@@ -152,6 +165,17 @@ class StoredRun:
             raise Wrong(f"{where}: a length that is not from 1 to {MAXIMUM_LENGTH}")
         if "total" in columns and not ((columns["total"] >= 1) & (columns["correct"] <= columns["total"])).all():
             raise Wrong(f"{where}: more right answers than prompts, or no prompt")
+
+    def _check_interchange(self, row: Row) -> None:
+        """An interchange has one layer and one head more than the network, which stand for all of them."""
+        how, alone = row["source_input"], row["slot"] == row["source_slot"]
+        if how not in SOURCE_INPUTS or (how == "mean") != alone:
+            raise Wrong(f"interchange_maps: source_input {_shown(how)} from slot {row['source_slot']} to {row['slot']}")
+        if self.unknown():
+            return
+        model = self._config().model
+        if (row["layers"], row["heads"]) != (model.layers + 1, model.heads + 1):
+            raise Wrong(f"interchange_maps: {row['layers']} x {row['heads']} places do not belong to its network")
 
     def with_intact_weights(self, store: Engine) -> tuple[StoredRun, list[str]]:
         """This run without weights that are damaged or whose file is missing, and what was left out."""

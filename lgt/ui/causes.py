@@ -10,8 +10,8 @@ from lgt.experiments.judgements import Judgement
 from lgt.experiments.registry import EXPERIMENTS
 from lgt.experiments.rules.interchange import InterchangeRule
 from lgt.experiments.rules.necessary import Necessary
-from lgt.metrics.interchange import needed_heads, recovered_by_place
-from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION, zone_lengths
+from lgt.metrics.interchange import lengths_by_zone, needed_heads, recovered_by_place
+from lgt.metrics.zones import IN_DISTRIBUTION, TRANSFER_REGION
 from lgt.recipes.labels import replaced_name
 from lgt.report.figures import resolve
 from lgt.ui import data, frame
@@ -24,17 +24,19 @@ TEXT = (
     "and after it. Rule, seeds and runs of the first experiment below were fixed before its first run. Two of the "
     "others were added to the plan later, and it says when."
 )
-SAME_TITLE = "Do these heads compute the same in both tasks?"
+SAME_TITLE = "Do these heads put out the same in both tasks?"
 SAME_TEXT = (
-    "Two tasks may use a head for different things. Here the network reads a prompt of the main task, but a head gets "
-    "the output that it has while the same network does **another task with the same input**. If the main task loses "
-    "nothing, the head computes the same in both tasks. Rule, seeds and runs were fixed before the first run."
+    "Two tasks may use a head for different things. Here the network reads a prompt of the main task, but one of the "
+    "heads that the task needs gets the output that it has while the same network does **another task**. If most of "
+    "the loss comes back with an auxiliary task and the same input, and little with a control task or with another "
+    "input, the head puts out something that serves both tasks. The rule was fixed before the first run and made "
+    "stricter later; the plan says when."
 )
-
 GRID_HELP = (
-    "Columns: the heads that the main task needs at trained lengths, then whole layers and all heads. *Worse*: these "
-    "outputs do more harm than mean outputs. *Input with the same answer*: the other task reads another input, to "
-    "which its right answer is that of the main task. Where this recovers everything, these heads decide the answer."
+    "Columns: the heads that the main task needs at trained lengths, then whole layers and all heads, which the "
+    "verdict does not use. Where mean outputs cost less than 0.1 nats, the column is left out. *Worse*: these outputs "
+    "do more harm than mean outputs. *Input with the same answer*: the other task reads another input, to which its "
+    "right answer is that of the main task."
 )
 
 
@@ -96,19 +98,20 @@ def show_cause(judgement: Judgement) -> None:
 def show_one_network(judgement: Judgement) -> None:
     """The interchanges of one seed, head by head; the viewer chooses the seed."""
     name = judgement.experiment.name
-    seed = st.selectbox("Seed", judgement.seeds, key=f"seed-{name}", width=160)
+    if not judgement.numbers:
+        return
+    seed = st.selectbox("Seed", list(judgement.numbers), key=f"seed-{name}", width=160)
     run_id = next(iter(judgement.ids[seed].values()))
     rows, config = data.read_interchanges([run_id]), data.read_run(run_id).config
-    main, layers, heads = config.main, config.model.layers, config.model.heads
-    zones = zone_lengths(map(int, rows.length.unique()), main.training_length, config.transfer_length)
-    needed = needed_heads(rows, main.task, zones.get(IN_DISTRIBUTION, []))
-    table = recovered_by_place(rows, main.task, zones.get(TRANSFER_REGION, []), needed)
+    lengths, (layers, heads) = lengths_by_zone(rows, config), (config.model.layers, config.model.heads)
+    needed = needed_heads(rows, config, lengths[IN_DISTRIBUTION])
+    table = recovered_by_place(rows, config, lengths[TRANSFER_REGION], needed)
     named = table.assign(
         head=[replaced_name(*place, layers, heads) for place in zip(table.layer, table["head"], strict=True)],
-        task=main.task, run_id=run_id,
+        task=config.main.task, run_id=run_id,
     ).drop(columns="layer")  # fmt: skip
     draw(
-        interchange_grid, table, frame.theme(), task=main.task, layers=layers, heads=heads, run=data.name(run_id),
-        key=f"network-{name}", name=f"One network, head by head ({name})", table=named,
+        interchange_grid, table, frame.theme(), task=config.main.task, layers=layers, heads=heads,
+        run=data.name(run_id), key=f"network-{name}", name=f"One network, head by head ({name})", table=named,
     )  # fmt: skip
     st.caption(GRID_HELP)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
 
 from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow, HeadScoreRow, InterchangeRow, SourceInput
@@ -62,12 +63,13 @@ def exchanged(
     input. The other head is not needed, and its numbers must not count."""
     run_id = writes.create_run(store, config)
     attempt = leases.start_run(store, run_id, "w", "cpu")
-    main, step = config.main.task, config.training.steps
+    main, step, model = config.main.task, config.training.steps, config.model
     everything = {(main, "mean"): 0.0, **recovered}
     rows = [
-        InterchangeRow(main, source, how, length, layer, head, cost / 8, cost * (1 - share if head else 7.0), 64)
-        for (source, how), share in everything.items() for length in (2, 5, 10, 13) for layer in range(2)
-        for head in range(3) for cost in [4.0 if (layer, head) == (0, 1) else 0.5]
+        InterchangeRow(main, source, how, length, *place, cost / 8, cost * (1 - share if cost > 1 else 7.0), 64)
+        for (source, how), share in everything.items() for length in (2, 5, 10, 13)
+        for place in product(range(model.layers + 1), range(model.heads + 1))
+        for cost in [4.0 if place == (0, 1) else 0.5]
     ]  # fmt: skip
     writes.record_interchanges(store, run_id, attempt, step, rows)
     accuracies = [

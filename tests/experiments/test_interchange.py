@@ -20,7 +20,7 @@ from tests import recount
 from tests.experiments.stores import exchanged, two_levels
 
 FLIP, REVERSE, COPY = "capitalize", "reverse", "string_copy"
-SEEDS = (100, 101, 102)
+SEEDS = tuple(range(100, 109))
 
 
 def figure() -> Experiment:
@@ -30,11 +30,13 @@ def figure() -> Experiment:
 def judged(
     store, same: Sequence[float], other: Sequence[float], control: Sequence[float], right: float = 1.0
 ) -> Judgement:
-    """The judgement on three seeds, in which reversing recovers ``same``, and flipping less."""
+    """The judgement on nine seeds, in which reversing recovers ``same`` (of which each number stands for three seeds),
+    and flipping a little less."""
     made = figure()
     for place, seed in enumerate(SEEDS):
-        shares = {(REVERSE, "same"): same[place], (REVERSE, "other"): other[place], (COPY, "same"): control[place],
-                  (FLIP, "same"): same[place] - 0.3, (FLIP, "other"): 0.0}  # fmt: skip
+        own, another, copied = same[place % 3], other[place % 3], control[place % 3]
+        shares = {(REVERSE, "same"): own, (REVERSE, "other"): another, (COPY, "same"): copied,
+                  (FLIP, "same"): own - 0.03, (FLIP, "other"): 0.0}  # fmt: skip
         exchanged(store, made.series[WITH_CONTROL](seed), shares, right)
     return judge(store, made)
 
@@ -46,21 +48,34 @@ def judged(
         ((0.99, 0.95, 1.0), (-3.0, -2.0, -9.0), (-1.0, 0.1, -6.0), "strong"),
         ((0.60, 0.65, 0.55), (0.0, 0.0, 0.0), (0.52, 0.56, 0.48), "present"),  # the control has almost as much
         ((0.60, 0.65, 0.55), (0.52, 0.56, 0.48), (0.0, 0.0, 0.0), "present"),  # another input has almost as much
-        ((0.60, 0.65, 0.55), (0.0, 0.0, 0.0), (0.61, 0.64, 0.55), "undecided"),
+        ((0.60, 0.65, 0.55), (0.0, 0.0, 0.0), (0.61, 0.64, 0.55), "absent"),  # one difference denies it
+        ((0.60, 0.65, 0.55), (0.61, 0.64, 0.55), (0.0, 0.0, 0.0), "absent"),
+        ((0.20, 0.25, 0.22), (0.0, 0.0, 0.0), (0.61, 0.64, 0.55), "opposite"),
         ((0.60, 0.65, 0.55), (0.60, 0.64, 0.55), (0.61, 0.64, 0.55), "absent"),
         ((0.20, 0.25, 0.22), (0.60, 0.64, 0.55), (0.61, 0.64, 0.55), "opposite"),
-        ((0.99, 0.0, 0.4), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0), "undecided"),
+        ((0.99, 0.0, 0.4), (0.0, 0.0, 0.0), (0.5, 0.2, 0.0), "undecided"),
     ],
 )
 def test_the_verdict_is_the_least_of_those_on_both_differences(store, same, other, control, outcome) -> None:
     found = judged(store, same, other, control)
     assert found.verdict == outcome
-    cut = [[min(1.0, max(0.0, value)) for value in of] for of in (same, other, control)]
+    cut = [[min(1.0, max(0.0, value)) for value in of] * 3 for of in (same, other, control)]
     values = dict(zip((SAME, OTHER, CONTROL), cut, strict=True))
     for series, of in values.items():
         assert list(found.measured.values[series].values()) == pytest.approx(of)
     assert list(found.numbers.values()) == pytest.approx([a - b for a, b in zip(cut[0], cut[2], strict=True)])
     assert list(found.numbers) == list(SEEDS)
+
+
+def test_a_finding_that_the_permutation_test_does_not_support_is_undecided(store) -> None:
+    """The control task recovers more than the second auxiliary: if the tasks changed places, as much would be found."""
+    made = figure()
+    for seed in SEEDS:
+        shares = {(REVERSE, "same"): 0.9, (REVERSE, "other"): 0.0, (COPY, "same"): 0.7, (FLIP, "same"): 0.2}
+        exchanged(store, made.series[WITH_CONTROL](seed), shares)
+    found = judge(store, made)
+    assert list(found.numbers.values()) == pytest.approx([0.2] * len(SEEDS))
+    assert found.measured.p > 0.5 and found.verdict == "undecided"
 
 
 def test_the_numbers_are_those_of_a_second_count_from_sql(tmp_path) -> None:
@@ -91,7 +106,8 @@ def test_the_sentence_says_all_that_decides(store) -> None:
     text = found.sentence()
     assert text.startswith("Loss recovered: the closest auxiliary task, same input 0.90, the closest auxiliary task, ")
     assert "difference from the control task +0.80" in text and "difference from another input +0.80" in text
-    assert "closest at trained lengths: Reverse in 3 of 3 seeds" in text
+    assert "closest at trained lengths: Reverse in 9 of 9 seeds" in text and "permutation p 0.0" in text
+    assert "exact match falls by 0.50 with the closest task's outputs and by 0.50 with mean outputs" in text
 
 
 def test_a_run_without_interchanges_gives_its_seed_no_number(store) -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from dataclasses import replace
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from lgt.core.config import RunConfig
 from lgt.experiments.registry import EXPERIMENTS
-from lgt.metrics.interchange import interchange, loss_recovered, needed_heads, recovered_by_place
+from lgt.metrics.interchange import interchange, loss_recovered, needed_heads, permutation_p, recovered_by_place
 
-CONFIG: RunConfig = EXPERIMENTS["interchange-caprev"].example()
+EXAMPLE: RunConfig = EXPERIMENTS["interchange-caprev"].example()
+CONFIG = replace(EXAMPLE, model=replace(EXAMPLE.model, layers=2, heads=2))
 MAIN, FLIP, REVERSE, COPY = "capitalize_reverse", "capitalize", "reverse", "string_copy"
 TRAINED, REGION = (2, 7), (10, 15)
 Place = tuple[int, int]
@@ -43,11 +46,11 @@ NEEDED = {(0, 1): 0.6, (1, 0): 0.11, (0, 0): 0.1, (1, 1): -0.2}
 
 def test_a_head_is_needed_if_its_mean_output_costs_more_than_a_tenth_at_these_lengths() -> None:
     table = rows({}, NEEDED)
-    assert needed_heads(table, MAIN, TRAINED) == [(0, 1), (1, 0)]
-    assert needed_heads(table, REVERSE, TRAINED) == []
+    assert needed_heads(table, CONFIG, TRAINED) == [(0, 1), (1, 0)]
+    assert needed_heads(table.assign(task=REVERSE), CONFIG, TRAINED) == []
     table.loc[(table.length == 2) & (table["head"] == 0) & (table.layer == 1), "accuracy_drop"] = 0.0
-    assert needed_heads(table, MAIN, TRAINED) == [(0, 1)], "the mean over lengths counts"
-    assert needed_heads(table, MAIN, (7,)) == [(0, 1), (1, 0)]
+    assert needed_heads(table, CONFIG, TRAINED) == [(0, 1)], "the mean over lengths counts"
+    assert needed_heads(table, CONFIG, (7,)) == [(0, 1), (1, 0)]
 
 
 def test_loss_recovered_is_the_share_of_what_mean_outputs_cost_over_heads_and_lengths() -> None:
@@ -76,9 +79,8 @@ def test_the_summary_takes_the_auxiliary_task_that_is_closest_at_trained_lengths
     assert found is not None and found.heads == ((0, 1), (1, 0)) and found.closest == REVERSE
     assert (found.same, found.other, found.control) == (pytest.approx(0.9), 0.0, pytest.approx(0.2))
     swapped = table.copy()  # at trained lengths flipping is closer now; the transfer region stays as it was
-    trained, flip, back = (swapped.length.isin(TRAINED), swapped.source_task == FLIP, swapped.source_task == REVERSE)
+    trained, flip = swapped.length.isin(TRAINED), swapped.source_task == FLIP
     swapped.loc[trained & flip & (swapped.source_input == "same"), "loss_rise"] = 0.0
-    assert back.any()
     found = interchange(swapped, CONFIG)
     assert found is not None and found.closest == FLIP and found.same == pytest.approx(0.5)
 
@@ -103,8 +105,52 @@ def test_without_the_control_task_or_any_auxiliary_there_is_no_summary() -> None
 
 def test_by_place_every_needed_head_and_layer_has_its_own_share() -> None:
     table = rows({(REVERSE, "same"): {(0, 1): 0.7, (1, 0): 0.2, (0, 2): 0.5, (2, 2): -1.0}}, NEEDED)
-    found = recovered_by_place(table, MAIN, REGION, [(0, 1), (1, 0)])
+    found = recovered_by_place(table, CONFIG, REGION, [(0, 1), (1, 0)])
     shares = {(row.layer, row.head): (row.loss_recovered, row.lost) for row in found.itertuples()}
     assert list(shares) == [(0, 1), (1, 0), (0, 2), (1, 2), (2, 2)]
     assert shares[0, 1] == (pytest.approx(0.7), pytest.approx(4.5)) and shares[1, 0][0] == pytest.approx(0.2)
     assert shares[0, 2][0] == pytest.approx(0.5) and shares[2, 2] == (pytest.approx(-1.0), pytest.approx(7.5))
+
+
+def test_a_source_that_misses_a_number_is_left_out_and_without_mean_outputs_there_is_nothing() -> None:
+    table = rows({(REVERSE, "same"): {(0, 1): 0.5}, (COPY, "same"): {(0, 1): 0.5}}, NEEDED)
+    heads, here = [(0, 1), (1, 0)], (table.layer == 1) & (table["head"] == 0) & (table.length == 10)
+    for spoiled in (table[~(here & (table.source_task == REVERSE))],
+                    table.assign(loss_rise=table.loss_rise.mask(here & (table.source_task == REVERSE)))):  # fmt: skip
+        assert list(loss_recovered(spoiled, MAIN, heads, REGION)) == [(COPY, "same")]
+    assert loss_recovered(table[~(here & (table.source_input == "mean"))], MAIN, heads, REGION) == {}
+    assert loss_recovered(table[~here], MAIN, heads, REGION) == {}, "the length is missing for all"
+    assert recovered_by_place(table[:0], CONFIG, REGION, []).empty
+
+
+def test_the_fall_of_exact_match_is_a_mean_over_needed_heads_in_the_transfer_region() -> None:
+    table = rows({(REVERSE, "same"): {(0, 1): 1.0}, (COPY, "same"): {}}, NEEDED)
+    region = table.length.isin(REGION) & (table["head"] < 2) & (table.layer < 2)
+    table.loc[region, "accuracy_drop"] = 0.8
+    table.loc[region & (table.source_task == REVERSE), "accuracy_drop"] = 0.2
+    table.loc[region & (table.layer == 0) & (table["head"] == 0), "accuracy_drop"] = -1.0  # it is not needed
+    found = interchange(table, CONFIG)
+    assert found is not None and found.drops == (pytest.approx(0.2), pytest.approx(0.8)) and found.defined
+
+
+def test_the_permutation_test_counts_draws_of_the_control_task_that_differ_as_much() -> None:
+    clear = [{"a": (0.9, 0.9), "b": (0.1, 0.1), "c": (0.0, 0.0)}] * 4
+    # as the control, c gives 0.9, b gives 0.8, a gives -0.8: only c in all four seeds reaches the real mean
+    assert permutation_p(clear, "c") == pytest.approx(1 / 81, abs=0.004)
+    assert permutation_p(clear, "a") == 1.0
+    two = [{"a": (0.9, 0.9), "c": (0.0, 0.0)}] * 3  # c or a, with the opposite sign
+    assert permutation_p(two, "c") == pytest.approx(1 / 8, abs=0.015)
+    alike = [{"a": (0.5, 0.5), "b": (0.5, 0.5), "c": (0.5, 0.5)}]
+    assert permutation_p(alike, "c") == 1.0
+
+
+def test_the_best_of_two_like_tasks_is_no_finding() -> None:
+    """Three tasks that are alike: the closest of two beats the third on average, and the test must not be small more
+    often than its level says."""
+    draw = np.random.default_rng(5)
+    small = 0
+    for _ in range(100):
+        shares = draw.uniform(size=(8, 3))
+        seeds = [{task: (share, share) for task, share in zip("abc", of, strict=True)} for of in shares]
+        small += permutation_p(seeds, "c") <= 0.05
+    assert small <= 12

@@ -560,7 +560,8 @@ ROW = {"run": "r1", "task": "a", "length": "3", "correct": "1", "total": "4"}
         ([{"step": "0"}], "column step: '0' is not accepted; accepted: a step above 0 in some row of run 'r1'"),
         ([{"length": "x"}], "column length: 'x' is not accepted; accepted: a whole number from 1 to 512"),
         ([{"total": ""}], "column total: '' is not accepted; accepted: a whole number from 1 to 2147483647"),
-        ([{}, {}], "column length: '3' is not accepted; accepted: each length once for each run, step and task (a, step 1)"),
+        ([{}, {}],
+         "column length: '3' is not accepted; accepted: each length once for each run, step and task (a, step 1)"),
     ],
 )  # fmt: skip
 def test_an_import_names_column_value_and_what_is_accepted(tmp_path: Path, changes: list[dict], says: str) -> None:

@@ -81,14 +81,16 @@ class SeedCorrelations:
 class Measurement:
     """The measurement of a rule. ``values``: a number per series and seed, which the sentence reports. ``numbers``: the
     rule's quantity by seed, which decides the verdict. ``learned``: mean accuracy at trained lengths over seeds, by
-    task or by series, which decides the premise. ``notes``: a text about what was measured, for the sentence.
+    task or by series, which decides the premise. ``notes``: further parts of the sentence. ``p``: the p value of a rule
+    that has one.
     """
 
     values: dict[Series, BySeed]
     numbers: BySeed
     learned: Mapping[Any, float]
     correlations: SeedCorrelations = field(default_factory=SeedCorrelations)
-    notes: str = ""
+    notes: tuple[str, ...] = ()
+    p: float = 1.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lgt.experiments.numbers import with_interval
 from lgt.experiments.rules.base import BySeed, Measurement, Rule, minus
-from lgt.experiments.verdicts import Outcome, least_of
+from lgt.experiments.verdicts import Outcome, contrast, equivalent
 from lgt.metrics.intervals import t_interval
 from lgt.recipes.builders import CO_TRAINED, Series
 
@@ -45,7 +45,14 @@ class GainOverEach(Rule):
 
     def judge(self, measured: Measurement, seeds: int) -> Outcome:
         """The least of the verdicts on the differences; see the class."""
-        return least_of(self.gains(measured).values(), seeds, self.smallest, self.tests)
+        gains = self.gains(measured)
+        found = {contrast(of, seeds, self.smallest, self.tests) for of in gains.values()}
+        if found <= {"strong", "present"}:
+            return "strong" if found == {"strong"} else "present"
+        if found == {"opposite"}:
+            return "opposite"
+        largest = max(gains.values(), key=lambda of: sum(of.values()))
+        return "absent" if equivalent(largest, self.smallest) else "undecided"
 
     def gains(self, measured: Measurement) -> dict[Series, BySeed]:
         """The difference from each baseline by seed."""
