@@ -181,3 +181,37 @@ def test_a_network_with_edits_is_refused() -> None:
     model = network()
     with edited(model.head_hook(0), lambda value: value), pytest.raises(RuntimeError, match="head outputs of layer 0"):
         interchange_rows(model, strings(REVERSE), [3])
+
+
+def test_exact_match_is_lost_and_kept_as_the_answers_say() -> None:
+    """A network that answers some prompts: what it loses is counted from its own predictions."""
+    config, model = strings(REVERSE), network()
+    batch = test_set(config, MAIN, 2, EXAMPLES)
+    with evaluating(model):
+        residual = model.residual(batch.tokens[:, :-1])
+    scored = batch.scored[:, 1:]
+    with torch.no_grad():  # the unembedding that fits the first four prompts best
+        kept = residual[:4][scored[:4]]
+        wanted = F.one_hot(batch.tokens[:4, 1:][scored[:4]], model.unembedding.weight.shape[0]).float()
+        model.unembedding.weight.copy_((torch.linalg.pinv(model.norm(kept)) @ wanted).T)
+    rows = interchange_rows(model, config, [2])
+    with evaluating(model):
+        right = by_hand(model, batch.tokens[:, :-1], {})[0].argmax(-1) == batch.tokens[:, 1:]
+        intact = float((right | ~scored).all(1).double().mean())
+        seen = by_hand(model, test_set(config, REVERSE, 2, EXAMPLES).tokens[:, :-1], {})[1]
+        for place, heads in {(0, 1): [(0, 1)], (2, 3): [(y, h) for y in range(2) for h in range(3)]}.items():
+            put: dict[int, dict[int, torch.Tensor]] = {}
+            for layer, head in heads:
+                put.setdefault(layer, {})[head] = seen[layer][:, head]
+            right = by_hand(model, batch.tokens[:, :-1], put)[0].argmax(-1) == batch.tokens[:, 1:]
+            drop = intact - float((right | ~scored).all(1).double().mean())
+            assert by_place(rows, MAIN, REVERSE, "same", 2)[place].accuracy_drop == pytest.approx(drop)
+    assert intact >= 4 / EXAMPLES and any(row.accuracy_drop > 0.3 for row in rows)
+
+
+def test_the_heads_that_are_replaced_together() -> None:
+    assert choices(2, 2) == {
+        (0, 0): [(0, 0)], (0, 1): [(0, 1)], (0, 2): [(0, 0), (0, 1)],
+        (1, 0): [(1, 0)], (1, 1): [(1, 1)], (1, 2): [(1, 0), (1, 1)],
+        (2, 0): [(0, 0), (1, 0)], (2, 1): [(0, 1), (1, 1)], (2, 2): [(0, 0), (0, 1), (1, 0), (1, 1)],
+    }  # fmt: skip

@@ -15,10 +15,21 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine, event
 
-from lgt.store import checkpoints, integrity, leases, migrate, queries, revisions, sqlite_files, writes
+from lgt.store import (
+    checkpoints,
+    integrity,
+    leases,
+    migrate,
+    queries,
+    revisions,
+    sqlite_files,
+    stored_runs,
+    writes,
+)
 from lgt.store import engine as engines
 from lgt.store.engine import StoreError, open_store, write_transaction
 from lgt.store.schema import APPLICATION_ID
+from tests.conftest import ROOT
 from tests.store.test_store import ACCURACY, CONFIG, WEIGHTS, finished_run
 
 
@@ -276,3 +287,29 @@ def test_a_writer_that_fails_midway_leaves_nothing(whole: Path, tmp_path: Path) 
         _ = 1 / 0
     assert revisions.revision(store) == before
     assert len(queries.accuracy(store, [1])) == len(ACCURACY)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("source_input = 'foo'", "source_input 'foo'"),
+        ("source_input = 'mean'", "source_input 'mean'"),
+        ("source_slot = slot", "source_input 'same'"),
+        ("heads = heads + 1, lost = NULL, drops = NULL", "interchange_maps"),
+        ("layers = 1", "interchange_maps"),
+        ("layers = -1", "negative"),
+    ],
+)
+def test_an_interchange_that_its_network_cannot_have_is_refused(tmp_path: Path, change: str, says: str) -> None:
+    path = tmp_path / "theirs.db"
+    shutil.copy(ROOT / "tests/stores/schema-4.db", path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"UPDATE interchange_maps SET {change} WHERE slot = 0 AND source_input = 'same'")
+        connection.commit()
+    with pytest.raises(StoreError) as caught:
+        stored_runs.check_store(open_store(str(path), read_only=True))
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_store_with_interchanges_is_in_order() -> None:
+    stored_runs.check_store(open_store(str(ROOT / "tests/stores/schema-4.db"), read_only=True))

@@ -19,7 +19,7 @@ from lgt.store import checkpoints, leases, queries, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from tests.conftest import ROOT
-from tests.experiments.stores import two_levels
+from tests.experiments.stores import exchanged, two_levels
 from tests.store.test_damage import newer
 from tests.ui.test_pages import opened, words
 
@@ -239,3 +239,28 @@ def test_the_page_shows_what_happens_without_shared_heads(own_shipped, monkeypat
     assert judged.headline() in said and f"badge[{judged.verdict}]" in said
     drawn = [json.loads(one.proto.spec) for one in app.get("vega_lite_chart")]
     assert any("which of the 8 heads of each layer" in str(spec.get("title")) for spec in drawn)
+
+
+@pytest.mark.slow
+def test_the_page_shows_interchanges_of_every_seed_that_has_them(own_shipped, monkeypatch):
+    store, experiment = open_store(str(own_shipped)), EXPERIMENTS["interchange-caprev"]
+    (make,), known = experiment.series.values(), queries.finished_by_hash(store)
+    shares = {("reverse", "same"): 0.9, ("reverse", "other"): -2.0, ("capitalize", "same"): 0.1,
+              ("string_copy", "same"): 0.05}  # fmt: skip
+    for seed in (100, 101):
+        if make(seed).hash() not in known:
+            exchanged(store, make(seed), shares)
+    two_levels(store, make(102), 1.0, 0.5)  # the newest run of this seed has no interchanges
+    app = opened("pages/heads.py", own_shipped, monkeypatch)
+    assert not app.exception and not app.error
+    assert "Do these heads put out the same in both tasks?" in [one.value for one in app.subheader]
+    (said,) = (one.value for one in app.markdown if "claims?interchange-caprev=true" in one.value)
+    judged = judge(store, experiment)
+    assert judged.headline() in said and f"badge[{judged.verdict}]" in said
+    box = app.selectbox(key="seed-interchange-caprev")
+    assert box.options == [str(seed) for seed in judged.numbers] and "102" not in box.options
+    drawn = [json.loads(one.proto.spec) for one in app.get("vega_lite_chart")]
+    run = queries.finished_by_hash(store)[make(int(box.options[0])).hash()]
+    assert any(f"Run {run}. Loss recovered" in str(spec.get("title")) for spec in drawn)
+    app = box.set_value(101).run()
+    assert not app.exception and not app.error
