@@ -160,6 +160,12 @@ class FigureRuns:
                 least[task] = min(share, least.get(task, 1.0))
         return least
 
+    def seeds_learned(self, smallest: float) -> list[int]:
+        """The seeds in which every task of every series reaches ``smallest`` where it was trained. Series that may stay
+        unlearned are left out."""
+        asked = [of for series, of in self.curves.items() if not series.may_stay_unlearned]
+        return [seed for seed in self.seeds if all(min(of[seed].learned.values()) >= smallest for of in asked)]
+
     def learned_by_series(self) -> dict[Series, float]:
         """As :meth:`learned`, but by series: the smallest accuracy over tasks. No series is left out."""
         return {

@@ -25,7 +25,8 @@ class Judgement:
     ``measured``: what the rule measured. ``ids``: the run ids by seed and series. ``trained``: the main task's accuracy
     at trained lengths by series and seed. ``left_out``: the seeds that do not count because one of their runs was given
     up, with the reason. ``trajectory``: for a rule about training, the trajectories of the co-trained runs in one frame
-    with a column ``seed``; else a frame without rows.
+    with a column ``seed``; else a frame without rows. ``learned_seeds``: the seeds in which every task was learned
+    where it was trained.
     """
 
     experiment: Experiment
@@ -36,6 +37,7 @@ class Judgement:
     trained: dict[Series, dict[int, float]]
     left_out: dict[int, str]
     trajectory: pd.DataFrame
+    learned_seeds: tuple[int, ...] = ()
 
     @property
     def seeds(self) -> list[int]:
@@ -124,6 +126,7 @@ class Judgement:
             f"{self._interval_text()}, n = {n} seed{'s' * (n != 1)}{self._of_planned()}",
             *self.rule.details(self.measured),
             self.rule.premise_text(self.measured),
+            self._learned_text(),
             self._failed_text(),
             self._left_out_text(),
         ]
@@ -150,6 +153,15 @@ class Judgement:
         """How many seeds were planned, for a preregistered experiment that does not have all of them."""
         planned = len(self.experiment.planned)
         return f" of {planned} planned" if len(self.numbers) < planned else ""
+
+    def _learned_text(self) -> str:
+        """For a preregistered experiment, the number over the seeds in which everything was learned, if these are not
+        all. The verdict is on all seeds."""
+        inside = {seed: number for seed, number in self.numbers.items() if seed in self.learned_seeds}
+        if not self.experiment.planned or not inside or len(inside) == len(self.numbers):
+            return ""
+        told = with_interval(t_interval(inside))
+        return f"over the {len(inside)} of {len(self.numbers)} seeds in which every task was learned: {told}"
 
     def _left_out_text(self) -> str:
         reasons = "; ".join(f"seed {seed} ({why})" for seed, why in self.left_out.items())

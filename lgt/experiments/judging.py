@@ -39,6 +39,7 @@ def _judgement(runs: FigureRuns) -> Judgement:
         ids=runs.ids,
         trained=runs.trained(),
         left_out=runs.left_out,
+        learned_seeds=tuple(runs.seeds_learned(rule.learned)),
         trajectory=_trajectory(runs) if rule.over_training else NO_TRAJECTORY,
     )
 

@@ -250,3 +250,14 @@ def test_each_series_uses_the_heads_that_the_document_names(series, auxiliary, c
     for spec in config.tasks:
         assert parts[spec.task][1:] == expected[spec.role], spec
     assert {spec.role for spec in config.tasks} == {role for role, (heads, _) in expected.items() if heads is not None}
+
+
+def test_the_number_of_the_seeds_that_learned_everything_stands_beside_the_verdict_on_all(store):
+    for seed, right, beyond in ((100, 1.0, 0.9), (101, 0.9, 0.1), (102, 1.0, 0.7)):
+        fill(store, CHANNELS, {SHARED: beyond, CHANNELS_APART: 0.0}, {SHARED: 1.0, CHANNELS_APART: right}, [seed])
+    found = judge(store, CHANNELS)
+    assert found.learned_seeds == (100, 102) and found.numbers == pytest.approx({100: 0.9, 101: 0.1, 102: 0.7})
+    assert "over the 2 of 3 seeds in which every task was learned: +0.80 (" in found.sentence()
+    everything = replace(found, learned_seeds=(100, 101, 102))
+    first_edition = replace(found, experiment=replace(found.experiment, planned=()))
+    assert not any("in which every task" in one.sentence() for one in (everything, first_edition))

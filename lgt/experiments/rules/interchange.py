@@ -113,5 +113,5 @@ def notes_on(found: dict[int, Interchange]) -> tuple[str, ...]:
     return (
         f"closest at trained lengths: {times} of {len(found)} seeds",
         f"exact match falls by {served:.2f} with the closest task's outputs and by {lost:.2f} with mean outputs",
-        *([f"nothing to recover in {undefined} seeds, which count as 0"] if undefined else []),
+        *([f"nothing to recover in {undefined} of {len(found)} seeds (counted as 0)"] if undefined else []),
     )
