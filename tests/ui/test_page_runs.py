@@ -294,7 +294,7 @@ def test_the_search_takes_terms_and_names_the_ones_it_cannot_read(few_runs, monk
     assert said.endswith("The table is shown without this term.")
     app.text_input(key="search").set_value("seed=x transfer:1").run()
     assert f"{total} of {total} runs." in words(app) and "1 more cannot be read" in app.warning[0].value
-    assert "`transfer>0.8` transfer accuracy" in words(app) and "store:workspace" not in words(app)
+    assert "`transfer>0.8`: transfer accuracy" in words(app) and "store:workspace" not in words(app)
 
 
 def test_a_store_with_failed_and_queued_runs_is_searched_by_state(tmp_path, monkeypatch):

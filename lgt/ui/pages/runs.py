@@ -28,8 +28,9 @@ FACETS = {"group": "Task group", "side": "Arm", "preset": "Preset", "seed": "See
 
 SEARCH_HELP = (
     "All terms have to hold. A word is searched in the run's number, tasks, tags, note and error; text in quotes "
-    "may contain spaces. `:` means contains. `=` and `!=` compare shares in whole percents, as the table shows them. A "
-    "run without the number is left out."
+    "may contain spaces. Numbers take `=` `!=` `>` `>=` `<` `<=`. Texts take `:` (contains), `=` and `!=`. "
+    "`=` and `!=` compare shares in whole percents, as the table shows them. A comparison leaves out runs without "
+    "the number."
 )
 
 
@@ -49,7 +50,7 @@ def search_box() -> str:
         st.warning(f"{for_markdown(problems[0])}. The table is shown without this term.{more}")
     with st.expander("Search by field"):
         offered = [name for name in run_search.FIELDS if name != "store" or data.several()]
-        st.markdown("\n".join(f"- `{run_search.FIELDS[n].example}` {run_search.FIELDS[n].meaning}" for n in offered))
+        st.markdown("\n".join(f"- `{run_search.FIELDS[n].example}`: {run_search.FIELDS[n].meaning}" for n in offered))
         st.caption(SEARCH_HELP)
     return search
 
@@ -110,7 +111,7 @@ def show_table(rows: pd.DataFrame, total: int) -> list[int]:
     event = st.dataframe(
         plain_table(shown), key="table", hide_index=True, column_config=columns, on_select="rerun",
         selection_mode="multi-row",
-        height=min(36 * (len(rows) + 1) + 3, 430), width="stretch",
+        height=min(36 * (max(len(rows), 1) + 1) + 3, 430), width="stretch",
     )  # fmt: skip
     return [int(rows.run_id.iloc[place]) for place in event["selection"]["rows"] if place < len(rows)]
 
