@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 Kind = Literal["number", "share", "text"]
@@ -168,7 +167,7 @@ def _fulfils(rows: pd.DataFrame, field: Field, term: Term) -> pd.Series:
         return _text_fulfils(rows[field.column].fillna("").astype(str).str.lower(), field.separator, term)
     found, value = rows[field.column].astype(float), float(term.value)
     if field.kind == "share" and term.operator in ("=", "!="):  # the table shows whole percents
-        found, value = np.floor(100 * found + 0.5), float(np.floor(100 * value + 0.5))
+        found, value = (100 * found + 0.5) // 1, (100 * value + 0.5) // 1
     return COMPARE[term.operator](found, value) & found.notna()
 
 

@@ -86,10 +86,20 @@ def drawn_text(draw: random.Random) -> tuple[str, object]:
     return f"{name}{sign}{text}", lambda row: text_holds(row, name, sign, value)
 
 
+def drawn_word(draw: random.Random) -> tuple[str, object]:
+    word = draw.choice(["flip", "Carry", "demo", "talk", "look here", "failed", "1", "rotary", "nothing of it"])
+    columns = ("number", "store", "tasks", "group", "arm", "preset", "position", "state", "tags", "notes", "words")
+
+    def holds(row: dict) -> bool:
+        return any(word.lower() in str(row[column]).lower() for column in columns)
+
+    return f'"{word}"' if " " in word else word, holds
+
+
 def test_every_term_is_a_filter_in_plain_python(rows):
     draw, records, some = random.Random(7), rows.to_dict("records"), 0
     for _ in range(600):
-        chosen = [draw.choice([drawn_number, drawn_text])(draw) for _ in range(draw.choice([1, 1, 2, 3]))]
+        chosen = [draw.choice([drawn_number, drawn_text, drawn_word])(draw) for _ in range(draw.choice([1, 1, 2, 3]))]
         search = read_search(" ".join(text for text, _ in chosen))
         assert not search.problems and len(search.terms) == len(chosen)
         expected = [all(holds(row) for _, holds in chosen) for row in records]
@@ -115,6 +125,7 @@ def test_any_text_gives_an_answer_and_each_problem_is_one_line(rows):
     [
         ("colour=red", "colour=red: there is no such field. Fields: run, seed, transfer"),
         ("seed=two", "seed=two: this needs a number"),
+        ("seed\n= two", "seed = two: this needs a number"),
         ("seed:2", "seed:2: seed takes = != > >= < <=, such as seed=2"),
         ("state>done", "state>done: state takes : = !=, such as state=failed"),
         ("transfer>80", "transfer>80: this needs a share from 0 to 1 or from 0% to 100%"),
