@@ -11,9 +11,11 @@ import pandas as pd
 from lgt.core.choices import POSITIONS
 from lgt.core.config import LABELS, Arm, RunConfig
 from lgt.recipes.commands import reference_of
-from lgt.recipes.labels import ARM_TITLES, tasks_title
+from lgt.recipes.groups import GROUPS
+from lgt.recipes.labels import ARM_TITLES, task_title, tasks_title
 from lgt.recipes.settings import IMPORTED, is_imported
 from lgt.store.tags import ARCHIVED, DELETED, STAR
+from lgt.ui.run_search import matching, read_search
 
 COLUMNS = (
     "run_id", "number", "store", "star", "tasks", "arm", "preset", "seed", "state", "transfer", "trained", "position",
@@ -40,7 +42,8 @@ BROKEN = ("failed", "cancelled")
 
 def table(runs: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
     """One row per run, newest first: :data:`COLUMNS`, and columns to filter by: ``group``, ``side`` (see
-    :data:`ARM_FACETS`), ``archived``, ``deleted`` and ``words`` (further text that the search reads).
+    :data:`ARM_FACETS`), ``archived``, ``deleted``, ``words`` (further text that the search reads), ``task_names``
+    (names and titles of a run's tasks, one a line) and ``pair_names`` (these, and name and title of its task group).
 
     ``runs``: see :func:`lgt.store.library.with_stores`, ``finals``: see :func:`lgt.store.queries.final_accuracy`.
     ``transfer`` and ``trained`` are shares, missing where there is no such number; ``seconds`` of training.
@@ -48,6 +51,8 @@ def table(runs: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
     rows = runs.merge(finals, left_on="id", right_on="run_id", how="left").sort_values("id", ascending=False)
     marks = [set(str(tags).split(",")) for tags in rows.tags]
     about = zip(rows.task_group, rows.main_task, rows.auxiliaries, rows.main_length, rows.transfer_length, strict=True)
+    names = [_task_names(*one) for one in zip(rows.main_task, rows.auxiliaries, strict=True)]
+    groups = zip(rows.task_group, names, strict=True)
     return pd.DataFrame({
         "run_id": rows.id, "number": rows["number"], "store": rows.store,
         "star": ["★" if STAR in found else "" for found in marks],
@@ -61,14 +66,25 @@ def table(runs: pd.DataFrame, finals: pd.DataFrame) -> pd.DataFrame:
         "tags": [", ".join(sorted(found - {"", *MARKS})) for found in marks], "notes": rows.notes,
         "group": rows.task_group, "archived": [ARCHIVED in found for found in marks],
         "deleted": [DELETED in found for found in marks],
+        "task_names": names, "pair_names": [f"{group}\n{_group_title(group)}\n{of}" for group, of in groups],
         "words": rows.label + " " + rows.experiment.fillna("") + " " + rows.error.fillna(""),
     }).reset_index(drop=True)  # fmt: skip
+
+
+def _task_names(main: str, auxiliaries: Any) -> str:
+    tasks = [str(main), *([] if pd.isna(auxiliaries) else str(auxiliaries).split("+"))]
+    return "\n".join(text for task in tasks for text in (task, task_title(task)))
+
+
+def _group_title(group: str) -> str:
+    return GROUPS[group].title if group in GROUPS else group
 
 
 def filtered(
     rows: pd.DataFrame, search: str, facets: Mapping[str, Sequence[str]], *, show: str = "current"
 ) -> pd.DataFrame:
-    """The rows that contain every word of ``search`` and have an accepted value in the column of every facet.
+    """The rows that fulfil every term of ``search`` (:func:`lgt.ui.run_search.read_search`) and have an accepted value
+    in the column of every facet. What cannot be read of ``search`` is left out.
 
     ``show``: ``current`` leaves archived and deleted runs out; ``starred``, ``archived`` and ``deleted`` show only
     those.
@@ -80,15 +96,7 @@ def filtered(
     for column, values in facets.items():
         if values:
             keep &= rows[column].astype(str).isin(list(values))
-    words = search.lower().split()
-    if words:
-        text = rows.number.astype(str)
-        for column in ("store", "tasks", "group", "arm", "preset", "position", "state", "tags", "notes", "words"):
-            text = text.str.cat(rows[column].fillna("").astype(str), sep=" ")
-        text = text.str.lower()
-        for word in words:
-            keep &= text.str.contains(word, regex=False)
-    return rows[keep]
+    return rows[keep & matching(rows, read_search(search).terms)]
 
 
 def flat_config(config: RunConfig) -> dict[str, Any]:

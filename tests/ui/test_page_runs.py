@@ -279,3 +279,28 @@ def test_differences_name_the_settings_that_differ_and_no_others():
     settings = run_table.config_frame(replace(one, training=replace(one.training, steps=9))).set_index("setting")
     assert settings.changed[settings.changed != ""].index.tolist() == ["training.steps"]
     assert settings.preset["training.steps"] == "1000" and settings.value["training.steps"] == "9"
+
+
+def test_the_search_takes_terms_and_names_the_ones_it_cannot_read(few_runs, monkeypatch):
+    rows = rows_of(few_runs)
+    total, good = len(rows), int(((rows.seed == 1) & (rows.transfer > 0.5)).sum())
+    assert 0 < good < total
+    app = opened(few_runs, monkeypatch, search="seed=1 transfer>50%")
+    assert not app.exception and not app.warning and f"{good} of {total} runs." in words(app)
+    app.text_input(key="search").set_value("seed=1 transfer>50% colour=<b>red").run()
+    assert f"{good} of {total} runs." in words(app) and len(app.warning) == 1 and not app.exception
+    said = app.warning[0].value.replace("\\", "")
+    assert said.startswith("colour=<b>red: there is no such field. Fields: run, seed,")
+    assert said.endswith("The table is shown without this term.")
+    app.text_input(key="search").set_value("seed=x transfer:1").run()
+    assert f"{total} of {total} runs." in words(app) and "1 more cannot be read" in app.warning[0].value
+    assert "`transfer>0.8`: transfer accuracy" in words(app) and "store:workspace" not in words(app)
+
+
+def test_a_store_with_failed_and_queued_runs_is_searched_by_state(tmp_path, monkeypatch):
+    store = open_store(str(tmp_path / "own.db"))
+    failed, _ = (writes.create_run(store, group_config("add-subtract", "demo", seed=seed)) for seed in (1, 2))
+    leases.finish_run(store, failed, leases.start_run(store, failed, "w", "cpu"), "failed", "loss is nan")
+    for text, count in (("state:failed", 1), ("state=queued seed=2", 1), ("pair:subtraction", 2), ("transfer<=1", 0)):
+        app = opened(tmp_path / "own.db", monkeypatch, search=text)
+        assert not app.exception and not app.warning and f"{count} of 2 runs." in words(app), text

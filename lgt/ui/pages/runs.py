@@ -14,7 +14,7 @@ from lgt.core.glossary import definition
 from lgt.core.plain_text import for_markdown
 from lgt.recipes.labels import ARM_TITLES
 from lgt.recipes.limits import read_only
-from lgt.ui import actions, address, data, downloads, failure_pairs, frame, one_run, panels, run_table
+from lgt.ui import actions, address, data, downloads, failure_pairs, frame, one_run, panels, run_search, run_table
 from lgt.ui.titles import plain_table
 
 LEAD = (
@@ -26,16 +26,40 @@ FACETS = {"group": "Task group", "side": "Arm", "preset": "Preset", "seed": "See
 """The filters by column of the table, which is also their name in the address."""
 
 
-def choose_runs(rows: pd.DataFrame) -> pd.DataFrame:
-    """The runs that the viewer looks for."""
-    left, right = st.columns([3, 2], gap="medium", vertical_alignment="bottom")
-    search = left.text_input(
+SEARCH_HELP = (
+    "All terms have to hold. A word is searched in the run's number, tasks, tags, note and error; text in quotes "
+    "may contain spaces. Numbers take `=` `!=` `>` `>=` `<` `<=`. Texts take `:` (contains), `=` and `!=`. "
+    "`=` and `!=` compare shares in whole percents, as the table shows them. A comparison leaves out runs without "
+    "the number."
+)
+
+
+def search_box() -> str:
+    """The search text, with the fields it may name and, below it, the first part that cannot be read."""
+    found = st.text_input(
         "Search",
         key="search",
         bind="query-params",
-        placeholder="number, task, tag, note, error",
+        placeholder="reverse seed=2 transfer>0.8",
         max_chars=bounds.SEARCH.most,
     )
+    search = (found or "")[: bounds.SEARCH.most]
+    problems = run_search.read_search(search).problems
+    if problems:
+        more = f" {len(problems) - 1} more cannot be read." if len(problems) > 1 else ""
+        st.warning(f"{for_markdown(problems[0])}. The table is shown without this term.{more}")
+    with st.expander("Search by field"):
+        offered = [name for name in run_search.FIELDS if name != "store" or data.several()]
+        st.markdown("\n".join(f"- `{run_search.FIELDS[n].example}`: {run_search.FIELDS[n].meaning}" for n in offered))
+        st.caption(SEARCH_HELP)
+    return search
+
+
+def choose_runs(rows: pd.DataFrame) -> pd.DataFrame:
+    """The runs that the viewer looks for."""
+    left, right = st.columns([3, 2], gap="medium", vertical_alignment="top")
+    with left:
+        search = search_box()
     with right:
         keys = {title: key for key, title in SHOWN.items()}
         show = keys[address.segments("Show", list(keys), default="Current", key="show")]
@@ -52,7 +76,7 @@ def choose_runs(rows: pd.DataFrame) -> pd.DataFrame:
                 key=name,
                 shown=lambda value: arms.get(value, value),
             )
-    return run_table.filtered(rows, (search or "")[: bounds.SEARCH.most], facets, show=show)
+    return run_table.filtered(rows, search, facets, show=show)
 
 
 def show_table(rows: pd.DataFrame, total: int) -> list[int]:
@@ -87,7 +111,7 @@ def show_table(rows: pd.DataFrame, total: int) -> list[int]:
     event = st.dataframe(
         plain_table(shown), key="table", hide_index=True, column_config=columns, on_select="rerun",
         selection_mode="multi-row",
-        height=min(36 * (len(rows) + 1) + 3, 430), width="stretch",
+        height=min(36 * (max(len(rows), 1) + 1) + 3, 430), width="stretch",
     )  # fmt: skip
     return [int(rows.run_id.iloc[place]) for place in event["selection"]["rows"] if place < len(rows)]
 
