@@ -98,11 +98,14 @@ def arm_command(comparison: Comparison, arm: Arm, seed: int) -> str | None:
 
 
 def repeat_sentence(runs: pd.DataFrame, comparison: Comparison) -> str:
-    """How to repeat these runs: with an experiment that makes all of them, else one run's command as an example."""
-    seeds = {int(seed) for seed in runs.model_seed}
-    experiment = made_by(set(runs.config_hash), seeds)
-    if experiment:
-        return f"Repeat them with {as_code(experiment_command(experiment.name, seeds_text(seeds)))}."
+    """How to repeat these runs: with an experiment that makes all of them, or all co-trained ones, else one run's
+    command as an example."""
+    together = runs[runs.id.isin(comparison.ids("co-trained"))]
+    for chosen, named in ((runs, "them"), (together, "the co-trained ones")):
+        seeds = {int(seed) for seed in chosen.model_seed}
+        experiment = made_by(set(chosen.config_hash), seeds)
+        if experiment:
+            return f"Repeat {named} with {as_code(experiment_command(experiment.name, seeds_text(seeds)))}."
     command = arm_command(comparison, "co-trained", min(comparison.runs["co-trained"]))
     return f"Repeat one of them with {as_code(command)}." if command else ""
 
