@@ -32,6 +32,7 @@ class Evidence:
         self.source = source
         self._curves: dict[int, RunCurves] = {}
         self._trajectories: dict[int, pd.DataFrame] = {}
+        self._interchanges: dict[int, Interchange | None] = {}
 
     @cached_property
     def finished(self) -> dict[str, int]:
@@ -85,10 +86,13 @@ class Evidence:
         return {run_id: self._trajectories[run_id] for run_id in run_ids}
 
     def interchanges(self, run_ids: Collection[int], config: RunConfig) -> dict[int, Interchange | None]:
-        """The summary of the interchanges of these runs of ``config`` (at any seed) by id, see
+        """The summary of the interchanges of these runs of ``config`` (at any seed) by id, each computed once, see
         :func:`lgt.metrics.interchange.interchange`; ``None`` without any."""
-        rows = _by_run(queries.interchanges(self.source, run_ids))
-        return {run_id: interchange(rows[run_id], config) if run_id in rows else None for run_id in run_ids}
+        new = set(run_ids) - self._interchanges.keys()
+        if new:
+            rows = _by_run(queries.interchanges(self.source, new))
+            self._interchanges |= {of: interchange(rows[of], config) if of in rows else None for of in new}
+        return {run_id: self._interchanges[run_id] for run_id in run_ids}
 
     def of(self, experiment: Experiment) -> FigureRuns:
         """The runs of ``experiment``. A seed counts if its runs of all series have finished. Of a preregistered

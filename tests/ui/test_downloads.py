@@ -82,7 +82,9 @@ def check(table: pd.DataFrame) -> None:
         assert table.task_title.tolist() == [task_title(task) for task in table.task]
     if "length" in table:
         assert {"length_unit", "zone"} <= set(table) and set(table.zone) <= {"trained", "transfer region", "beyond"}
-    if "head" in table:
+    if "head" in table and {"source_input"} <= set(table):  # several heads may be replaced together
+        assert table["head"].str.fullmatch(r"(L\d+)?(·?H\d+)?|all").all()
+    elif "head" in table:
         names = [f"L{a}·H{b}" for a, b in zip(table.layer_number, table.head_number, strict=True)]
         assert table["head"].tolist() == names and table.layer_number.min() >= 1
     if {"correct", "total"} & set(table):
