@@ -96,7 +96,8 @@ def done(server: Server, tmp_path_factory: pytest.TempPathFactory) -> int:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("LGT_FILES", str(tmp_path_factory.mktemp("files")))
         submitting, working = (open_store(server.url(login)) for login in ("submitting", "working"))
-        run_id = writes.create_run(submitting, QUICK, label="mine")
+        asked = replace(QUICK, evaluation=replace(QUICK.evaluation, interchange_examples=3))
+        run_id = writes.create_run(submitting, asked, label="mine")
         assert worker.work(working, once=True, report=lambda line: None) == 1
         submitting.dispose()
         working.dispose()
@@ -427,12 +428,14 @@ def test_a_store_that_is_missing_or_older_needs_its_owner(server, capsys):
     assert "only the owner of the store may do this" in error
     with server.raw("owner") as owner:
         owner.execute(f"UPDATE {VERSION_TABLE} SET version_num = '{latest_schema() - 1:04}'")
+        owner.execute("CREATE TABLE interventions (run_id integer)")  # schema 3 has it
         try:
             for login in LOGINS:
                 code, _, error = said(capsys, "cancel", "1", "--database", server.url(login))
                 assert code == 2 and error.count("\n") == 1 and "must be owner" in error, error
         finally:
             owner.execute(f"UPDATE {VERSION_TABLE} SET version_num = '{latest_schema():04}'")
+            owner.execute("DROP TABLE interventions")
 
 
 # --- documents
