@@ -63,9 +63,10 @@ def seeds_sentence(race: Mapping[str, Any]) -> str:
     """Which runs the curves show, with n."""
     seeds, counts = race["seeds"], [len(side["steps"]) for side in race["sides"]]
     steps = f"{counts[0]} measured steps alone and {counts[1]} together"
-    if len(seeds) == 1:
-        return f"Curves: one run of each side, seed {seeds[0]}, {steps}."
     left = race["of"] - len(seeds)
+    if len(seeds) == 1:
+        others = f" One of {race['of']} seeds; the others are not shown." if left else ""
+        return f"Curves: one run of each side, seed {seeds[0]}, {steps}.{others}"
     said = [
         f"Curves: mean over seeds {id_ranges(seeds)} (n = {len(seeds)} of {race['of']}), {steps}.",
         "" if race["alike"] else "The seeds were measured at different steps; each counts with its last measured one.",

@@ -63,9 +63,9 @@ def page(source: Source) -> Iterator[str]:
     yield "<h1>Length generalization transfers between related tasks: what our runs say</h1>"
     yield (
         "<p>Cai, Lee, Schwarzschild, Oymak, Papailiopoulos, <cite>Extrapolation by Association: Length Generalization "
-        "Transfer in Transformers</cite>, arXiv 2506.09251, figure by figure. Models, lengths and training time are "
-        "smaller than the paper's; the preset is named with each figure. docs/CLAIMS.md has the rules of the verdicts "
-        "and says which of them were written before their runs.</p>"
+        "Transfer in Transformers</cite>, arXiv 2506.09251, figure by figure. Models, training time and most lengths "
+        "are smaller than the paper's; the preset is named with each figure. docs/CLAIMS.md has the rules of the "
+        "verdicts and says which of them were written before their runs.</p>"
     )
     yield f'<p class="note">From {for_html(titles(source))}, {now}.</p>'
     if not any(one.seeds for one in judgements):

@@ -51,7 +51,7 @@ class Pen:
     def line(self, points: Sequence[Point], colour: str, width: float, dash: Sequence[float] = ()) -> None:
         """A line through ``points`` with round joints; ``dash`` in px of a text of 12 px, as the charts have it."""
         pieces = [points] if len(dash) < 2 or not dash[1] else dashes(points, [part / 12 for part in dash])
-        for piece in pieces:
+        for piece in filter(None, pieces):
             self.draw.line(self.at(piece), colour, max(1, round(width * self.scale)), joint="curve")
 
     def box(self, corners: Sequence[Point], fill: str, radius: float = 0.0, outline: str | None = None) -> None:
@@ -76,7 +76,11 @@ def dashes(points: Sequence[Point], dash: Sequence[float]) -> list[list[Point]]:
 
     >>> dashes([(0.0, 0.0), (10.0, 0.0)], [4, 2])
     [[(0.0, 0.0), (4.0, 0.0)], [(6.0, 0.0), (10.0, 0.0)]]
+    >>> dashes([], [4, 2])
+    []
     """
+    if not points:
+        return []
     pieces: list[list[Point]] = []
     on, left = True, float(dash[0])
     piece: list[Point] = [points[0]]

@@ -169,7 +169,7 @@ class Side {
     });
     const written = (places) => places.map(([x, y]) => `${x.toFixed(1)},${y.toFixed(1)}`).join('L');
     const [mean, low, high] = [curve.mean, curve.low, curve.high].map((table) => row(table).filter((one) => one));
-    line.setAttribute('d', 'M' + written(mean));
+    line.setAttribute('d', mean.length ? 'M' + written(mean) : 'M0,0');
     points.setAttribute('d', mean.map((one) => `M${written([one])}h0`).join(''));
     const banded = this.picture.seeds.length > 1 && curve === this.side.curves[0];
     band.setAttribute('d', banded ? `M${written(high)}L${written(low.reverse())}Z` : 'M0,0');

@@ -147,7 +147,7 @@ def error_words(prompt: Prompt, answer: Answer, config: RunConfig) -> str:
     wanted = failures.expected(prompt, [spec.task for spec in config.tasks], config.options)
     kind, other = failures.kind_of(answer.tokens, wanted), failures.other_task(answer.tokens, wanted)
     if kind == failures.ANOTHER_TASK and other:
-        return f"The answer is right for another task: {for_markdown(task_title(other))}"
+        return f"As far as it goes, the answer is right for another task: {for_markdown(task_title(other))}"
     return "" if kind in (failures.RIGHT, failures.OTHER_ERROR) else f"Kind of error: {kind}"
 
 

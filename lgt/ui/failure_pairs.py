@@ -72,4 +72,5 @@ def example_link() -> str:
         return ""
     address_of = urlencode({"run": data.name(pair.together)})
     names = f"run {data.name(pair.together)} beside run {data.name(pair.alone)}, the same task alone"
-    return f"[Where answers go wrong](runs?{address_of}#{ANCHOR}): the answers of {for_markdown(names)}."
+    why = "Of the pairs with stored weights it has the largest transfer gain."
+    return f"[Where answers go wrong](runs?{address_of}#{ANCHOR}): the answers of {for_markdown(names)}. {why}"

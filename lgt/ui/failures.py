@@ -191,10 +191,7 @@ def alone_sentence(record: RunRecord, task: str) -> str:
     """Why there is one picture only."""
     if task != record.config.main.task:
         return "Only this run of its pair was trained on this task."
-    return (
-        "The other run of its pair, with the same seed, has no stored weights, so it is not shown. "
-        f"A pair in which both have weights: {example_link()}"
-    )
+    return f"There is no other run of its pair with stored weights. {example_link()}".strip()
 
 
 def choose(config: RunConfig) -> tuple[str, list[int], RowOrder]:

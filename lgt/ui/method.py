@@ -45,7 +45,8 @@ Answers are generated greedily: at every step the most likely token is written. 
   learned to its full length and, in `small`, that addition is trained long enough for transfer. Where nothing was
   tried, `small` has twice the steps of `demo`. The trials used some of the seeds 0 to 4, which are also among the seeds
   shown. Some seeds still do not learn the longer task; the page Claims names them.
-- Lengths, width and training time are smaller than the paper's, except in the preset `paper`. La is twice Lm in all
+- Lengths, width and training time are smaller than the paper's, except in the preset `paper`; `long` has the paper's
+  lengths for all groups but mazes. La is twice Lm in all
   task groups.
 
 Source: Cai, Lee, Schwarzschild, Oymak, Papailiopoulos, *Extrapolation by Association: Length Generalization Transfer in

@@ -135,7 +135,7 @@ def choose_seed(seeds: list[int]) -> int | None:
     options = [MEAN, *map(str, seeds)]
     chosen = address.select(
         "Seeds", options, default=MEAN, key="race-seed",
-        shown=lambda name: f"mean over {len(seeds)} seeds" if name == MEAN else f"seed {name}",
+        shown=lambda name: f"mean over {len(seeds)} seed{'s' * (len(seeds) != 1)}" if name == MEAN else f"seed {name}",
     )  # fmt: skip
     return None if chosen == MEAN else int(chosen)
 

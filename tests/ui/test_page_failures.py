@@ -75,7 +75,7 @@ def test_a_task_that_only_one_of_them_has_is_shown_for_that_one(shipped, monkeyp
 
 def test_a_run_whose_partner_has_no_weights_is_shown_by_itself(shipped, monkeypatch):
     app = opened(shipped, monkeypatch, run="102")
-    assert list(pictures(app)) == [102] and "has no stored weights, so it is not shown" in words(app)
+    assert list(pictures(app)) == [102] and "no other run of its pair with stored weights" in words(app)
     assert f"runs?run={OFFERED.together}#{failure_pairs.ANCHOR}" in words(app)
 
 

@@ -230,7 +230,10 @@ def test_an_answer_of_another_task_of_the_run_is_named():
     right, reversed_only = (SimpleNamespace(tokens=one.answer) for one in (prompt, other))
     assert outcome_words(prompt, right, config) == "all 5 tokens are right"
     said = outcome_words(prompt, reversed_only, config)
-    assert said == "the first wrong token is number 1 of 5. The answer is right for another task: Reverse"
+    assert (
+        said
+        == "the first wrong token is number 1 of 5. As far as it goes, the answer is right for another task: Reverse"
+    )
     neither = SimpleNamespace(tokens=other.answer[::-1])
     assert outcome_words(prompt, neither, config) == "the first wrong token is number 1 of 5"
     alone = baseline(config, "alone-same-steps")
