@@ -141,8 +141,50 @@ def main(path: str) -> None:
                 print()
 
 
+def by_head(connection: sqlite3.Connection, run_id: int) -> list[dict[str, float]]:
+    """For each head that the main task needs: loss recovered in the transfer region by every task, same input."""
+    main, trained, reach = connection.execute(
+        "SELECT task, training_length, transfer_length FROM run_tasks WHERE run_id = ? AND role = 'main'", (run_id,)
+    ).fetchone()
+    layers, heads = connection.execute(
+        "SELECT max(layer), max(head) FROM interchanges WHERE run_id = ?", (run_id,)
+    ).fetchone()
+    of_run = {"run": run_id, "task": main, "layers": layers, "heads": heads, "lm": trained, "la": reach}
+    means = (
+        "SELECT layer, head, source_task, source_input, avg(loss_rise) FROM interchanges WHERE run_id = :run "
+        "AND task = :task AND layer < :layers AND head < :heads AND length > :lm AND length <= :la "
+        "AND source_input IN ('mean', 'same') GROUP BY 1, 2, 3, 4"
+    )
+    needed = set(connection.execute(
+        "SELECT layer, head FROM interchanges WHERE run_id = :run AND task = :task AND layer < :layers "
+        "AND head < :heads AND length <= :lm AND source_input = 'mean' GROUP BY 1, 2 HAVING avg(accuracy_drop) > 0.1",
+        of_run,
+    ).fetchall())  # fmt: skip
+    rises: dict[tuple[int, int], dict[str, float]] = defaultdict(dict)
+    for layer, head, source, how, rise in connection.execute(means, of_run):
+        rises[layer, head]["mean" if how == "mean" else source] = rise
+    lost = {place: of.pop("mean") for place, of in rises.items()}
+    return [{task: 1 - rise / lost[place] for task, rise in rises[place].items()}
+            for place in sorted(needed) if lost[place] >= 0.1]  # fmt: skip
+
+
+def print_heads(connection: sqlite3.Connection, runs: Sequence[int]) -> None:
+    """Print how many needed heads each task serves (at least 0.9) or harms (below 0), and whether loss recovered and
+    transfer accuracy go together over networks."""
+    heads = [head for run_id in runs for head in by_head(connection, run_id)]
+    for task in sorted({task for head in heads for task in head}):
+        found = [head[task] for head in heads]
+        print(f"  {task}: at least 0.9 in {sum(of >= 0.9 for of in found)} of {len(found)} needed heads, "
+              f"below 0 in {sum(of < 0 for of in found)}")  # fmt: skip
+    pairs = [(of["same"], Counted(connection, run_id).transfer())
+             for run_id in runs for of in [interchanged(connection, run_id)] if of]  # fmt: skip
+    found = stats.spearmanr(*zip(*pairs, strict=True))
+    print(f"  loss recovered and transfer accuracy: Spearman {found.statistic:+.2f}, p = {found.pvalue:.3f}")
+
+
 def print_interchanges(connection: sqlite3.Connection, runs: Mapping[int, int]) -> None:
-    """Print the means of the loss recovered, and the two differences that decide."""
+    """Print the means of the loss recovered, the two differences that decide, and what single heads show."""
+    print_heads(connection, list(runs.values()))
     found = [interchanged(connection, run_id) for run_id in runs.values()]
     values = {name: [of[name] for of in found if of] for name in ("same", "other", "control")}
     for name, of in values.items():

@@ -102,7 +102,7 @@ def interchange(rows: pd.DataFrame, config: RunConfig) -> Interchange | None:
         return None
     heads = needed_heads(rows, config, lengths[IN_DISTRIBUTION])
     trained, found = (loss_recovered(rows, main, heads, of) for of in lengths.values())
-    shares = {task: (trained.get((task, "same"), 0.0), _share(found, task, "same"))
+    shares = {task: (trained.get((task, "same"), float("-inf")), _share(found, task, "same"))
               for task in (*known["auxiliary"], known["control"][0])}  # fmt: skip
     closest = _closest(shares, known["auxiliary"])
     other = _share(found, closest, "other")

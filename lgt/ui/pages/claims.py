@@ -24,7 +24,7 @@ from lgt.ui.frame import badge
 
 LEAD = (
     "Each figure of the paper is tested here, and a written rule gives the verdict. Figures that are not reproduced "
-    "are shown, too. The models here are far smaller than the paper's. The last two claims go beyond the paper."
+    "are shown, too. The models here are far smaller than the paper's. Claims 9 and 10 go beyond the paper."
 )
 MEANINGS = "\n".join(f"- **{outcome}**: {meaning.words}." for outcome, meaning in OUTCOMES.items())
 EARLIER = "Earlier attempts at these figures, with another recipe. They do not count:"
@@ -85,8 +85,9 @@ def runs_by_seed(judgement: Judgement) -> pd.DataFrame:
     """The number of each seed and series, as Markdown: a link to the run behind it. The last column is the rule's."""
     rows = []
     for seed, of in judgement.ids.items():
-        one_run = len(of) == 1  # it may give several numbers
-        ids = dict.fromkeys(judgement.measured.values, *of.values()) if one_run else of
+        ids = dict(of)
+        if len(of) == 1:  # its only run gives all numbers
+            ids = {series: run_id for run_id in of.values() for series in judgement.measured.values}
         cells = {
             for_markdown(str(series), in_table=True): f"[{values[seed]:.2f}](runs?run={data.name(ids[series])})"
             for series, values in judgement.measured.values.items()
