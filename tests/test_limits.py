@@ -602,7 +602,7 @@ def address_with_a_long_search(bench: Bench) -> None:
 @probe("address", "address", "address_values")
 def long_address(bench: Bench, name: str) -> str:
     """No page reads its address or a store before it has refused the address."""
-    bench.monkeypatch.setattr("lgt.ui.data.opened", None)
+    bench.monkeypatch.setattr("lgt.ui.open_stores.opened", None)
     value = "x" * 8_001 if name == "address" else ",".join("1" * 1_001)
     said = set()
     for page in navigation.PAGES:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import html
 import re
 import shlex
+from functools import lru_cache
 from typing import Any
 
 EMOJI_TAGS = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"
@@ -57,7 +58,16 @@ def visible(text: object) -> str:
     found = str(text)
     if found.isascii() and found.isprintable():
         return found
-    return HIDDEN.sub(_escape, found.replace("\r\n", "\n"))
+    return _escaped_title(found) if len(found) <= LONGEST_TITLE else _escaped(found)
+
+
+def _escaped(text: str) -> str:
+    return HIDDEN.sub(_escape, text.replace("\r\n", "\n"))
+
+
+LONGEST_TITLE = 500
+_escaped_title = lru_cache(maxsize=8192)(_escaped)
+"""For texts of at most LONGEST_TITLE characters: a page asks for the same titles at every run."""
 
 
 def _escape(found: re.Match[str]) -> str:

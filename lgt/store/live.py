@@ -55,6 +55,8 @@ def _live_runs(engine: Engine) -> list[LiveRun]:
     statement = select(Run).where(active).order_by(Run.state.desc(), Run.id)
     with read_connection(engine) as connection:
         rows = connection.execute(statement).all()
+        if not rows:
+            return []
         log = read_log(connection, [Run.id.label("run_id")], active).drop_duplicates("run_id", keep="last")
     last = {line.run_id: (_known(line.loss), _known(line.tokens_per_second)) for line in log.itertuples()}
     return [

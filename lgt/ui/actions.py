@@ -15,16 +15,23 @@ from lgt.execution import worker_processes
 from lgt.recipes.labels import run_label
 from lgt.recipes.limits import read_only
 from lgt.store import leases, queries, queue, remarks, tags, writes
-from lgt.store.engine import database_url, open_store
+from lgt.store.engine import Engine, database_url, open_store
 from lgt.store.errors import StoreError
 from lgt.store.locations import WORKSPACE
 from lgt.store.schema import RunState
-from lgt.ui import data
+from lgt.ui import data, open_stores
 
 READY_SECONDS = worker_processes.IDLE_SECONDS - 30.0
 """After this time a waiting worker is about to end, and another one may be needed."""
 REFUSAL = "refusal"
 """Where the session keeps why the last action was refused, until the page shows it."""
+
+
+def _workspace() -> Engine:
+    """The user's own store to write, created if it is missing. Raises StoreError."""
+    engine = open_store(database_url())
+    open_stores.look_for_stores_again()
+    return engine
 
 
 def known_runs(configs: Sequence[RunConfig]) -> list[int | None]:
@@ -46,8 +53,7 @@ def runs_elsewhere(configs: Sequence[RunConfig]) -> list[int]:
 
 def unused_seed(runs_of: Callable[[int], Sequence[RunConfig]]) -> int:
     """The first model seed for which the store lacks a run; 0 when the runs cannot be made or all seeds are taken."""
-    runs = data.read_runs()
-    known = set() if runs.empty else set(runs[runs.state.isin(queries.NOT_MISSING)].config_hash)
+    known = data.known_hashes()
     seeds = (
         seed for seed in range(bounds.SEEDS.most) if not known.issuperset(config.hash() for config in runs_of(seed))
     )
@@ -63,7 +69,7 @@ def submit(configs: Sequence[RunConfig], token: str) -> list[int]:
 
     Raises ConfigError or StoreError with what to change.
     """
-    engine = open_store(database_url())
+    engine = _workspace()
     ids = writes.create_runs(engine, configs, labels=[run_label(config) for config in configs], token=token)
     worker_processes.ensure_workers(database_url(), len(ids))
     offset = next(member.offset for member in data.library().members if member.name == WORKSPACE)
@@ -85,13 +91,13 @@ def in_workspace(run_ids: Sequence[int]) -> list[int]:
 def cancel(run_id: int) -> bool:
     """Cancel a run; False when it had already ended."""
     (number,) = in_workspace([run_id])
-    return leases.cancel_run(open_store(database_url()), number)
+    return leases.cancel_run(_workspace(), number)
 
 
 def retry(run_id: int) -> bool:
     """Queue an ended run again and start a worker if needed; False when the run has not failed."""
     (number,) = in_workspace([run_id])
-    again = queue.retry(open_store(database_url()), number)
+    again = queue.retry(_workspace(), number)
     worker_processes.ensure_workers(database_url(), 1)
     return again
 
@@ -104,7 +110,7 @@ def retag(run_ids: Sequence[int], *, add: Sequence[str] = (), remove: Sequence[s
     own, others = own_and_others(run_ids)
     if tags.DELETED in add:
         in_workspace(run_ids)
-    engine, numbers = open_store(database_url()), dict(zip(in_workspace(own), own, strict=True))
+    engine, numbers = _workspace(), dict(zip(in_workspace(own), own, strict=True))
     changed = tags.change_tags(engine, list(numbers), add=add, remove=remove)
     if others:
         shown = {record.uuid: tags.joined_tags(record.tags) for record in map(data.read_run, others)}
@@ -115,7 +121,7 @@ def retag(run_ids: Sequence[int], *, add: Sequence[str] = (), remove: Sequence[s
 def note(run_ids: Sequence[int], text: str) -> None:
     """Replace the note of runs. Notes about runs of other stores are kept in the workspace."""
     own, others = own_and_others(run_ids)
-    engine = open_store(database_url())
+    engine = _workspace()
     tags.set_note(engine, in_workspace(own), text)
     if others:
         remarks.set_note(engine, [data.read_run(run_id).uuid for run_id in others], text)
@@ -129,7 +135,7 @@ def own_and_others(run_ids: Sequence[int]) -> tuple[list[int], list[int]]:
 
 def delete(run_ids: Sequence[int]) -> int:
     """Delete runs from the store; this cannot be undone. Returns how many there were."""
-    return writes.delete_runs(open_store(database_url()), in_workspace(run_ids))
+    return writes.delete_runs(_workspace(), in_workspace(run_ids))
 
 
 def start_workers(runs: int) -> int:

@@ -21,46 +21,24 @@ from lgt.experiments.registry import experiment_named
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS
 from lgt.recipes.settings import Setting, is_imported
-from lgt.store import checkpoints, live, locations, queries, remarks, revisions
+from lgt.store import checkpoints, live, queries, remarks, revisions
 from lgt.store.comparisons import Comparison, comparisons
-from lgt.store.engine import Engine, reading_key
 from lgt.store.errors import StoreError
 from lgt.store.library import Library, with_stores
-from lgt.store.opening import Opened, open_library
-from lgt.store.opening import open_to_read as open_checked
 from lgt.tasks import TASKS
+from lgt.ui import open_stores, run_table
 
 T = TypeVar("T")
 
 
 NO_WEIGHTS = ["run_id", "step", "size", "sha256"]
-COUNTED, JUDGED, FURTHER = "stores-counted", "stores-judged", "stores-further"
-"""Where the session keeps the names of the stores that count on this page, those that verdicts stand on, and the stores
-that the viewer opened."""
-
-
-@st.cache_resource(show_spinner=False, max_entries=64)
-def _engine(name: str, url: str, key: str) -> Engine:
-    return open_checked(name, url)
-
-
-def opened() -> Opened:
-    """The stores that this viewer can read, and one line for each that cannot be opened."""
-    try:
-        stores = [*locations.to_read(), *st.session_state.get(FURTHER, ())]
-    except StoreError as error:  # LGT_ALSO cannot be read
-        return Opened(Library(()), (str(error),))
-    return open_library(stores, lambda name, url: _engine(name, url, reading_key(url)))
-
-
-def open_to_read(url: str) -> None:
-    """Open a store, so that a page can show it. Raises StoreError when that is not possible."""
-    _engine("", url, reading_key(url))
+COUNTED, JUDGED = "stores-counted", "stores-judged"
+"""Where the session keeps the names of the stores that count on this page, and those that verdicts stand on."""
 
 
 def library() -> Library:
     """The stores that this viewer can read. Raises StoreError when there is none and one cannot be opened."""
-    found = opened()
+    found = open_stores.opened()
     if found.problems and not found.library.members:
         raise StoreError(found.problems[0])
     return found.library
@@ -152,9 +130,34 @@ def _checkpoints(_source: Library, key: str) -> pd.DataFrame:
     return checkpoints.list_checkpoints(_source)
 
 
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _shown_runs(_source: Library, key: str, viewer: str) -> pd.DataFrame:
+    return remarks.shown(library(), _runs(_source, key))
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _run_table(_source: Library, key: str, viewer: str) -> pd.DataFrame:
+    return run_table.table(_shown_runs(_source, key, viewer), _final_accuracy(_source, key))
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _hashes(_source: Library, key: str, viewer: str) -> frozenset[str]:
+    runs = _shown_runs(_source, key, viewer)
+    return frozenset(runs[runs.state.isin(queries.NOT_MISSING)].config_hash)
+
+
 def key() -> str:
     """A text that names the stores behind run ids; for caches of what is computed from a run."""
     return library().key
+
+
+def counted_key() -> str:
+    """A text that changes with every write to a store; for caches of what is computed from the stores that count."""
+    return f"{_keyed(counted())}\n{_keyed(library())}"
+
+
+def _keyed(source: Library) -> str:
+    return f"{source.key}\n{revisions.revision(source)}"
 
 
 def _current(read: Callable[..., T], source: Library, *arguments: object) -> T:
@@ -163,7 +166,7 @@ def _current(read: Callable[..., T], source: Library, *arguments: object) -> T:
     The kept value itself is not copied, which took most of the time of a page on 10,000 runs. A frame shares its values
     with the kept one until it is changed (pandas copies on write). Nothing else that is read here may be changed.
     """
-    found = read(source, f"{source.key}\n{revisions.revision(source)}", *arguments)
+    found = read(source, _keyed(source), *arguments)
     return cast("T", found.copy(deep=False)) if isinstance(found, pd.DataFrame) else found
 
 
@@ -243,14 +246,19 @@ def runs_with_weights() -> set[int]:
     return set(read_checkpoints().run_id)
 
 
-def read_final_accuracy() -> pd.DataFrame:
-    """Every finished run's final accuracy (see :func:`lgt.store.queries.final_accuracy`)."""
-    return _current(_final_accuracy, counted())
-
-
 def read_runs() -> pd.DataFrame:
     """All runs (see :func:`lgt.store.library.with_stores`); an empty frame while there is no store."""
-    return remarks.shown(library(), _current(_runs, counted())) if exists() else pd.DataFrame()
+    return _current(_shown_runs, counted(), _keyed(library())) if exists() else pd.DataFrame()
+
+
+def read_run_table() -> pd.DataFrame:
+    """All runs as rows of a table (see :func:`lgt.ui.run_table.table`). A store must exist."""
+    return _current(_run_table, counted(), _keyed(library()))
+
+
+def known_hashes() -> frozenset[str]:
+    """The config hashes of all runs that wait, run or are done."""
+    return _current(_hashes, counted(), _keyed(library())) if exists() else frozenset()
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)  # a judgement holds functions, which are not copied

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+import streamlit as st
+
 from lgt.core.plain_text import for_markdown
 from lgt.metrics.by_seed import transfer_by_seed
 from lgt.store.comparisons import BASELINES
@@ -49,6 +51,11 @@ def pair_of(record: RunRecord) -> Pair:
 
 def default_pair() -> Pair | None:
     """Of the pairs whose runs both have weights, the one with the largest transfer gain; ``None`` without a pair."""
+    return _default_pair(data.counted_key())
+
+
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _default_pair(key: str) -> Pair | None:
     found = {pair: gain for pair in pairs() if (gain := transfer_gain_of(pair)) is not None}
     return max(found, key=lambda pair: found[pair], default=None)
 

@@ -16,7 +16,7 @@ from lgt.core.plain_text import for_markdown
 from lgt.experiments.verdicts import Sense, sense_of
 from lgt.recipes.commands import PROGRAM
 from lgt.store.errors import StoreError
-from lgt.ui import address, data, downloads, drawing, look, navigation, stores
+from lgt.ui import address, data, downloads, drawing, look, navigation, open_stores, stores
 
 FIRST_COMMAND = f"{PROGRAM} train --group caprev --preset demo"
 FIRST_GROUP = {"group": "caprev", "preset": "demo"}
@@ -84,7 +84,7 @@ def page(title: str, lead: str, name: str = "", *, evidence: bool = False) -> It
 
 def name_closed_stores() -> None:
     """One line for each store that cannot be opened."""
-    found = data.opened()
+    found = open_stores.opened()
     if not found.library.members:
         return  # the page says what is wrong
     for problem in found.problems:
@@ -108,7 +108,8 @@ def error_boundary(title: str) -> Iterator[None]:
     viewer sees in place of the traceback. A fragment needs its own boundary.
     """
     try:
-        yield
+        with open_stores.stores_looked_for_once():
+            yield
     except StoreError as error:
         st.error(f"The store cannot be read. {for_markdown(error)}", icon=":material/database_off:")
     except Exception as error:

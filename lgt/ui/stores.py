@@ -18,7 +18,7 @@ from lgt.store import dropped, locations
 from lgt.store.errors import StoreError
 from lgt.store.library import Library, Member
 from lgt.store.locations import SHIPPED
-from lgt.ui import address, data
+from lgt.ui import address, data, open_stores
 
 CHOICE = "stores-choice"
 """Where the session keeps the names that the viewer chose, on whatever page; missing while it is every page's own."""
@@ -39,7 +39,7 @@ def usual(library: Library, evidence: bool) -> list[str]:
 
 def choose(evidence: bool) -> None:
     """Draw the control and keep its choice for :func:`lgt.ui.data.counted`."""
-    found = data.opened()
+    found = open_stores.opened()
     names = [member.name for member in found.library.members]
     default = usual(found.library, evidence)
     asked = st.query_params.get("stores", "").split(".")
@@ -129,14 +129,14 @@ def _add(name: str, url: str) -> None:
     if read_only():
         return
     try:
-        locations.check_count(len(data.opened().library.members) + 1)
-        data.open_to_read(url)
+        locations.check_count(len(open_stores.opened().library.members) + 1)
+        open_stores.open_to_read(url)
     except StoreError as error:
         st.session_state[REFUSED] = str(error)
         return
-    further = list(st.session_state.get(data.FURTHER, ()))
+    further = list(st.session_state.get(open_stores.FURTHER, ()))
     if url not in [known for _, known in further]:
-        st.session_state[data.FURTHER] = [*further, (name, url)]
+        st.session_state[open_stores.FURTHER] = [*further, (name, url)]
         st.session_state.pop(CHOICE, None)
 
 

@@ -16,7 +16,7 @@ from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from lgt.store.errors import StoreError
 from lgt.store.library import STRIDE
-from lgt.ui import actions
+from lgt.ui import actions, open_stores
 from tests.conftest import ROOT
 from tests.store.test_library import finished
 from tests.ui.test_pages import words
@@ -252,3 +252,23 @@ def test_of_an_imported_run_nothing_is_told_that_nobody_knows(imported):
         assert guessed not in said, guessed
     table = opened("runs", stores="workspace").dataframe[0].value
     assert set(table.position) == {"–"}
+
+
+@pytest.mark.parametrize("page", ["runs", "launch"])
+def test_a_page_looks_for_its_stores_at_most_three_times(page, stores, monkeypatch):
+    """Once for its control, once for its body, and once more where a part of it is drawn again by itself."""
+    asked, look = [], open_stores._opened
+    monkeypatch.setattr(open_stores, "_opened", lambda: asked.append(1) or look())
+    opened(page)
+    assert 1 <= len(asked) <= 3
+
+
+def test_a_store_that_is_created_while_a_page_is_drawn_is_found(tmp_path, monkeypatch, shipped):
+    """What was found before is kept for the page, so an action that creates the workspace must say so."""
+    monkeypatch.setenv("LGT_SHIPPED", str(shipped))
+    monkeypatch.setenv("LGT_DATABASE_URL", str(tmp_path / "new.db"))
+    monkeypatch.setattr(actions.worker_processes, "ensure_workers", lambda *_: 0)
+    with open_stores.stores_looked_for_once():
+        assert len(open_stores.opened().library.members) == 1
+        (run_id,) = actions.submit([group_config("caprev", "demo", seed=900)], token="t")
+        assert run_id >= STRIDE and len(open_stores.opened().library.members) == 2

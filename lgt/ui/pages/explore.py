@@ -64,14 +64,21 @@ def title_of(series: Series) -> str:
     return series_title(comparison.setting, comparison.config, arm)
 
 
+@st.cache_resource(show_spinner=False, max_entries=16)
+def _titles(key: str) -> dict[str, str]:
+    """Every series in words, by name: Streamlit asks for each of them at every run of the page."""
+    return {name: title_of(series) for name, series in all_series().items()}
+
+
 def choose(series: dict[str, Series]) -> list[str]:
     """Names of the chosen series; they live in the address."""
     names = {comparison.setting.key: comparison.setting for comparison, _ in series.values()}
     opened = panels.first_choice(names)
     both = [f"{opened}.{arm}" for arm in FIRST_ARMS if f"{opened}.{arm}" in series]
+    titles = _titles(data.counted_key())
     return address.select_several(
         "Series", list(series), default=both, maximum=bounds.SERIES.most, key="series",
-        shown=lambda name: title_of(series[name]), help=f"{definition('series')} {definition('arm')}",
+        shown=titles.__getitem__, help=f"{definition('series')} {definition('arm')}",
     )  # fmt: skip
 
 

@@ -225,7 +225,7 @@ def main() -> None:
         return
     actions.show_refusal()
     asked = st.query_params.get("run", "")
-    rows = run_table.table(data.read_runs(), data.read_final_accuracy())
+    rows = data.read_run_table()
     run_id = data.run_named(asked)
     if run_id is not None:
         one_run.show_run(rows[rows.run_id == run_id])
