@@ -99,7 +99,8 @@ def rule_table(lengths: list[int], main: int, transfer: int | None, role: str, t
     rows = []
     for row, (length, label) in enumerate(labels.items()):
         x = NARROW * (length + 1 - first) / (last + 1 - first)
-        align = "right" if x >= text_width(label, theme.size - 1) else "left"
+        fits_left = x >= min(text_width(label, theme.size - 1), NARROW / 2)  # else the side with more room
+        align = "right" if fits_left else "left"
         rows.append({"x": length + 0.5, "label": label, "align": align, "row": row})
     table = pd.DataFrame(rows)
     return table[table.x.between(first, last + 0.5)]

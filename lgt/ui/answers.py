@@ -81,7 +81,7 @@ def typical_run(runs: dict[int, str]) -> int:
     comparisons = data.read_comparisons()
     if comparisons:
         names = {setting.key: setting for setting in comparisons}
-        together = comparisons[names[panels.first_choice(names)]]
+        together = comparisons[names[panels.first_choice(names, panels.MEASURED_OFTEN)]]
         transfer = transfer_by_seed(data.read_accuracy(together.ids("co-trained")))
         if transfer and together.runs["co-trained"][transfer.middle_seed()] in runs:
             return together.runs["co-trained"][transfer.middle_seed()]

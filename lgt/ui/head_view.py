@@ -67,7 +67,7 @@ def choose_view() -> View:
     """The run, the zone of lengths and the threshold."""
     task_group, arm_column, run, zone, limit = st.columns([5, 4, 2, 4, 4], vertical_alignment="top", gap="medium")
     with task_group:
-        comparison = panels.choose_comparison(data.read_comparisons())
+        comparison = panels.choose_comparison(data.read_comparisons(), panels.MEASURED_OFTEN)
     with arm_column:
         arm = choose_arm(comparison)
     with run:

@@ -27,22 +27,25 @@ from lgt.ui.drawing import draw, view_shows
 
 THRESHOLDS = (2, 5, 10, 20, 50)
 DEFAULT_THRESHOLD = 10
-FAVOURITES = ("add-carry", "caprev")
-"""Task groups that pages open with, the first one that has runs."""
+Favourites = tuple[tuple[str, str], ...]
+"""Task groups with their presets, in the order in which a page opens with the first one that has runs."""
+MEASURED_OFTEN: Favourites = (("add-carry", "small"), ("caprev", "demo"))
+"""For pages about one network: its heads were measured during training, and a viewer can type its prompts."""
+FAVOURITES: Favourites = (("caprev", "long"), *MEASURED_OFTEN)
+"""For pages about the finding: the paper's lengths before shorter ones."""
 
 
-def first_choice(names: Mapping[str, Setting]) -> str:
-    """The name of the setting that a page opens with: the favourite group that has runs, as its preset has it."""
-    unchanged = {name: of for name, of in names.items() if not of.changes and of.position == "rope"}
-    favourites = [name for group in FAVOURITES for name, setting in unchanged.items() if setting.group == group]
-    return favourites[0] if favourites else next(iter(names))
+def first_choice(names: Mapping[str, Setting], favourites: Favourites = FAVOURITES) -> str:
+    """The name of the setting that a page opens with: the first favourite that has runs, as its preset has it."""
+    unchanged = {(of.group, of.preset): name for name, of in names.items() if not of.changes and of.position == "rope"}
+    return next((unchanged[one] for one in favourites if one in unchanged), next(iter(names)))
 
 
-def choose_comparison(found: Mapping[Setting, Comparison]) -> Comparison:
-    """The comparison that the viewer looks at, ``?pair=`` in the address."""
+def choose_comparison(found: Mapping[Setting, Comparison], favourites: Favourites = FAVOURITES) -> Comparison:
+    """The comparison that the viewer looks at, ``?pair=`` in the address; without it the first of ``favourites``."""
     names = {setting.key: setting for setting in found}
     key = address.select(
-        "Task group", list(names), default=first_choice(names), key="pair",
+        "Task group", list(names), default=first_choice(names, favourites), key="pair",
         shown=lambda name: setting_title(names[name], found[names[name]].config), help=definition("task group"),
     )  # fmt: skip
     view_shows(key)

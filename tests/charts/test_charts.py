@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -11,7 +12,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from lgt.charts import ablation_maps, length_accuracy, loss_curve, sharing_graph, sharing_summary, training_curves
+from lgt.charts import (
+    ablation_maps,
+    length_accuracy,
+    loss_curve,
+    sharing_graph,
+    sharing_summary,
+    training_curves,
+    zones,
+)
 from lgt.charts.sharing_layout import RADIUS, head_nodes, kind_rows, slices, task_nodes
 from lgt.charts.theme import DARK, LIGHT, SPARE_COLOURS, Theme, task_colour
 from lgt.charts.theme import heading as a_heading
@@ -205,6 +214,14 @@ def test_a_run_alone_has_the_zones_of_its_pair_and_names_the_absent_auxiliary():
 def test_a_run_without_a_pair_has_no_transfer_region():
     spec = length_accuracy(frames.accuracy(together=False).assign(transfer_length=None), LIGHT).to_dict()
     assert [zone["name"] for zone in drawn(spec, "rect")] == ["trained", "beyond"]
+
+
+@pytest.mark.parametrize("size", [11, 17])
+@pytest.mark.parametrize(("last", "transfer"), [(40, 32), (20, 16), (18, 12)])
+def test_the_name_of_a_line_stands_on_the_side_with_more_room(last, transfer, size):
+    """On the narrow side a long name would make the plot smaller, or be cut."""
+    rules = zones.rule_table(list(range(1, last + 1)), transfer // 2, transfer, "", replace(LIGHT, size=size))
+    assert rules[rules.x > last / 2 + 1]["align"].tolist() == ["right"]
 
 
 def test_zones_that_differ_between_main_tasks_are_not_drawn():

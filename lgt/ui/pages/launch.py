@@ -50,7 +50,7 @@ def choose() -> list[RunConfig]:
     """The runs that the viewer asks for. Raises ConfigError for tasks that cannot be trained, or wrong seeds."""
     left, middle, right = st.columns([5, 3, 3], gap="medium")
     with left:
-        group = group_form.choose_group(panels.FAVOURITES[-1])
+        group = group_form.choose_group(panels.FAVOURITES[0][0])
     preset = middle.selectbox("Preset", list(PRESETS), key="preset", bind="query-params", help=preset_help())
     with right:
         position = group_form.choose_position()
