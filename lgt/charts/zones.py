@@ -15,6 +15,8 @@ from lgt.tasks import unit
 
 NARROW = 280
 """Width of the plot on a phone, px: labels that stay apart here stay apart everywhere."""
+BESIDE = 50
+"""How far a text above the plot may reach to the left of it, over the numbers of the axis, px."""
 
 LengthAxis = Callable[[str], alt.X]
 
@@ -99,7 +101,7 @@ def rule_table(lengths: list[int], main: int, transfer: int | None, role: str, t
     rows = []
     for row, (length, label) in enumerate(labels.items()):
         x = NARROW * (length + 1 - first) / (last + 1 - first)
-        fits_left = x >= min(text_width(label, theme.size - 1), NARROW / 2)  # else the side with more room
+        fits_left = x + BESIDE >= min(text_width(label, theme.size - 1), NARROW / 2)  # else the side with more room
         align = "right" if fits_left else "left"
         rows.append({"x": length + 0.5, "label": label, "align": align, "row": row})
     table = pd.DataFrame(rows)

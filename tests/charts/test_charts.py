@@ -218,10 +218,10 @@ def test_a_run_without_a_pair_has_no_transfer_region():
 
 @pytest.mark.parametrize("size", [11, 17])
 @pytest.mark.parametrize(("last", "transfer"), [(40, 32), (20, 16), (18, 12)])
-def test_the_name_of_a_line_stands_on_the_side_with_more_room(last, transfer, size):
-    """On the narrow side a long name would make the plot smaller, or be cut."""
+def test_the_name_of_a_line_stands_over_the_lengths_up_to_it(last, transfer, size):
+    """To the right of the line it would read as the name of the next zone, and make the plot smaller or be cut."""
     rules = zones.rule_table(list(range(1, last + 1)), transfer // 2, transfer, "", replace(LIGHT, size=size))
-    assert rules[rules.x > last / 2 + 1]["align"].tolist() == ["right"]
+    assert rules["align"].tolist() == ["right", "right"]
 
 
 def test_zones_that_differ_between_main_tasks_are_not_drawn():
