@@ -10,6 +10,7 @@ from lgt.charts.knockout import knock_out_strip, knocked_out_curve
 from lgt.charts.maps import ablation_maps
 from lgt.charts.matrix import transfer_matrix
 from lgt.charts.maze import maze_picture
+from lgt.charts.overlay import series_differences, series_overlay
 from lgt.charts.pattern import attention_pattern
 from lgt.charts.playground import answer_row
 from lgt.charts.sharing import sharing_graph, sharing_summary
@@ -36,6 +37,8 @@ __all__ = [
     "loss_curve",
     "maze_picture",
     "seed_strip",
+    "series_differences",
+    "series_overlay",
     "sharing_graph",
     "sharing_summary",
     "stability_chart",

@@ -45,6 +45,13 @@ ERROR_COLOURS: dict[Kind, tuple[str, str]] = {
 """(light, dark) shade of each kind of answer. Wrong ones differ also for colour-blind readers, and from right ones
 (tested)."""
 
+SERIES_COLOURS = (
+    ("#1420E0", "#6A4CFF"), ("#E0366F", "#E6677C"), ("#B97F0A", "#FFE94D"), ("#3A0A52", "#5CF2FF"),
+    ("#7A1410", "#FF2E22"), ("#A667E6", "#B25CC4"),
+)  # fmt: skip
+"""(light, dark) shades of series on one axis, where several have the same main task. They differ also for colour-blind
+readers (tested)."""
+
 ROLE_DASHES = {"main": [1, 0], "auxiliary": [7, 4], "control": [2, 3]}
 ROLE_WIDTHS = {"main": 3.0, "auxiliary": 2.0, "control": 2.0}
 ROLES = tuple(ROLE_DASHES)

@@ -17,6 +17,7 @@ SECTIONS: dict[str, dict[str, str]] = {
         "experiment": "The name that `lgt experiment` knows the runs of a figure by.",
         "statement": "The figure of the paper and what it states.",
         "series": "The runs of all seeds that the number is about, as the page names them.",
+        "other_series": "The series that is subtracted, as the page names it.",
         "label": "A short text about the run in plain letters.",
         "task_group": "The plain name of the task group; `custom` for freely chosen tasks.",
         "task_group_title": "The tasks of the run with Lm and La, as the pages name them.",
@@ -106,6 +107,10 @@ SECTIONS: dict[str, dict[str, str]] = {
         "transfer_gain": "Transfer accuracy of the co-trained runs minus that of the baseline, mean over seeds.",
         "transfer_gain_low": "Lower end of the 95% t interval of transfer_gain; empty below two seeds.",
         "transfer_gain_high": "Upper end of the 95% t interval of transfer_gain; empty below two seeds.",
+        "accuracy_difference": "By how much the accuracy of `series` is above that of `other_series`, a share from "
+        "-1 to 1; mean over the seeds that both have.",
+        "accuracy_difference_low": "Lower end of the 95% t interval of accuracy_difference; empty below two seeds.",
+        "accuracy_difference_high": "Upper end of the 95% t interval of accuracy_difference; empty below two seeds.",
         "seeds": "The number of seeds that the row's mean is over.",
         "quantity": "What the rule of the figure computes for each seed.",
         "verdict": "The verdict on the figure, such as reproduced. The page Claims explains every verdict.",

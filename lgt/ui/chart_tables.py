@@ -12,7 +12,8 @@ from typing import Any
 import pandas as pd
 
 from lgt.charts import LIGHT
-from lgt.charts.series import with_curves
+from lgt.charts.overlay import overlay_curves
+from lgt.charts.series import beside_counts, with_curves
 from lgt.charts.training import with_zone_curves
 from lgt.experiments.registry import made_by
 from lgt.experiments.seeds import seeds_text
@@ -29,6 +30,10 @@ RENAMED: Mapping[str, Mapping[str, str]] = {
     "transfer_matrix": {
         "main": "main_task", "auxiliaries": "auxiliary_tasks", "control": "unrelated", "gain": "transfer_gain",
         "low": "transfer_gain_low", "high": "transfer_gain_high", "n": "seeds",
+    },
+    "series_differences": {
+        "difference": "accuracy_difference", "low": "accuracy_difference_low", "high": "accuracy_difference_high",
+        "n": "seeds",
     },
     "answer_row": {"row": "row_title", "text": "token", "state": "token_state"},
     "attention_map": {
@@ -67,6 +72,11 @@ def _curve(table: pd.DataFrame, options: Mapping[str, Any]) -> pd.DataFrame:
     return with_curves(table, LIGHT, options.get("band_choice", "min-max"))
 
 
+def _overlay(table: pd.DataFrame, options: Mapping[str, Any]) -> pd.DataFrame:
+    curves = overlay_curves(table, options.get("band_choice", "min-max"))
+    return beside_counts(table, curves, ["length"])
+
+
 def _zones(table: pd.DataFrame, options: Mapping[str, Any]) -> pd.DataFrame:
     return with_zone_curves(table, LIGHT, options.get("band_choice", "min-max"))
 
@@ -91,8 +101,9 @@ def _matters(table: pd.DataFrame, options: Mapping[str, Any]) -> pd.DataFrame:
 
 
 ADDED: Mapping[str, Callable[[pd.DataFrame, Mapping[str, Any]], pd.DataFrame]] = {
-    "length_accuracy": _curve, "training_curves": _zones, "gap_by_ratio": _relative, "gap_grid": _relative,
-    "attention_map": _positions_from_one, "answer_row": _without_kind, "sharing_graph": _matters,
+    "series_overlay": _overlay, "length_accuracy": _curve, "training_curves": _zones,
+    "gap_by_ratio": _relative, "gap_grid": _relative, "attention_map": _positions_from_one,
+    "answer_row": _without_kind, "sharing_graph": _matters,
 }  # fmt: skip
 """By chart function: what the picture shows beside the columns of its table."""
 

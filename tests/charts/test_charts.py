@@ -22,9 +22,10 @@ from lgt.charts import (
     zones,
 )
 from lgt.charts.sharing_layout import RADIUS, head_nodes, kind_rows, slices, task_nodes
-from lgt.charts.theme import DARK, LIGHT, SPARE_COLOURS, Theme, task_colour
+from lgt.charts.theme import DARK, LIGHT, SERIES_COLOURS, SPARE_COLOURS, Theme, task_colour
 from lgt.charts.theme import heading as a_heading
 from lgt.charts.training import PANEL, smoothed
+from lgt.core import bounds
 from lgt.metrics.head_sharing import ONLY_MAIN, ONLY_OTHER, SHARED, UNUSED
 from lgt.recipes.groups import GROUPS
 from lgt.tasks import TASKS
@@ -593,6 +594,18 @@ def test_every_task_has_a_colour_of_its_own_that_carries_on_the_page(theme):
     for colour in [*(task_colour(task, theme) for task in TASKS), theme.shared, theme.text, theme.muted]:
         light, dark = sorted([luminance(colour), luminance(theme.surface)], reverse=True)
         assert (light + 0.05) / (dark + 0.05) >= 3, colour
+
+
+@pytest.mark.parametrize("kind", DEFICIENCIES)
+@THEMES
+def test_series_on_one_axis_stay_apart_for_colour_blind_eyes(kind, theme):
+    shades = [shades[theme.dark] for shades in SERIES_COLOURS]
+    for a, b in itertools.combinations(shades, 2):
+        assert np.linalg.norm(lab(a, DEFICIENCIES[kind]) - lab(b, DEFICIENCIES[kind])) > 25, (a, b)
+    for shade in shades:
+        light, dark = sorted([luminance(shade), luminance(theme.surface)], reverse=True)
+        assert (light + 0.05) / (dark + 0.05) >= 3, shade
+    assert len(shades) == bounds.SERIES.most
 
 
 @THEMES

@@ -221,6 +221,20 @@ def recovered() -> pd.DataFrame:
 
 
 PATTERN = np.array([[1.0, 0.0, 0.0], [0.75, 0.25, 0.0], [0.1, 0.3, 0.6]])
+
+
+def two_series() -> pd.DataFrame:
+    """All seeds as the first series, and the runs of two of them as a second one two lengths later."""
+    later = accuracy((5, 1))
+    return pd.concat([accuracy().assign(series="first"), later.assign(series="second", length=later.length + 2)])
+
+
+def differences() -> pd.DataFrame:
+    """Two series minus the second one."""
+    rows = [["first", 1, -0.25, -0.5, 0.125, 3], ["first", 4, 0.75, 0.5, 1.25, 2], ["third", 4, 0.0, None, None, 1]]
+    return pd.DataFrame(rows, columns=["series", "length", "difference", "low", "high", "n"])
+
+
 CHARTS: dict[str, Callable[[], Any]] = {
     "ablation_maps": lambda: charts.ablation_maps(drops(), LIGHT, tasks=[MAIN, OTHER], chosen="L2·H1"),
     "answer_row": lambda: charts.answer_row(answer(), LIGHT, step=2),
@@ -242,6 +256,12 @@ CHARTS: dict[str, Callable[[], Any]] = {
     "length_accuracy": lambda: length_accuracy(accuracy(), LIGHT, single_seeds=True),
     "loss_curve": lambda: charts.loss_curve(losses(), LIGHT, window=3),
     "maze_picture": lambda: charts.maze_picture(*maze(), LIGHT, grid=3),
+    "series_differences": lambda: charts.series_differences(
+        differences(), LIGHT, names={"first": "", "second": "", "third": ""}, reference="second", zones=two_series()
+    ),
+    "series_overlay": lambda: charts.series_overlay(
+        two_series(), LIGHT, names={"second": "a note", "first": ""}, longest=9
+    ),
     "seed_strip": lambda: charts.seed_strip(strip(), LIGHT),
     "sharing_graph": lambda: charts.sharing_graph(
         drops(), LIGHT, main=MAIN, auxiliaries=[LONGER, OTHER], threshold=0.1
@@ -730,3 +750,52 @@ def test_a_seed_strip_draws_which_heads_each_task_may_use() -> None:
     assert places[0] < places[1] < select(spec, "point", x="transfer")[0]["encoding"]["y"]["bandPosition"]
     said = " ".join(heading_lines(spec["title"], "text"))
     assert f"{task_title(MAIN)}, {task_title(LONGER)}" in said
+
+
+def test_series_on_one_axis_are_the_main_tasks_of_their_runs():
+    spec = specification("series_overlay")
+    points = [unit for unit in select(spec, "circle", x="length", y="mean") if "tooltip" in unit["encoding"]]
+    (unit,) = points
+    found = by(rows(spec, unit), "series", "length")
+    assert {series for series, _ in found} == {"first", "second"} and len(found) == 14
+    for length in range(1, 8):
+        assert found["first", length]["mean"] == pytest.approx(mean([share(MAIN, seed, length) for seed in SEEDS]))
+        later = found["second", length + 2]
+        assert later["mean"] == pytest.approx(mean([share(MAIN, seed, length) for seed in (5, 1)]))
+        assert later["low"] == pytest.approx(min(share(MAIN, seed, length) for seed in (5, 1)))
+        assert (found["first", length]["runs"], later["runs"]) == (3, 2)
+    (line,) = select(spec, "line", x="length", y="mean")
+    scale, legend = line["encoding"]["color"]["scale"], line["encoding"]["color"]["legend"]
+    assert scale["domain"] == ["second", "first"] == legend["values"]
+    assert scale["range"] == [shades[0] for shades in palette.SERIES_COLOURS[:2]]
+    assert '["second", "a note"]' in legend["labelExpr"]
+    assert line["encoding"]["x"]["scale"]["domain"] == [0.5, 9.5]
+
+
+def test_a_click_on_a_name_in_the_legend_makes_the_other_series_pale():
+    for name in ("series_overlay", "series_differences"):
+        spec = specification(name)
+        (line,) = select(spec, "line")
+        (selection,) = spec["params"]
+        assert selection["select"] == {"type": "point", "fields": ["series"]} and selection["bind"] == "legend"
+        for unit in [line, *select(spec, "area", x="length", y="low", y2="high")]:
+            opacity = unit["encoding"]["opacity"]
+            assert opacity["condition"]["param"] == selection["name"]
+            assert opacity["condition"]["value"] > 3 * opacity["value"]
+
+
+def test_differences_of_series_have_their_numbers_and_room_for_them():
+    spec = specification("series_differences")
+    (unit,) = [unit for unit in select(spec, "circle", x="length", y="difference") if "tooltip" in unit["encoding"]]
+    found = by(rows(spec, unit), "series", "length")
+    assert found["first", 4]["difference"] == 0.75 and found["third", 4]["n"] == 1
+    assert tooltips(unit)["seeds in both"] == "n" and tooltips(unit)["95% t interval from"] == "low"
+    _, band = only(spec, "area", x="length", y="low", y2="high")
+    assert {(row["series"], row["length"]) for row in band} == {("first", 1), ("first", 4)}
+    low, high = unit["encoding"]["y"]["scale"]["domain"]
+    assert (low, high) == (-0.5, 1.25)
+    (line,) = select(spec, "line")
+    assert line["encoding"]["color"]["legend"]["values"] == ["first", "third"], "not the series that is subtracted"
+    assert "minus that of" in spec["title"]["text"]["expr"] and "1 to 3 seeds" in spec["title"]["text"]["expr"]
+    nothing = charts.series_differences(differences()[:0], LIGHT, names={}, reference="x", zones=two_series())
+    assert "no difference by seed" in nothing.to_dict()["description"]

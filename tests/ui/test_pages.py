@@ -9,8 +9,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from lgt.core.number_ranges import id_ranges
+from lgt.metrics.by_seed import transfer_by_seed
 from lgt.recipes.presets import group_config
+from lgt.recipes.settings import Setting
 from lgt.store import leases, queries, writes
+from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
 from tests.conftest import ROOT
 from tests.store.test_damage import foreign, newer
@@ -228,6 +231,24 @@ def test_the_other_baseline_and_threshold_can_be_chosen(shipped, monkeypatch):
     app.select_slider(key="threshold").set_value(50).run()
     assert not app.exception
     assert "more than 50%" in words(app) or "of 8 heads matter" in words(app)
+
+
+def test_explore_lays_series_on_one_axis_with_their_differences(shipped, monkeypatch):
+    series = "caprev.demo.co-trained,caprev.demo.alone-same-steps,caprev.long.co-trained"
+    app = opened("pages/explore.py", shipped, monkeypatch, series=series, layout="On one axis")
+    assert not app.exception and not app.error
+    drawn = app.session_state["lgt-drawn"]
+    assert {"overlay", "differences-by-length"} <= set(drawn) and not any(key.startswith("graph-") for key in drawn)
+    table = drawn["differences-by-length"].table
+    assert table.other_series.nunique() == 1 and "alone" in table.other_series.iloc[0]
+    assert set(table.n) == {10} and table.series.nunique() == 1
+    assert "no seed and length in common" in words(app) and "long" in words(app), "its seeds are other ones"
+    engine = open_store(str(shipped), read_only=True)
+    runs = comparisons(engine)[Setting("caprev", "demo", "rope")].runs
+    together, alone = (transfer_by_seed(queries.accuracy(engine, runs[arm].values())).mean
+                       for arm in ("co-trained", "alone-same-steps"))  # fmt: skip
+    region = table[table.length.between(9, 16)]
+    assert region.difference.mean() == pytest.approx(together - alone)
 
 
 def test_explore_shows_chosen_series_single_seeds_and_earlier_steps(shipped, monkeypatch):

@@ -18,6 +18,7 @@ from lgt.store.comparisons import Comparison
 from lgt.tasks import TASKS
 from lgt.ui import address, data, frame, panels, sharing
 from lgt.ui.method import show_method
+from lgt.ui.overlay import show_overlay
 from lgt.ui.run_table import config_differences
 from lgt.ui.titles import plain_table
 
@@ -28,6 +29,7 @@ LEAD = (
 COLUMNS = 3
 FIRST_ARMS: tuple[Arm, ...] = ("alone-same-steps", "co-trained")
 SEEDS = ("model_seed", "data_seed")
+LAYOUTS = ("Side by side", "On one axis")
 
 Series = tuple[Comparison, Arm]
 
@@ -84,8 +86,10 @@ def choose(series: dict[str, Series]) -> list[str]:
 
 @dataclass(frozen=True)
 class Look:
-    """Which band is drawn, whether single seeds are drawn, and above which drop a head matters."""
+    """Whether all series share one axis, which band is drawn, whether single seeds are drawn, and above which drop a
+    head matters."""
 
+    on_one_axis: bool
     band: BandChoice
     single_seeds: bool
     threshold: float
@@ -93,14 +97,18 @@ class Look:
 
 def options() -> Look:
     """How the series are drawn."""
-    left, middle, right = st.columns([2, 1, 2], vertical_alignment="bottom", gap="large")
+    first, left, middle, right = st.columns([9, 10, 7, 12], vertical_alignment="bottom", gap="medium")
+    with first:
+        layout = address.segments("Layout", LAYOUTS, default=LAYOUTS[0], key="layout")
     bands: dict[str, BandChoice] = {"min–max": "min-max", "bootstrap": "bootstrap", "none": "none"}
     with left:
         band = address.segments("Band over seeds", list(bands), default="min–max", key="band", help=definition("band"))
+    if layout == LAYOUTS[1]:
+        return Look(True, bands[band], False, panels.DEFAULT_THRESHOLD / 100)
     seeds = middle.toggle("Show single seeds", key="seeds", bind="query-params")
     with right:
         threshold = panels.choose_threshold()
-    return Look(bands[band], bool(seeds), threshold)
+    return Look(False, bands[band], bool(seeds), threshold)
 
 
 def share_of_training(accuracy: pd.DataFrame) -> int:
@@ -160,6 +168,30 @@ def panel(series: Series, accuracy: pd.DataFrame, share: int, look: Look, key: s
     )  # fmt: skip
 
 
+def show_panels(
+    series: dict[str, Series], accuracy: pd.DataFrame, share: int, look: Look, longest: dict[str, int]
+) -> None:
+    """One panel per series, :data:`COLUMNS` beside each other."""
+    names = list(series)
+    for start in range(0, len(names), COLUMNS):
+        row = names[start : start + COLUMNS]
+        for name, column in zip(row, st.columns(max(2, len(row)), gap="medium"), strict=False):
+            with column:
+                main_family = family(series[name][0].config.main.task)
+                panel(series[name], accuracy, share, look, name, longest.get(main_family))
+
+
+def rows_by_title(chosen: list[Series], accuracy: pd.DataFrame, share: int) -> dict[str, pd.DataFrame]:
+    """The rows of each series by its title; a series with runs of several stores is several ones."""
+    found = {}
+    for one in chosen:
+        rows = split_by_store(one, at_share(accuracy[accuracy.run_id.isin(ids_of(one))], share))
+        parts = {str(store): of for store, of in rows.groupby("store", sort=False)} if "store" in rows else {"": rows}
+        for store, of in parts.items():
+            found[title_of(one) + (f", {store}" if store else "")] = of
+    return found
+
+
 def show_differences(series: dict[str, Series]) -> None:
     """The values in which the configurations of the series differ, and nothing else."""
     if len(series) < 2:
@@ -190,12 +222,10 @@ def main() -> None:
     accuracy = data.read_accuracy(ids, "all")
     accuracy = accuracy.assign(last=accuracy.groupby("run_id")["step"].transform("max"))
     share, longest = share_of_training(accuracy), longest_by_family(accuracy)
-    for start in range(0, len(names), COLUMNS):
-        row = names[start : start + COLUMNS]
-        for name, column in zip(row, st.columns(max(2, len(row)), gap="medium"), strict=False):
-            with column:
-                main_family = family(series[name][0].config.main.task)
-                panel(series[name], accuracy, share, look, name, longest.get(main_family))
+    if look.on_one_axis:
+        show_overlay(rows_by_title([series[name] for name in names], accuracy, share), look.band, max(longest.values()))
+    else:
+        show_panels({name: series[name] for name in names}, accuracy, share, look, longest)
     show_differences({name: series[name] for name in names})
     with st.expander("Training of these series"):
         for name in names:
