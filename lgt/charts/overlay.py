@@ -41,13 +41,14 @@ def series_overlay(
     base = alt.Chart(curves)
     grid = grid_lines([0.25, 0.5, 0.75, 1], theme, alt.Y("at:Q", axis=AXIS, scale=SCALE))
     area = alt.Chart(curves[curves.low.notna()]).mark_area(tooltip=None).encode(
-        x=axis("length"), y=alt.Y("low:Q", axis=AXIS, scale=SCALE), y2="high:Q", color=in_colours(names, theme),
+        x=axis("length"), y=alt.Y("low:Q", axis=AXIS, scale=SCALE), y2="high:Q",
+        color=in_colours(names, theme, set(curves.series)),
         opacity=alt.condition(focus(), alt.value(0.13), alt.value(0.02)),
     )  # fmt: skip
     note = band_note(curves) + " Click a name below the plot to bring out its curve."
-    layers = [*zone_layers(rows, theme, axis), grid, area, *focused_lines(base, place, names, theme)]
     points = base.mark_circle(size=240, opacity=0).encode(**place, tooltip=curve_tooltip(alt.Tooltip("length:Q")))
-    chart = alt.layer(*layers, points).properties(
+    series = alt.layer(area, *focused_lines(base, place, names, theme), points)
+    chart = over(series, [*zone_layers(rows, theme, axis), grid]).properties(
         width="container", height=height, title=heading(theme, note), description=description(curves, "Exact match"),
     )  # fmt: skip
     return styled(chart, theme)
@@ -93,9 +94,8 @@ def series_differences(
         alt.Tooltip("high:Q", title="to", format="+.1%"), alt.Tooltip("n:Q", title="seeds in both"),
     ])  # fmt: skip
     note = f"Exact match minus that of: {reference}. Line: mean over {seeds_note(table)}. Band: 95% t interval."
-    chart = alt.layer(
-        *zone_layers(rows, theme, axis)[:1], zero, area, *focused_lines(base, place, names, theme), points
-    ).properties(
+    series = alt.layer(area, *focused_lines(base, place, names, theme), points)
+    chart = over(series, [*zone_layers(rows, theme, axis)[:1], zero]).properties(
         width="container", height=height, title=heading(theme, note),
         description=description(table.assign(mean=table.difference), f"Exact match minus that of {reference}"),
     )  # fmt: skip
@@ -115,15 +115,20 @@ def focus() -> Any:
     return alt.selection_point(FOCUS, fields=["series"], bind="legend")
 
 
-def in_colours(names: Mapping[str, str], theme: Theme, shown: Collection[str] | None = None) -> alt.Color:
-    """The colour of a series, with a legend below the plot, of all series or of those in ``shown``."""
+def scale_of(names: Mapping[str, str], theme: Theme) -> alt.Scale:
+    """The colours of the series, in their order."""
     shades = [SERIES_COLOURS[place % len(SERIES_COLOURS)][theme.dark] for place in range(len(names))]
+    return alt.Scale(domain=list(names), range=shades)
+
+
+def in_colours(names: Mapping[str, str], theme: Theme, shown: Collection[str]) -> alt.Color:
+    """The colour of a series, with a legend of the series in ``shown`` below the plot."""
     legend = alt.Legend(
         orient="bottom", direction="vertical", columns=1, title=None, symbolType="stroke", symbolStrokeWidth=3,
         symbolSize=320, symbolOpacity=1, labelLimit=900, labelExpr=label_lines(names),
-        values=[name for name in names if shown is None or name in shown],
+        values=[name for name in names if name in shown],
     )  # fmt: skip
-    return alt.Color("series:N", scale=alt.Scale(domain=list(names), range=shades), legend=legend)
+    return alt.Color("series:N", scale=scale_of(names, theme), legend=legend)
 
 
 def label_lines(names: Mapping[str, str]) -> str:
@@ -144,6 +149,12 @@ def focused_lines(base: Any, place: dict[str, Any], names: Mapping[str, str], th
     }
     line = base.mark_line(strokeWidth=2.5, tooltip=None).encode(**shown).add_params(chosen)
     return [line, base.mark_circle(size=26, tooltip=None).encode(**shown)]
+
+
+def over(series: Any, ground: list[Any]) -> Any:
+    """``series`` over the layers of ``ground``. These have no legend, so the colours are not shared: layers that share
+    a channel have one legend or none."""
+    return alt.layer(*ground, series).resolve_scale(color="independent")
 
 
 def seeds_note(table: pd.DataFrame) -> str:

@@ -108,3 +108,20 @@ def test_the_runs_table_opens_a_run_by_its_address(server, tab):
     page.wait_for_selector(READY)
     page.get_by_text(re.compile(r"\d+ of \d+ runs")).first.wait_for(timeout=ANSWER)
     assert tab.complaints == []
+
+
+def test_a_click_on_a_name_below_the_overlay_brings_out_its_curve(server, tab):
+    page = tab(f"{server}/explore?pair=caprev.demo&layout=On+one+axis")
+    names = page.locator(".st-key-chart-overlay .role-legend-label text")
+    names.nth(1).wait_for(timeout=ANSWER)
+    lines = ".st-key-chart-overlay g.mark-line path"
+
+    def opacities() -> list[str]:
+        return page.evaluate(f"[...document.querySelectorAll('{lines}')].map(line => line.getAttribute('opacity'))")
+
+    assert opacities() == ["1", "1"]
+    names.nth(1).click(force=True)
+    page.wait_for_function(f"document.querySelector('{lines}').getAttribute('opacity') < 0.5", timeout=ANSWER)
+    assert opacities()[1] == "1"
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    assert tab.complaints == []
