@@ -25,6 +25,7 @@ Role = Literal["main", "auxiliary", "control"]
 Optimizer = Literal["adamw", "muon"]
 Precision = Literal["float32", "bfloat16"]
 Operands = Literal["ragged", "equal", "mixed"]
+Answers = Literal["own", "shuffled"]
 Arm = Literal["co-trained", "alone-same-steps", "alone-same-examples"]
 
 MAXIMUM_LENGTH = bounds.MAXIMUM_LENGTH
@@ -57,15 +58,19 @@ class TaskOptions:
 
     ``operands``: how *training* draws the two operands (:func:`lgt.tasks.arithmetic.draw_operands`; evaluation always
     uses two operands of exactly n digits).
-    ``multiplier_digits``: k of the n x k multiplication. ``grid``: side of the maze grid.
+    ``multiplier_digits``: k of the n x k multiplication. ``grid``: side of the maze grid. ``auxiliary_answers``: with
+    ``shuffled``, auxiliary and control tasks learn answers of other inputs (:mod:`lgt.training.shuffled_answers`): they
+    show the network long inputs, but not how to answer them.
     """
 
     operands: Operands = "ragged"
     multiplier_digits: int = 3
     grid: int = 8
+    auxiliary_answers: str = added("own")  # one of Answers
 
     def __post_init__(self) -> None:
         check_choice("options.operands", self.operands, get_args(Operands))
+        check_choice("options.auxiliary_answers", self.auxiliary_answers, get_args(Answers))
         check_integer("options.multiplier_digits", self.multiplier_digits, 1, bounds.DIGITS.most)
         check_integer("options.grid", self.grid, 2, bounds.GRID.most)
 

@@ -5,7 +5,7 @@ Several figures use the same runs. :class:`Evidence` reads each run once and kee
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -160,20 +160,24 @@ class FigureRuns:
         """
         least: dict[str, float] = {}
         for series, of in self.curves.items():
-            for task, share in _mean_learned(of.values()) if not series.may_stay_unlearned else ():
+            for task, share in _mean_learned(_asked(series, run) for run in of.values()):
                 least[task] = min(share, least.get(task, 1.0))
         return least
 
     def seeds_learned(self, smallest: float) -> list[int]:
         """The seeds in which every task of every series reaches ``smallest`` where it was trained. Series that may stay
         unlearned are left out."""
-        asked = [of for series, of in self.curves.items() if not series.may_stay_unlearned]
-        return [seed for seed in self.seeds if all(min(of[seed].learned.values()) >= smallest for of in asked)]
+
+        def learned(seed: int) -> bool:
+            asked = (_asked(series, of[seed]).values() for series, of in self.curves.items())
+            return all(share >= smallest for shares in asked for share in shares)
+
+        return [seed for seed in self.seeds if learned(seed)]
 
     def learned_by_series(self) -> dict[Series, float]:
         """As :meth:`learned`, but by series: the smallest accuracy over tasks. No series is left out."""
         return {
-            series: min((share for _, share in _mean_learned(of.values())), default=0.0)
+            series: min((share for _, share in _mean_learned(run.learned for run in of.values())), default=0.0)
             for series, of in self.curves.items()
         }
 
@@ -201,6 +205,13 @@ def _given(value: float | None) -> float:
     return value
 
 
-def _mean_learned(runs: Iterable[RunCurves]) -> list[tuple[str, float]]:
-    means = pd.DataFrame([run.learned for run in runs]).mean()
+def _asked(series: Series, run: RunCurves) -> dict[str, float]:
+    """The accuracies at trained lengths that the premise asks for, by task."""
+    if series.may_stay_unlearned:
+        return {}
+    return {run.main.task: run.trained} if series.only_main else run.learned
+
+
+def _mean_learned(learned: Iterable[Mapping[str, float]]) -> list[tuple[str, float]]:
+    means = pd.DataFrame(list(learned)).mean()
     return [(str(task), float(share)) for task, share in means.items()]

@@ -11,8 +11,10 @@ from lgt.recipes.builders import (
     ALONE_SAME_STEPS,
     CO_TRAINED,
     SHORT,
+    SHUFFLED,
     of_group,
     short_auxiliaries,
+    shuffled_auxiliaries,
     three_arms,
 )
 
@@ -40,10 +42,22 @@ def _length_matters(group: str, statement: str, seeds: int) -> Experiment:
     )  # fmt: skip
 
 
+def _content_matters(group: str, statement: str, seeds: int) -> Experiment:
+    """Is it what the auxiliaries teach that helps, and not only that the network sees long inputs?"""
+    series = {CO_TRAINED: of_group(group, "long"), SHUFFLED: shuffled_auxiliaries(group, "long")}
+    return Experiment(
+        f"long-{group}-shuffled", 1, "", "long", statement, series, Contrast(first=CO_TRAINED, second=SHUFFLED),
+        planned=tuple(range(FIRST_SEED, FIRST_SEED + seeds)),
+    )  # fmt: skip
+
+
 SECOND_EDITION: tuple[Experiment, ...] = (
     _gain(
         "caprev", "4c, 4d", "Flipping case and reversing, each longer, lift both together, at the paper's lengths.", 20
     ),
     _length_matters("caprev", "Longer auxiliaries lift flipping and reversing further than short ones.", 20),
+    _content_matters(
+        "caprev", "Auxiliaries with their own answers lift flipping and reversing further than with shuffled ones.", 8
+    ),
     _gain("add-carry", "3a, 3d", "Digit sums and carries of longer numbers lift addition, at the paper's lengths.", 8),
 )

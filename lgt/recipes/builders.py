@@ -35,13 +35,15 @@ class Lengths(NamedTuple):
 class Series:
     """One of the series of a figure. Rules use the other fields; ``label`` is only displayed.
 
-    ``lengths`` is set for the cells of a grid, which differ only in their lengths.
+    ``lengths`` is set for the cells of a grid, which differ only in their lengths. ``only_main``: the premise asks only
+    that the main task is learned, because the other tasks cannot be.
     """
 
     label: str
     arm: Arm = "co-trained"
     position: Position = "rope"
     lengths: Lengths | None = None
+    only_main: bool = False
 
     def __str__(self) -> str:
         return self.label
@@ -58,6 +60,7 @@ ALONE_SAME_EXAMPLES = Series("alone, same main-task examples", "alone-same-examp
 BOTH = Series("both")
 WITH_CONTROL = Series("together with a control task")
 SHORT = Series("together, all tasks short")
+SHUFFLED = Series("together, auxiliary answers shuffled", only_main=True)
 
 
 def three_arms(group: str, preset: str, position: Position = "rope", prefix: str = "") -> dict[Series, Maker]:
@@ -99,6 +102,11 @@ def short_auxiliaries(group: str, preset: str) -> Maker:
         return replace(config, group="custom", tasks=tasks)
 
     return make
+
+
+def shuffled_auxiliaries(group: str, preset: str) -> Maker:
+    """The runs of :data:`SHUFFLED`: the group's tasks together, but the auxiliaries' answers belong to other inputs."""
+    return lambda seed: with_setting(group_config(group, preset, seed=seed), "options.auxiliary_answers", "shuffled")
 
 
 def joined_by(config: RunConfig, control: str) -> RunConfig:

@@ -16,6 +16,7 @@ from lgt.model.batch import Batch, as_batch
 from lgt.tasks import task_named
 from lgt.tasks.base import Examples
 from lgt.tasks.sampling import training_examples
+from lgt.training.shuffled_answers import with_shuffled_answers
 
 EXAMPLES_PER_DRAW = 8192  # many at once are drawn faster; a change of the number changes the batches
 
@@ -63,7 +64,9 @@ def _draw(config: RunConfig, index: int) -> tuple[Examples, np.ndarray]:
         task = task_named(spec.task)
         lengths = rng.integers(task.minimum_length, spec.training_length + 1, size=int((which == number).sum()))
         if len(lengths):
-            parts.append(training_examples(task, rng, lengths, config.options))
+            found = training_examples(task, rng, lengths, config.options)
+            mixed = config.options.auxiliary_answers == "shuffled" and spec.role != "main"
+            parts.append(with_shuffled_answers(found, rng) if mixed else found)
     examples = Examples.concatenate(parts)
     order = rng.permutation(count)
     if pool > 1:

@@ -244,6 +244,7 @@ def test_the_default_of_an_added_field_describes_earlier_runs():
     sections = [RunConfig, *(type(getattr(group_config("caprev", "demo"), name)) for name in names)]
     found = [field for section in sections for field in fields(section) if BEFORE in field.metadata]
     assert [field.name for field in found] == [
+        "auxiliary_answers",
         "schedule",
         "parts",
         "kv_heads",
