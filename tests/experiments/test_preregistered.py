@@ -19,7 +19,7 @@ from lgt.store import queries
 from lgt.store.engine import open_store
 from lgt.tasks import TASKS
 from tests.conftest import ROOT
-from tests.experiments.stores import fill, two_levels
+from tests.experiments.stores import fill, finished_run, two_levels
 
 NECESSARY = replace(EXPERIMENTS["heads-caprev"], planned=(100, 101, 102))
 CHANNELS = replace(EXPERIMENTS["heads-caprev-channels"], planned=(100, 101, 102))
@@ -261,3 +261,29 @@ def test_the_number_of_the_seeds_that_learned_everything_stands_beside_the_verdi
     everything = replace(found, learned_seeds=(100, 101, 102))
     first_edition = replace(found, experiment=replace(found.experiment, planned=()))
     assert not any("in which every task" in one.sentence() for one in (everything, first_edition))
+
+
+SHUFFLED_ONES = replace(EXPERIMENTS["long-caprev-shuffled"], planned=(100, 101, 102))
+
+
+@pytest.mark.parametrize("main", [1.0, 0.5])
+def test_of_tasks_with_shuffled_answers_only_the_main_task_has_to_be_learned(store, main):
+    """The others cannot be learned. A main task that is not learned leaves no verdict here either."""
+    for seed in SHUFFLED_ONES.planned:
+        for series, make in SHUFFLED_ONES.series.items():
+            config = make(seed)
+            trained = {spec.task: spec.training_length for spec in config.tasks}
+            right = {spec.task: 1.0 for spec in config.tasks}
+            if series.only_main:
+                right = {spec.task: main if spec.role == "main" else 0.0 for spec in config.tasks}
+            beyond = 0.0 if series.only_main else 0.75
+
+            def share(_, task, length, right=right, trained=trained, beyond=beyond):
+                return right[task] if length <= trained[task] else beyond
+
+            finished_run(store, config, share, [1000], range(1, 41))
+    found = judge(store, SHUFFLED_ONES)
+    assert found.numbers == pytest.approx(dict.fromkeys(SHUFFLED_ONES.planned, 0.75))
+    assert found.outcome == ("strong" if main == 1.0 else "premise not met")
+    assert found.learned_seeds == (SHUFFLED_ONES.planned if main == 1.0 else ())
+    assert found.measured.learned["capitalize"] == 1.0, "of the series that has to learn it"
