@@ -1,6 +1,7 @@
 """Extensions: Python files outside this package that add tasks, groups, encodings, rules or pages.
 
 ``LGT_EXTENSIONS`` names them, separated by commas: files (``my_task.py``) or importable modules (``my_package.lab``).
+A path that has a comma is in double quotes.
 Each is imported once, when a command or the dashboard starts, and registers what it adds (docs/EXTENDING.md). Worker
 processes inherit the variable. An extension is code that runs with the user's rights. Therefore only the user's
 environment can name an extension; a store, a web address or a page cannot.
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+from lgt.core import listed
 from lgt.core.checks import ConfigError
 
 VARIABLE = "LGT_EXTENSIONS"
@@ -26,8 +28,13 @@ what it adds: the second try would then complain about that part and not about t
 
 
 def names() -> tuple[str, ...]:
-    """The extensions that ``LGT_EXTENSIONS`` names, in order."""
-    return tuple(part.strip() for part in os.environ.get(VARIABLE, "").split(",") if part.strip())
+    """The extensions that ``LGT_EXTENSIONS`` names, in order. Raises ConfigError for a quote that is not closed."""
+    text = os.environ.get(VARIABLE, "")
+    try:
+        return tuple(listed.split(text, ","))
+    except ValueError as error:
+        accepted = 'files or modules with , between them, a path that has a comma in double quotes: "a,b.py",c.py'
+        raise ConfigError(VARIABLE, text, f"{accepted} ({error})") from error
 
 
 def load() -> tuple[ModuleType, ...]:

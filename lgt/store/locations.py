@@ -6,21 +6,19 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
 
-from lgt.core import bounds
+from lgt.core import bounds, listed
 from lgt.core.paths import NAME, home, temporary_folder
 from lgt.store.errors import StoreError
 
 SHIPPED_VARIABLE = "LGT_SHIPPED"
 WORKSPACE_VARIABLE = "LGT_DATABASE_URL"
 ALSO_VARIABLE = "LGT_ALSO"
-ONE_OF_ALSO = re.compile(r'\s*(?:"(?P<quoted>(?:[^"]|"")*)"|(?P<plain>(?!")[^;]*?))\s*(?:;|\Z)')
 SHIPPED, WORKSPACE = "shipped", "workspace"
 """The names of these two stores in a library."""
 SHIPPED_FILE, WORKSPACE_FILE = "results.db", "workspace.db"
@@ -111,18 +109,13 @@ def also() -> list[str]:
     Raises StoreError for a quote that is not closed.
     """
     text = os.environ.get(ALSO_VARIABLE, "")
-    found, place = [], 0
-    while place < len(text):
-        part = ONE_OF_ALSO.match(text, place)
-        if part is None:
-            accepted = 'paths or URLs with ; between them, a path that has a semicolon in double quotes: "a;b.db";c.db'
-            raise StoreError(f"{ALSO_VARIABLE}={text!r} is not accepted: a quote is open; accepted: {accepted}")
-        found.append(part["plain"] if part["quoted"] is None else part["quoted"].replace('""', '"'))
-        place = part.end()
-    return [name for name in found if name]
+    try:
+        return listed.split(text, ";")
+    except ValueError as error:
+        accepted = 'paths or URLs with ; between them, a path that has a semicolon in double quotes: "a;b.db";c.db'
+        raise StoreError(f"{ALSO_VARIABLE}={text!r} is not accepted: {error}; accepted: {accepted}") from error
 
 
 def as_also(names: Sequence[str]) -> str:
     """The value of ``LGT_ALSO`` that names these stores; :func:`also` reads it."""
-    quoted = ['"' + name.replace('"', '""') + '"' for name in names]
-    return ";".join(quoted)
+    return listed.joined(names, ";")

@@ -104,3 +104,17 @@ def test_an_extension_is_a_module_while_it_is_read(tmp_path, monkeypatch):
         assert module.Shape().sides == 3 and sys.modules["lgt_extension_shapes"] is module
     finally:
         sys.modules.pop("lgt_extension_shapes", None)
+
+
+def test_a_path_with_a_comma_is_named_in_quotes(tmp_path, monkeypatch):
+    path = tmp_path / "my, tasks.py"
+    path.write_text("LOADED = True\n")
+    monkeypatch.setenv("LGT_EXTENSIONS", f'"{path}"')
+    (module,) = extensions.load()
+    assert module.LOADED
+
+
+def test_a_quote_that_is_not_closed_is_one_line(monkeypatch):
+    monkeypatch.setenv("LGT_EXTENSIONS", '"my, tasks.py')
+    with pytest.raises(ConfigError, match=r"LGT_EXTENSIONS: .* is not accepted; .*double quotes.*a quote is open"):
+        extensions.load()
