@@ -36,7 +36,9 @@ def test_the_table_of_verdicts_is_what_the_shipped_store_says(shipped):
     assert "\n".join(table) in text, "paste what `lgt claims --markdown` prints"
 
 
-@pytest.mark.parametrize(("group", "preset"), [("add-carry", "small"), ("caprev", "demo"), ("control-add", "small")])
+@pytest.mark.parametrize(
+    ("group", "preset"), [("caprev", "long"), ("add-carry", "small"), ("caprev", "demo"), ("control-add", "small")]
+)
 def test_the_readme_says_what_the_shipped_store_says(shipped, group, preset):
     engine = open_store(str(shipped), read_only=True)
     found = comparisons(engine)[Setting(group, preset, "rope")]
