@@ -35,6 +35,20 @@ def tiny(group: str = "caprev", arm: str = "co-trained", steps: int = 150, **cha
     )  # fmt: skip
 
 
+def own_cache(place: Path) -> Path:
+    """``place`` as a new cache folder that has the compiled code of this user, so that no process compiles it again."""
+    from lgt.fused import library
+
+    place.mkdir(mode=0o700)
+    command = library.compiler()
+    if command:
+        made = library.compiled(command, library.SOURCES / "step.cpp", library.HEADERS)
+        (place / "code").mkdir(mode=0o700)
+        for path in (made, made.with_name(f"{made.name}.sha256")):
+            shutil.copy2(path, place / "code")
+    return place
+
+
 @pytest.fixture(scope="session")
 def trained():
     """(config, decoder as measured, sink) of a caprev run that gets some answers right and some wrong."""

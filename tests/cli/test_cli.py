@@ -19,6 +19,7 @@ from lgt.core.notices import warn_once
 from lgt.store import queries
 from lgt.store.engine import open_store, write_transaction
 from lgt.store.schema import AttentionMap, HeadMap, Run, RunState
+from tests.conftest import own_cache
 
 QUICK = ["--set", "training.steps=6", "--set", "evaluation.examples=6", "--set", "evaluation.progress_examples=4",
          "--set", "evaluation.snapshots=2", "--set", "evaluation.attribution_examples=4",
@@ -258,7 +259,7 @@ def test_submit_cancel_retry_and_worker(capsys, tmp_path):
 
 @pytest.mark.slow
 def test_several_workers_share_a_queue_and_a_slot_is_respected(capsys, tmp_path, monkeypatch):
-    monkeypatch.setenv("LGT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LGT_CACHE", str(own_cache(tmp_path / "cache")))
     store = ["--database", str(tmp_path / "a.db")]
     lgt(capsys, "submit", "--group", "caprev", "--seeds", "0-3", *QUICK, *store)
     assert lgt(capsys, "worker", "--count", "2", *store)[0] == 0

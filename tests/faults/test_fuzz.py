@@ -18,7 +18,7 @@ import pytest
 
 from lgt.store import backup, blobs, merge, writes
 from lgt.store.engine import Engine, StoreError, open_store
-from tests.conftest import ROOT, tiny
+from tests.conftest import ROOT, own_cache, tiny
 from tests.faults import fuzzing, size
 from tests.store.test_store import finished_run
 
@@ -29,7 +29,7 @@ PARTS = 2
 
 def tried(kind: str, good: Path, place: Path, first: int, last: int) -> None:
     """Try the cases in a process of its own, which has a limit of memory and of time for each case."""
-    environment = os.environ | {"LGT_SHIPPED": "", "LGT_CACHE": str(place / "cache"), "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"LGT_SHIPPED": "", "LGT_CACHE": str(own_cache(place / "cache")), "OMP_NUM_THREADS": "1"}
     words = [sys.executable, "-m", "tests.faults.fuzzing", kind, str(good), str(place), str(first), str(last)]
     ended = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.stdout.splitlines() == [f"tried {last - first}"], ended.stdout[-5000:] + ended.stderr[-3000:]

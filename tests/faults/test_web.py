@@ -19,7 +19,7 @@ from lgt.store import backup, integrity, merge, queries, tags, writes
 from lgt.store.engine import open_store
 from lgt.store.errors import StoreError
 from lgt.ui import actions
-from tests.conftest import ROOT
+from tests.conftest import ROOT, own_cache
 from tests.faults import size
 from tests.faults.processes import config
 from tests.faults.test_workers import wait_until
@@ -31,8 +31,8 @@ from tests.servers import BROWSER_ARGUMENTS, CHROMIUM, READY, Server
 def test_r7_runs_outlive_the_server_that_started_their_workers(tmp_path: Path, monkeypatch) -> None:
     from playwright.sync_api import sync_playwright
 
-    monkeypatch.setenv("LGT_CACHE", str(tmp_path / "cache"))
-    path, cache = tmp_path / "results.db", str(tmp_path / "cache")
+    path, cache = tmp_path / "results.db", str(own_cache(tmp_path / "cache"))
+    monkeypatch.setenv("LGT_CACHE", cache)
     store = open_store(str(path))
     ids = [writes.create_run(store, config(steps=size(800, 3000), model_seed=seed)) for seed in range(size(3, 5))]
     server = Server(path, LGT_CACHE=cache)

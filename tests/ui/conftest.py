@@ -7,7 +7,20 @@ import shutil
 import pytest
 
 from tests.conftest import ROOT
-from tests.servers import BROWSER_ARGUMENTS, CHROMIUM, READY, Server
+from tests.servers import BROWSER_ARGUMENTS, CHROMIUM, READY, Server, until
+
+VIOLATIONS = """document.addEventListener('securitypolicyviolation',
+    (event) => console.error('violation of the policy', event.violatedDirective, event.blockedURI))"""
+AT_REST = """() => {
+    const charts = [...document.querySelectorAll('[data-testid="stVegaLiteChart"]')];
+    const look = [document.querySelectorAll('*').length, document.documentElement.scrollWidth, window.innerWidth,
+        ...charts.map((chart) => chart.getBoundingClientRect().right)].join();
+    window.lgtSame = look === window.lgtLook ? window.lgtSame + 1 : 0;
+    window.lgtLook = look;
+    return window.lgtSame >= 3;
+}"""
+"""Components and charts are drawn after the script has ended, and again when the window changes: whether the page had
+the same elements and widths at four looks in a row."""
 
 
 @pytest.fixture(scope="session")
@@ -71,3 +84,39 @@ def tab(new_page):
     yield opened
     for page in pages:
         page.close()
+
+
+def wait_for_rest(page) -> None:
+    """Wait until the script has ended and the page stays as it is."""
+    page.wait_for_selector(READY, timeout=60_000)
+    until(page, AT_REST, every=250, timeout=60_000)
+
+
+@pytest.fixture()
+def watched(new_page):
+    """Opens a page; ``said`` is what its console said, ``asked`` the addresses that it asked for."""
+    pages = []
+
+    def opened(address: str, wait: bool = True, scheme: str = "light"):
+        page = new_page(1280, scheme=scheme)
+        page.said, page.asked = [], []
+        page.add_init_script(VIOLATIONS)
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("websocket", lambda socket: page.asked.append(socket.url))
+        pages.append(page)
+        page.goto(address)
+        if wait:
+            wait_for_rest(page)
+        return page
+
+    yield opened
+    for page in pages:
+        page.close()
+
+
+def complaints(page) -> list[str]:
+    """What the console of a ``watched`` page said, without the 404 of Streamlit's search for its server below the
+    page's path."""
+    return [text for text in page.said if "404 (Not Found)" not in text]

@@ -1,4 +1,5 @@
-"""The network in a real browser: foreign names and ports are refused, and the pages work with the content policy."""
+"""The network in a real browser: foreign names and ports are refused, and under the content policy a page saves and
+uploads files, but loads nothing from elsewhere."""
 
 from __future__ import annotations
 
@@ -8,13 +9,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from tests.servers import BROWSER, BROWSER_ARGUMENTS, CHROMIUM, READY, until
-from tests.ui.test_browser_access import AT_REST, VIEWS
+from tests.servers import BROWSER, BROWSER_ARGUMENTS, CHROMIUM
+from tests.ui.conftest import complaints
 
 pytestmark = BROWSER
 ANSWER = 60_000  # ms
-VIOLATIONS = """document.addEventListener('securitypolicyviolation',
-    (event) => console.error('violation of the policy', event.violatedDirective, event.blockedURI))"""
 TRY_A_SOCKET = """(address) => new Promise((answer) => {
     const socket = new WebSocket(address, ['streamlit']);
     socket.onopen = () => answer('open');
@@ -51,47 +50,6 @@ def elsewhere() -> Iterator[ThreadingHTTPServer]:
     threading.Thread(target=found.serve_forever, daemon=True).start()
     yield found
     found.shutdown()
-
-
-@pytest.fixture()
-def watched(new_page):
-    """Opens a page; ``said`` is what its console said, ``asked`` the addresses that it asked for."""
-    pages = []
-
-    def opened(address: str, wait: bool = True):
-        page = new_page(1280)
-        page.said, page.asked = [], []
-        page.add_init_script(VIOLATIONS)
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("websocket", lambda socket: page.asked.append(socket.url))
-        pages.append(page)
-        page.goto(address)
-        if wait:
-            page.wait_for_selector(READY, timeout=ANSWER)
-            until(page, AT_REST, every=250, timeout=ANSWER)
-        return page
-
-    yield opened
-    for page in pages:
-        page.close()
-
-
-def complaints(page) -> list[str]:
-    """What the console said, without the 404 of Streamlit's search for its server below the page's path."""
-    return [text for text in page.said if "404 (Not Found)" not in text]
-
-
-@pytest.mark.parametrize("view", VIEWS)
-def test_a_page_is_drawn_under_the_policy_and_asks_only_its_own_server(server, watched, view):
-    page = watched(server + view)
-    assert complaints(page) == []
-    drawn = page.locator('[data-testid="stVegaLiteChart"] .marks').count()
-    assert drawn or view in ("/launch", "/runs"), "the charts"
-    own = (f"{server}/", f"{server.replace('http', 'ws')}/", f"blob:{server}/", "data:")
-    assert [address for address in page.asked if not address.startswith(own)] == []
-    assert any(address.startswith("ws:") for address in page.asked)
 
 
 def test_pictures_and_tables_are_saved_and_a_store_is_uploaded_under_the_policy(server, watched, few_runs):
