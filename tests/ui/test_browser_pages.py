@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.servers import BROWSER, READY
+from tests.servers import BROWSER, READY, until
 
 pytestmark = BROWSER
 
@@ -121,7 +121,7 @@ def test_a_click_on_a_name_below_the_overlay_brings_out_its_curve(server, tab):
 
     assert opacities() == ["1", "1"]
     names.nth(1).click(force=True)
-    page.wait_for_function(f"document.querySelector('{lines}').getAttribute('opacity') < 0.5", timeout=ANSWER)
+    until(page, f"document.querySelector('{lines}').getAttribute('opacity') < 0.5")
     assert opacities()[1] == "1"
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert tab.complaints == []

@@ -14,9 +14,9 @@ from tests.ui.conftest import complaints, wait_for_rest
 
 pytestmark = BROWSER
 VIEWS = [
-    "/", "/?race=1", "/?tour=2", "/?predict=1", "/?present=1", "/explore", "/heads?head=1.2", "/matrix",
-    "/claims?fig10=true", "/claims?fig3a=true", "/launch", "/runs", "/runs?run=1", "/runs?run=96",
-    "/runs?run=111&answer=111-9-17", "/playground",
+    "/", "/?race=1", "/?tour=2", "/?predict=1", "/?present=1", "/explore", "/explore?layout=On+one+axis",
+    "/heads?head=1.2", "/matrix", "/claims?fig10=true", "/claims?fig3a=true", "/launch", "/runs", "/runs?run=1",
+    "/runs?run=96", "/runs?run=111&answer=111-9-17", "/playground",
 ]  # fmt: skip
 WITHOUT_CHARTS = ("/launch", "/runs")
 SERIOUS = ("serious", "critical")

@@ -8,6 +8,7 @@ from urllib.parse import parse_qs
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from lgt.ui.pages.explore import all_series
 from tests.conftest import ROOT
 
 
@@ -20,7 +21,9 @@ def test_the_matrix_page_draws_the_shipped_store(shipped, tmp_path, monkeypatch)
     (links,) = (one.value for one in app.markdown if "behind a cell" in one.value)
     asked = [parse_qs(found)["series"][0] for found in re.findall(r"\]\(explore\?([^)]*)\)", links)]
     assert len(asked) >= 6 and "caprev.demo.alone-same-steps,caprev.demo.co-trained" in asked
-    for series in asked:
+    offered = all_series()
+    assert all(set(series.split(",")) <= set(offered) for series in asked), "each link names series that Explore has"
+    for series in (asked[0], asked[-1]):
         explore = AppTest.from_file(str(ROOT / "pages/explore.py"), default_timeout=60)
         explore.query_params["series"] = series
         chosen = explore.run().multiselect[0].value
