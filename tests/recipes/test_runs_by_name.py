@@ -277,7 +277,7 @@ def test_the_grid_has_every_pair_of_lengths_with_equal_steps() -> None:
 
 
 def test_limits_are_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = {"steps": 100_000, "parameters": 50_000_000, "length": MAXIMUM_LENGTH, "batch": 8_192, "examples": 16_384,
+    usual = {"steps": 100_000, "parameters": 150_000_000, "length": MAXIMUM_LENGTH, "batch": 8_192, "examples": 16_384,
              "snapshots": 100, "request": 1_000, "queue": 1_000, "workers": os.cpu_count() or 1, "stores": 16,
              "upload": 200}  # fmt: skip
     assert {bound.name: bound.most for bound in bounds.SETTABLE} == usual
