@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
@@ -272,17 +273,32 @@ def _build(section: Any, values: Any, prefix: str) -> Any:
 SETTABLE = ("options", "model", "training", "evaluation")
 
 
+def pair_of(setting: str) -> tuple[str, str]:
+    """Path and text of a setting such as ``training.steps=500``."""
+    path, _, text = setting.partition("=")
+    return path, text
+
+
 def with_setting(config: RunConfig, path: str, text: str) -> RunConfig:
     """``config`` with the field at ``path`` (such as ``training.steps``) set to the value that ``text`` contains.
 
     Raises ConfigError, which names the path, if the path is unknown or ``text`` is not a value of the field's type.
     """
-    section_name, _, name = path.partition(".")
+    return with_settings(config, [(path, text)])
+
+
+def with_settings(config: RunConfig, settings: Iterable[tuple[str, str]]) -> RunConfig:
+    """As :func:`with_setting` for several paths and texts. The values of a section are checked together, because one
+    may be accepted beside another one only."""
     paths = [f"{s}.{f.name}" for s in SETTABLE for f in fields(getattr(config, s))]
-    if path not in paths:
-        raise ConfigError("--set", path, "one of " + ", ".join(paths))
-    section = getattr(config, section_name)
-    return replace(config, **{section_name: replace(section, **{name: _parse(path, getattr(section, name), text)})})
+    changes: dict[str, dict[str, object]] = {}
+    for path, text in settings:
+        if path not in paths:
+            raise ConfigError("--set", path, "one of " + ", ".join(paths))
+        section, _, name = path.partition(".")
+        changes.setdefault(section, {})[name] = _parse(path, getattr(getattr(config, section), name), text)
+    changed: dict[str, Any] = {section: replace(getattr(config, section), **of) for section, of in changes.items()}
+    return replace(config, **changed)
 
 
 def _parse(path: str, current: object, text: str) -> object:

@@ -6,7 +6,7 @@ these weights. Formats: GGUF (:mod:`~lgt.model.pretrained.gguf_file`) and folder
 needs them. No pickle is read, so a source runs no code.
 """
 
-from lgt.model.pretrained.opening import Opened, opened
+from lgt.model.pretrained.opening import Opened, opened, refusals
 from lgt.model.pretrained.weights import begin, counterparts, notice
 
-__all__ = ["Opened", "begin", "counterparts", "notice", "opened"]
+__all__ = ["Opened", "begin", "counterparts", "notice", "opened", "refusals"]
