@@ -28,9 +28,7 @@ def pretrained(source: str) -> None:
     shape = found.network.shape
     with refusals(found.source):
         said = notice(found.source, counterparts(found.network, VOCABULARY_SIZE))
-    print(
-        f"{found.source}: a Llama with {shape.layers} layers of {shape.heads} heads ({shape.key_value_heads} key heads)"
-    )
+    print(f"{found.source}: a Llama with {shape.layers} layers of {shape.heads} heads, {shape.key_value_heads} of keys")
     tied = ", tied embeddings" * shape.tied
     print(f"width {shape.width}, hidden {shape.hidden}, rotary base {shape.rope_theta:g}{tied}")
     print(f"{shape.parameters(VOCABULARY_SIZE):,} parameters with our {VOCABULARY_SIZE} tokens")
