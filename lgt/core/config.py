@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
@@ -20,6 +21,7 @@ from lgt.core.frozen import check_frozen, check_tied
 from lgt.core.model_config import ModelConfig as ModelConfig
 from lgt.core.model_config import Position as Position
 from lgt.core.parts import check_tasks
+from lgt.core.start import check_start
 
 Role = Literal["main", "auxiliary", "control"]
 Optimizer = Literal["adamw", "muon"]
@@ -31,7 +33,7 @@ Arm = Literal["co-trained", "alone-same-steps", "alone-same-examples"]
 MAXIMUM_LENGTH = bounds.MAXIMUM_LENGTH
 LABELS = ("group", "arm", "preset")
 MEASURING = ("progress_examples", "snapshots", "attribution_snapshots", "attribution_examples", "attribution_lengths",
-             "interchange_examples")  # fmt: skip
+             "interchange_examples", "measured_steps")  # fmt: skip
 """Settings of ``evaluation`` that decide what is measured before the last step and which maps are made. They do not
 change the accuracies at the last step."""
 
@@ -85,7 +87,10 @@ class TrainingConfig:
     then needs fewer steps, and the fused step needs no padding. Float32 training on a CPU uses the fused step
     (``lgt.fused``) if the step supports the network and a C++ compiler is present. ``compiled`` affects
     PyTorch's step only: ``torch.compile`` compiles each layer. ``frozen``: parts of the network that keep their weights
-    (:mod:`lgt.core.frozen`), such as ``attention,norms``.
+    (:mod:`lgt.core.frozen`), such as ``attention,norms``. ``start``: the pretrained network whose weights the run
+    starts from (:mod:`lgt.core.start`), pinned by ``start_sha256``; empty: random weights. With ``start_shuffled`` the
+    entries of each of its matrices are shuffled with the model seed: same numbers, no structure. With ``own_order`` the
+    order of the data depends on the model seed, too; otherwise it is the same for all model seeds.
     """
 
     steps: int = 5000
@@ -101,6 +106,10 @@ class TrainingConfig:
     pool: int = 1
     compiled: bool = False
     frozen: str = added("")
+    start: str = added("")
+    start_sha256: str = added("")
+    start_shuffled: bool = added(False)
+    own_order: bool = added(False)
 
     def __post_init__(self) -> None:
         check_integer("training.steps", self.steps, 1, bounds.CONFIG_STEPS.most)
@@ -116,6 +125,8 @@ class TrainingConfig:
         check_integer("training.pool", self.pool, 1, bounds.POOL.most)
         check_flag("training.compiled", self.compiled)
         check_frozen(self.frozen)
+        check_start(self)
+        check_flag("training.own_order", self.own_order)
         if self.warmup_fraction + self.decay_fraction > 1.0:
             raise ConfigError("training.decay_fraction", self.decay_fraction,
                               "at most 1 together with training.warmup_fraction")  # fmt: skip
@@ -262,17 +273,32 @@ def _build(section: Any, values: Any, prefix: str) -> Any:
 SETTABLE = ("options", "model", "training", "evaluation")
 
 
+def pair_of(setting: str) -> tuple[str, str]:
+    """Path and text of a setting such as ``training.steps=500``."""
+    path, _, text = setting.partition("=")
+    return path, text
+
+
 def with_setting(config: RunConfig, path: str, text: str) -> RunConfig:
     """``config`` with the field at ``path`` (such as ``training.steps``) set to the value that ``text`` contains.
 
     Raises ConfigError, which names the path, if the path is unknown or ``text`` is not a value of the field's type.
     """
-    section_name, _, name = path.partition(".")
+    return with_settings(config, [(path, text)])
+
+
+def with_settings(config: RunConfig, settings: Iterable[tuple[str, str]]) -> RunConfig:
+    """As :func:`with_setting` for several paths and texts. The values of a section are checked together, because one
+    may be accepted beside another one only."""
     paths = [f"{s}.{f.name}" for s in SETTABLE for f in fields(getattr(config, s))]
-    if path not in paths:
-        raise ConfigError("--set", path, "one of " + ", ".join(paths))
-    section = getattr(config, section_name)
-    return replace(config, **{section_name: replace(section, **{name: _parse(path, getattr(section, name), text)})})
+    changes: dict[str, dict[str, object]] = {}
+    for path, text in settings:
+        if path not in paths:
+            raise ConfigError("--set", path, "one of " + ", ".join(paths))
+        section, _, name = path.partition(".")
+        changes.setdefault(section, {})[name] = _parse(path, getattr(getattr(config, section), name), text)
+    changed: dict[str, Any] = {section: replace(getattr(config, section), **of) for section, of in changes.items()}
+    return replace(config, **changed)
 
 
 def _parse(path: str, current: object, text: str) -> object:

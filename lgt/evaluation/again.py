@@ -41,8 +41,9 @@ class Asked:
 
 def evaluation_of(config: RunConfig, asked: Asked) -> EvaluationConfig:
     """The run's settings with the number of examples and the seed that are asked. Raises ConfigError for a bad one."""
-    wanted = {"examples": asked.examples, "seed": asked.seed}
-    return replace(config.evaluation, **{name: value for name, value in wanted.items() if value is not None})
+    before = config.evaluation
+    examples = before.examples if asked.examples is None else asked.examples
+    return replace(before, examples=examples, seed=before.seed if asked.seed is None else asked.seed)
 
 
 def cells(config: RunConfig, asked: Asked) -> list[tuple[Task, int]]:

@@ -24,6 +24,8 @@ CLAIMS = {
     9: "Beyond the paper: transfer needs shared attention heads (tested for flipping and reversing).",
     10: "Beyond the paper: heads that the main task needs put out what serves it also while the network does an "
     "auxiliary task, more than while it does a control task.",
+    11: "Beyond the paper: pretraining on text helps a network to use a task at lengths that it was not trained on "
+    "(tested for copying strings).",
 }
 """The claims by number, in our words. From 9 on they are not in the paper."""
 

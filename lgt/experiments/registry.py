@@ -14,11 +14,14 @@ from lgt.experiments.beyond_paper import BEYOND_PAPER
 from lgt.experiments.claims import CLAIMS
 from lgt.experiments.experiment import Experiment
 from lgt.experiments.paper_figures import PAPER_FIGURES
+from lgt.experiments.pretraining import PRETRAINING
 from lgt.experiments.second_edition import SECOND_EDITION
 from lgt.recipes.builders import CO_TRAINED
 from lgt.recipes.commands import EXPERIMENT_NAME
 
-EXPERIMENTS: dict[str, Experiment] = {one.name: one for one in (*SECOND_EDITION, *PAPER_FIGURES, *BEYOND_PAPER)}
+EXPERIMENTS: dict[str, Experiment] = {
+    one.name: one for one in (*SECOND_EDITION, *PAPER_FIGURES, *BEYOND_PAPER, *PRETRAINING)
+}
 
 
 def register(experiment: Experiment) -> None:

@@ -36,7 +36,8 @@ class Series:
     """One of the series of a figure. Rules use the other fields; ``label`` is only displayed.
 
     ``lengths`` is set for the cells of a grid, which differ only in their lengths. ``only_main``: the premise asks only
-    that the main task is learned, because the other tasks cannot be.
+    that the main task is learned, because the other tasks cannot be. ``excused``: the premise ignores the series,
+    because how much it learns in the same time is what is asked.
     """
 
     label: str
@@ -44,14 +45,16 @@ class Series:
     position: Position = "rope"
     lengths: Lengths | None = None
     only_main: bool = False
+    excused: bool = False
 
     def __str__(self) -> str:
         return self.label
 
     @property
     def may_stay_unlearned(self) -> bool:
-        """Whether the premise ignores this series: the baseline with the same examples trains for fewer steps."""
-        return self.arm == "alone-same-examples"
+        """Whether the premise ignores this series: it is excused, or it is the baseline with the same examples, which
+        trains for fewer steps."""
+        return self.excused or self.arm == "alone-same-examples"
 
 
 CO_TRAINED = Series("together")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lgt.core.checks import ConfigError
-from lgt.core.config import MEASURING, Role, RunConfig, with_setting
+from lgt.core.config import MEASURING, Role, RunConfig, pair_of, with_settings
 from lgt.core.plain_text import for_shell
 from lgt.recipes.groups import GROUPS
 from lgt.recipes.presets import PRESETS, baseline, custom_config, group_config
@@ -99,8 +99,7 @@ def _makes(reference: RunConfig, changes: Sequence[str], config: RunConfig) -> b
     if reference.group not in GROUPS and roles != sorted(roles):
         return False  # `train` puts control tasks behind the auxiliary tasks
     try:
-        for change in changes:
-            reference = with_setting(reference, *change.split("=", 1))
+        reference = with_settings(reference, map(pair_of, changes))
     except ConfigError:
         return False
     return baseline(reference, config.arm).hash() == config.hash()

@@ -105,7 +105,7 @@ def run_label(config: RunConfig) -> str:
     >>> run_label(group_config("caprev", "demo", position="nope"))
     'caprev 8<-16 co-trained, no positions, seed 0'
 
-    A partition (``model.parts``) is named, if it is short.
+    A partition (``model.parts``) is named, if it is short, and the pretrained network that a run starts from.
     """
     name = config.group if config.group != "custom" else config.main.task
     lengths = str(config.main.training_length)
@@ -119,7 +119,18 @@ def run_label(config: RunConfig) -> str:
     arm = ARM_TITLES[config.arm] if config.auxiliaries or config.arm != "co-trained" else "alone"
     parts = config.model.parts
     notes = position_note(config.model.position) + f", {parts}" * (0 < len(parts) <= PARTS_CHARACTERS)
+    notes += start_note(config)
     return f"{name} {lengths} {arm}{notes}, seed {config.model_seed}"
+
+
+def start_note(config: RunConfig) -> str:
+    """The part of a name for the pretrained network that a run starts from; empty for random weights. A long source is
+    shortened to its kind."""
+    training = config.training
+    if not training.start:
+        return ""
+    short = training.start if len(training.start) <= PARTS_CHARACTERS else training.start.partition(":")[0]
+    return f", from {short}" + ", shuffled" * training.start_shuffled
 
 
 def row_title(run: Any) -> str:

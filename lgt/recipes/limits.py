@@ -30,6 +30,7 @@ def check_limits(config: RunConfig) -> None:
     bounds.BATCH.check("training.batch_size", config.training.batch_size)
     for field in ("snapshots", "attribution_snapshots"):
         bounds.SNAPSHOTS.check(f"evaluation.{field}", getattr(config.evaluation, field))
+    bounds.SNAPSHOTS.check("evaluation.measured_steps", len(config.evaluation.steps))
     check_measuring(config)
 
 
@@ -37,7 +38,8 @@ def check_measuring(config: RunConfig) -> None:
     """Raise ConfigError as :func:`check_limits`, only for what decides the cost of measuring a trained network: its
     parameters, lengths and test examples."""
     bounds.PARAMETERS.check("model", config.model.parameters(vocabulary_size(config)))
-    longest = max([spec.training_length for spec in config.tasks] + [config.evaluation.maximum_length])
+    measured = config.evaluation.maximum_length, *config.evaluation.lengths_beyond
+    longest = max(*(spec.training_length for spec in config.tasks), *measured)
     bounds.LENGTH.check("length", longest)
     for field in MEASURED:
         bounds.EXAMPLES.check(f"evaluation.{field}", getattr(config.evaluation, field))

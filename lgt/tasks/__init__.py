@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lgt.core.checks import ConfigError
 from lgt.core.config import RunConfig
 from lgt.tasks.base import Task
@@ -44,7 +46,10 @@ def check_run(config: RunConfig) -> None:
         raise ConfigError("evaluation.maximum_length", config.evaluation.maximum_length, accepted)
 
 
-def evaluation_lengths(task: Task, config: RunConfig) -> range:
-    """The lengths at which ``task`` is evaluated: from its minimum to the smaller of its own and the run's maximum."""
-    longest = min(config.evaluation.maximum_length, task.maximum_length(config.options))
-    return range(task.minimum_length, longest + 1)
+def evaluation_lengths(task: Task, config: RunConfig) -> Sequence[int]:
+    """The lengths at which ``task`` is evaluated, ascending: from its minimum to the smaller of its own and the run's
+    maximum, and the run's further lengths that the task has."""
+    most = task.maximum_length(config.options)
+    lengths = range(task.minimum_length, min(config.evaluation.maximum_length, most) + 1)
+    beyond = [length for length in config.evaluation.lengths_beyond if length <= most]
+    return [*lengths, *beyond] if beyond else lengths

@@ -42,7 +42,13 @@ def drawn_heads(config: RunConfig, step: int) -> Tensor:
     """
     first = np.arange(config.model.heads) < (partition_of(config.model).drawn or config.model.heads)
     rows = np.tile(first, (config.training.batch_size, 1))
-    return torch.from_numpy(generator(config.data_seed, "heads", step).permuted(rows, axis=1))
+    return torch.from_numpy(generator(config.data_seed, "heads", *_order(config), step).permuted(rows, axis=1))
+
+
+def _order(config: RunConfig) -> tuple[int, ...]:
+    """What the order of the data depends on beside the data seed: nothing, or with ``training.own_order`` the model
+    seed."""
+    return (config.model_seed,) if config.training.own_order else ()
 
 
 def batches_per_draw(config: RunConfig) -> int:
@@ -54,7 +60,7 @@ def batches_per_draw(config: RunConfig) -> int:
 @lru_cache(maxsize=4)
 def _draw(config: RunConfig, index: int) -> tuple[Examples, np.ndarray]:
     """The examples of ``batches_per_draw`` batches, and the order in which the batches use them."""
-    rng = generator(config.data_seed, "train", index)
+    rng = generator(config.data_seed, "train", *_order(config), index)
     pool, size = config.training.pool, config.training.batch_size
     pools = batches_per_draw(config) // pool
     count = pools * pool * size

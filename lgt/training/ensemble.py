@@ -51,13 +51,24 @@ class Member:
 
 def differ_only_in_seed(first: RunConfig, other: RunConfig) -> bool:
     """Whether two runs differ only in their model seed and labels, so that they can be trained together."""
-    return replace(first, model_seed=0).hash() == replace(other, model_seed=0).hash()
+    same = replace(first, model_seed=0).hash() == replace(other, model_seed=0).hash()
+    return same and not settings_for_one(first)
+
+
+def settings_for_one(config: RunConfig) -> dict[str, object]:
+    """The settings of ``config``, by path, with which a run is never trained together with others: members start from
+    random weights and share their batches."""
+    training = config.training
+    found: dict[str, object] = {"training.start": training.start, "training.own_order": training.own_order}
+    return {path: value for path, value in found.items() if value}
 
 
 def common_config(configs: Sequence[RunConfig]) -> RunConfig:
     """The first of ``configs``. Raises ConfigError if there is none, or if they differ in more than the model seed."""
     if not configs:
         raise ConfigError("runs", [], "at least one run")
+    for path, value in settings_for_one(configs[0]).items():
+        raise ConfigError(path, value, "its default in runs trained together")
     for other in configs[1:]:
         if not differ_only_in_seed(configs[0], other):
             names = (f.name for f in fields(RunConfig) if f.name not in (*LABELS, "model_seed"))

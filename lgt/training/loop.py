@@ -13,6 +13,7 @@ from lgt.core.config import RunConfig, TrainingConfig
 from lgt.core.parts import parts_by_task
 from lgt.core.records import LogRow
 from lgt.model.decoder import Decoder
+from lgt.model.pretrained import begin
 from lgt.tasks import check_run, vocabulary_size
 from lgt.training.prefetch import batch_source
 from lgt.training.recorder import Recorder
@@ -23,6 +24,7 @@ from lgt.training.steps import make_stepper
 REPORT_SECONDS = 1.0
 LOG_ROWS = 200
 KEEP_SECONDS = 30.0  # between two stored states; a lost worker loses this much work. A small run's state has 2 MB.
+KEEP_PARAMETERS = 10_000_000  # Above so many the time is longer in proportion, so that writing takes no larger share.
 
 
 class TrainingFailed(RuntimeError):
@@ -50,16 +52,19 @@ def train(
 ) -> Decoder:  # fmt: skip
     """Train the run that ``config`` describes and send its measurements to ``recorder``; returns the trained decoder.
 
-    Every ``KEEP_SECONDS`` the recorder gets a training state. With such a ``state``, training continues from its step.
-    On a CPU the final weights are then bit by bit those of an uninterrupted run. ``should_stop`` is called before every
-    step. If it returns True, the recorder gets the state of that step, and Stopped is raised. Raises ConfigError for a
-    config that its tasks do not allow, TrainingFailed if the loss is not finite, and CheckpointError for a state of
-    another run or machinery.
+    Every ``KEEP_SECONDS``, or less often for a large network, the recorder gets a training state. With such a
+    ``state``, training continues from its step. On a CPU the final weights are then bit by bit those of an
+    uninterrupted run. ``should_stop`` is called before every step. If it returns True, the recorder gets the state of
+    that step, and Stopped is raised. Raises ConfigError for a config that its tasks do not allow, TrainingFailed if the
+    loss is not finite, and CheckpointError for a state of another run or machinery.
     """
     check_run(config)
     training = config.training
     model = Decoder(config.model, config.model_seed, vocabulary_size(config), parts_by_task(config))
+    if state is None:
+        begin(model, config)
     stepper = make_stepper(model, config, device=device)
+    keep_seconds = KEEP_SECONDS * max(1.0, config.model.parameters(vocabulary_size(config)) / KEEP_PARAMETERS)
     measured_steps = set(snapshot_steps(config))
     report = Reporter(recorder, training.steps)
     first = 0 if state is None else restore_state(state, stepper, report)
@@ -72,7 +77,7 @@ def train(
             if step == training.steps:
                 break
             stop = should_stop()
-            if stop or time.monotonic() - kept >= KEEP_SECONDS:
+            if stop or time.monotonic() - kept >= keep_seconds:
                 report.send(step)  # first, because a run that resumes from the state does not report these rows again
                 recorder.training_state(step, state_to_bytes(step, stepper, report))
                 kept = time.monotonic()

@@ -17,8 +17,11 @@ from lgt.training.recorder import Recorder
 
 
 def snapshot_steps(config: RunConfig) -> list[int]:
-    """The evaluated steps: ``evaluation.snapshots`` equally spaced steps, always including the last step."""
+    """The evaluated steps: ``evaluation.measured_steps`` or, if it is empty, ``evaluation.snapshots`` equally spaced
+    steps; always including the last step."""
     count, steps = config.evaluation.snapshots, config.training.steps
+    if config.evaluation.measured_steps:
+        return sorted({step for step in config.evaluation.steps if step < steps} | {steps})
     return sorted({round(steps * i / count) for i in range(1, count + 1)} - {0} | {steps})
 
 

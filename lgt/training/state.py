@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from safetensors import SafetensorError
 from safetensors.torch import load, save
+from torch import Tensor
 
 from lgt.model.checkpoint import CheckpointError, header_texts
 from lgt.training.steps import Stepper
@@ -29,10 +30,16 @@ class Resumable(Protocol):
 
 def state_to_bytes(step: int, stepper: Stepper, report: Resumable) -> bytes:
     """The state after ``step`` steps."""
-    # Copies, because safetensors refuses tensors that share memory, as a fused model's parameters do.
-    tensors = {name: value.detach().to("cpu", copy=True).contiguous() for name, value in stepper.state().items()}
+    tensors = {name: _alone(value) for name, value in stepper.state().items()}
     scalars = {"step": step, "machinery": stepper.machinery, "report": report.state()}
     return save(tensors, metadata={"format": FORMAT, "scalars": json.dumps(scalars)})
+
+
+def _alone(value: Tensor) -> Tensor:
+    """``value`` on the CPU in memory of its own, because safetensors refuses tensors that share memory. It is copied
+    only if it is a part of a larger memory: the state of a large network would need as much memory again."""
+    found = value.detach().cpu().contiguous()
+    return found if found.untyped_storage().nbytes() == found.nbytes else found.clone()
 
 
 def restore_state(data: bytes, stepper: Stepper, report: Resumable) -> int:

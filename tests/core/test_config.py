@@ -250,7 +250,13 @@ def test_the_default_of_an_added_field_describes_earlier_runs():
         "kv_heads",
         "tied",
         "frozen",
+        "start",
+        "start_sha256",
+        "start_shuffled",
+        "own_order",
         "interchange_examples",
+        "further_lengths",
+        "measured_steps",
     ]
     assert all(field.default == field.metadata[BEFORE] for field in found)
 

@@ -106,6 +106,20 @@ def test_a_number_is_accepted_between_its_bounds_and_refused_outside(
         assert refused(path, odd) == f"{path}: {odd!r} is not accepted; accepted: a number from {shown}"
 
 
+@pytest.mark.parametrize(
+    ("path", "low", "high"), [("evaluation.further_lengths", 41, 512), ("evaluation.measured_steps", 0, 1_000_000)]
+)
+def test_a_list_of_numbers_rises_within_its_bounds_and_has_one_text(path: str, low: int, high: int) -> None:
+    for text in ("", f"{low}", f"{low},{low + 1},{high}"):
+        assert getattr(made(path, text), path.rpartition(".")[2]) == text
+    odd = (f"{low - 1}", f"{high + 1}", f"{low + 1},{low}", f"{low},{low}", f"{low}, {high}", f"0{low + 1}", "x", ",",
+           f"{low},", "+50", "9" * 30, "\u0665\u0665", low, None)  # fmt: skip
+    for value in odd:
+        said = refused(path, value)
+        assert said.startswith(f"{path}: ") and said.endswith(f"rising whole numbers from {low:,} to {high:,} such as "
+                                                              "20,24,32"), value  # fmt: skip
+
+
 @pytest.mark.parametrize(("path", "names"), CHOICES)
 def test_a_choice_is_one_of_its_names(path: str, names: str) -> None:
     for name in names.split(", "):

@@ -353,7 +353,7 @@ NAME = "a free name of small letters, digits and hyphens"
         ({"name": "-a"}, f"experiment: '-a' is not accepted; accepted: {NAME}"),
         (
             {"name": "toy", "claim": 77},
-            "claim: 77 is not accepted; accepted: one of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, or register_claim",
+            "claim: 77 is not accepted; accepted: one of 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, or register_claim",
         ),
         ({"name": "toy", "series": {}}, "series: 'nothing' is not accepted; accepted: at least one series of runs"),
         (

@@ -17,6 +17,7 @@ from lgt.recipes.commands import reference_of, train_command
 from lgt.recipes.groups import GROUPS, group_named
 from lgt.recipes.limits import check_limits, read_only
 from lgt.recipes.presets import PRESETS, baseline, custom_config, group_config, preset_named
+from lgt.recipes.pretrained import PRETRAINED, copying
 from lgt.recipes.settings import Setting, changes_from, setting_of
 from lgt.tasks.vocabulary import VOCABULARY_SIZE
 
@@ -276,8 +277,29 @@ def test_the_grid_has_every_pair_of_lengths_with_equal_steps() -> None:
 # --- limits
 
 
+@pytest.mark.parametrize(
+    ("path", "value", "limit"),
+    [("measured_steps", "1,2,3", "SNAPSHOTS"), ("further_lengths", "24,40", "LENGTH")],
+)
+def test_lists_of_steps_and_lengths_have_the_limits_of_their_kind(path, value, limit, monkeypatch):
+    config = with_setting(group_config("caprev", "demo"), f"evaluation.{path}", value)
+    config = with_setting(config, "evaluation.snapshots", "2")
+    check_limits(config)
+    monkeypatch.setenv(f"LGT_MAX_{limit}", {"SNAPSHOTS": "2", "LENGTH": "39"}[limit])
+    with pytest.raises(ConfigError, match=f"LGT_MAX_{limit}"):
+        check_limits(config)
+
+
+def test_a_network_of_the_size_of_smollm2_is_within_the_limits_and_the_variable_still_refuses_it(monkeypatch):
+    config = copying(PRETRAINED)(900)
+    check_limits(config)
+    monkeypatch.setenv("LGT_MAX_PARAMETERS", "106289279")
+    with pytest.raises(ConfigError, match=r"model: 106289280 .* at most 106,289,279 parameters"):
+        check_limits(config)
+
+
 def test_limits_are_what_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    usual = {"steps": 100_000, "parameters": 50_000_000, "length": MAXIMUM_LENGTH, "batch": 8_192, "examples": 16_384,
+    usual = {"steps": 100_000, "parameters": 150_000_000, "length": MAXIMUM_LENGTH, "batch": 8_192, "examples": 16_384,
              "snapshots": 100, "request": 1_000, "queue": 1_000, "workers": os.cpu_count() or 1, "stores": 16,
              "upload": 200}  # fmt: skip
     assert {bound.name: bound.most for bound in bounds.SETTABLE} == usual

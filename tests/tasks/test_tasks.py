@@ -290,6 +290,12 @@ def test_evaluation_lengths_end_where_the_task_or_the_run_ends():
     assert evaluation_lengths(task_named("dfs_trace"), small) == range(2, 17)
 
 
+def test_further_lengths_are_evaluated_where_the_task_has_them():
+    config = run_config(("mqar", 4), evaluation=EvaluationConfig(maximum_length=6, further_lengths="9,52,53"))
+    assert list(evaluation_lengths(task_named("mqar"), config)) == [2, 3, 4, 5, 6, 9, 52]
+    assert list(evaluation_lengths(task_named("reverse_add"), config)) == [1, 2, 3, 4, 5, 6, 9, 52, 53]
+
+
 def test_every_task_has_texts_for_readers():
     for task in TASKS.values():
         assert task.title and task.summary.endswith(".") and task.family in ("arithmetic", "strings", "mazes")
