@@ -31,7 +31,7 @@ _TRAINING = TrainingConfig(
     warmup_fraction=0.0, decay_fraction=0.0, own_order=True,
 )  # fmt: skip
 _MEASURES = EvaluationConfig(
-    examples=128, progress_examples=128, maximum_length=16, further_lengths="20,24,32", measured_steps="0,10,25,60",
+    examples=128, progress_examples=32, maximum_length=16, further_lengths="20,24,32", measured_steps="0,10,25,60",
     attribution_snapshots=0,
 )  # fmt: skip
 
@@ -53,6 +53,7 @@ def copying(series: Series) -> Maker:
             return replace(small, evaluation=replace(small.evaluation, further_lengths="24,32"))
         config = custom_config([TaskSpec("string_copy", "main", 8)], "demo", "strings", seed=seed)
         training = training_from(series, _TRAINING)
-        return replace(config, transfer_length=16, model=SMOLLM2, training=training, evaluation=_MEASURES)
+        measures = _MEASURES if series == PRETRAINED else replace(_MEASURES, progress_examples=16)
+        return replace(config, transfer_length=16, model=SMOLLM2, training=training, evaluation=measures)
 
     return make
