@@ -25,6 +25,7 @@ from lgt.core import extensions
 from lgt.core.checks import ConfigError
 from lgt.core.plain_text import for_terminal
 from lgt.store.errors import StoreError
+from lgt.store.patience import waiting
 
 app = typer.Typer(
     add_completion=False,
@@ -64,7 +65,8 @@ def main(arguments: list[str] | None = None, command: Callable[..., Any] = app) 
     outlive_readers()
     try:
         extensions.load()
-        code = command(arguments, standalone_mode=False)
+        with waiting():
+            code = command(arguments, standalone_mode=False)
         if sys.stdout:
             sys.stdout.flush()  # what cannot be written is an error here, not a message when Python ends
     except TyperException as error:
