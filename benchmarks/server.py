@@ -137,7 +137,7 @@ def rates(machine: PostgreSQL, settings: Settings) -> list[str]:
             "reports of progress, SQLite": lambda n: rate(in_file, n, "reports", settings),
             "claim and finish, PostgreSQL": lambda n: rate(on_server, n, "claims", settings),
         }
-        add_runs(open_store(machine.url), 200 if settings.quick else 40_000, "queued")
+        add_runs(open_store(machine.url), 1_000 if settings.quick else 40_000, "queued")
         rows = []
         for name, measure in measured.items():
             rows.append([name, *(harness.number(measure(writers)) for writers in WRITERS)])

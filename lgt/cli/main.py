@@ -18,6 +18,7 @@ from typer.exceptions import TyperException
 from lgt.cli import catalogue, judging, stored_runs, stores, training
 from lgt.cli.bench import bench
 from lgt.cli.dashboard import app as dashboard
+from lgt.cli.demo import demo
 from lgt.cli.measuring import evaluate
 from lgt.cli.model_export import export_model
 from lgt.cli.output import is_full, outlive_readers
@@ -41,7 +42,7 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     judging.experiment, judging.claims, judging.report,
     catalogue.tasks, catalogue.groups, catalogue.sample,
     stores.export, stores.import_runs, stores.merge, stores.thin, stores.backup, stores.restore, stores.roles,
-    stores.doctor, bench, dashboard,
+    stores.doctor, bench, dashboard, demo,
 )  # fmt: skip
 NAMES = {stores.import_runs: "import", export_model: "export-model"}
 """Commands whose name is no name of a function."""
