@@ -19,6 +19,7 @@ from lgt.cli import catalogue, judging, stored_runs, stores, training
 from lgt.cli.bench import bench
 from lgt.cli.dashboard import app as dashboard
 from lgt.cli.demo import demo
+from lgt.cli.launch import launch
 from lgt.cli.measuring import evaluate
 from lgt.cli.model_export import export_model
 from lgt.cli.output import is_full, outlive_readers
@@ -48,6 +49,7 @@ NAMES = {stores.import_runs: "import", export_model: "export-model"}
 """Commands whose name is no name of a function."""
 for command in COMMANDS:
     app.command(NAMES.get(command))(command)
+app.add_typer(launch, name="launch")
 
 INTERRUPTED = 130  # the exit code of shells after Ctrl-C; Typer returns it too
 
