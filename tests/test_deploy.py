@@ -1,7 +1,7 @@
 """The manifests for Kubernetes: their schemas, and that they start what this program has.
 
-The jobs are checked against the schemas of Kubernetes. Of KEDA no schema is at hand: its fields are checked against a list
-of those of version 2.16.
+The jobs are checked against the schemas of Kubernetes. Of KEDA no schema is at hand: its fields are compared with a
+list of those of version 2.16.
 """
 
 from __future__ import annotations

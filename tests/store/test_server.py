@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Engine, event, make_url, text
+from sqlalchemy import Engine, event, text
 
 from lgt.cli.main import main
 from lgt.store import blobs, leases, patience, queries, queue, server, writes
 from lgt.store.engine import open_store, read_connection, write_transaction
 from lgt.store.errors import StoreBusy, StoreError
+from lgt.store.record import record
 from lgt.store.schema import Run, RunState
 from tests.servers import PostgreSQL
 from tests.store.test_store import CONFIG
@@ -157,6 +159,19 @@ def test_a_server_that_restarts_is_waited_for_by_commands_and_not_by_pages(
     assert queries.run(store, run_id).state is RunState.CANCELLED, "the engine from before finds the server again"
 
 
+def test_another_program_that_records_its_run_waits_for_the_server(
+    machine: PostgreSQL, store: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience.time, "sleep", lambda seconds: machine.start())
+    with record("my_task:4", database=machine.url) as run:
+        run.accuracy(1, "my_task", {3: (1, 2)})
+        machine.stop()
+        run.accuracy(2, "my_task", {3: (2, 2)})
+        machine.stop("immediate")
+    assert queries.run(store, run.id).state is RunState.DONE
+    assert queries.accuracy(store, [run.id], "all").correct.tolist() == [1, 2]
+
+
 # --- leases
 
 
@@ -291,24 +306,30 @@ def test_a_process_keeps_one_connection_however_many_threads_write(store: Engine
 
 
 def test_the_folder_of_files_is_that_of_the_store_however_its_server_is_spelled(
-    machine: PostgreSQL, store: Engine, tmp_path: Path
+    machine: PostgreSQL, postgresql: str, store: Engine, tmp_path: Path
 ) -> None:
     (tmp_path / "link").symlink_to(machine.place)
-    spelled = [machine.url.replace(str(machine.place), str(tmp_path / "link")), f"{machine.url}&port=5432"]
+    spelled = [machine.url.replace(str(machine.place), str(tmp_path / "link")), machine.url.replace("@/", "@:5432/")]
     for url in spelled:
         assert blobs.files_folder(open_store(url).url) == blobs.files_folder(store.url)
     with store.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("CREATE DATABASE another"))
     other = open_store(machine.url.replace("/postgres?", "/another?"))
-    assert blobs.files_folder(other.url) != blobs.files_folder(store.url)
+    elsewhere = open_store(postgresql)  # the same database of another server, which is found by its socket, too
+    assert len({blobs.files_folder(engine.url) for engine in (store, other, elsewhere)}) == 3
+    with elsewhere.begin() as connection:
+        connection.execute(text("DROP SCHEMA public CASCADE"))
+        connection.execute(text("CREATE SCHEMA public"))
     other.dispose()
+    elsewhere.dispose()
 
 
 def test_files_that_an_earlier_version_wrote_are_still_found(store: Engine) -> None:
     run_id = writes.create_run(store, CONFIG)
     attempt = leases.start_run(store, run_id, "w", "cpu")
     leases.save_state(store, run_id, attempt, 4, b"state", "code")
-    new, old = blobs.folders(make_url(store.url))
+    new = blobs.files_folder(store.url)
+    old = new.parent / f"files-{hashlib.sha256(b'postgresql None None postgres').hexdigest()[:16]}"
     new.rename(old)
     assert blobs.newest_state(store, run_id, "code") == b"state"
     leases.save_state(store, run_id, attempt, 5, b"later", "code")
