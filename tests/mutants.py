@@ -50,7 +50,7 @@ only_mutate = {only}
 do_not_mutate = ["lgt/store/migrations/*"]
 also_copy = {copied}
 pytest_add_cli_args_test_selection = {tests}
-pytest_add_cli_args = ["-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", "not postgresql and not two_users"]
+pytest_add_cli_args = ["-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", "not postgresql and not two_users and not test_server"]
 process_isolation = "forkserver"
 timeout_constant = 8.0
 """
