@@ -33,6 +33,7 @@ BENCHMARKS: dict[str, Benchmark] = {
     "stores": Benchmark("stores", "a page, warm: three stores of 470, 10,000 and 3 runs against the shipped one"),
     "start": Benchmark("start", "dashboard process start to first chart in a browser", ("playwright",)),
     "gpu": Benchmark("gpu", "paper preset on a GPU: plain loop on the same GPU"),
+    "server": Benchmark("server", "PostgreSQL: a claim beside 200,000 finished runs, writes per second", ("psycopg",)),
     "scale": Benchmark("scale", "time and memory against width, length and number of runs; cost of a sweep"),
 }
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -16,6 +14,7 @@ import pytest
 
 from lgt.core.config import EvaluationConfig, RunConfig
 from lgt.recipes.presets import group_config
+from tests.servers import PostgreSQL
 
 ROOT = Path(__file__).parent.parent
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes of tests share the cores: PyTorch must not take all in each
@@ -110,27 +109,10 @@ def no_worker_in_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def postgresql() -> Iterator[str]:
     """The URL of an empty database on a PostgreSQL server of this test session, which nothing else can reach."""
-    binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
-    found = shutil.which("initdb")
-    if not binaries and not found:
-        pytest.skip("PostgreSQL is not installed: `sh tests/system_packages.sh` does that on Debian")
-    folder = Path(found).parent if found else binaries[-1]
-    place = Path(tempfile.mkdtemp(prefix="lgt-postgresql-"))  # a socket's path may not be long
-    as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []  # a server refuses to run as root
-    if as_user:
-        shutil.chown(place, "postgres")
-
-    def command(*words: str) -> None:
-        subprocess.run([*as_user, *words], check=True, capture_output=True, cwd="/")
-
-    settings = ("listen_addresses=''", "fsync=off", "jit=off", "max_connections=200")
-    data, options = str(place / "data"), f"-k {place} " + " ".join(f"-c {one}" for one in settings)
-    command(str(folder / "initdb"), "-D", data, "-U", "lgt", "--auth=trust", "-E", "UTF8")
-    command(str(folder / "pg_ctl"), "-D", data, "-o", options, "-l", str(place / "log"), "-w", "start")
+    server = PostgreSQL()
     try:
-        yield f"postgresql+psycopg://lgt@/postgres?host={place}"
+        yield server.url
     finally:
-        command(str(folder / "pg_ctl"), "-D", data, "-m", "immediate", "-w", "stop")
-        shutil.rmtree(place, ignore_errors=True)
+        server.remove()

@@ -42,6 +42,7 @@ PACKAGES: dict[str, tuple[list[str], list[str]]] = {
 """By package: the files whose code is changed, and the tests that should notice."""
 COPIED = ("lgt", "tests", "pages", "docs", "benchmarks", "app.py", "results.db", "pyproject.toml", "requirements.txt",
           "README.md")  # fmt: skip
+LEFT_OUT = "not postgresql and not two_users and not test_server"
 CONFIG = """
 
 [tool.mutmut]
@@ -50,7 +51,7 @@ only_mutate = {only}
 do_not_mutate = ["lgt/store/migrations/*"]
 also_copy = {copied}
 pytest_add_cli_args_test_selection = {tests}
-pytest_add_cli_args = ["-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", "not postgresql and not two_users"]
+pytest_add_cli_args = ["-x", "-p", "no:cacheprovider", "-p", "no:randomly", "-k", "{left_out}"]
 process_isolation = "forkserver"
 timeout_constant = 8.0
 """
@@ -80,7 +81,7 @@ def prepared(package: str) -> Path:
             folder.mkdir(parents=True, exist_ok=True)
             shutil.copy(source, target)
     found = [path for path in tests if (ROOT / path).exists()]
-    text = CONFIG.format(only=json.dumps(only), copied=json.dumps(COPIED), tests=json.dumps(found))
+    text = CONFIG.format(only=json.dumps(only), copied=json.dumps(COPIED), tests=json.dumps(found), left_out=LEFT_OUT)
     (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text() + text)
     return folder
 

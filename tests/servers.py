@@ -1,4 +1,5 @@
-"""A dashboard in a process of its own and the browser that opens it, for tests that need real ones."""
+"""A dashboard in a process of its own, the browser that opens it, and a PostgreSQL server, for tests that need real
+ones."""
 
 from __future__ import annotations
 
@@ -8,9 +9,11 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -82,3 +85,44 @@ class Server:
         """End the server and its whole process group at once, as a crash or a redeployment does."""
         os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
+
+
+class PostgreSQL:
+    """A PostgreSQL server with an empty database at ``url``, up when the constructor returns, for these tests only.
+
+    Skips the test when PostgreSQL is not installed.
+    """
+
+    def __init__(self, **settings: str) -> None:
+        binaries = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
+        found = shutil.which("initdb")
+        if not binaries and not found:
+            pytest.skip("PostgreSQL is not installed: `sh tests/system_packages.sh` does that on Debian")
+        self.folder = Path(found).parent if found else binaries[-1]
+        self.place = Path(tempfile.mkdtemp(prefix="lgt-postgresql-"))  # a socket's path may not be long
+        self.as_user = ["runuser", "-u", "postgres", "--"] if os.getuid() == 0 else []  # it refuses to run as root
+        if self.as_user:
+            shutil.chown(self.place, "postgres")
+        self.url = f"postgresql+psycopg://lgt@/postgres?host={self.place}"
+        chosen = {"listen_addresses": "''", "fsync": "off", "jit": "off", "max_connections": "200"} | settings
+        self.options = f"-k {self.place} " + " ".join(f"-c {name}={value}" for name, value in chosen.items())
+        self.run("initdb", "-D", str(self.place / "data"), "-U", "lgt", "--auth=trust", "-E", "UTF8")
+        self.start()
+
+    def run(self, program: str, *words: str) -> None:
+        command = [*self.as_user, str(self.folder / program), *words]
+        subprocess.run(command, check=True, capture_output=True, cwd="/")
+
+    def start(self) -> None:
+        log = str(self.place / "log")
+        self.run("pg_ctl", "-D", str(self.place / "data"), "-o", self.options, "-l", log, "-w", "start")
+
+    def stop(self, mode: str = "fast") -> None:
+        """``fast`` ends all connections, ``immediate`` is a crash."""
+        self.run("pg_ctl", "-D", str(self.place / "data"), "-m", mode, "-w", "stop")
+
+    def remove(self) -> None:
+        """Stop it, if it runs, and remove its files."""
+        with suppress(subprocess.CalledProcessError):
+            self.stop("immediate")
+        shutil.rmtree(self.place, ignore_errors=True)

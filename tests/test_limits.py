@@ -386,8 +386,11 @@ def form_that_starts_many_workers(bench: Bench) -> None:
 @probe("command", "processes", "threads", "together", "samples")
 def command_with_a_large_option(bench: Bench, name: str) -> str:
     asked = {
-        "processes": [["worker", "--count", "257"], ["experiment", "fig3a", "--workers", "257"]],
+        "processes": [["worker", "--count", "257"], ["experiment", "fig3a", "--workers", "257"],
+                      ["launch", "local", "--workers", "257"], ["launch", "slurm", "--workers", "257"]],
         "threads": [["worker", "--threads", "1025"], ["train", "--group", "caprev", "--threads", "1025"],
+                    ["launch", "local", "--threads", "1025"],
+                    ["launch", "slurm", "--workers", "1", "--threads", "1025"],
                     ["bench", "--list", "--threads", "1025"]],
         "together": [["worker", "--device", "cuda", "--together", "65"]],
         "samples": [["sample", "reverse", "--length", "3", "--count", "100001"]],

@@ -18,6 +18,8 @@ from typer.exceptions import TyperException
 from lgt.cli import catalogue, judging, stored_runs, stores, training
 from lgt.cli.bench import bench
 from lgt.cli.dashboard import app as dashboard
+from lgt.cli.demo import demo
+from lgt.cli.launch import launch
 from lgt.cli.measuring import evaluate
 from lgt.cli.model_export import export_model
 from lgt.cli.output import is_full, outlive_readers
@@ -26,6 +28,7 @@ from lgt.core import extensions
 from lgt.core.checks import ConfigError
 from lgt.core.plain_text import for_terminal
 from lgt.store.errors import StoreError
+from lgt.store.patience import waiting
 
 app = typer.Typer(
     add_completion=False,
@@ -41,12 +44,13 @@ COMMANDS: tuple[Callable[..., None], ...] = (
     judging.experiment, judging.claims, judging.report,
     catalogue.tasks, catalogue.groups, catalogue.sample, pretrained,
     stores.export, stores.import_runs, stores.merge, stores.thin, stores.backup, stores.restore, stores.roles,
-    stores.doctor, bench, dashboard,
+    stores.doctor, bench, dashboard, demo,
 )  # fmt: skip
 NAMES = {stores.import_runs: "import", export_model: "export-model"}
 """Commands whose name is no name of a function."""
 for command in COMMANDS:
     app.command(NAMES.get(command))(command)
+app.add_typer(launch, name="launch")
 
 INTERRUPTED = 130  # the exit code of shells after Ctrl-C; Typer returns it too
 
@@ -65,7 +69,8 @@ def main(arguments: list[str] | None = None, command: Callable[..., Any] = app) 
     outlive_readers()
     try:
         extensions.load()
-        code = command(arguments, standalone_mode=False)
+        with waiting():
+            code = command(arguments, standalone_mode=False)
         if sys.stdout:
             sys.stdout.flush()  # what cannot be written is an error here, not a message when Python ends
     except TyperException as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 
@@ -88,6 +89,7 @@ def submit(
     from lgt.experiments.seeds import parse_seeds
     from lgt.recipes.labels import run_label
     from lgt.store import writes
+    from lgt.store.patience import patiently
 
     first, *others = parse_seeds(seeds)
     chosen = chosen_config(
@@ -95,8 +97,9 @@ def submit(
         start,
     )  # fmt: skip
     configs = [chosen, *(replace(chosen, model_seed=seed) for seed in others)]
-    labels = [run_label(config) for config in configs]
-    for run_id, label in zip(writes.create_runs(open_database(database), configs, labels=labels), labels, strict=True):
+    labels, engine, token = [run_label(config) for config in configs], open_database(database), str(uuid4())
+    ids = patiently(lambda: writes.create_runs(engine, configs, labels=labels, token=token))  # a second try queues none
+    for run_id, label in zip(ids, labels, strict=True):
         print(f"run {run_id}: {label} queued")
 
 

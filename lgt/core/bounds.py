@@ -24,7 +24,7 @@ is read; a program that records its own runs."""
 class Bound:
     """A largest size. ``counts``: what the number counts. ``doors``: where the size can be asked for. ``checked``: the
     function or class that refuses more. ``unit``: the word after the number in messages. ``settable``: the environment
-    variable :attr:`variable` can change it."""
+    variable :attr:`variable` can change it, to ``least`` or more."""
 
     name: str
     default: int | Callable[[], int]
@@ -33,6 +33,7 @@ class Bound:
     doors: tuple[Door, ...]
     checked: str
     settable: bool = False
+    least: int = 1
 
     @property
     def variable(self) -> str:
@@ -41,11 +42,11 @@ class Bound:
 
     @property
     def most(self) -> int:
-        """The number now. Raises ConfigError if the variable is not a whole number above 0."""
+        """The number now. Raises ConfigError if the variable is not a whole number, or is less than ``least``."""
         text = os.environ.get(self.variable) if self.settable else None
         if text:
-            if not text.isdecimal() or not 0 < int(text[:11]) < 2**31:
-                raise ConfigError(self.variable, text, "a whole number above 0")
+            if not text.isdecimal() or not self.least <= int(text[:11]) < 2**31:
+                raise ConfigError(self.variable, text, "a whole number " + ("above 0" if self.least else "from 0"))
             return int(text)
         return self.default() if callable(self.default) else self.default
 
@@ -118,7 +119,7 @@ QUEUE = Bound("queue", 1_000, "runs", "runs that wait", ("form", "command", "ret
               "lgt.store.writes.check_queue_length", True)  # fmt: skip
 WORKERS = Bound("workers", usable_cores, "workers",
                 "workers that the dashboard starts on one machine, and therefore its runs at the same time",
-                ("form",), "lgt.execution.worker_processes.ensure_workers", True)  # fmt: skip
+                ("form",), "lgt.execution.worker_processes.ensure_workers", True, 0)  # fmt: skip
 PROCESSES = Bound("processes", 256, "processes", "workers that one command starts", ("command",), "lgt.cli")
 THREADS = Bound("threads", 1_024, "threads", "CPU threads of a process", ("command",), "lgt.cli")
 TOGETHER = Bound("together", 64, "runs", "seeds that a GPU trains together", ("command",), "lgt.cli.training")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 from sqlalchemy import Engine
 
@@ -32,14 +33,15 @@ def claim_together(
     if first is None:
         return []
     claimed = [first]
-    for record in queued_with_other_seeds(engine, claimed[0][0]) if most > 1 else ():
-        if len(claimed) == most:
-            break
-        try:
-            attempt = leases.start_run(engine, record.id, owner, device, code_version=code_version())
-        except StoreError:  # another worker claimed it
-            continue
-        claimed.append((record, attempt))
+    with suppress(StoreBusy):  # then those that are claimed already are trained
+        for record in queued_with_other_seeds(engine, claimed[0][0]) if most > 1 else ():
+            if len(claimed) == most:
+                break
+            try:
+                attempt = leases.start_run(engine, record.id, owner, device, code_version=code_version())
+            except StoreError:  # another worker claimed it
+                continue
+            claimed.append((record, attempt))
     return claimed
 
 
@@ -49,7 +51,7 @@ def claim_oldest_readable(
     """Claim the oldest queued run that this code can read and that is within this machine's limits. Other older runs
     end as failed.
 
-    Raises StoreBusy, after releasing the run, when the store stays locked.
+    Raises StoreBusy, after releasing the run if it can, when the store is busy.
     """
     while True:
         claimed = queue.claim(engine, owner, device, experiment=experiment, code_version=code_version())
@@ -61,7 +63,8 @@ def claim_oldest_readable(
             check_limits(record.config)  # somebody else may have queued it, under other limits
             return record, attempt
         except StoreBusy:
-            leases.release_run(engine, run_id, attempt)
+            with suppress(StoreBusy):  # then the run waits for the end of its lease
+                leases.release_run(engine, run_id, attempt)
             raise
         except (StoreError, ConfigError) as error:
             leases.finish_run(engine, run_id, attempt, RunState.FAILED, str(error))

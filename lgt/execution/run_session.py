@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from sqlalchemy import Engine
@@ -22,12 +22,11 @@ from lgt.core.version import code_version
 from lgt.execution.log_tail import LogTail
 from lgt.store import blobs, leases, queries, writes
 from lgt.store.errors import DISK_FULL, LeaseLost, StoreBusy, StoreError
+from lgt.store.patience import patiently
 from lgt.store.schema import RunState
 from lgt.training.loop import Stopped, TrainingFailed
 
-PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds between tries of a write; their sum is less than a lease
 logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 
 class StoreRecorder:
@@ -58,7 +57,7 @@ class StoreRecorder:
         self._write(leases.save_state, step, state, code_version())
 
     def _write(self, write: Callable[..., None], *arguments: Any, **named: Any) -> None:
-        retry_write(lambda: write(self.engine, self.run_id, self.attempt, *arguments, **named), StoreBusy)
+        patiently(lambda: write(self.engine, self.run_id, self.attempt, *arguments, **named))
 
 
 @dataclass(frozen=True)
@@ -81,25 +80,31 @@ class ClaimedRun:
         return True
 
     def cancelled(self) -> bool:
-        """Whether training must stop: the run was cancelled, deleted or taken over."""
-        return leases.lease_lost(self.engine, self.run_id, self.attempt)
+        """Whether training must stop: the run was cancelled, deleted or taken over. False while the store is busy: the
+        next write finds out."""
+        try:
+            return leases.lease_lost(self.engine, self.run_id, self.attempt)
+        except StoreBusy as error:
+            logger.warning("run %s: not known whether it was cancelled: %s", self.run_id, error)
+            return False
 
     def state(self) -> bytes | None:
         """The training state to resume from. Without a usable state, deletes earlier measurements; returns None."""
         if self.attempt == 1:
             return None
-        state = blobs.newest_state(self.engine, self.run_id, code_version())
+        state = patiently(lambda: blobs.newest_state(self.engine, self.run_id, code_version()))
         if state is None:
             self.reset()
         return state
 
     def reset(self) -> None:
         """Delete the measurements of earlier attempts. Raises LeaseLost."""
-        retry_write(lambda: leases.reset_run(self.engine, self.run_id, self.attempt), StoreBusy)
+        patiently(lambda: leases.reset_run(self.engine, self.run_id, self.attempt))
 
-    def record_device(self, device: str) -> None:
-        """Store the name of the device that trains the run. Raises LeaseLost."""
-        retry_write(lambda: leases.record_device(self.engine, self.run_id, self.attempt, device), StoreBusy)
+    def record_device(self, device: str, resumed: bool = False) -> None:
+        """Store the name of the device that trains the run, beside the earlier ones if it was ``resumed``. Raises
+        LeaseLost."""
+        patiently(lambda: leases.record_device(self.engine, self.run_id, self.attempt, device, resumed=resumed))
 
     def finish(self, error: Exception | None) -> RunState:
         """End the run as done, or as failed because of ``error``; returns the run's state.
@@ -125,10 +130,10 @@ class ClaimedRun:
             leases.finish_run(self.engine, self.run_id, self.attempt, state, reason, log_tail=log)
             return state
 
-        return self._unless_lost(lambda: retry_write(write))
+        return self._unless_lost(lambda: patiently(write, StoreError))
 
     def _release(self) -> RunState:
-        leases.release_run(self.engine, self.run_id, self.attempt)
+        patiently(lambda: leases.release_run(self.engine, self.run_id, self.attempt))
         return RunState.QUEUED
 
     def _unless_lost(self, write: Callable[[], RunState]) -> RunState:
@@ -152,7 +157,7 @@ class ClaimedRun:
 
     def _stored_state(self) -> RunState:
         try:
-            return queries.run(self.engine, self.run_id).state
+            return patiently(lambda: queries.run(self.engine, self.run_id)).state
         except StoreError:  # the run was deleted
             return RunState.CANCELLED
 
@@ -174,19 +179,6 @@ def heartbeats(runs: Sequence[ClaimedRun]) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-
-
-def retry_write(write: Callable[[], T], refusal: type[StoreError] = StoreError) -> T:
-    """Call ``write``, and again after a pause when it raises ``refusal``. LeaseLost is raised at once."""
-    for pause in PAUSES:
-        try:
-            return write()
-        except LeaseLost:
-            raise
-        except refusal as error:
-            logger.warning("%s; trying again in %g s", error, pause)
-            time.sleep(pause)
-    return write()
 
 
 def owner_name() -> str:

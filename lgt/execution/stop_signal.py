@@ -7,11 +7,13 @@ import threading
 from types import FrameType, TracebackType
 from typing import Any
 
-SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
+NAMES = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGUSR2")
+"""Schedulers warn a job by one of these before they end it: Slurm by the one of ``--signal``, submitit by SIGUSR2."""
+SIGNALS = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
 
 
 class StopSignal:
-    """A context manager that notes SIGTERM, SIGINT (Ctrl-C) and SIGHUP. Calling it returns whether one has come.
+    """A context manager that notes the signals of ``NAMES``. Calling it returns whether one has come.
 
     A second SIGINT raises KeyboardInterrupt. Outside the main thread it does nothing, because Python handles signals
     only there.

@@ -19,12 +19,14 @@ from lgt.execution.run_session import ClaimedRun, StoreRecorder, at_most_every, 
 from lgt.model.checkpoint import CheckpointError
 from lgt.store import atomic_files, blobs, dropped, queue, reading_copies
 from lgt.store.errors import StoreBusy
+from lgt.store.patience import jittered, patiently, pauses, waiting
 from lgt.store.queries import RunRecord
 from lgt.store.schema import RunState
 from lgt.training.loop import Stopped, train
 from lgt.training.recorder import Recorder
 
-POLL_SECONDS = 1.0
+POLL_SECONDS, LONGEST_POLL_SECONDS = 1.0, 10.0
+"""How often an idle worker looks for a run in a SQLite file, and on a server after a few looks."""
 logger = logging.getLogger(__name__)
 
 
@@ -66,8 +68,8 @@ def execute(
 def _train(
     run: ClaimedRun, config: RunConfig, recorder: Recorder, device: str, should_stop: Callable[[], bool]
 ) -> None:
-    run.record_device(device_name(device, config))
     state = run.state()
+    run.record_device(device_name(device, config), resumed=state is not None)
     try:
         train(config, recorder, device=device, should_stop=should_stop, state=state)
     except CheckpointError as error:
@@ -75,6 +77,7 @@ def _train(
             raise
         logger.warning("run %s starts over: %s", run.run_id, error)
         run.reset()
+        run.record_device(device_name(device, config))
         train(config, recorder, device=device, should_stop=should_stop)
 
 
@@ -98,30 +101,71 @@ def work(
     """
     torch.set_num_threads(threads)
     prepare_device(device)
-    remove_what_nobody_uses(engine)
+    patiently(lambda: remove_what_nobody_uses(engine))
 
     def say(record: RunRecord, word: str) -> None:
         report(f"run {record.id}: {for_terminal(record.label)} {word}")
 
-    done, last_needed = 0, time.monotonic()
+    done, last_needed, waits = 0, time.monotonic(), Waits(engine)
     while not stop_requested():
         try:
-            queue.requeue_expired(engine)
-            claimed = claim_together(engine, experiment=experiment, device=device, most=together)
+            with waiting(False):  # it waits below, where it hears a stop signal
+                claimed, expected = next_runs(engine, experiment, device, together)
         except StoreBusy as error:
-            logger.warning("%s", error)
+            waits.busy(error, stop_requested)
             continue
         _execute_claimed(engine, claimed, device, stop_requested, say)
         done += len(claimed)
         if once:
             break
-        if claimed or queue.has_stale_run(engine, experiment):
+        if claimed or expected:
             last_needed = time.monotonic()
         elif time.monotonic() - last_needed >= idle_seconds:
             break
-        if not claimed:
-            time.sleep(POLL_SECONDS)
+        if claimed:
+            waits = Waits(engine)
+        else:
+            waits.idle(stop_requested)
     return done
+
+
+def next_runs(
+    engine: Engine, experiment: str | None, device: str, together: int
+) -> tuple[list[tuple[RunRecord, int]], bool]:
+    """Claim runs, and say whether a run may come back to the queue soon. Raises StoreBusy."""
+    queue.requeue_expired(engine)
+    claimed = claim_together(engine, experiment=experiment, device=device, most=together)
+    return claimed, not claimed and queue.has_stale_run(engine, experiment)
+
+
+class Waits:
+    """The pauses of a worker without a run: longer and longer, as random as :func:`lgt.store.patience.jittered`, and
+    over soon after a stop signal. A server has many workers that ask it, so there the pauses become longer."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.longest = POLL_SECONDS if engine.dialect.name == "sqlite" else LONGEST_POLL_SECONDS
+        self.pause, self.while_busy = POLL_SECONDS, pauses()
+
+    def idle(self, stop_requested: Callable[[], bool]) -> None:
+        """The queue is empty."""
+        self.while_busy = pauses()
+        sleep_until(stop_requested, jittered(self.pause) if self.longest > POLL_SECONDS else self.pause)
+        self.pause = min(2 * self.pause, self.longest)
+
+    def busy(self, error: StoreBusy, stop_requested: Callable[[], bool]) -> None:
+        """The store is busy with ``error``, which is raised when it has been busy for minutes."""
+        pause = next(self.while_busy, None)
+        if pause is None:
+            raise error
+        logger.warning("%s; trying again in %.1f s", error, pause)
+        sleep_until(stop_requested, pause)
+
+
+def sleep_until(stop_requested: Callable[[], bool], seconds: float) -> None:
+    """Sleep for ``seconds``, or until shortly after ``stop_requested`` returns True."""
+    while seconds > 0 and not stop_requested():
+        time.sleep(min(seconds, POLL_SECONDS))
+        seconds -= POLL_SECONDS
 
 
 def _execute_claimed(

@@ -49,13 +49,16 @@ def worker_environment(database_url: str) -> dict[str, str]:
 
     The URL is not an argument, because it may contain a password and every user of the machine can read arguments.
     """
-    path = os.pathsep.join(
-        filter(None, ["" if os.pathsep in str(CHECKOUT) else str(CHECKOUT), os.environ.get("PYTHONPATH")])
-    )
     folders = {"LGT_CACHE": str(own_folder("workers").parent)}  # also where it is the folder of this process
     if os.environ.get("LGT_FILES"):
         folders["LGT_FILES"] = str(absolute(os.environ["LGT_FILES"]))
-    return os.environ | folders | {"LGT_DATABASE_URL": database_url, "PYTHONPATH": path}
+    return os.environ | folders | {"LGT_DATABASE_URL": database_url, "PYTHONPATH": python_path()}
+
+
+def python_path() -> str:
+    """Where a worker finds this code: the folder that it is in, then PYTHONPATH of this process."""
+    own = "" if os.pathsep in str(CHECKOUT) else str(CHECKOUT)
+    return os.pathsep.join(filter(None, [own, os.environ.get("PYTHONPATH")]))
 
 
 def wait_for_workers(workers: Sequence[subprocess.Popen[bytes]]) -> int:

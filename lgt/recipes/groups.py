@@ -31,6 +31,8 @@ class TaskGroup:
     control: bool = False
 
 
+DEMO_GROUP = "caprev"
+"""The group that `lgt demo` trains and that Launch opens with: it is learned within a minute in the preset ``demo``."""
 GROUPS: dict[str, TaskGroup] = {
     group.key: group
     for group in (

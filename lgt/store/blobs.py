@@ -21,7 +21,7 @@ from sqlalchemy import Connection, Engine, delete, select
 from sqlalchemy.engine import URL
 
 from lgt.core.paths import absolute, cache_directory, share_like, user_id
-from lgt.store import atomic_files
+from lgt.store import atomic_files, server
 from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
 from lgt.store.schema import Checkpoint, TrainingState
@@ -43,15 +43,31 @@ def files_folder(url: URL) -> Path:
     """The folder of a store's files: in ``LGT_FILES``, else next to a SQLite file, else in the user's cache directory.
 
     Every store has its own folder. Workers of a PostgreSQL store on several machines can resume each other's runs if
-    ``LGT_FILES`` is a shared folder and their URLs differ at most in user and password.
+    ``LGT_FILES`` is a shared folder, however each of them spells the server's name: once a store was opened, its folder
+    has the server's own identity (:func:`lgt.store.server.remember_identity`).
     """
+    return folders(url)[0]
+
+
+def folders(url: URL) -> list[Path]:
+    """The folder of a store's files, and the one that earlier versions wrote, which is only read: its name depends on
+    how the server's name is spelled."""
     shared = os.environ.get("LGT_FILES")
     if url.get_backend_name() == "sqlite" and not shared:
-        return Path(f"{url.database}{FILES}")
+        return [Path(f"{url.database}{FILES}")]
     address = f"{url.get_backend_name()} {url.host} {url.port} {url.database}"
-    return (
-        absolute(shared) if shared else cache_directory()
-    ) / f"files-{hashlib.sha256(address.encode()).hexdigest()[:16]}"
+    known = None if url.get_backend_name() == "sqlite" else server.identity(url)
+    base = absolute(shared) if shared else cache_directory()
+    names = [*([f"postgresql server {known}"] if known else []), address]
+    return [base / f"files-{hashlib.sha256(name.encode()).hexdigest()[:16]}" for name in names]
+
+
+def read_stored(url: URL, name: object, size: object, sha256: object) -> bytes:
+    """The bytes of the file ``name`` of the store at ``url``; see :func:`read_file`."""
+    places = folders(url)
+    ours = isinstance(name, str) and OWN_NAME.fullmatch(name) is not None
+    there = (place for place in places if ours and os.path.lexists(place / str(name)))
+    return read_file(next(there, places[0]), name, size, sha256)
 
 
 def write_file(folder: Path, name: str, data: bytes) -> None:
@@ -193,7 +209,7 @@ def newest_state(engine: Engine, run_id: int, code_version: str) -> bytes | None
         )
         return None
     try:
-        return read_file(files_folder(engine.url), row.file, row.size, row.sha256)
+        return read_stored(engine.url, row.file, row.size, row.sha256)
     except StoreError as error:
         logger.warning("run %s starts over: %s", run_id, error)
         return None

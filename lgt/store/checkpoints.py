@@ -75,7 +75,9 @@ def checked_weights(url: URL, row: Any, folder: Path | None = None) -> bytes:
     differs, and DamagedWeights for damaged bytes in the row.
     """
     if row.weights is None:
-        return blobs.read_file(folder or blobs.files_folder(url), row.uri, row.size, row.sha256)
+        if folder is None:
+            return blobs.read_stored(url, row.uri, row.size, row.sha256)
+        return blobs.read_file(folder, row.uri, row.size, row.sha256)
     try:
         weights = coding.decoded(row.coding, row.weights, row.size) if isinstance(row.weights, bytes) else None
     except (ValueError, TypeError, OverflowError):

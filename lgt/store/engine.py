@@ -9,7 +9,6 @@ transaction.
 from __future__ import annotations
 
 import os
-import re
 import sqlite3
 import tempfile
 import time
@@ -19,27 +18,34 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, make_url
+from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import ArgumentError
 from sqlalchemy.pool import NullPool
 
 from lgt.core import bounds
 from lgt.recipes import limits
-from lgt.store import locations, migrate, sqlite_files
+from lgt.store import locations, migrate, patience, server, sqlite_files
 from lgt.store.errors import LeaseLost, StoreError, store_name, translate_errors
 from lgt.store.known_schemas import check_schema
 from lgt.store.raw_bytes import is_in_wal_mode, schema_in_header
 from lgt.store.reading_copies import reading_copy
+from lgt.store.store_urls import database_file, database_url, full_url, is_server, parsed
 from lgt.store.upserts import bump_revision
 
-__all__ = ["Engine", "LeaseLost", "StoreError", "database_url", "open_store", "read_connection", "write_transaction"]
+__all__ = [
+    "Engine",
+    "LeaseLost",
+    "StoreError",
+    "database_file",
+    "database_url",
+    "full_url",
+    "is_server",
+    "open_store",
+    "read_connection",
+    "write_transaction",
+]
 
 BUSY_TIMEOUT_MS = 30_000
-SCHEME = re.compile(r"[\w+.-]*://")
-"""What a URL begins with; any other name of a store is a path."""
-ALMOST_URL = re.compile(r"(?!\w[\w+.-]*://)(postgres\w*|mysql|mariadb)[\w+.-]*:?/*[^/:@]*:[^@]*@", re.IGNORECASE)
-"""A URL of a database server with a slip in its beginning. As a path it would be shown, with its password."""
 QUERY_SECONDS, CHECK_SECONDS = 60.0, 600.0
 """How long a query that only reads may take, and a check of the whole file."""
 STEPS_BETWEEN_CHECKS = 100_000
@@ -52,83 +58,21 @@ WRITES = "lgt_writes"
 """Execution option of a connection whose transactions take the write lock when they begin."""
 
 
-def database_url(option: str | None = None) -> str:
-    """The URL of the store that new runs go to: ``option``, else :func:`lgt.store.locations.workspace`.
-
-    For a SQLite store it is the absolute path, never a URL: a path is taken as it is, while a URL is decoded when it is
-    read, so that ``?``, ``#`` and ``%41`` in a name would open another file. Raises StoreError for a bad URL.
-    """
-    return _as_text(_parsed(option or locations.workspace()))
-
-
-def _as_text(url: URL) -> str:
-    """The text that :func:`_parsed` reads as ``url``: the path of a SQLite file, else the URL with its password."""
-    return str(url.database) if url.get_backend_name() == "sqlite" else url.render_as_string(hide_password=False)
-
-
-def _parsed(text: str) -> URL:
-    if ALMOST_URL.match(text):
-        raise StoreError("a store is named by something between a path and a database URL (it is not shown, because it "
-                         "may contain a password); give a path, sqlite:///PATH or postgresql://...")  # fmt: skip
-    if not SCHEME.match(text):
-        return _sqlite_url(URL.create("sqlite", database=text))
-    if "?" in text and text.startswith("sqlite"):
-        raise StoreError(
-            f"{text!r} has a question mark, which a SQLite URL cannot have; give the path without sqlite:///"
-        )
-    try:
-        url = make_url(text)
-    except (ArgumentError, ValueError) as error:
-        raise StoreError(f"{text!r} is not a database URL; give a path, sqlite:///PATH or postgresql://...") from error
-    if url.get_backend_name() not in ("sqlite", "postgresql"):
-        raise StoreError(f"{url.drivername} stores are not supported; give a path, sqlite:///PATH or postgresql://...")
-    return _sqlite_url(url) if url.get_backend_name() == "sqlite" else url
-
-
-def _sqlite_url(url: URL) -> URL:
-    if url.drivername not in ("sqlite", "sqlite+pysqlite") or url.host:
-        raise StoreError(f"{url.render_as_string()!r} is not a plain SQLite file; give its path or sqlite:///PATH")
-    if not url.database or url.database == ":memory:" or "\0" in url.database:
-        raise StoreError("a store must be a file that several processes can open; give its path")
-    path = Path(url.database)
-    if url.database.startswith("~"):  # not Path("./~"), which is a file
-        with suppress(RuntimeError):  # no user has this name
-            path = path.expanduser()
-    return url.set(database=str(path.absolute()))
-
-
-def is_server(url: str) -> bool:
-    """Whether the store at ``url`` (URL or path) is on a database server. Raises StoreError for a bad URL."""
-    return _parsed(url).get_backend_name() != "sqlite"
-
-
-def full_url(engine: Engine) -> str:
-    """The path or URL of an open store, with its password. Pass it on only through the environment, never show it."""
-    return _as_text(engine.url)
-
-
-def database_file(url: str) -> Path:
-    """The file of the SQLite store at ``url`` (URL or path). Raises StoreError when it is not a SQLite store."""
-    parsed = _parsed(url)
-    if parsed.get_backend_name() != "sqlite":
-        raise StoreError(f"{store_name(parsed)} is not a SQLite file; use the server's own tools, such as pg_dump")
-    return Path(str(parsed.database))
-
-
 def open_store(url: str, *, create: bool = True, read_only: bool = False) -> Engine:
     """An engine for the store at ``url`` (URL or path). The store is checked before anything is written.
 
     A missing SQLite file is created when ``create`` is set. An older schema is migrated unless ``read_only`` is set.
+    A store on a server that is restarting or has no free connection raises StoreBusy.
     Raises StoreError when ``url`` is a folder, is in a missing folder, or is a file that is empty, damaged, not
     readable, not writable, not a SQLite database, another program's database or of a newer schema.
     """
-    parsed = _parsed(url)
+    named = parsed(url)
     if not read_only:
-        refuse_if_read_only(store_name(parsed))
-    with translate_errors(parsed):
-        if parsed.get_backend_name() == "sqlite":
-            return _open_sqlite(parsed, create and not read_only, read_only)
-        return _open_server(parsed, create and not read_only, read_only)
+        refuse_if_read_only(store_name(named))
+    with translate_errors(named):
+        if named.get_backend_name() == "sqlite":
+            return _open_sqlite(named, create and not read_only, read_only)
+        return _open_server(named, create and not read_only, read_only)
 
 
 def refuse_if_read_only(name: str) -> None:
@@ -288,23 +232,30 @@ def _begin(connection: Connection) -> None:
 
 
 def _open_server(url: URL, may_create: bool, read_only: bool) -> Engine:
-    try:
-        engine = create_engine(url, pool_pre_ping=True, pool_size=2)
-    except ModuleNotFoundError as error:
-        raise StoreError(
-            f"the driver {error.name} is not installed; install it with pip, e.g. psycopg[binary]"
-        ) from error
-    except ArgumentError as error:
-        raise StoreError(f"{url.drivername} is no driver that is known here; give postgresql+psycopg://...") from error
-    if read_only:
-        engine = engine.execution_options(postgresql_readonly=True)
+    engine = server.server_engine(url, read_only)
     with read_connection(engine) as connection:
         stored = migrate.stored_schema(connection)
     name = url.render_as_string()
     if stored == 0 and not may_create:
         raise StoreError(f"{name} holds no store; check --database, or train a run to create it")
     _check_or_migrate_schema(engine, name, stored, read_only)
+    with read_connection(engine) as connection:
+        server.remember_identity(connection)
+        indexed = read_only or not server.lacks_queue_index(connection)
+    if not indexed:
+        with write_transaction(engine, results_changed=False) as connection:
+            server.make_queue_index(connection)
     return engine
+
+
+def _connected(engine: Engine) -> Connection:
+    """A connection. In a block of :func:`lgt.store.patience.waiting` a server that is busy is waited for."""
+
+    def connect() -> Connection:
+        with translate_errors(engine.url):
+            return engine.connect()
+
+    return patience.to_connect(connect)
 
 
 @contextmanager
@@ -319,7 +270,7 @@ def write_transaction(
     """
     if not private_copy:
         refuse_if_read_only(store_name(engine.url))
-    with translate_errors(engine.url), engine.connect() as opened:
+    with translate_errors(engine.url), _connected(engine) as opened:
         connection = opened.execution_options(**{WRITES: True})
         with connection.begin():
             yield connection
@@ -333,7 +284,7 @@ def read_connection(engine: Engine) -> Iterator[Connection]:
 
     Raises StoreError when the database refuses (locked, damaged, ...).
     """
-    with translate_errors(engine.url), engine.connect() as opened:
+    with translate_errors(engine.url), _connected(engine) as opened:
         if engine.dialect.name == "postgresql":
             opened = opened.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with opened.begin():

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoFreeConnection
 
 from lgt.core.plain_text import visible
 from lgt.store.roles import missing_right
@@ -38,13 +39,22 @@ class StoreError(RuntimeError):
 
 
 class StoreBusy(StoreError):
-    """Another process kept the store locked for longer than the timeout. A later try may succeed."""
+    """A later try may succeed: another process kept the store locked for longer than the timeout, or a server restarts,
+    cannot be reached, has no free connection, or undid a transaction because of another one."""
 
 
 class LeaseLost(StoreError):
     """The attempt that writes no longer owns the run: the run was cancelled, taken over or finished."""
 
 
+BUSY_SERVER = re.compile(r"08...|53300|57P0[1235]|40001|40P01")
+"""PostgreSQL's codes (SQLSTATE) of a lost connection, too many connections, a stop or start of the server, and a
+transaction that another one undid."""
+NOT_WORTH_WAITING = re.compile(
+    r"does not exist|password|authentication|pg_hba|not permitted to log in|certificate|Name or service not known",
+    re.IGNORECASE,
+)
+"""Why a connection is refused for good. The driver gives no code for a connection that could not be made."""
 NO_RIGHT = "42501"
 """PostgreSQL's code for a right that the user lacks."""
 DISK_FULL = "disk full; free some space, then try again"
@@ -65,16 +75,36 @@ _SQLITE = {
 }
 
 
-def error_message(name: str, error: BaseException | None, statement: str | None = None) -> str:
-    """One line about an ``error`` that the database driver raised for the store ``name``, because of ``statement``."""
+def error_message(
+    name: str, error: BaseException | None, statement: str | None = None, *, busy: bool = False
+) -> str:  # fmt: skip
+    """One line about an ``error`` that the database driver raised for the store ``name``, because of ``statement``.
+
+    ``busy``: a later try may succeed (:func:`is_busy`).
+    """
     code = getattr(error, "sqlite_errorcode", None)
     detail = (str(error).strip().splitlines() or ["unknown error"])[0][:160]
     if isinstance(error, UnicodeDecodeError) or "decode to UTF-8" in detail:
         code = sqlite3.SQLITE_CORRUPT
     if getattr(error, "sqlstate", None) == NO_RIGHT:
         return f"{name} refused its user ({detail}); {missing_right(statement, detail)}; see Roles in docs/STORE.md"
-    wrong, remedy = _SQLITE.get((code or 0) & 0xFF, ("refused the request", "see `python -m lgt doctor`"))
+    unknown = ("is busy or cannot be reached", "see whether its server runs") if busy else (
+        "refused the request", "see `python -m lgt doctor`"
+    )  # fmt: skip
+    wrong, remedy = _SQLITE.get((code or 0) & 0xFF, unknown)
     return f"{name} {wrong} ({detail}); {remedy}"
+
+
+def is_busy(error: DBAPIError) -> bool:
+    """Whether the same request may succeed later, without any change."""
+    sqlite_code = getattr(error.orig, "sqlite_errorcode", None)
+    if sqlite_code is not None or isinstance(error.orig, sqlite3.Error):
+        return ((sqlite_code or 0) & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    code = getattr(error.orig, "sqlstate", None)
+    if code is not None:
+        return BUSY_SERVER.fullmatch(code) is not None
+    lost = error.connection_invalidated or isinstance(error, OperationalError)
+    return lost and NOT_WORTH_WAITING.search(str(error.orig)) is None
 
 
 def store_name(url: URL) -> str:
@@ -90,9 +120,10 @@ def translate_errors(url: URL) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        busy = (getattr(error.orig, "sqlite_errorcode", 0) & 0xFF) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
-        raise (StoreBusy if busy else StoreError)(
-            error_message(store_name(url), error.orig, error.statement)
+        raise (StoreBusy if is_busy(error) else StoreError)(
+            error_message(store_name(url), error.orig, error.statement, busy=is_busy(error))
         ) from error
+    except NoFreeConnection as error:
+        raise StoreBusy(f"{store_name(url)} is used by too many threads of this process; try again") from error
     except (sqlite3.Error, UnicodeError, OverflowError) as error:  # the driver could not convert a value
         raise StoreError(error_message(store_name(url), error)) from error

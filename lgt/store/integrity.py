@@ -6,7 +6,6 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select
 
-from lgt.store import blobs
 from lgt.store.checkpoints import DamagedWeights, checked_weights
 from lgt.store.engine import read_connection
 from lgt.store.errors import StoreError
@@ -25,7 +24,7 @@ def integrity(engine: Engine, folder: Path | None = None) -> list[str]:
             if engine.dialect.name == "sqlite":
                 problems += _sqlite_problems(connection)
             problems += [line for packed in PACKED for line in _packed_problems(connection, packed)]
-            problems += _checkpoint_problems(connection, folder or blobs.files_folder(engine.url))
+            problems += _checkpoint_problems(connection, folder)
     except StoreError as error:
         problems.append(str(error))
     return problems
@@ -38,7 +37,7 @@ def _sqlite_problems(connection: Connection) -> list[str]:
     return lines + [f"table {row[0]}: a row belongs to no run" for row in orphans]
 
 
-def _checkpoint_problems(connection: Connection, folder: Path) -> list[str]:
+def _checkpoint_problems(connection: Connection, folder: Path | None) -> list[str]:
     problems: list[str] = []
     for run_id, step in connection.execute(select(Checkpoint.run_id, Checkpoint.step)).all():
         one = select(Checkpoint).where(Checkpoint.run_id == run_id, Checkpoint.step == step)

@@ -59,7 +59,7 @@ def _put_weights(connection: Connection, run_id: int, row: Row, other: Engine) -
     new = {**row, "run_id": run_id}
     if row["weights"] is None:
         new["uri"] = blobs.checkpoint_name(run_id, row["step"], row["sha256"])
-        data = blobs.read_file(blobs.files_folder(other.url), row["uri"], row["size"], row["sha256"])
+        data = blobs.read_stored(other.url, row["uri"], row["size"], row["sha256"])
         blobs.write_file(blobs.files_folder(connection.engine.url), new["uri"], data)
     upsert(connection, Checkpoint, [new])
 

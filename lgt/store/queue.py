@@ -9,7 +9,7 @@ from sqlalchemy.orm import aliased
 
 from lgt.recipes.limits import check_limits
 from lgt.recipes.settings import IMPORTED
-from lgt.store import leases
+from lgt.store import leases, server
 from lgt.store.configs import config_of
 from lgt.store.engine import read_connection, write_transaction
 from lgt.store.leases import start_values
@@ -33,7 +33,7 @@ def claim(
     ``code_version`` names the code that will train it, as in :func:`lgt.store.leases.start_run`.
     """
     waiting = aliased(Run)
-    oldest = select(waiting.id).where(waiting.state == RunState.QUEUED)
+    oldest = select(waiting.id).where(waiting.state == server.QUEUED)
     if experiment is not None:
         oldest = oldest.where(waiting.experiment == experiment)
     oldest = oldest.order_by(waiting.id).limit(1)
@@ -44,7 +44,7 @@ def claim(
     claimed = (
         update(Run)
         .where(Run.id == locked.scalar_subquery(), Run.state == RunState.QUEUED)
-        .values(start_values(owner, device, lease_seconds, code_version))
+        .values(start_values(engine, owner, device, lease_seconds, code_version))
         .returning(Run.id, Run.attempt)
     )
     with write_transaction(engine) as connection:
@@ -53,19 +53,19 @@ def claim(
 
 
 def requeue_expired(engine: Engine, maximum_lost: int = MAXIMUM_LOST_WORKERS) -> list[int]:
-    """Put runs whose lease has expired back in the queue. A run that has now lost ``maximum_lost`` workers fails.
+    """Put runs whose lease has expired back in the queue. A run that has now lost ``maximum_lost`` workers without
+    storing a later training state in between fails.
 
     Returns the ids of all these runs. If a lost worker wakes up later, its writes carry an old attempt number and are
     refused.
     """
-    now = time.time()
-    expired = (Run.state == RunState.RUNNING, Run.lease_until < now)
+    expired = (Run.state == RunState.RUNNING, leases.is_expired(engine))
     with read_connection(engine) as connection:
         if connection.scalar(select(Run.id).where(*expired).limit(1)) is None:
             return []
     reason = f"its worker stopped reporting {maximum_lost} times; perhaps it ran out of memory"
     lost = {"lost_workers": Run.lost_workers + 1, "lease_until": None, "heartbeat_at": None}
-    failed = lost | {"state": RunState.FAILED, "error": reason, "finished_at": now}
+    failed = lost | {"state": RunState.FAILED, "error": reason, "finished_at": time.time()}
     queued = lost | {"state": RunState.QUEUED, "owner": None}
     with write_transaction(engine) as connection:
         too_often = update(Run).where(*expired, Run.lost_workers >= maximum_lost - 1).values(failed).returning(Run.id)
@@ -80,7 +80,7 @@ def has_stale_run(engine: Engine, experiment: str | None = None) -> bool:
     A run that another program records never comes to the queue.
     """
     trained = and_(Run.state == RunState.RUNNING, Run.origin != IMPORTED)
-    stale = select(Run.id).where(trained, Run.heartbeat_at < time.time() - leases.STALE_SECONDS)
+    stale = select(Run.id).where(trained, Run.heartbeat_at < server.clock(engine) - leases.STALE_SECONDS)
     if experiment is not None:
         stale = stale.where(Run.experiment == experiment)
     with read_connection(engine) as connection:

@@ -17,6 +17,7 @@ from lgt.recipes.settings import IMPORTED
 from lgt.store import imports
 from lgt.store.engine import database_url, open_store, write_transaction
 from lgt.store.errors import LeaseLost
+from lgt.store.patience import patiently
 from lgt.store.schema import Run, RunState
 
 
@@ -31,7 +32,7 @@ class Recording:
 
         It also shows that this program runs: a run without a new call for an hour is shown as abandoned, until the
         next call. Raises ConfigError for a task that was not named at the start, or for a count that is not accepted,
-        and StoreError when the run was cancelled or deleted.
+        and StoreError when the run was cancelled or deleted. A busy store is waited for, at most five minutes.
         """
         names = [spec.task for spec in self.config.tasks]
         if task not in names:
@@ -43,6 +44,9 @@ class Recording:
             check_integer("total", total, 1, 2**31 - 1)
             check_integer("correct", correct, 0, total)
             rows.append(AccuracyRow(task, length, correct, total))
+        patiently(lambda: self._write(step, rows))
+
+    def _write(self, step: int, rows: list[AccuracyRow]) -> None:
         with write_transaction(self.engine) as connection:
             if not _renewed(connection, self.id):
                 raise LeaseLost(f"run {self.id} was cancelled or deleted; no more numbers can be recorded in it")
@@ -91,9 +95,10 @@ def record(
     try:
         yield Recording(engine, run_id, config)
     except BaseException as error:
-        _end(engine, run_id, RunState.FAILED, f"{type(error).__name__}: {error}"[:500])
+        reason = f"{type(error).__name__}: {error}"[:500]
+        patiently(lambda: _end(engine, run_id, RunState.FAILED, reason))
         raise
-    _end(engine, run_id, RunState.DONE)
+    patiently(lambda: _end(engine, run_id, RunState.DONE))
 
 
 def _end(engine: Engine, run_id: int, state: RunState, error: str | None = None) -> None:

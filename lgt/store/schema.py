@@ -92,7 +92,8 @@ class Run(Base):
     heartbeat_at: Mapped[float | None]
     """Time of the worker's last heartbeat."""
     lost_workers: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    """How many workers stopped during this run since it was submitted or retried. Three of them fail the run."""
+    """How many workers stopped during this run since it was submitted or retried, or stored a training state of a later
+    step. Three of them fail the run."""
     step: Mapped[int] = mapped_column(default=0)
     total_steps: Mapped[int]
     tokens: Mapped[int] = mapped_column(BigInteger, default=0)

@@ -22,7 +22,12 @@ from lgt.store.errors import RESTORE, StoreError
 from lgt.store.known_schemas import check_schema
 from lgt.store.schema import APPLICATION_ID
 
-NETWORK_FILESYSTEMS = ("nfs", "nfs4", "cifs", "smb3", "smbfs", "fuse.sshfs", "afs")
+NETWORK_FILESYSTEMS = (
+    "nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "lustre", "gpfs", "beegfs", "ceph", "9p", "glusterfs",
+)  # fmt: skip
+LOCAL_FUSE = ("fuse.fuse-overlayfs",)
+"""Filesystems in user space that are on a local disk: the root of a container that runs without root. Others, such as
+``fuse.sshfs`` or ``fuse.rclone``, are taken for network filesystems."""
 SMALLEST_PAGE = 512
 LONGEST_NAME, LONGEST_PATH = 247, 500
 """Bytes of a store's name and path; SQLite appends ``-journal`` and takes paths up to 512 bytes."""
@@ -68,9 +73,14 @@ def _check_neighbours(path: Path) -> None:
 def check_filesystem(path: Path) -> None:
     """Raise StoreError when ``path`` is on a network filesystem: file locks are not reliable there."""
     kind = filesystem_of(path)
-    if kind in NETWORK_FILESYSTEMS:
+    if is_network_filesystem(kind):
         raise StoreError(f"{path} is on a network filesystem ({kind}), where SQLite can lose writes; "
                          "use a local path or a PostgreSQL URL in LGT_DATABASE_URL")  # fmt: skip
+
+
+def is_network_filesystem(kind: str) -> bool:
+    """Whether a filesystem of this type can be written by several machines, so that its locks may not hold."""
+    return kind in NETWORK_FILESYSTEMS or (kind.startswith("fuse.") and kind not in LOCAL_FUSE)
 
 
 def filesystem_of(path: Path, mounts: Path = Path("/proc/self/mounts")) -> str:

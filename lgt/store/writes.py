@@ -19,7 +19,7 @@ from lgt.core.config import RunConfig
 from lgt.core.records import AccuracyRow, AttentionDifferenceRow, HeadScoreRow, InterchangeRow, LogRow
 from lgt.core.transfer_length import transfer_length
 from lgt.recipes.limits import check_limits
-from lgt.store import blobs, coding, leases, measurements
+from lgt.store import blobs, coding, leases, measurements, server
 from lgt.store.configs import delete_unused, store_config
 from lgt.store.engine import refuse_if_read_only, write_transaction
 from lgt.store.errors import StoreError, store_name
@@ -101,7 +101,7 @@ def _create(
                 "token": token and f"{token}/{number}",
             }  # fmt: skip
             if state == RunState.RUNNING:  # with a lease: if the process dies before start_run, a worker takes over
-                values |= leases.heartbeat_values()
+                values |= leases.heartbeat_values(connection)
             ids.append(connection.execute(insert(Run).values(values).returning(Run.id)).scalar_one())
             connection.execute(insert(RunTask), task_values(config, ids[-1]))
         return ids
@@ -124,7 +124,7 @@ def lock_submissions(connection: Connection) -> None:
 def check_queue_length(connection: Connection, new: int) -> None:
     """Raise StoreError when the queue with ``new`` more runs would be longer than its limit."""
     limit = bounds.QUEUE.most
-    waiting = connection.scalar(select(func.count()).select_from(Run).where(Run.state == RunState.QUEUED)) or 0
+    waiting = connection.scalar(select(func.count()).select_from(Run).where(Run.state == server.QUEUED)) or 0
     if waiting + new > limit:
         raise StoreError(f"{waiting:,} runs are waiting; {new:,} more would exceed the limit of {limit:,} "
                          f"({bounds.QUEUE.variable} sets this limit); cancel some, or wait for workers")  # fmt: skip
@@ -165,8 +165,9 @@ def record_progress(
 
     Raises LeaseLost.
     """
-    values = {"step": step, "tokens": tokens, "seconds": seconds, **leases.heartbeat_values(lease_seconds)}
     with write_transaction(engine, results_changed=False) as connection:
+        lease = leases.heartbeat_values(connection, lease_seconds)
+        values = {"step": step, "tokens": tokens, "seconds": seconds, **lease}
         assert_lease(connection, run_id, attempt)
         connection.execute(update(Run).where(Run.id == run_id).values(values))
         rows = [{name: measurements.number(value) for name, value in asdict(row).items()} for row in log_rows]

@@ -18,6 +18,7 @@ from lgt.experiments.seeds import seeds_text
 from lgt.metrics.run_curves import run_curves
 from lgt.metrics.zones import Zone
 from lgt.recipes.commands import experiment_command, measured_as_usual, train_command
+from lgt.recipes.groups import DEMO_GROUP
 from lgt.recipes.labels import provenance, setting_title
 from lgt.recipes.presets import baseline
 from lgt.recipes.settings import Setting, has_control, is_imported
@@ -29,9 +30,9 @@ THRESHOLDS = (2, 5, 10, 20, 50)
 DEFAULT_THRESHOLD = 10
 Favourites = tuple[tuple[str, str], ...]
 """Task groups with their presets, in the order in which a page opens with the first one that has runs."""
-MEASURED_OFTEN: Favourites = (("add-carry", "small"), ("caprev", "demo"))
+MEASURED_OFTEN: Favourites = (("add-carry", "small"), (DEMO_GROUP, "demo"))
 """For pages about one network: its heads were measured during training, and a viewer can type its prompts."""
-FAVOURITES: Favourites = (("caprev", "long"), *MEASURED_OFTEN)
+FAVOURITES: Favourites = ((DEMO_GROUP, "long"), *MEASURED_OFTEN)
 """For pages about the finding: the paper's lengths before shorter ones."""
 
 

@@ -27,13 +27,14 @@ from lgt.execution import ensemble_worker, run_session, worker, worker_processes
 from lgt.execution.campaign import campaign_status, queue_missing
 from lgt.execution.device import device_name
 from lgt.execution.log_tail import LogTail
-from lgt.execution.run_session import ClaimedRun, StoreRecorder, at_most_every, heartbeats, retry_write
+from lgt.execution.run_session import ClaimedRun, StoreRecorder, at_most_every, heartbeats
 from lgt.execution.stop_signal import StopSignal
 from lgt.experiments.registry import Experiment
 from lgt.recipes.builders import three_arms
 from lgt.store import checkpoints, leases, queries, writes
 from lgt.store.engine import open_store
 from lgt.store.errors import DISK_FULL, LeaseLost, StoreBusy, StoreError
+from lgt.store.patience import LONGEST_PAUSE, LONGEST_SECONDS, OTHER_TRIES, jittered, patiently
 from lgt.store.schema import RunState
 from lgt.training.loop import Stopped, TrainingFailed
 from tests.conftest import tiny
@@ -65,7 +66,7 @@ def session(engine: Engine) -> ClaimedRun:
 # --- writing with patience
 
 
-@pytest.mark.parametrize("busy", [0, 1, 4])
+@pytest.mark.parametrize("busy", [0, 1, 7])
 def test_a_busy_store_is_tried_again_after_longer_and_longer_pauses(naps: list[float], busy: int) -> None:
     answers: list[Exception | str] = [StoreBusy("locked")] * busy + ["written"]
 
@@ -75,19 +76,37 @@ def test_a_busy_store_is_tried_again_after_longer_and_longer_pauses(naps: list[f
             raise answer
         return answer
 
-    assert retry_write(write, StoreBusy) == "written" and naps == [1.0, 2.0, 4.0, 8.0][:busy]
+    assert patiently(write) == "written" and len(naps) == busy
+    for nap, middle in zip(naps, [1, 2, 4, 8, 15, 15, 15], strict=False):
+        assert middle / 2 <= nap <= middle * 3 / 2
 
 
-def test_retries_end_before_a_lease_does_and_then_the_error_is_raised(naps: list[float]) -> None:
+def test_pauses_differ_between_workers_and_are_shorter_than_a_lease(naps: list[float]) -> None:
+    assert len({jittered(1.0) for _ in range(20)}) == 20
+    assert 1.5 * LONGEST_PAUSE < leases.LEASE_SECONDS, (
+        "a worker that comes back after a restart renews its lease in time"
+    )
+
+
+def test_a_store_that_stays_busy_for_minutes_is_an_error(naps: list[float]) -> None:
+    def write() -> None:
+        raise StoreBusy("locked")
+
+    with pytest.raises(StoreBusy):
+        patiently(write)
+    assert LONGEST_SECONDS <= sum(naps) < LONGEST_SECONDS + 1.5 * LONGEST_PAUSE
+
+
+def test_an_end_that_is_refused_for_another_reason_is_tried_a_few_times(naps: list[float]) -> None:
     tries = []
 
     def write() -> None:
         tries.append(1)
-        raise StoreBusy("locked")
+        raise StoreError("the disk is full")
 
-    with pytest.raises(StoreBusy):
-        retry_write(write)
-    assert len(tries) == 5 and sum(naps) < leases.LEASE_SECONDS
+    with pytest.raises(StoreError):
+        patiently(write, StoreError)
+    assert len(tries) == OTHER_TRIES and sum(naps) < leases.LEASE_SECONDS
 
 
 @pytest.mark.parametrize("refusal", [LeaseLost("gone"), StoreError("full")])
@@ -96,7 +115,7 @@ def test_an_error_that_a_retry_cannot_solve_is_raised_at_once(naps: list[float],
         raise refusal
 
     with pytest.raises(type(refusal)):
-        retry_write(write, StoreBusy)
+        patiently(write)
     assert naps == []
 
 
@@ -305,6 +324,54 @@ def test_an_idle_worker_waits_as_long_as_it_is_told(
     assert now[0] == 7.0, "three seconds before the run came and four after it"
 
 
+def test_an_idle_worker_of_a_server_asks_less_and_less_often_and_not_at_fixed_times() -> None:
+    class OfServer:
+        class dialect:
+            name = "postgresql"
+
+    asked: list[float] = []
+    for _ in range(3):
+        waits, slept = worker.Waits(OfServer()), []  # type: ignore[arg-type]
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(worker, "sleep_until", lambda stop, seconds, slept=slept: slept.append(seconds))
+            for _ in range(12):
+                waits.idle(lambda: False)
+        assert all(low <= nap <= 3 * low for low, nap in zip([0.5, 1, 2, 4, *[5.0] * 8], slept, strict=True))
+        asked += slept
+    assert len(set(asked)) == 36
+
+
+def test_a_stop_signal_ends_the_wait_of_a_worker_soon(naps: list[float]) -> None:
+    worker.sleep_until(lambda: len(naps) == 2, 100.0)
+    assert naps == [1.0, 1.0]
+
+
+def test_a_store_that_is_busy_for_minutes_ends_an_idle_worker_and_a_stop_signal_at_once(
+    engine: Engine, naps: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*arguments: object, **named: object) -> None:
+        raise StoreBusy("it restarts")
+
+    monkeypatch.setattr(worker.queue, "requeue_expired", busy)
+    with pytest.raises(StoreBusy):
+        worker.work(engine, report=lambda line: None)
+    assert LONGEST_SECONDS <= sum(naps) < LONGEST_SECONDS + 2 * LONGEST_PAUSE
+    naps.clear()
+    assert worker.work(engine, stop_requested=lambda: len(naps) > 2, report=lambda line: None) == 0
+
+
+def test_a_run_goes_on_while_nobody_knows_whether_it_was_cancelled(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = session(engine)
+
+    def busy(*arguments: object) -> bool:
+        raise StoreBusy("it restarts")
+
+    monkeypatch.setattr(run_session.leases, "lease_lost", busy)
+    assert run.cancelled() is False
+
+
 def test_a_worker_removes_orphans_and_requeues_expired_runs(
     engine: Engine, trained: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -351,6 +418,19 @@ def test_the_number_of_slots_is_the_limit_of_workers(tmp_path: Path, monkeypatch
     monkeypatch.setenv("LGT_READ_ONLY", "1")
     with pytest.raises(StoreError, match="LGT_READ_ONLY"):
         worker_processes.ensure_workers("url", 1)
+
+
+def test_a_dashboard_without_workers_starts_none_and_has_no_slot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LGT_CACHE", str(tmp_path))
+    monkeypatch.setenv("LGT_MAX_WORKERS", "0")
+    monkeypatch.setattr(worker_processes.subprocess, "Popen", lambda *a, **k: pytest.fail("a worker is started"))
+    assert worker_processes.ensure_workers("url", 5) == 0 and worker_processes.take_slot("url") is None
+    for text in ("-1", "none"):
+        monkeypatch.setenv("LGT_MAX_WORKERS", text)
+        with pytest.raises(ConfigError, match="a whole number from 0"):
+            worker_processes.ensure_workers("url", 1)
 
 
 def test_the_highest_exit_code_of_workers_is_returned() -> None:

@@ -108,6 +108,22 @@ def work(path: str, idle: float = 0.0, heartbeat: float = 5.0, lease: float = 45
         worker.work(open_store(path), idle_seconds=idle, stop_requested=stop_requested, report=lambda line: None)
 
 
+def work_through_restarts(url: str, until: str) -> None:
+    """A worker of a server that is stopped and started again and again; it waits for runs until the file ``until``
+    appears. Its pauses are short."""
+    from lgt.execution import worker
+    from lgt.store import patience
+    from lgt.training import loop
+
+    patience.FIRST_PAUSE, patience.LONGEST_PAUSE = 0.1, 0.5
+    worker.LONGEST_POLL_SECONDS = worker.POLL_SECONDS = 0.2
+    loop.KEEP_SECONDS = 0.2
+    leases.HEARTBEAT_SECONDS, leases.LEASE_SECONDS = 1.0, 20.0
+    with patience.waiting():
+        engine = open_store(url)
+        worker.work(engine, idle_seconds=1e6, stop_requested=Path(until).exists, report=lambda line: None)
+
+
 def work_and_die(path: str, kind: str, number: int, acknowledged: str) -> None:
     """A worker that kills itself with SIGKILL at the ``number``-th point of a ``kind``.
 

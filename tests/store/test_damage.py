@@ -184,9 +184,14 @@ def test_network_filesystems_are_refused_for_writing(tmp_path: Path, monkeypatch
     mounts.write_text(f"/dev/a / ext4 rw 0 0\nserver:/x {tmp_path}/far nfs4 rw 0 0\n")
     assert sqlite_files.filesystem_of(tmp_path / "far" / "results.db", mounts) == "nfs4"
     assert sqlite_files.filesystem_of(tmp_path / "farther" / "results.db", mounts) == "ext4"
-    monkeypatch.setattr(sqlite_files, "filesystem_of", lambda path: "nfs4")
-    with pytest.raises(StoreError, match="PostgreSQL"):
-        open_store(str(tmp_path / "results.db"))
+    shared = ("nfs", "nfs4", "cifs", "lustre", "gpfs", "beegfs", "ceph", "9p", "fuse.sshfs", "fuse.rclone")
+    for number, kind in enumerate((*shared, "ext4", "xfs", "tmpfs", "overlay", "fuseblk", "fuse.fuse-overlayfs", "")):
+        monkeypatch.setattr(sqlite_files, "filesystem_of", lambda path, kind=kind: kind)
+        if kind in shared:
+            with pytest.raises(StoreError, match="PostgreSQL"):
+                open_store(str(tmp_path / f"{number}.db"))
+        else:
+            open_store(str(tmp_path / f"{number}.db"))
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="permissions do not bind root")

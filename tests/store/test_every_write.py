@@ -425,7 +425,7 @@ def test_starting_a_run_clears_its_last_end_and_stores_the_owner(bench: Bench) -
         2,
         2,
         "next",
-        "cuda:1",
+        "cpu",
         "new",
     )
     assert record.state is RunState.RUNNING and record.error is None and record.finished_at is None

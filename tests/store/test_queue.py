@@ -97,6 +97,34 @@ def test_a_run_fails_after_three_lost_workers(engine: Engine) -> None:
     assert claim(engine, "w", "cpu") == (run_id, 4)
 
 
+def test_a_run_that_gets_on_is_not_failed_for_its_lost_workers(engine: Engine) -> None:
+    run_id = writes.create_run(engine, CONFIG)
+    for attempt in range(1, 7):
+        assert claim(engine, "lost", "cpu", lease_seconds=-1) == (run_id, attempt)
+        leases.save_state(engine, run_id, attempt, step=attempt // 2, state=b"x", code_version="c")
+        assert requeue_expired(engine) == [run_id]
+        assert queries.run(engine, run_id).state is RunState.QUEUED
+    for attempt in (7, 8):  # from here it stays at the same step: three lost workers in a row fail it
+        assert claim(engine, "lost", "cpu", lease_seconds=-1) == (run_id, attempt)
+        leases.save_state(engine, run_id, attempt, step=3, state=b"x", code_version="c")
+        assert requeue_expired(engine) == [run_id]
+    assert queries.run(engine, run_id).state is RunState.FAILED
+
+
+def test_a_resumed_run_keeps_the_names_of_all_devices_it_ran_on(engine: Engine) -> None:
+    run_id, seen = writes.create_run(engine, CONFIG), []
+    for attempt, device in enumerate(("cpu EPYC", "cpu Xeon", "cpu EPYC", "cuda H100"), start=1):
+        assert claim(engine, "w", "cpu") == (run_id, attempt)
+        seen.append(queries.run(engine, run_id).device)
+        leases.record_device(engine, run_id, attempt, device, resumed=attempt > 1)
+        leases.release_run(engine, run_id, attempt)
+    assert seen == ["cpu", "cpu EPYC", "cpu EPYC; then cpu Xeon", "cpu EPYC; then cpu Xeon"]
+    assert queries.run(engine, run_id).device == "cpu EPYC; then cpu Xeon; then cuda H100"
+    claim(engine, "w", "cpu")
+    leases.record_device(engine, run_id, 5, "cpu Xeon")
+    assert queries.run(engine, run_id).device == "cpu Xeon", "a run that starts over is the work of one device"
+
+
 def test_a_foreground_run_that_never_started_is_reclaimed(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leases, "LEASE_SECONDS", -1.0)
     run_id = writes.create_run(engine, CONFIG, state="running")

@@ -22,10 +22,11 @@ from lgt.core.records import AccuracyRow, HeadScoreRow, LogRow
 from lgt.execution import worker, worker_processes
 from lgt.execution.reattribute import attribute
 from lgt.store import leases, queries, queue, remarks, roles, tags, writes
-from lgt.store.engine import Engine, _parsed, database_url, full_url, open_store, read_connection
+from lgt.store.engine import Engine, database_url, full_url, open_store, read_connection
 from lgt.store.errors import StoreError
 from lgt.store.migrate import latest_schema
 from lgt.store.schema import VERSION_TABLE, VIEWS, Base, RunState, column_names
+from lgt.store.store_urls import parsed
 from tests.conftest import ROOT, tiny
 
 pytestmark = pytest.mark.slow
@@ -474,7 +475,7 @@ VERIFIED = "postgresql+psycopg://anna:secret@{}/lab?sslmode=verify-full&sslrootc
 
 
 def test_options_of_a_url_reach_the_driver_and_the_workers(monkeypatch):
-    url = _parsed(VERIFIED.format("db.example.org"))
+    url = parsed(VERIFIED.format("db.example.org"))
     _, options = url.get_dialect()().create_connect_args(url)
     assert options["sslmode"] == "verify-full" and options["sslrootcert"] == "/etc/ca.pem"
     monkeypatch.setenv("LGT_DATABASE_URL", VERIFIED.format("db.example.org"))

@@ -15,6 +15,7 @@ from lgt.recipes.settings import Setting
 from lgt.store import leases, queries, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
+from lgt.ui.actions import keep_worker_ready
 from tests.conftest import ROOT
 from tests.store.test_damage import foreign, newer
 
@@ -100,6 +101,18 @@ def test_looking_at_waiting_runs_does_not_start_them(own_shipped, monkeypatch):
     writes.create_run(open_store(str(own_shipped)), group_config("caprev", "demo", seed=77))
     app = opened("pages/launch.py", own_shipped, monkeypatch)
     assert calls == ["ready"] and app.button(key="workers").label == "Start workers"
+
+
+def test_launch_of_a_dashboard_without_workers_starts_none_and_says_so(own_shipped, monkeypatch):
+    monkeypatch.setenv("LGT_MAX_WORKERS", "0")
+    monkeypatch.setattr("lgt.execution.worker_processes.subprocess.Popen", lambda *a, **k: pytest.fail("started"))
+    monkeypatch.setattr("lgt.ui.actions.keep_worker_ready", keep_worker_ready)
+    app = opened("pages/launch.py", own_shipped, monkeypatch)
+    assert "starts no workers" in app.info[0].value and not app.button(key="start").disabled
+    app.button(key="start").click().run()
+    assert not app.exception and not app.error
+    app = opened("pages/launch.py", own_shipped, monkeypatch)
+    assert "starts no workers" in words(app) and "workers" not in [button.key for button in app.button]
 
 
 def asked(app, monkeypatch):

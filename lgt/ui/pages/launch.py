@@ -27,6 +27,7 @@ from lgt.ui.numbers import counted
 from lgt.ui.pairs import choose_race, pairs_of, show_pair
 
 LEAD = "Train a task group here and watch its curve change. Runs continue in the background; you can close this page."
+NO_WORKERS = "This dashboard starts no workers (`LGT_MAX_WORKERS=0`); runs wait for workers that somebody else starts."
 REFRESH_SECONDS = 2.0
 PAIRS, NEWEST = 2, 6
 """How many pairs of curves are shown, and how many runs they are looked for among."""
@@ -133,7 +134,7 @@ def estimate(configs: list[RunConfig]) -> str:
     if not known:
         return f"{counted(len(configs), 'run')}; no similar run has finished here yet, so there is no estimate"
     total = sum(known) / len(known) * len(configs)
-    at_once = min(len(configs), bounds.WORKERS.most)
+    at_once = min(len(configs), max(1, bounds.WORKERS.most))
     longest = max(total / at_once, max(known))
     runs_text, workers_text = counted(len(configs), "run"), counted(at_once, "worker")
     return f"{runs_text}, about {duration(longest)} on {workers_text} (estimated from finished runs here)"
@@ -225,8 +226,9 @@ def show_workers(running: int, waiting: int, late: bool) -> None:
     """How many workers there are, and a button that starts some when no worker takes the waiting runs."""
     busy = actions.workers()
     most = bounds.WORKERS.most
-    st.caption(f"Runs: {running} running, {waiting} waiting. Workers of this dashboard: {busy} of at most {most}.")
-    if (waiting or late) and not busy and not read_only():
+    own = f"Workers of this dashboard: {busy} of at most {most}." if most else NO_WORKERS
+    st.caption(f"Runs: {running} running, {waiting} waiting. {own}")
+    if most and (waiting or late) and not busy and not read_only():
         st.button(
             "Start workers", key="workers", on_click=actions.try_action, args=(actions.start_workers, waiting + late)
         )
@@ -327,6 +329,8 @@ def main() -> None:
         st.error(for_markdown(error))
     except StoreError as error:
         st.error(for_markdown(error), icon=":material/database_off:")
+    if not bounds.WORKERS.most and not live:
+        st.info(NO_WORKERS, icon=":material/info:")
     if not live:  # a worker would take the waiting runs, and opening a page must not start them
         actions.keep_worker_ready()
     st.session_state["watching"] = bool(live)
