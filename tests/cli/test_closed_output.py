@@ -19,7 +19,7 @@ LISTING = (
     "roles", "export {out}.csv", "backup {out}.db", "cancel 1", "show 99999",
 )  # fmt: skip
 WRITING = {"train", "submit", "worker", "attribute", "retry", "report", "import", "merge", "thin", "restore", "bench",
-           "app", "export-model"}  # fmt: skip
+           "app", "export-model", "demo", "pretrained"}  # fmt: skip
 """Commands whose output is not a list: they do something first."""
 
 
