@@ -214,7 +214,8 @@ MAIN = {"task": "reverse", "role": "main", "training_length": 4}
         ({"tasks": [MAIN], "model": 3}, "model: 3 is not accepted; accepted: an object"),
         (
             {"tasks": [MAIN], "options": {"size": 7}},
-            "options.size: 7 is not accepted; accepted: one of the fields auxiliary_answers, grid, multiplier_digits, operands",
+            "options.size: 7 is not accepted; accepted: one of the fields auxiliary_answers, grid, multiplier_digits, "
+            "operands",
         ),
         (
             {"tasks": [MAIN], "size": 7},
