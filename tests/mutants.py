@@ -42,7 +42,8 @@ PACKAGES: dict[str, tuple[list[str], list[str]]] = {
 """By package: the files whose code is changed, and the tests that should notice."""
 COPIED = ("lgt", "tests", "pages", "docs", "benchmarks", "app.py", "results.db", "pyproject.toml", "requirements.txt",
           "README.md")  # fmt: skip
-LEFT_OUT = "not postgresql and not two_users and not test_server"
+# test_names has tests whose names contain line ends and quotes; pytest cannot find them by name, and runs none at all.
+LEFT_OUT = "not test_names and not postgresql and not two_users and not test_server"
 CONFIG = """
 
 [tool.mutmut]
@@ -56,13 +57,14 @@ process_isolation = "forkserver"
 timeout_constant = 8.0
 """
 # "timeout_constant": seconds that are added to the time of the tests before it is multiplied by 15, which is the time a
-# child may take. A child first collects the tests, which takes long on a busy machine.
+# child may take, including the time to collect the tests.
 # "forkserver": each change is tried in a child of a process that has run no test. A child of a process in which PyTorch
 # has used threads would wait for ever, and would be counted as noticed.
 MEMORY = Path("/dev/shm")
 """Where the tests write their stores: on a disk, SQLite waits at each write, which takes most of the time of a test."""
-NOT_NOTICED = (None, 0, 5, 33)
-"""Exit statuses of a change that no test noticed: not tried, all tests passed, no test found, no test reaches it."""
+NOT_NOTICED = (None, 0, 5, 33, 255)
+"""Exit statuses of a change that no test noticed: not tried, all tests passed, no test found, no test reaches it, the
+tests could not be run. mutmut calls the last one a time-out."""
 SEED = 16
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 """A child that is forked while another thread holds a lock of the library would wait for ever."""
