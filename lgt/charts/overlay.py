@@ -62,6 +62,7 @@ def series_differences(
     reference: str,
     zones: pd.DataFrame,
     height: int = 220,
+    longest: int | None = None,
 ) -> Any:
     """By how much the exact match of each series is above that of ``reference``, by length, with a 95 % t interval.
 
@@ -72,7 +73,7 @@ def series_differences(
     if table.empty:
         return message("No seed was measured in two of these series, so there is no difference by seed.", theme)
     rows = latest(zones[zones.role == "main"])
-    axis = length_axis(rows, int(zones.length.max()))
+    axis = length_axis(rows, longest)
     lowest = min(-0.05, float(table[["difference", "low"]].min().min()))
     highest = max(0.05, float(table[["difference", "high"]].max().max()))
     scale = alt.Scale(domain=[lowest, highest], nice=False)
@@ -158,7 +159,7 @@ def over(series: Any, ground: list[Any]) -> Any:
 
 
 def seeds_note(table: pd.DataFrame) -> str:
-    """How many seeds the differences are paired by, such as ``20 seeds``."""
+    """How many seeds the differences are paired by, such as ``the 20 seeds of both``."""
     low, high = int(table.n.min()), int(table.n.max())
     return f"the {high} seeds of both" if low == high else f"the {low} to {high} seeds of both"
 

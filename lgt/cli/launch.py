@@ -84,10 +84,10 @@ def slurm(
         return
     if submit and shutil.which("sbatch") is None:
         raise ConfigError("--submit", True, "a machine that has Slurm's sbatch; without it, copy the file to one")
-    write(output, job.script())
     if submit:
-        submit_script(output, database)
+        submit_script(output, job.script(), database)
     else:
+        write(output, job.script())
         print(f"{output}: {workers} workers; set LGT_DATABASE_URL, then `sbatch {output}`")
 
 
@@ -100,13 +100,16 @@ def write(path: Path, text: str) -> None:
         raise StoreError(f"{path} cannot be written: {error.strerror}; choose another file with --output") from error
 
 
-def submit_script(path: Path, database: str | None) -> None:
-    """Hand a script to Slurm, with the store in its environment. Raises StoreError when Slurm refuses it."""
+def submit_script(path: Path, script: str, database: str | None) -> None:
+    """Write a script and hand it to Slurm, with the store in its environment. Raises StoreError when Slurm refuses it;
+    the file is then removed, so that the next try can write it."""
     from lgt.store.engine import full_url
 
     engine = open_database(database)  # so that the store is there, with this schema, before many workers open it
     environment = os.environ | {"LGT_DATABASE_URL": full_url(engine)}  # no argument: everybody can read those
+    write(path, script)
     done = subprocess.run(["sbatch", os.fspath(path)], env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
+        path.unlink(missing_ok=True)
         raise StoreError(f"sbatch refused {path}: {(done.stderr or done.stdout).strip()}")
     print(done.stdout.strip())

@@ -9,6 +9,7 @@ import shlex
 from dataclasses import dataclass
 
 from lgt.core.checks import ConfigError
+from lgt.core.paths import absolute
 from lgt.execution.worker_processes import python_path, worker_command
 from lgt.store.errors import StoreError
 from lgt.store.store_urls import database_file, is_server, parsed
@@ -16,7 +17,7 @@ from lgt.store.store_urls import database_file, is_server, parsed
 WARNED_SECONDS = 90
 """How long before the end of its time a Slurm job gets SIGTERM. A worker gives its run back within one step of training
 or one measurement."""
-TIME = re.compile(r"(\d{1,3}-)?\d{1,3}(:\d{2}){1,2}")
+TIME = re.compile(r"\d{1,3}:\d{2}:\d{2}|\d{1,3}-\d{1,2}:\d{2}")  # Slurm reads 04:00 as four minutes
 NAME = re.compile(r"[\w.-]{1,100}")
 MEMORY = re.compile(r"\d{1,7}[KMGT]?")
 NEAR = ("", "localhost", "127.0.0.1", "::1")
@@ -70,6 +71,8 @@ HEAD = (
 def _paths() -> list[str]:
     """Where the jobs find this code, and the folder of training states that all nodes share."""
     found = {"PYTHONPATH": python_path(), "LGT_FILES": os.environ.get("LGT_FILES", "")}
+    if found["LGT_FILES"]:
+        found["LGT_FILES"] = str(absolute(found["LGT_FILES"]))
     return [f"export {name}={shlex.quote(value)}" for name, value in found.items() if value]
 
 

@@ -22,7 +22,7 @@ from lgt.core.version import code_version
 from lgt.execution.log_tail import LogTail
 from lgt.store import blobs, leases, queries, writes
 from lgt.store.errors import DISK_FULL, LeaseLost, StoreBusy, StoreError
-from lgt.store.patience import patiently
+from lgt.store.patience import patiently, waiting
 from lgt.store.schema import RunState
 from lgt.training.loop import Stopped, TrainingFailed
 
@@ -83,7 +83,8 @@ class ClaimedRun:
         """Whether training must stop: the run was cancelled, deleted or taken over. False while the store is busy: the
         next write finds out."""
         try:
-            return leases.lease_lost(self.engine, self.run_id, self.attempt)
+            with waiting(False):  # training must hear a signal to stop
+                return leases.lease_lost(self.engine, self.run_id, self.attempt)
         except StoreBusy as error:
             logger.warning("run %s: not known whether it was cancelled: %s", self.run_id, error)
             return False
@@ -109,14 +110,14 @@ class ClaimedRun:
     def finish(self, error: Exception | None) -> RunState:
         """End the run as done, or as failed because of ``error``; returns the run's state.
 
-        After Stopped the run goes back to the queue. After LeaseLost nothing is written. Raises StoreError if no retry
+        After Stopped, and after a store that stayed busy, the run goes back to the queue. After LeaseLost nothing is written. Raises StoreError if no retry
         can write to the store.
         """
         if error is None:
             return self._end(RunState.DONE)
         if isinstance(error, LeaseLost):
             return self._stored_state()
-        if isinstance(error, Stopped):
+        if isinstance(error, Stopped | StoreBusy):
             return self._unless_lost(self._release)
         return self._end(RunState.FAILED, self._reason(error))
 

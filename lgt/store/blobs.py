@@ -229,8 +229,10 @@ def remove_file(engine: Engine, name: object) -> None:
     if not isinstance(name, str) or OWN_NAME.fullmatch(name) is None:
         return
     try:
-        check_folder(files_folder(engine.url))
-        (files_folder(engine.url) / name).unlink(missing_ok=True)
+        for folder in folders(engine.url):
+            if os.path.lexists(folder):
+                check_folder(folder)
+                (folder / name).unlink(missing_ok=True)
     except StoreError as error:
         logger.warning("%s was not removed: %s", name, error)
     except OSError as error:

@@ -47,7 +47,8 @@ def patiently(act: Callable[[], T], refusal: type[StoreError] = StoreBusy) -> T:
     """
     for number, pause in enumerate(pauses(), start=1):
         try:
-            return act()
+            with waiting(False):  # a try that waits itself would make the wait twice as long
+                return act()
         except LeaseLost:
             raise
         except refusal as error:
@@ -55,7 +56,8 @@ def patiently(act: Callable[[], T], refusal: type[StoreError] = StoreBusy) -> T:
                 raise
             logger.warning("%s; trying again in %.1f s", error, pause)
             time.sleep(pause)
-    return act()
+    with waiting(False):
+        return act()
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from lgt.store.schema import APPLICATION_ID
 KEPT_CONNECTIONS, MORE_CONNECTIONS = 1, 9
 """Connections that a process keeps open, and how many more it may open for a moment, each for one thread. A worker has
 two threads that write: training and heartbeats."""
+CONNECT_SECONDS = 10
 CLOCK = cast(extract("epoch", func.statement_timestamp()), Double)
 """The server's time when a statement begins, in UTC epoch seconds."""
 STARTED = cast(extract("epoch", func.pg_postmaster_start_time()), Double)
@@ -42,7 +43,8 @@ def server_engine(url: URL, read_only: bool) -> Engine:
     """An engine for the store at ``url``. It does not connect yet. Raises StoreError when the driver is missing."""
     try:
         engine = create_engine(
-            url, pool_pre_ping=True, pool_size=KEPT_CONNECTIONS, max_overflow=MORE_CONNECTIONS
+            url, pool_pre_ping=True, pool_size=KEPT_CONNECTIONS, max_overflow=MORE_CONNECTIONS,
+            connect_args=_limits(url),
         )  # fmt: skip
     except ModuleNotFoundError as error:
         raise StoreError(
@@ -51,6 +53,12 @@ def server_engine(url: URL, read_only: bool) -> Engine:
     except ArgumentError as error:
         raise StoreError(f"{url.drivername} is no driver that is known here; give postgresql+psycopg://...") from error
     return engine.execution_options(postgresql_readonly=True) if read_only else engine
+
+
+def _limits(url: URL) -> dict[str, int]:
+    """How long one try to connect may take. The driver's own limit is two minutes for a host that does not answer."""
+    known = url.get_driver_name() in ("psycopg", "psycopg2") and "connect_timeout" not in url.query
+    return {"connect_timeout": CONNECT_SECONDS} if known else {}
 
 
 def lacks_queue_index(connection: Connection) -> bool:

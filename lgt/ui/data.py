@@ -25,6 +25,7 @@ from lgt.store import checkpoints, live, queries, remarks, revisions
 from lgt.store.comparisons import Comparison, comparisons
 from lgt.store.errors import StoreError
 from lgt.store.library import Library, with_stores
+from lgt.store.locations import WORKSPACE
 from lgt.tasks import TASKS
 from lgt.ui import open_stores, run_table
 
@@ -153,7 +154,13 @@ def key() -> str:
 
 def counted_key() -> str:
     """A text that changes with every write to a store; for caches of what is computed from the stores that count."""
-    return f"{_keyed(counted())}\n{_keyed(library())}"
+    return f"{_keyed(counted())}\n{_viewer()}"
+
+
+def _viewer() -> str:
+    """A text that changes with what the workspace says about runs of other stores, and with the ids of stores. A store
+    that does not count is not asked: it may be a server that is down."""
+    return f"{library().key}\n{revisions.revision(library().chosen([WORKSPACE]))}"
 
 
 def _keyed(source: Library) -> str:
@@ -248,17 +255,17 @@ def runs_with_weights() -> set[int]:
 
 def read_runs() -> pd.DataFrame:
     """All runs (see :func:`lgt.store.library.with_stores`); an empty frame while there is no store."""
-    return _current(_shown_runs, counted(), _keyed(library())) if exists() else pd.DataFrame()
+    return _current(_shown_runs, counted(), _viewer()) if exists() else pd.DataFrame()
 
 
 def read_run_table() -> pd.DataFrame:
     """All runs as rows of a table (see :func:`lgt.ui.run_table.table`). A store must exist."""
-    return _current(_run_table, counted(), _keyed(library()))
+    return _current(_run_table, counted(), _viewer())
 
 
 def known_hashes() -> frozenset[str]:
     """The config hashes of all runs that wait, run or are done."""
-    return _current(_hashes, counted(), _keyed(library())) if exists() else frozenset()
+    return _current(_hashes, counted(), _viewer()) if exists() else frozenset()
 
 
 @st.cache_resource(show_spinner=False, max_entries=4)  # a judgement holds functions, which are not copied

@@ -26,7 +26,7 @@ def show_overlay(rows: dict[str, pd.DataFrame], band: BandChoice, longest: int |
         name="Series on one axis",
     )  # fmt: skip
     if len(names) > 1:
-        show_differences(rows, table)
+        show_differences(rows, table, longest)
 
 
 def transfer_note(rows: pd.DataFrame) -> str:
@@ -35,7 +35,7 @@ def transfer_note(rows: pd.DataFrame) -> str:
     return f"transfer accuracy {summary.text()}" if summary else ""
 
 
-def show_differences(rows: dict[str, pd.DataFrame], table: pd.DataFrame) -> None:
+def show_differences(rows: dict[str, pd.DataFrame], table: pd.DataFrame, longest: int | None) -> None:
     """By how much every other series is above the chosen one, by length."""
     places = [str(place) for place in range(1, len(rows) + 1)]
     titles = dict(zip(places, rows, strict=True))
@@ -49,7 +49,7 @@ def show_differences(rows: dict[str, pd.DataFrame], table: pd.DataFrame) -> None
         [of.assign(series=name, other_series=reference) for name, of in others.items()], ignore_index=True
     )
     draw(
-        series_differences, differences, frame.theme(), names=dict.fromkeys(rows, ""), reference=reference, zones=table,
+        series_differences, differences, frame.theme(), names=dict.fromkeys(rows, ""), reference=reference, zones=table, longest=longest,
         key="differences-by-length", name="Differences of series",
     )  # fmt: skip
     unpaired = [for_markdown(name) for name, of in others.items() if of.empty]
