@@ -78,8 +78,10 @@ def show_curves(rows: pd.DataFrame) -> None:
         with column:
             st.subheader(title, anchor=False)
             names = {str(name): "" for name in dict.fromkeys(of.series)}
+            # No run here has a longer task, so the chart gets no training length of one.
+            curves = of.drop(columns="step").assign(transfer_length=float("nan"))
             draw(
-                series_overlay, of.drop(columns="step"), frame.theme(), key=f"pretraining-{key}", name=title,
+                series_overlay, curves, frame.theme(), key=f"pretraining-{key}", name=title,
                 table=of, names=names, longest=longest,
             )  # fmt: skip
 
