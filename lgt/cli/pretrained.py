@@ -24,7 +24,7 @@ def pretrained(source: str) -> None:
     from lgt.model.pretrained import counterparts, notice, opened, refusals
     from lgt.tasks.vocabulary import VOCABULARY_SIZE
 
-    found = opened(source_of(source, "SOURCE"))
+    found = opened(source_of(source, "SOURCE"), fetch=True)
     shape = found.network.shape
     with refusals(found.source):
         said = notice(found.source, counterparts(found.network, VOCABULARY_SIZE))
@@ -46,7 +46,7 @@ def from_start(config: RunConfig, text: str) -> RunConfig:
 def _opened(text: str) -> Opened:
     from lgt.model.pretrained import opened
 
-    return opened(source_of(text, OPTION))
+    return opened(source_of(text, OPTION), fetch=True)
 
 
 def starting_at(config: RunConfig, found: Opened) -> RunConfig:

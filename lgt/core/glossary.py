@@ -55,6 +55,10 @@ SECTIONS: dict[str, dict[str, str]] = {
             "One matrix for two uses: it turns tokens into vectors before the first layer, and vectors into "
             "predictions after the last (model.tied)."
         ),
+        "pretrained start": (
+            "The weights of a pretrained language model, with which a run begins in place of random ones "
+            "(training.start)."
+        ),
         "setting": (
             "What all runs of one comparison share: task group, preset, positional encoding and values changed by hand."
         ),

@@ -11,7 +11,7 @@ SEEDS = tuple(range(100, 105))
 CONTROLS = {
     "": (SHUFFLED, "the same numbers in shuffled matrices"),
     "-random": (RANDOM, "random weights"),
-    "-small": (SMALL, "a small network that has learned the task at these lengths"),
+    "-small": (SMALL, "a small network that has learned to copy up to 8"),
 }
 """What the pretrained model is compared with, one test each. The first experiment has the runs of all."""
 

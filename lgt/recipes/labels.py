@@ -133,6 +133,11 @@ def start_note(config: RunConfig) -> str:
     return f", from {short}" + ", shuffled" * training.start_shuffled
 
 
+def order_words(config: RunConfig) -> str:
+    """What decides the order of a run's data: its data seed, and with ``training.own_order`` the model seed, too."""
+    return f"{config.data_seed}" + " and the model seed" * config.training.own_order
+
+
 def row_title(run: Any) -> str:
     """The title of a row of :func:`lgt.store.queries.runs`, such as ``Copy (8), alone, same steps, seed 0``."""
     tasks = tasks_title(run.task_group, run.main_task, run.auxiliaries, run.main_length, run.transfer_length)
@@ -140,15 +145,16 @@ def row_title(run: Any) -> str:
 
 
 def config_title(config: RunConfig) -> str:
-    """The title that :func:`row_title` gives, for a run that is not in a table of runs."""
+    """The title that :func:`row_title` gives, for a run that is not in a table of runs. It also names the pretrained
+    network that the run starts from, which such a table does not have."""
     auxiliaries = "+".join(spec.task for spec in config.auxiliaries) or None
     main = config.main
     tasks = tasks_title(config.group, main.task, auxiliaries, main.training_length, config.transfer_length)
-    return _run_title(tasks, config.arm, config.model.position, config.model_seed)
+    return _run_title(tasks, config.arm, config.model.position, config.model_seed, start_note(config))
 
 
-def _run_title(tasks: str, arm: Any, position: str, seed: int) -> str:
-    return f"{tasks}, {ARM_TITLES.get(arm, arm)}{position_note(position)}, seed {seed}"
+def _run_title(tasks: str, arm: Any, position: str, seed: int, start: str = "") -> str:
+    return f"{tasks}, {ARM_TITLES.get(arm, arm)}{position_note(position)}{start}, seed {seed}"
 
 
 def provenance(runs: pd.DataFrame) -> str:

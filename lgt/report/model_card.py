@@ -14,7 +14,7 @@ from lgt.core.config import ModelConfig, RunConfig
 from lgt.core.plain_text import as_code, for_markdown, visible
 from lgt.metrics.zones import zone
 from lgt.recipes.commands import train_command
-from lgt.recipes.labels import config_title, task_title
+from lgt.recipes.labels import config_title, order_words, task_title
 from lgt.store.queries import RunRecord
 from lgt.tasks import TASKS
 from lgt.tasks.prompts import LONGEST, Prompt, drawn
@@ -25,7 +25,7 @@ PAPER = (
     'in Transformers", [arXiv 2506.09251](https://arxiv.org/abs/2506.09251)'
 )
 HEADER = """---
-license: mit
+license: LICENSE
 library_name: transformers
 pipeline_tag: text-generation
 tags: [length-generalization, length-transfer-lab]
@@ -54,9 +54,10 @@ def model_card(record: RunRecord, exported: Exported, accuracy: pd.DataFrame) ->
         ["## Accuracy by length", *_accuracy(record, accuracy)],
         ["## The run", _facts(record, exported)],
         ["## How the network is written", "Logits are those of the run, up to rounding in float32.", *exported.notes],
-        ["## License and source", _source(exported)],
+        ["## License and source", _source(record.config)],
     )
-    return HEADER + "\n\n".join(part for section in sections for part in section) + "\n"
+    header = HEADER.replace("LICENSE", "other" if record.config.training.start else "mit")
+    return header + "\n\n".join(part for section in sections for part in section) + "\n"
 
 
 def _title(task: str) -> str:
@@ -71,7 +72,7 @@ def _summary(config: RunConfig, exported: Exported) -> str:
         titles = " and ".join(_title(spec.task) for spec in config.auxiliaries)
         beside = f", together with {titles}, up to length {' or '.join(map(str, lengths))}"
     return (
-        f"A small decoder that Length Transfer Lab trained from random weights on the task {_title(main.task)}, up "
+        f"A decoder that Length Transfer Lab trained from {_first_weights(config)} on the task {_title(main.task)}, up "
         f"to length {main.training_length}{beside}. It is a `{exported.architecture}` for Hugging Face `transformers`. "
         "It knows only these tasks and the tokens of its own vocabulary."
     )
@@ -167,7 +168,7 @@ def _facts(record: RunRecord, exported: Exported) -> str:
         "run": f"{exported.run}, config hash {code(record.config_hash)}",
         "tasks": tasks,
         "transfer region": transfer,
-        "seeds": f"{config.model_seed} (model), {config.data_seed} (data)",
+        "seeds": f"{config.model_seed} (model), {order_words(config)} (data)",
         "weights": f"after {exported.step:,} of {config.training.steps:,} steps",
         "network": _network(config.model),
         "code version": code(record.code_version),
@@ -189,8 +190,19 @@ def _network(model: ModelConfig) -> str:
     return f"{model.layers} layers, {model.heads} heads{shared}, width {model.width}{tied}"
 
 
-def _source(exported: Exported) -> str:
-    return (
-        f"MIT license, the license of Length Transfer Lab. The experiment is from {PAPER}. The authors of the paper "
-        "did not make this network."
-    )
+def _first_weights(config: RunConfig) -> str:
+    """What the run started from, for Markdown."""
+    training = config.training
+    if not training.start:
+        return "random weights"
+    shuffled = ", the entries of each matrix shuffled," * training.start_shuffled
+    return f"the pretrained network {as_code(training.start)}{shuffled}"
+
+
+def _source(config: RunConfig) -> str:
+    started = config.training.start
+    terms = "MIT license, the license of Length Transfer Lab."
+    if started:
+        pin = as_code(config.training.start_sha256)
+        terms = f"The license of {as_code(started)} (SHA-256 {pin}) applies: its weights are a part of these."
+    return f"{terms} The experiment is from {PAPER}. The authors of the paper did not make this network."

@@ -44,6 +44,7 @@ PAGES: dict[str, Page] = {
         Page("explore", "Explore", ":material/stacked_line_chart:", "lgt.ui.pages.explore"),
         Page("heads", "Heads", ":material/hub:", "lgt.ui.pages.heads"),
         Page("matrix", "Matrix", ":material/grid_on:", "lgt.ui.pages.matrix"),
+        Page("pretraining", "Pretraining", ":material/school:", "lgt.ui.pages.pretraining"),
         Page("claims", "Claims", ":material/fact_check:", "lgt.ui.pages.claims"),
         Page("launch", "Launch", ":material/play_circle:", "lgt.ui.pages.launch"),
         Page("runs", "Runs", ":material/table_rows:", "lgt.ui.pages.runs"),

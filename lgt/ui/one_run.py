@@ -13,7 +13,7 @@ from lgt.core import bounds
 from lgt.core.config import RunConfig
 from lgt.core.plain_text import for_markdown, visible
 from lgt.recipes.commands import stored_experiment_command, train_command
-from lgt.recipes.labels import config_title
+from lgt.recipes.labels import config_title, order_words
 from lgt.recipes.limits import read_only
 from lgt.recipes.settings import is_imported
 from lgt.store.comparisons import Comparison
@@ -70,7 +70,7 @@ def facts_of(record: RunRecord) -> dict[str, str]:
     """State, origin and marks of a run, in words; of a run that another program made, only what is known."""
     facts = {
         "state": record.shown, "experiment": record.experiment or "none",
-        "seeds": f"model {record.model_seed}, data {record.data_seed}",
+        "seeds": f"model {record.model_seed}, data {order_words(record.config)}",
         "steps": f"{record.step:,} of {record.total_steps:,}", "tokens": f"{record.tokens:,}",
         "training": f"{record.seconds:.0f} s", "created": date_text(record.created_at),
         "started": date_text(record.started_at),

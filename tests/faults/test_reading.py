@@ -22,7 +22,7 @@ from tests.conftest import ROOT
 from tests.faults import size
 from tests.packed import without
 
-PAGES = ("overview", "explore", "heads", "matrix", "claims", "launch", "runs", "playground")
+PAGES = ("overview", "explore", "heads", "matrix", "pretraining", "claims", "launch", "runs", "playground")
 COMMANDS = (
     "runs", "runs --json", "show 1", "show 1 --json", "claims", "claims --json", "doctor", "export {folder}",
     "export {folder}.csv", "export-model 97 {folder}", "backup {folder}-backup.db",

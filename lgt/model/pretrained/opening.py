@@ -27,14 +27,17 @@ class Opened:
     network: Pretrained
 
 
-def opened(source: Source, pinned: str = "") -> Opened:
+def opened(source: Source, pinned: str = "", *, fetch: bool = False) -> Opened:
     """Read ``source``. Weights are read later, one tensor at a time.
+
+    ``fetch``: a source of the kind ``hub`` may be fetched from there; otherwise it must have been fetched before. A run
+    never fetches, because somebody else may have queued it.
 
     Raises ConfigError, one line that says what to do, if the source is not there, is no Llama of our kind, or is
     damaged; and if its content is not the ``pinned`` one, which is checked before anything of it is parsed.
     """
     with refusals(source):
-        path = _path(source)
+        path = _path(source, fetch)
         sha256 = fingerprint([path] if path.is_file() else files_of(path))
         if pinned and sha256 != pinned:
             raise ConfigError(PIN, pinned, f"{sha256}, which {source} has now")
@@ -52,12 +55,12 @@ def refusals(source: Source) -> Iterator[None]:
         raise refuse(source, f"files that can be read ({error.strerror or error})") from error
 
 
-def _path(source: Source) -> Path:
-    """The file or the folder of ``source``. Only a source of the kind ``hub`` uses the network."""
+def _path(source: Source, fetch: bool) -> Path:
+    """The file or the folder of ``source``. Only a source of the kind ``hub`` uses the network, if it may."""
     if source.kind == "package":
         return _packaged(source.place)
     if source.kind == "hub":
-        return _from_hub(source.place)
+        return _from_hub(source, fetch)
     path, is_folder = absolute(source.place), source.kind == "folder"
     if not (path.is_dir() if is_folder else path.is_file()):
         raise Refused(f"the path of a {'folder' if is_folder else 'file'} that exists")
@@ -77,14 +80,19 @@ def _packaged(name: str) -> Path:
     return found[0]
 
 
-def _from_hub(place: str) -> Path:
-    """The folder of ``OWNER/NAME@REVISION`` in the cache of Hugging Face's library, which fetches what is missing."""
-    library, (name, _, revision) = needed("huggingface_hub"), place.partition("@")
+def _from_hub(source: Source, fetch: bool) -> Path:
+    """The folder of ``OWNER/NAME@REVISION`` in the cache of Hugging Face's library, which can fetch what is missing."""
+    library, (name, _, revision) = needed("huggingface_hub"), source.place.partition("@")
     try:
-        return Path(library.snapshot_download(name, revision=revision, allow_patterns=[*TEXTS, WEIGHTS]))
+        found = library.snapshot_download(
+            name, revision=revision, allow_patterns=[*TEXTS, WEIGHTS], local_files_only=not fetch
+        )
     except Exception as error:  # it raises many kinds: offline, unknown name or revision, no permission
         said = " ".join(str(error).split())[:150] or type(error).__name__
+        if not fetch:
+            raise Refused(f"a network that was fetched before; `lgt pretrained {source}` fetches it") from error
         raise Refused(f"what the hub gives, or folder:PATH for a network on this machine ({said})") from error
+    return Path(found)
 
 
 def fingerprint(paths: Sequence[Path]) -> str:

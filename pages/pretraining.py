@@ -1,0 +1,5 @@
+"""The page Pretraining, drawn by :mod:`lgt.ui.pages.pretraining`."""
+
+from lgt.ui.pages import pretraining
+
+pretraining.render()
