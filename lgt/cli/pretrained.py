@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lgt.core.config import RunConfig
+from lgt.core.paths import absolute
 from lgt.core.start import source_of
 
 if TYPE_CHECKING:
@@ -51,5 +52,8 @@ def _opened(text: str) -> Opened:
 
 def starting_at(config: RunConfig, found: Opened) -> RunConfig:
     """``config`` as a run that starts from ``found``."""
-    training = replace(config.training, start=str(found.source), start_sha256=found.sha256)
+    source = found.source
+    if source.kind in ("gguf", "folder"):  # a worker in another folder has to find it
+        source = replace(source, place=str(absolute(source.place)))
+    training = replace(config.training, start=str(source), start_sha256=found.sha256)
     return replace(config, model=found.network.shape, training=training)

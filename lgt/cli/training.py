@@ -129,6 +129,8 @@ def chosen_config(
         specs = [task_spec("--main", main_task), *(task_spec("--aux", text) for text in aux)]
         specs += [task_spec("--control", text) for text in control]
         config = custom_config(specs, preset, task_named(specs[0].task).family, position=position, seed=seed)
+    if start and position != "rope":
+        raise ConfigError("--position", position, "rope together with --start, as the pretrained network has it")
     config = from_start(config, start)
     for setting in settings:
         if "=" not in setting:

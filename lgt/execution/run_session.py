@@ -110,8 +110,8 @@ class ClaimedRun:
     def finish(self, error: Exception | None) -> RunState:
         """End the run as done, or as failed because of ``error``; returns the run's state.
 
-        After Stopped, and after a store that stayed busy, the run goes back to the queue. After LeaseLost nothing is written. Raises StoreError if no retry
-        can write to the store.
+        After Stopped, and after a store that stayed busy, the run goes back to the queue. After LeaseLost nothing is
+        written. Raises StoreError if no retry can write to the store.
         """
         if error is None:
             return self._end(RunState.DONE)

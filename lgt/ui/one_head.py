@@ -7,7 +7,7 @@ import streamlit as st
 from lgt.charts import attention_pattern
 from lgt.core.records import Head
 from lgt.recipes.labels import head_name, task_title
-from lgt.tasks import TASKS
+from lgt.tasks import TASKS, evaluation_lengths
 from lgt.ui import data, frame, knock_outs
 from lgt.ui.drawing import draw
 from lgt.ui.head_similarity import map_array
@@ -60,8 +60,8 @@ def show_head(view: View, head: Head) -> None:
 
 def show_patterns(view: View, head: Head) -> None:
     """The head's mean attention pattern for each task at a chosen length."""
-    shortest = min(TASKS[spec.task].minimum_length for spec in view.config.tasks)
-    lengths = list(range(shortest, view.config.evaluation.maximum_length + 1))
+    tasks = [TASKS[spec.task] for spec in view.config.tasks]
+    lengths = sorted({length for task in tasks for length in evaluation_lengths(task, view.config)})
     st.markdown(
         "**Where it looks.** A row is a token that is read. The stronger the colour, the more the head looks there."
     )

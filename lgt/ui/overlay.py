@@ -49,8 +49,8 @@ def show_differences(rows: dict[str, pd.DataFrame], table: pd.DataFrame, longest
         [of.assign(series=name, other_series=reference) for name, of in others.items()], ignore_index=True
     )
     draw(
-        series_differences, differences, frame.theme(), names=dict.fromkeys(rows, ""), reference=reference, zones=table, longest=longest,
-        key="differences-by-length", name="Differences of series",
+        series_differences, differences, frame.theme(), names=dict.fromkeys(rows, ""), reference=reference,
+        zones=table, longest=longest, key="differences-by-length", name="Differences of series",
     )  # fmt: skip
     unpaired = [for_markdown(name) for name, of in others.items() if of.empty]
     if unpaired:

@@ -34,7 +34,7 @@ def files_of(folder: Path) -> list[Path]:
     """The files of a network in ``folder``, in the order in which their content is pinned. Raises Refused if one is
     missing."""
     texts = [folder / name for name in TEXTS]
-    weights = sorted(folder.glob(WEIGHTS))
+    weights = sorted(path for path in folder.glob(WEIGHTS) if path.is_file())
     for path in texts:
         if not path.is_file():
             raise Refused(f"a folder with {path.name}")
@@ -56,8 +56,11 @@ def read_folder(folder: Path) -> Pretrained:
 
     def read(name: str) -> Tensor:
         path, theirs = where[name]
-        with safe_open(path, framework="pt") as file:
-            found: Tensor = file.get_tensor(theirs)
+        try:
+            with safe_open(path, framework="pt") as file:
+                found: Tensor = file.get_tensor(theirs)
+        except SafetensorError as error:
+            raise Refused(f"a whole {path.name} ({error})") from error
         if not found.is_floating_point():
             raise Refused(f"weights that are not quantized; {theirs} has the type {found.dtype}")
         return found.float()
