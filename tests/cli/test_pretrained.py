@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from lgt.core.notices import warn_once
+from lgt.core.paths import STARTED_IN
 from lgt.core.start import source_of
 from lgt.model.pretrained import opened
 from lgt.store import queries
@@ -49,6 +52,18 @@ def test_start_states_the_network_and_the_pin_in_every_config(capsys, tmp_path):
     assert replace(configs[0], model_seed=5) == configs[1] and configs[0].model == found.network.shape
     assert (configs[0].training.start, configs[0].training.start_sha256) == (text, found.sha256)
     assert configs[0].training.start_shuffled and [spec.task for spec in configs[0].auxiliaries]
+
+
+def test_a_relative_path_is_stored_as_an_absolute_one_and_other_positions_are_refused(capsys, tmp_path):
+    as_gguf(llama(), tmp_path / "a.gguf")
+    text = "gguf:" + os.path.relpath(tmp_path / "a.gguf", STARTED_IN)
+    words = ["submit", "--group", "caprev", "--start", text, "--database", tmp_path / "a.db"]
+    assert lgt(capsys, *words)[0] == 0
+    config = queries.run(open_store(str(tmp_path / "a.db")), 1).config
+    assert Path(config.training.start.removeprefix("gguf:")).is_absolute()
+    assert opened(source_of(config.training.start), config.training.start_sha256)
+    code, _, error = lgt(capsys, *words, "--position", "nope")
+    assert code == 2 and "--position: 'nope' is not accepted; accepted: rope together with --start" in error
 
 
 def test_a_run_trains_from_a_start_and_fails_in_one_line_when_the_weights_have_changed(capsys, tmp_path, caplog):

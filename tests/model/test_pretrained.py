@@ -219,6 +219,18 @@ def test_a_folder_with_missing_or_damaged_files_is_refused_in_one_line(name, con
     assert words in said_of(text)
 
 
+def test_weights_that_are_cut_off_are_refused_in_one_line(tmp_path):
+    text = as_folder(llama(), tmp_path / "source")
+    path = tmp_path / "source" / "model.safetensors"
+    whole = path.read_bytes()
+    for size in range(1, len(whole), len(whole) // 30):
+        path.write_bytes(whole[:size])
+        assert "damaged or cut off" in said_of(text), size
+    path.unlink()
+    path.mkdir()
+    assert "a folder with *.safetensors" in said_of(text)
+
+
 def test_pickled_weights_are_not_read(tmp_path):
     text = as_folder(llama(), tmp_path / "source")
     (tmp_path / "source" / "model.safetensors").rename(tmp_path / "source" / "pytorch_model.bin")

@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
+from safetensors.torch import load
 
 from lgt.core.config import RunConfig
 from lgt.model.checkpoint import CheckpointError
+from lgt.tasks import vocabulary_size
 from lgt.training.loop import Stopped, train
 from lgt.training.recorder import MemoryRecorder
+from lgt.training.state import state_to_bytes
 from tests.conftest import tiny
 
 CONFIG = tiny(steps=60)
@@ -86,3 +90,25 @@ def test_a_state_of_other_machinery_or_shape_is_refused(monkeypatch):
 def test_damaged_bytes_are_refused_as_a_state(damage):
     with pytest.raises(CheckpointError, match="not a training state"):
         train(CONFIG, MemoryRecorder(), state=damage(stopped_at(CONFIG, 5, MemoryRecorder())))
+
+
+def test_the_state_of_a_large_network_is_stored_less_often(monkeypatch):
+    config = tiny(steps=4)
+    size = config.model.parameters(vocabulary_size(config))
+    monkeypatch.setattr("lgt.training.loop.KEEP_SECONDS", 1e-9)
+    for limit, stored in ((2 * size, [0, 1, 2, 3]), (size / 1e13, [])):
+        monkeypatch.setattr("lgt.training.loop.KEEP_PARAMETERS", limit)
+        recorder = MemoryRecorder()
+        train(config, recorder)
+        assert list(recorder.states) == stored
+
+
+def test_tensors_of_a_state_may_be_parts_of_one_memory():
+    whole = torch.arange(6.0)
+    stepper = SimpleNamespace(machinery="toy", state=lambda: {"first": whole[:2], "rest": whole[2:], "all": whole})
+    found = load(state_to_bytes(3, stepper, SimpleNamespace(state=dict)))
+    assert (
+        found["first"].tolist() == [0, 1]
+        and found["rest"].tolist() == [2, 3, 4, 5]
+        and torch.equal(found["all"], whole)
+    )
