@@ -148,8 +148,8 @@ def main() -> None:
         st.subheader(f"{number}. {statement}", anchor=False)
         claim([one for one in judgements if one.experiment.claim == number], number)
     st.caption(
-        "Not tried here: pretrained language models (figures 9 and 15), other sizes of model and data, "
-        "and mixtures of many tasks."
+        "Not tried here: checkpoints along the pretraining of a language model (figures 9 and 15), other sizes of "
+        "model and data, and mixtures of many tasks."
     )
     with st.expander("How a verdict is reached"):
         st.markdown(VERDICTS + rules_text(judgements))
