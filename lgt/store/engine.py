@@ -72,7 +72,8 @@ def open_store(url: str, *, create: bool = True, read_only: bool = False) -> Eng
     with translate_errors(named):
         if named.get_backend_name() == "sqlite":
             return _open_sqlite(named, create and not read_only, read_only)
-        return _open_server(named, create and not read_only, read_only)
+        # A connection can also be lost between two queries of the opening.
+        return patience.to_connect(partial(_open_server, named, create and not read_only, read_only))
 
 
 def refuse_if_read_only(name: str) -> None:

@@ -51,7 +51,8 @@ BUSY_SERVER = re.compile(r"08...|53300|57P0[1235]|40001|40P01")
 """PostgreSQL's codes (SQLSTATE) of a lost connection, too many connections, a stop or start of the server, and a
 transaction that another one undid."""
 NOT_WORTH_WAITING = re.compile(
-    r"does not exist|password|authentication|pg_hba|not permitted to log in|certificate|Name or service not known",
+    r"does not exist|password|authentication|pg_hba|not permitted to log in|certificate|Name or service not known"
+    r"|does not support SSL",
     re.IGNORECASE,
 )
 """Why a connection is refused for good. The driver gives no code for a connection that could not be made."""
