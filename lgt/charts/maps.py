@@ -47,7 +47,7 @@ def ablation_maps(
         return message("There is no ablation map at these lengths.", theme)
     heads = int(frame["head"].max()) + 1
     cells = map_cells(frame, names, columns or readable_columns(heads, len(names)))
-    top = maximum or max(0.1, float(frame.accuracy_drop.max()))
+    top = maximum or strongest_drop(frame)
     height = float(cells.y.max()) + ROW
     width = float(cells.x.max()) + 1
     scale = alt.Scale(domain=[0, width], nice=False, zero=False)
@@ -60,6 +60,11 @@ def ablation_maps(
         description=description(cells, title),
     )  # fmt: skip
     return styled(chart.resolve_scale(color="independent"), theme)  # cells have a ramp, texts their own colours
+
+
+def strongest_drop(frame: pd.DataFrame) -> float:
+    """The drop of the strongest colour: the largest one, at least 10 points, so that noise does not look important."""
+    return max(0.1, float(frame.accuracy_drop.max()))
 
 
 def row_width(heads: int, columns: int) -> float:
@@ -94,7 +99,7 @@ def cell_layers(
     """The cells with their values. Where cells are too narrow for text, only the tooltips have the values."""
     boxes = cells.assign(
         left=cells.x + 0.03, right=cells.x + 0.97, middle=cells.x + 0.5, bottom=cells.y + ROW - 2,
-        centre=cells.y + ROW / 2 - 1, text=[f"{round(points)}".replace("-", "−") for points in cells.points],
+        centre=cells.y + ROW / 2 - 1, text=[cell_text(points) for points in cells.points],
         ink=[ink(points / (100 * top), theme) for points in cells.points],
     )  # fmt: skip
     ramp = alt.Scale(domain=[0, 100 * top], range=list(theme.ramp), clamp=True, nice=False, interpolate="lab")
@@ -132,11 +137,25 @@ def frame_layer(cells: pd.DataFrame, theme: Theme, scale: alt.Scale) -> Any:
     return mark.encode(x=x, x2="right:Q", y=px("top", alt.Y), y2="bottom:Q")
 
 
-def ink(share: float, theme: Theme) -> str:
-    """The text colour with the better contrast on the colour at ``share`` of the ramp: that of text or of the page."""
+def cell_text(points: float) -> str:
+    """A drop in a cell: whole points, with a real minus sign."""
+    return f"{round(points)}".replace("-", "−")
+
+
+def ramp_colour(share: float, theme: Theme) -> str:
+    """The colour at ``share`` of the ramp, as the hexadecimal text of a colour."""
+    return "#" + "".join(f"{round(255 * channel):02X}" for channel in _ramp_channels(share, theme))
+
+
+def _ramp_channels(share: float, theme: Theme) -> list[float]:
     stops = np.array([_channels(stop) for stop in theme.ramp])
     place = min(max(share, 0.0), 1.0) * (len(stops) - 1)
-    behind = _light([float(np.interp(place, range(len(stops)), stops[:, channel])) for channel in range(3)])
+    return [float(np.interp(place, range(len(stops)), stops[:, channel])) for channel in range(3)]
+
+
+def ink(share: float, theme: Theme) -> str:
+    """The text colour with the better contrast on the colour at ``share`` of the ramp: that of text or of the page."""
+    behind = _light(_ramp_channels(share, theme))
 
     def contrast(colour: str) -> float:
         lights = sorted((behind, _light(_channels(colour))))

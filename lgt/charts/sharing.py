@@ -215,9 +215,8 @@ def task_layers(tasks: pd.DataFrame, rows: pd.DataFrame, theme: Theme, x: alt.X)
 
 def width_key(theme: Theme, y: float, threshold: float) -> list[Any]:
     """Three link widths with their drops in percentage points."""
-    drops, left = [max(threshold, 0.01), 0.5, 1.0], magnified(theme) * np.array([9, 106, 176])
-    rows = pd.DataFrame({"drop": drops, "left": left, "right": left + 26, "y": y})
-    rows["label"] = ["drop " + f"{100 * drops[0]:.0f}", "50", "100 points"]
+    left = magnified(theme) * np.array([9, 106, 176])
+    rows = key_drops(threshold).assign(left=left, right=left + 26, y=y)
     line = alt.Chart(rows).mark_rule(color=theme.muted, tooltip=None)
     text = alt.Chart(rows).mark_text(align="left", dx=6, fontSize=theme.size, color=theme.text, tooltip=None)
     width = alt.StrokeWidth("drop:Q", scale=alt.Scale(domain=[0, 1], range=[0.5, WIDEST_LINK]), legend=None)
@@ -225,6 +224,12 @@ def width_key(theme: Theme, y: float, threshold: float) -> list[Any]:
         line.encode(x=px("left", alt.X), x2="right:Q", y=Y, strokeWidth=width),
         text.encode(x=px("right", alt.X), y=Y, text="label:N"),
     ]
+
+
+def key_drops(threshold: float) -> pd.DataFrame:
+    """The drops that the key of widths shows: the smallest one with a line, one half, and all; with their ``label``."""
+    drops = [max(threshold, 0.01), 0.5, 1.0]
+    return pd.DataFrame({"drop": drops, "label": [f"drop {100 * drops[0]:.0f}", "50", "100 points"]})
 
 
 # --- words ------------------------------------------------------------------------------------------------------
