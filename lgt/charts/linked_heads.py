@@ -1,8 +1,9 @@
 """What the linked picture of the page Heads needs beside its numbers: places, colours, texts, and names for readers who
 do not see it.
 
-The browser (``lgt/report/linked_heads.js``) draws it. The graph in it is the bridge of :mod:`lgt.charts.sharing`, the maps
-are those of :mod:`lgt.charts.maps`. Heights are in px at the usual size of texts, places across are shares of the width.
+The browser (``lgt/report/linked_heads.js``) draws it. The graph in it is the bridge of :mod:`lgt.charts.sharing`, the
+maps are those of :mod:`lgt.charts.maps`. Heights are in px at the usual size of texts, places across are shares of the
+width.
 """
 
 from __future__ import annotations
@@ -93,7 +94,7 @@ def _heads(linked: Mapping[str, Any], nodes: pd.DataFrame, role: str) -> list[di
     readers who do not see the picture."""
     found = []
     for place, (name, kind) in enumerate(zip(linked["heads"], nodes.kind, strict=True)):
-        words = needed_by(kind, role)
+        words = needed_by(kind, role if len(linked["tasks"]) > 1 else "")
         drops = f"Drop at lengths {_lengths(linked['shown'])}: {_drops(linked, place)}."
         differences = [
             f"{task_title(task)} {values[place]:.2f}"
@@ -106,10 +107,10 @@ def _heads(linked: Mapping[str, Any], nodes: pd.DataFrame, role: str) -> list[di
 
 
 def needed_by(kind: str, role: str) -> str:
-    """Who needs a head of this kind, in words; ``role`` is that of the other tasks."""
+    """Who needs a head of this kind, in words; ``role`` is that of the other tasks, empty if there are none."""
     return {
         SHARED: f"needed by the main task and by {'a' if role == 'control' else 'an'} {role} task",
-        ONLY_MAIN: "needed by the main task only",
+        ONLY_MAIN: "needed by the main task" + " only" * bool(role),
         ONLY_OTHER: f"needed by {role} tasks only",
         UNUSED: "needed by no task",
     }[kind]
@@ -127,7 +128,7 @@ def _task(task: Mapping[str, Any], theme: Theme, transfer_length: int | None) ->
     region."""
     trained, last = task["training_length"], transfer_length if task["role"] == "main" else None
     return {
-        **{name: task[name] for name in ("task", "curve", "accuracy", "without")},
+        **{name: task[name] for name in ("task", "drops", "curve", "accuracy", "without")},
         "title": task_title(task["task"]),
         "about": f"{task['role']} task, trained to {trained}",
         "colour": task_colour(task["task"], theme),

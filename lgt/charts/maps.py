@@ -30,7 +30,7 @@ PANEL_GAP = 1.0
 
 def ablation_maps(
     frame: pd.DataFrame, theme: Theme, *, tasks: Sequence[str] | None = None, maximum: float | None = None,
-    columns: int | None = None, title: str = "", subtitle: str = "", chosen: str = "", selection: str = "",
+    columns: int | None = None, title: str = "", subtitle: str = "", chosen: str = "",
 ) -> Any:  # fmt: skip
     """One map per task: the drop of exact match, in percentage points, when a head is knocked out.
 
@@ -39,7 +39,7 @@ def ablation_maps(
     ``columns`` of them stand in a row (default: up to three, as many as leave room for the values). ``maximum``: the
     drop of the strongest colour (default: the largest drop shown, at least 10 points), the same for all panels; rises
     of accuracy keep their value and have the colour of no drop. ``chosen`` names a head to mark in every panel (such as
-    ``L2·H1``), ``selection`` the selection that a click on a cell makes: its field ``name`` is the head's.
+    ``L2·H1``).
     """
     names = list(tasks) if tasks is not None else list(dict.fromkeys(frame.task))
     frame = frame[frame.task.isin(names)]
@@ -51,7 +51,7 @@ def ablation_maps(
     height = float(cells.y.max()) + ROW
     width = float(cells.x.max()) + 1
     scale = alt.Scale(domain=[0, width], nice=False, zero=False)
-    layers = [*cell_layers(cells, theme, top, scale, width, selection), *name_layers(cells, theme, scale)]
+    layers = [*cell_layers(cells, theme, top, scale, width), *name_layers(cells, theme, scale)]
     if chosen:
         layers.append(frame_layer(cells[cells["name"] == chosen], theme, scale))
     note = "Drop of exact match in percentage points when the head is knocked out."
@@ -93,9 +93,7 @@ def map_cells(frame: pd.DataFrame, names: Sequence[str], columns: int) -> pd.Dat
     )[["task", "title", "panel", "layer", "head", "name", "x", "y", "points"]].sort_values(["panel", "layer", "head"])
 
 
-def cell_layers(
-    cells: pd.DataFrame, theme: Theme, top: float, scale: alt.Scale, width: float, selection: str
-) -> list[Any]:
+def cell_layers(cells: pd.DataFrame, theme: Theme, top: float, scale: alt.Scale, width: float) -> list[Any]:
     """The cells with their values. Where cells are too narrow for text, only the tooltips have the values."""
     boxes = cells.assign(
         left=cells.x + 0.03, right=cells.x + 0.97, middle=cells.x + 0.5, bottom=cells.y + ROW - 2,
@@ -112,12 +110,10 @@ def cell_layers(
         alt.Tooltip("name:N", title="head"),
         alt.Tooltip("points:Q", title="drop, points", format=".1f"),
     ]
-    rect = alt.Chart(boxes).mark_rect(cornerRadius=3, cursor="pointer" if selection else "default").encode(
+    rect = alt.Chart(boxes).mark_rect(cornerRadius=3).encode(
         x=alt.X("left:Q", scale=scale, axis=None), x2="right:Q", y=px("y", alt.Y), y2="bottom:Q",
         color=alt.Color("points:Q", scale=ramp, legend=legend), tooltip=tooltip,
     )  # fmt: skip
-    if selection:
-        rect = rect.add_params(alt.selection_point(name=selection, fields=["name"], on="click", toggle="false"))
     layers = [rect]
     if NARROW / width >= READABLE:
         text = alt.Chart(boxes).mark_text(fontSize=theme.size - 1, tooltip=None)

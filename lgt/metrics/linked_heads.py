@@ -16,22 +16,23 @@ from lgt.core.records import Head
 from lgt.recipes.labels import head_name
 
 Values = list[float | None]
+KEYS = ["step", "task", "length"]
 DIGITS = 6
 """Decimals of a share. The browser rounds it once more, to whole percentages."""
 
 
 def accuracy_without(scores: pd.DataFrame, accuracy: pd.DataFrame) -> pd.DataFrame:
-    """The rows of ``scores`` with ``correct`` and ``total`` of the whole model at their task and length, and
+    """The rows of ``scores`` with ``correct`` and ``total`` of the whole model at their step, task and length, and
     ``accuracy_without``: its exact match minus ``accuracy_drop``, within [0, 1].
 
     The drop is measured with the first ``examples`` test prompts of a length, exact match with all ``total`` of them.
     So the difference is an estimate; it can leave [0, 1] by chance and is cut there. It is missing where either is.
 
-    ``scores``: columns task, length, layer, head, accuracy_drop and examples; ``accuracy``: task, length, correct and
-    total; both of one step of one run.
+    ``scores``: columns step, task, length, layer, head, accuracy_drop and examples; ``accuracy``: step, task, length,
+    correct and total; both of one run.
     """
-    counts = accuracy[["task", "length", "correct", "total"]]
-    rows = scores.merge(counts, on=["task", "length"], how="left", validate="many_to_one")
+    counts = accuracy[[*KEYS, "correct", "total"]]
+    rows = scores.merge(counts, on=KEYS, how="left", validate="many_to_one")
     return rows.assign(accuracy_without=(rows.correct / rows.total - rows.accuracy_drop).clip(0, 1))
 
 

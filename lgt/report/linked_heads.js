@@ -17,10 +17,9 @@ const percent = (share) => (share === null || share === undefined ? '–' : Stri
 
 // A figure of its own size inside the picture.
 class Figure {
-  constructor(place, key, words) {
-    const box = html('div', { class: `${key} st-key-chart-${key}` }, place);
-    this.svg = element('svg', { class: 'marks', role: 'group', 'aria-label': words }, box);
-    this.box = box;
+  constructor(place, key) {
+    this.box = html('div', { class: `${key} st-key-chart-${key}` }, place);  // the class by which downloads find it
+    this.svg = element('svg', { class: 'marks', role: 'group' }, this.box);
   }
 
   // Empty it for a drawing of `width` times `height` px.
@@ -244,7 +243,7 @@ class Maps extends Figure {
 class Curves extends Figure {
   draw(picture, em, width) {
     Object.assign(this, { picture, em, width });
-    const strip = 11.2 * em;
+    const strip = 11.3 * em;
     this.clear(width, strip * picture.tasks.length, picture.colours);
     this.svg.setAttribute('aria-label', `Exact match by length (${picture.unit}) with all heads and without one.`);
     const lengths = picture.tasks.flatMap(({ curve }) => curve.map(([length]) => length));
@@ -296,12 +295,13 @@ class Curves extends Figure {
   numbers(task, bottom) {
     const { em } = this, { mapped, shown } = this.picture, x = mapped.map((length) => this.x(length));
     const gap = Math.min(...x.slice(1).map((one, place) => one - x[place]), 4 * em);
-    const size = clamp(gap / (LONGEST_MARK * 0.58), 0.66 * em, 0.95 * em);
+    const size = clamp(gap / (LONGEST_MARK * 0.58), 0.72 * em, 0.95 * em);
     const fits = fitting(x, LONGEST_MARK * 0.56 * size);
     ['length', 'all heads', 'without it'].forEach((words, line) => this.text(this.left - 0.5 * em,
-      bottom + (1.3 + 1.2 * line) * em, words, { fill: this.colours.muted, 'font-size': 0.9 * em, 'text-anchor': 'end' }));
+      bottom + (1.5 + 1.2 * line) * em, words, { fill: this.colours.muted, 'font-size': 0.9 * em, 'text-anchor': 'end',
+        class: line === 2 ? 'words' : '' }));
     return mapped.map((length, place) => [length, percent(task.accuracy[place]), ''].map((text, line) => this.text(
-      x[place], bottom + (1.3 + 1.2 * line) * em, text, {
+      x[place], bottom + (1.5 + 1.2 * line) * em, text, {
         'text-anchor': 'middle', 'font-size': size, visibility: fits[place] ? 'visible' : 'hidden',
         class: ['length', 'with', 'without'][line], 'data-task': task.task, 'data-length': length,
         'font-weight': line === 0 && shown.includes(length) ? 700 : 400,
@@ -321,6 +321,7 @@ class Curves extends Figure {
   }
 
   light(lit) {
+    for (const words of this.svg.querySelectorAll('.words')) words.setAttribute('visibility', lit === null ? 'hidden' : 'visible');
     for (const strip of this.strips) {
       this.lightMeasured(strip, lit);
       strip.marks.forEach((mark, place) => {
@@ -369,12 +370,12 @@ class LinkedHeads {
   build() {
     this.root.replaceChildren();
     const parts = html('div', { class: 'parts' }, this.root);
-    const left = html('div', {}, parts), right = html('div', {}, parts);
-    this.graph = new Graph(left, 'graph', '');
-    this.list = html('div', { class: 'list', role: 'group', 'aria-label': 'List of heads' }, left);
-    this.told = html('div', { class: 'told' }, right);
-    this.curves = new Curves(right, 'without', '');
-    this.maps = new Maps(right, 'maps', '');
+    this.columns = [html('div', { class: 'column' }, parts), html('div', { class: 'column' }, parts)];
+    this.graph = new Graph(this.columns[0], 'graph');
+    this.list = html('div', { class: 'list', role: 'group', 'aria-label': 'List of heads' }, this.columns[0]);
+    this.told = html('div', { class: 'told' }, this.columns[1]);
+    this.curves = new Curves(this.columns[1], 'without');
+    this.maps = new Maps(this.columns[0], 'maps');
     this.notes = html('div', { class: 'notes' }, this.root);
   }
 
@@ -413,16 +414,25 @@ class LinkedHeads {
   layOut() {
     const em = emOf();
     this.width = this.root.clientWidth;
-    for (const figure of [this.graph, this.curves, this.maps]) figure.draw(this.picture, em, figure.box.clientWidth || 320);
-    this.drawList();
+    const draw = (figure) => figure.draw(this.picture, em, figure.box.clientWidth || 320);
+    this.maps.box.remove();
+    draw(this.graph);
+    this.drawList(em);
+    draw(this.curves);
     this.keepRoom();
-    this.groups = [this.graph.svg, this.list, ...this.picture.tasks.map(() => this.maps.svg)];
+    const [left, right] = this.columns.map((column) => column.lastChild.getBoundingClientRect().bottom);
+    this.columns[left > right ? 1 : 0].append(this.maps.box);  // below the shorter column
+    draw(this.maps);
     this.reachable();
     this.look = null;
     this.light();
   }
 
-  drawList() {
+  // A line for each layer, or for several or half of one, as the width allows.
+  drawList(em) {
+    const { heads } = this.picture.maps, room = this.list.clientWidth / (5.6 * em);
+    const columns = [3, 2, 1, 0.5].map((layers) => layers * heads).find((count) => count <= room) ?? Math.ceil(heads / 2);
+    this.list.style.gridTemplateColumns = `repeat(${Math.ceil(columns)}, minmax(0, 1fr))`;
     this.list.replaceChildren();
     this.picture.heads.forEach(({ name, label }, head) => {
       const button = html('button', { type: 'button', tabindex: -1, 'aria-label': label, 'data-head': name }, this.list);

@@ -55,7 +55,7 @@ def show_linked_heads(view: View, head: Head | None) -> None:
     )  # fmt: skip
     pinned = head_name(*head) if head else ""
     _linked(key=KEY, data={"picture": picture, "pinned": pinned}, on_head_change=take_pinned_head)
-    offer_downloads(view, accuracy_without(scores, accuracy))
+    offer_downloads(view, accuracy_without(scores, accuracy), pinned)
 
 
 def take_pinned_head() -> None:
@@ -63,12 +63,13 @@ def take_pinned_head() -> None:
     take_head(st.session_state[KEY].head or "")
 
 
-def offer_downloads(view: View, without: pd.DataFrame) -> None:
-    """The three parts of the picture as downloads."""
+def offer_downloads(view: View, without: pd.DataFrame, chosen: str) -> None:
+    """The three parts of the picture as downloads; the ``chosen`` head is marked."""
     about = sharing.about_maps(view.run_id, view.zone, view.maps)
     mapped = [task for task in view.auxiliaries if task not in view.without_maps()]
+    marked: dict[str, Any] = {"chosen": chosen, "about": about}
     drawing.offer(sharing_graph, view.maps, frame.theme(), main=view.main, auxiliaries=mapped, threshold=view.threshold,
-                  key="graph", name="Shared heads", about=about)  # fmt: skip
+                  key="graph", name="Shared heads", **marked)  # fmt: skip
     drawing.offer(ablation_maps, view.maps, frame.theme(), tasks=[view.main, *mapped], key="maps", name="Ablation maps",
-                  about=about)  # fmt: skip
+                  **marked)  # fmt: skip
     drawing.drawn()["without"] = drawing.Drawn("Accuracy without each head", {}, without)
