@@ -197,7 +197,8 @@ class Maps extends Figure {
 
   panel({ task, colour }, place, lines, left, top, first) {
     const { em, cell, row } = this, { heads, layers, cells } = this.picture.maps, muted = this.colours.muted;
-    lines.forEach((line, at) => this.text(left, top + (1 + 1.15 * at) * em, line, { fill: colour, 'font-weight': 600 }));
+    lines.forEach((line, at) => this.text(left, top + this.above - (0.65 + 1.15 * (lines.length - 1 - at)) * em, line,
+      { fill: colour, 'font-weight': 600 }));
     for (let layer = 0; first && layer < layers; layer += 1) {
       this.text(left - 0.4 * em, top + this.above + (layers - layer - 0.5) * row + 0.35 * em, `L${layer + 1}`,
         { fill: muted, 'font-size': 0.92 * em, 'text-anchor': 'end' });
@@ -213,6 +214,7 @@ class Maps extends Figure {
   drawCell({ text, fill, ink }, head, task, x, y) {
     const { em, cell, row } = this, group = this.head(head, { class: 'cell', 'data-task': task });
     this.remember(head, x, y, group);
+    element('rect', { x, y: y - 1, width: cell, height: row, fill: 'transparent' }, group);  // no gap between two cells
     element('rect', { x: x + 1, y, width: cell - 2, height: row - 2, rx: 3, fill }, group);
     this.text(x + cell / 2, y + row / 2 + 0.27 * em, text, { fill: ink, 'text-anchor': 'middle',
       'font-size': Math.min(0.92 * em, 0.5 * cell) }, group);
@@ -428,11 +430,12 @@ class LinkedHeads {
     this.light();
   }
 
-  // A line for each layer, or for several or half of one, as the width allows.
+  // As many layers in a line as there is room for, in full lines; half of one on a phone.
   drawList(em) {
-    const { heads } = this.picture.maps, room = this.list.clientWidth / (5.6 * em);
-    const columns = [3, 2, 1, 0.5].map((layers) => layers * heads).find((count) => count <= room) ?? Math.ceil(heads / 2);
-    this.list.style.gridTemplateColumns = `repeat(${Math.ceil(columns)}, minmax(0, 1fr))`;
+    const { heads, layers } = this.picture.maps, room = this.list.clientWidth / (5.6 * em);
+    const fitting = [...Array(layers).keys()].map((one) => one + 1).filter((one) => layers % one === 0 && one * heads <= room);
+    const columns = fitting.length ? Math.max(...fitting) * heads : Math.ceil(heads / 2);
+    this.list.style.gridTemplateColumns = `repeat(${columns}, minmax(0, 1fr))`;
     this.list.replaceChildren();
     this.picture.heads.forEach(({ name, label }, head) => {
       const button = html('button', { type: 'button', tabindex: -1, 'aria-label': label, 'data-head': name }, this.list);

@@ -211,7 +211,7 @@ def test_a_projector_has_large_type(server, new_page, width, height):
 def test_each_part_can_be_saved_as_it_is_shown(server, new_page):
     page = new_page(1280, 1000)
     opened(page, server)
-    page.get_by_role("button", name="Download").click()
+    page.get_by_role("button", name="Download", exact=True).click()
     for name in ("Shared heads", "Ablation maps", "Accuracy without each head"):
         with page.expect_download(timeout=ANSWER) as saved:
             page.get_by_role("button", name=f"{name} as SVG").click()
