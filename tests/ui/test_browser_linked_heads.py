@@ -32,6 +32,7 @@ def stored(path) -> dict[tuple[str, int], tuple[float, list[float]]]:
         rows = connection.execute(
             f"SELECT task, length, accuracy_drop FROM head_scores WHERE {of_last} ORDER BY layer, head", run
         ).fetchall()
+    shares = {(task, length): correct / total for task, length, correct, total in counts}
     drops = defaultdict(list)
     for task, length, drop in rows:
         drops[task, length].append(drop)
