@@ -109,7 +109,7 @@ def _heads(linked: Mapping[str, Any], nodes: pd.DataFrame, role: str) -> list[di
 def needed_by(kind: str, role: str) -> str:
     """Who needs a head of this kind, in words; ``role`` is that of the other tasks, empty if there are none."""
     return {
-        SHARED: f"needed by the main task and by {'a' if role == 'control' else 'an'} {role} task",
+        SHARED: f"shared by the main and {'a' if role == 'control' else 'an'} {role} task",
         ONLY_MAIN: "needed by the main task" + " only" * bool(role),
         ONLY_OTHER: f"needed by {role} tasks only",
         UNUSED: "needed by no task",

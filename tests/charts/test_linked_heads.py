@@ -46,7 +46,7 @@ def test_every_head_has_a_name_and_words_that_tell_its_numbers():
     assert list(heads) == [f"L{layer}·H{head}" for layer in (1, 2) for head in (1, 2, 3, 4)]
     shared = heads["L1·H2"]
     assert shared["label"] == (
-        "L1·H2, needed by the main task and by an auxiliary task. Drop at lengths 10, 15: Flip case and reverse 40 "
+        "L1·H2, shared by the main and an auxiliary task. Drop at lengths 10, 15: Flip case and reverse 40 "
         "points, Flip case 25 points, Reverse 60 points."
     )
     assert shared["attention"] == "Attention difference from the main task: Reverse 0.10."

@@ -87,7 +87,7 @@ def test_pointing_at_a_head_lights_its_links_and_cells_and_shows_the_stored_numb
         picture.locator(part.replace("]", f'="{HEAD}"]')).first.hover()
         assert sorted(lit(picture, "link")) == sorted(f"{HEAD} {task}" for task in needed)
         assert lit(picture, "head") == [HEAD] and sorted(lit(picture, "cell")) == sorted(f"{HEAD} {t}" for t in TASKS)
-        assert told(picture).startswith(f"{HEAD}: needed by")
+        assert told(picture).startswith(f"{HEAD}: shared by")
         for (task, length), (share, drops) in found.items():
             without = min(max(share - drops[place], 0), 1)
             assert abs(float(numbers(picture, "with")[task, length]) - 100 * share) <= 0.51
