@@ -30,7 +30,7 @@ PANEL_GAP = 1.0
 
 def ablation_maps(
     frame: pd.DataFrame, theme: Theme, *, tasks: Sequence[str] | None = None, maximum: float | None = None,
-    columns: int | None = None, title: str = "", subtitle: str = "", chosen: str = "", selection: str = "",
+    columns: int | None = None, title: str = "", subtitle: str = "", chosen: str = "",
 ) -> Any:  # fmt: skip
     """One map per task: the drop of exact match, in percentage points, when a head is knocked out.
 
@@ -39,7 +39,7 @@ def ablation_maps(
     ``columns`` of them stand in a row (default: up to three, as many as leave room for the values). ``maximum``: the
     drop of the strongest colour (default: the largest drop shown, at least 10 points), the same for all panels; rises
     of accuracy keep their value and have the colour of no drop. ``chosen`` names a head to mark in every panel (such as
-    ``L2·H1``), ``selection`` the selection that a click on a cell makes: its field ``name`` is the head's.
+    ``L2·H1``).
     """
     names = list(tasks) if tasks is not None else list(dict.fromkeys(frame.task))
     frame = frame[frame.task.isin(names)]
@@ -47,11 +47,11 @@ def ablation_maps(
         return message("There is no ablation map at these lengths.", theme)
     heads = int(frame["head"].max()) + 1
     cells = map_cells(frame, names, columns or readable_columns(heads, len(names)))
-    top = maximum or max(0.1, float(frame.accuracy_drop.max()))
+    top = maximum or strongest_drop(frame)
     height = float(cells.y.max()) + ROW
     width = float(cells.x.max()) + 1
     scale = alt.Scale(domain=[0, width], nice=False, zero=False)
-    layers = [*cell_layers(cells, theme, top, scale, width, selection), *name_layers(cells, theme, scale)]
+    layers = [*cell_layers(cells, theme, top, scale, width), *name_layers(cells, theme, scale)]
     if chosen:
         layers.append(frame_layer(cells[cells["name"] == chosen], theme, scale))
     note = "Drop of exact match in percentage points when the head is knocked out."
@@ -60,6 +60,11 @@ def ablation_maps(
         description=description(cells, title),
     )  # fmt: skip
     return styled(chart.resolve_scale(color="independent"), theme)  # cells have a ramp, texts their own colours
+
+
+def strongest_drop(frame: pd.DataFrame) -> float:
+    """The drop of the strongest colour: the largest one, at least 10 points, so that noise does not look important."""
+    return max(0.1, float(frame.accuracy_drop.max()))
 
 
 def row_width(heads: int, columns: int) -> float:
@@ -88,13 +93,11 @@ def map_cells(frame: pd.DataFrame, names: Sequence[str], columns: int) -> pd.Dat
     )[["task", "title", "panel", "layer", "head", "name", "x", "y", "points"]].sort_values(["panel", "layer", "head"])
 
 
-def cell_layers(
-    cells: pd.DataFrame, theme: Theme, top: float, scale: alt.Scale, width: float, selection: str
-) -> list[Any]:
+def cell_layers(cells: pd.DataFrame, theme: Theme, top: float, scale: alt.Scale, width: float) -> list[Any]:
     """The cells with their values. Where cells are too narrow for text, only the tooltips have the values."""
     boxes = cells.assign(
         left=cells.x + 0.03, right=cells.x + 0.97, middle=cells.x + 0.5, bottom=cells.y + ROW - 2,
-        centre=cells.y + ROW / 2 - 1, text=[f"{round(points)}".replace("-", "−") for points in cells.points],
+        centre=cells.y + ROW / 2 - 1, text=[cell_text(points) for points in cells.points],
         ink=[ink(points / (100 * top), theme) for points in cells.points],
     )  # fmt: skip
     ramp = alt.Scale(domain=[0, 100 * top], range=list(theme.ramp), clamp=True, nice=False, interpolate="lab")
@@ -107,12 +110,10 @@ def cell_layers(
         alt.Tooltip("name:N", title="head"),
         alt.Tooltip("points:Q", title="drop, points", format=".1f"),
     ]
-    rect = alt.Chart(boxes).mark_rect(cornerRadius=3, cursor="pointer" if selection else "default").encode(
+    rect = alt.Chart(boxes).mark_rect(cornerRadius=3).encode(
         x=alt.X("left:Q", scale=scale, axis=None), x2="right:Q", y=px("y", alt.Y), y2="bottom:Q",
         color=alt.Color("points:Q", scale=ramp, legend=legend), tooltip=tooltip,
     )  # fmt: skip
-    if selection:
-        rect = rect.add_params(alt.selection_point(name=selection, fields=["name"], on="click", toggle="false"))
     layers = [rect]
     if NARROW / width >= READABLE:
         text = alt.Chart(boxes).mark_text(fontSize=theme.size - 1, tooltip=None)
@@ -132,11 +133,25 @@ def frame_layer(cells: pd.DataFrame, theme: Theme, scale: alt.Scale) -> Any:
     return mark.encode(x=x, x2="right:Q", y=px("top", alt.Y), y2="bottom:Q")
 
 
-def ink(share: float, theme: Theme) -> str:
-    """The text colour with the better contrast on the colour at ``share`` of the ramp: that of text or of the page."""
+def cell_text(points: float) -> str:
+    """A drop in a cell: whole points, with a real minus sign."""
+    return f"{round(points)}".replace("-", "−")
+
+
+def ramp_colour(share: float, theme: Theme) -> str:
+    """The colour at ``share`` of the ramp, as the hexadecimal text of a colour."""
+    return "#" + "".join(f"{round(255 * channel):02X}" for channel in _ramp_channels(share, theme))
+
+
+def _ramp_channels(share: float, theme: Theme) -> list[float]:
     stops = np.array([_channels(stop) for stop in theme.ramp])
     place = min(max(share, 0.0), 1.0) * (len(stops) - 1)
-    behind = _light([float(np.interp(place, range(len(stops)), stops[:, channel])) for channel in range(3)])
+    return [float(np.interp(place, range(len(stops)), stops[:, channel])) for channel in range(3)]
+
+
+def ink(share: float, theme: Theme) -> str:
+    """The text colour with the better contrast on the colour at ``share`` of the ramp: that of text or of the page."""
+    behind = _light(_ramp_channels(share, theme))
 
     def contrast(colour: str) -> float:
         lights = sorted((behind, _light(_channels(colour))))

@@ -29,14 +29,13 @@ USUAL_SIZE = 12
 
 def sharing_graph(
     frame: pd.DataFrame, theme: Theme, *, main: str, auxiliaries: Sequence[str], threshold: float, title: str = "",
-    subtitle: str = "", chosen: str = "", selection: str = "",
+    subtitle: str = "", chosen: str = "",
 ) -> Any:  # fmt: skip
     """The graph of one run.
 
     ``frame``: one row per (task, layer, head) with ``accuracy_drop`` (a share of prompts) and, where known, the task's
     ``role``; layers and heads count from 0, shown from 1. A link is drawn where the drop exceeds ``threshold``. Without
-    ``auxiliaries`` only the main task's links are there. ``chosen`` names a head to mark (such as ``L2·H1``),
-    ``selection`` the selection that a click on a head makes: its field ``name`` is the head's.
+    ``auxiliaries`` only the main task's links are there. ``chosen`` names a head to mark (such as ``L2·H1``).
     """
     frame = frame[frame.task.isin([main, *auxiliaries])]
     missing = [task_title(task) for task in (main, *auxiliaries) if not (frame.task == task).any()]
@@ -56,7 +55,7 @@ def sharing_graph(
         *count_layers(count_table(rows, tasks, role, theme), theme),
         *head_layers(heads, slices(frame, heads, tasks, threshold, theme), chosen, theme, x),
         *task_layers(tasks, rows, theme, x),
-        target_layer(heads, role, selection, grow * RADIUS, x),
+        target_layer(heads, role, grow * RADIUS, x),
         *width_key(theme, height + 18, threshold),
         spacer(height + 18 + row_height(theme), theme),
     ]
@@ -163,8 +162,8 @@ def head_layers(heads: pd.DataFrame, parts: pd.DataFrame, chosen: str, theme: Th
     ]
 
 
-def target_layer(heads: pd.DataFrame, role: str, selection: str, radius: float, x: alt.X) -> Any:
-    """An invisible disc over each head, ``radius`` in px, with the tooltip; it takes the click."""
+def target_layer(heads: pd.DataFrame, role: str, radius: float, x: alt.X) -> Any:
+    """An invisible disc over each head, ``radius`` in px, with the tooltip."""
     told = heads.assign(
         main_points=100 * heads.main_drop, other_points=100 * heads.other_drop,
         words=[kind_words(kind, role) for kind in heads.kind],
@@ -175,11 +174,7 @@ def target_layer(heads: pd.DataFrame, role: str, selection: str, radius: float, 
         alt.Tooltip("main_points:Q", title="drop for the main task, points", format=".0f"),
         alt.Tooltip("other_points:Q", title=f"largest drop for the {role} tasks, points", format=".0f"),
     ]
-    layer = circles(told, radius, x, fill="white", opacity=0, cursor="pointer" if selection else "default")
-    layer = layer.encode(tooltip=tooltip)
-    if not selection:
-        return layer
-    return layer.add_params(alt.selection_point(name=selection, fields=["name"], on="click", toggle="false"))
+    return circles(told, radius, x, fill="white", opacity=0).encode(tooltip=tooltip)
 
 
 def circles(rows: pd.DataFrame, radius: float, x: alt.X, **style: Any) -> Any:
@@ -215,9 +210,8 @@ def task_layers(tasks: pd.DataFrame, rows: pd.DataFrame, theme: Theme, x: alt.X)
 
 def width_key(theme: Theme, y: float, threshold: float) -> list[Any]:
     """Three link widths with their drops in percentage points."""
-    drops, left = [max(threshold, 0.01), 0.5, 1.0], magnified(theme) * np.array([9, 106, 176])
-    rows = pd.DataFrame({"drop": drops, "left": left, "right": left + 26, "y": y})
-    rows["label"] = ["drop " + f"{100 * drops[0]:.0f}", "50", "100 points"]
+    left = magnified(theme) * np.array([9, 106, 176])
+    rows = key_drops(threshold).assign(left=left, right=left + 26, y=y)
     line = alt.Chart(rows).mark_rule(color=theme.muted, tooltip=None)
     text = alt.Chart(rows).mark_text(align="left", dx=6, fontSize=theme.size, color=theme.text, tooltip=None)
     width = alt.StrokeWidth("drop:Q", scale=alt.Scale(domain=[0, 1], range=[0.5, WIDEST_LINK]), legend=None)
@@ -225,6 +219,12 @@ def width_key(theme: Theme, y: float, threshold: float) -> list[Any]:
         line.encode(x=px("left", alt.X), x2="right:Q", y=Y, strokeWidth=width),
         text.encode(x=px("right", alt.X), y=Y, text="label:N"),
     ]
+
+
+def key_drops(threshold: float) -> pd.DataFrame:
+    """The drops that the key of widths shows: the smallest one with a line, one half, and all; with their ``label``."""
+    drops = [max(threshold, 0.01), 0.5, 1.0]
+    return pd.DataFrame({"drop": drops, "label": [f"drop {100 * drops[0]:.0f}", "50", "100 points"]})
 
 
 # --- words ------------------------------------------------------------------------------------------------------

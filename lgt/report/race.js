@@ -6,35 +6,14 @@
 //
 // Numbers never move between stored steps: a counter, a step and a kind of head are those of the last stored step. Only
 // the drawing moves from one stored step to the next, and only while the race plays: a picture that stands still shows
-// stored measurements.
+// stored measurements. The functions of svg.js stand before this script.
 
 const SECONDS = 12;
 const SECONDS_AT_END = 2;
-const SVG = 'http://www.w3.org/2000/svg';
-const WIDTH_OF_A_CHARACTER = 0.52;  // of the text size; enough to keep labels apart
 const WIDEST_LINK = 0.7;  // em, of a head whose drop is 1
 
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-const mix = (from, to, share) => from + (to - from) * share;
 const eased = (share) => share * share * (3 - 2 * share);
-const textWidth = (text, size) => WIDTH_OF_A_CHARACTER * size * text.length;
 const grouped = (number) => number.toLocaleString('en-US');
-
-function element(name, attributes = {}, parent = null, text = null) {
-  const made = document.createElementNS(SVG, name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  if (text !== null) made.textContent = text;
-  parent?.append(made);
-  return made;
-}
-
-function html(name, attributes, parent, text = '') {
-  const made = document.createElement(name);
-  for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
-  made.textContent = text;
-  parent.append(made);
-  return made;
-}
 
 // Where `step` lies among `steps`: the last stored one (`at`, -1 before the first), and the share of the way to the next.
 function between(steps, step) {
@@ -376,7 +355,7 @@ class Race {
   }
 
   layOut() {
-    const em = 0.75 * parseFloat(getComputedStyle(document.documentElement).fontSize) || 12;
+    const em = emOf();
     const width = Math.max(this.root.clientWidth, 280), gap = width < 700 ? 0.6 * em : 2.5 * em;
     const { colours, picture } = this;
     for (const name of ['text', 'muted', 'surface', 'shared']) this.root.style.setProperty(`--${name}`, colours[name]);

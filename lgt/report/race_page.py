@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from lgt.core.plain_text import for_html
+from lgt.report.scripts import script, style
 
-FOLDER = Path(__file__).parent
-SCRIPT = (FOLDER / "race.js").read_text(encoding="utf-8")
+SCRIPT = script("race")
 """A module of JavaScript that draws the race; its default export is a component of Streamlit."""
-STYLE = (FOLDER / "race.css").read_text(encoding="utf-8")
+STYLE = style("race")
 SKELETON = '<div class="race" role="group" aria-label="The race"></div>'
 """The element that the script draws into."""
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; base-uri 'none'"

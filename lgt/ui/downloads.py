@@ -60,7 +60,11 @@ export default function ({ parentElement }) {
 """
 
 DRAWINGS = """
-const drawn = (key) => document.querySelector('.st-key-' + CSS.escape(key) + ' svg.marks');
+function drawn(key) {
+  // Pictures that a script of this program draws stand in shadow trees.
+  const trees = [document, ...[...document.querySelectorAll('*')].map((one) => one.shadowRoot).filter(Boolean)];
+  return trees.map((tree) => tree.querySelector('.st-key-' + CSS.escape(key) + ' svg.marks')).find(Boolean);
+}
 
 function drawing(svg, background) {
   const copy = svg.cloneNode(true);
@@ -209,6 +213,8 @@ def bundle(charts: Mapping[str, Drawn], source: Source, page: str, made: datetim
     tables: dict[str, pd.DataFrame] = {}
     for file, chart in charts.items():
         tables[f"{file}.csv"] = chart_table(chart, source)
+        if not chart.specification:
+            continue  # a script of this program draws it, so only the browser can save it
         files[f"{file}.vl.json"] = json.dumps(chart.specification, indent=1)
         picture = vector(chart.specification, SVG_WIDTH)
         if picture is not None:  # the package is optional; the specification draws the same chart anywhere

@@ -25,7 +25,8 @@ LONGEST_NAME = 120
 
 @dataclass(frozen=True)
 class Drawn:
-    """A chart on the page: its ``name``, its Vega-Lite specification and the ``table`` it was made of.
+    """A chart on the page: its ``name``, its Vega-Lite specification and the ``table`` it was made of. The
+    specification is empty where there is none, because a script of this program draws the chart.
 
     ``chart`` is the name of its function in :mod:`lgt.charts`, ``options`` what that was asked for.
     """
@@ -88,12 +89,26 @@ def draw(
     chart: Callable[..., Any], *arguments: Any, key: str, name: str = "", on_select: Callable[[], None] | None = None,
     table: pd.DataFrame | None = None, about: Mapping[str, Any] | None = None, **options: Any,
 ) -> None:  # fmt: skip
-    """Draw the chart of :func:`specification` across its container.
+    """Draw the chart of :func:`specification` across its container, and :func:`offer` it.
 
-    ``name``: what a viewer downloads it as (default: its key in words). ``table``: the numbers that a viewer downloads
-    (default: the first table of the arguments), with the values of ``about`` in every row, such as a ``run_id``.
     ``on_select`` is called when the viewer changes one of the chart's selections; they are in the session's state under
     ``key``.
+    """
+    made = offer(chart, *arguments, key=key, name=name, table=table, about=about, **options)
+    if not has_selections(made):
+        on_select = None
+    with st.container(key=container_key(key)):
+        st.vega_lite_chart(made, key=key, theme=None, width="stretch", on_select=on_select or "ignore")
+
+
+def offer(
+    chart: Callable[..., Any], *arguments: Any, key: str, name: str = "", table: pd.DataFrame | None = None,
+    about: Mapping[str, Any] | None = None, **options: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Let the viewer download a chart, and return its :func:`specification`.
+
+    ``name``: what it is downloaded as (default: its key in words). ``table``: the numbers that a viewer downloads
+    (default: the first table of the arguments), with the values of ``about`` in every row, such as a ``run_id``.
     """
     made = specification(chart, *arguments, **options)
     parts = (*chart.args, *arguments) if isinstance(chart, partial) else arguments
@@ -104,10 +119,7 @@ def draw(
         name or key.replace("-", " ").capitalize(), made, table.assign(**(about or {})), function.__name__,
         bound | options,
     )  # fmt: skip
-    if not has_selections(made):
-        on_select = None
-    with st.container(key=container_key(key)):
-        st.vega_lite_chart(made, key=key, theme=None, width="stretch", on_select=on_select or "ignore")
+    return made
 
 
 def has_selections(made: Any) -> bool:

@@ -21,10 +21,8 @@ from lgt.ui.run_table import ARM_ADDRESSES
 
 ZONES: dict[str, Zone] = {title: zone for zone, title in ZONE_TITLES.items()}
 AUTOMATIC = "automatic"
-CHARTS = ("graph", "maps")
-"""The charts in which a head can be clicked."""
 HEAD = "head"
-"""The name of the selection in these charts, and of the choice in the address."""
+"""The name of the choice in the address and in the session."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +54,11 @@ class View:
     def auxiliaries(self) -> list[str]:
         """The auxiliary tasks of this run; none when the main task was trained alone."""
         return [spec.task for spec in self.config.auxiliaries]
+
+    def without_maps(self) -> list[str]:
+        """The tasks of this run that have no map at these lengths."""
+        mapped = set(self.maps.task)
+        return [task for task in (self.main, *self.auxiliaries) if task not in mapped]
 
     @property
     def lengths(self) -> list[int]:
@@ -119,7 +122,7 @@ def view_of(comparison: Comparison, arm: Arm, seed: int, asked: str, threshold: 
 
 
 def choose_head(view: View) -> Head | None:
-    """The head chosen in a chart, in the box or by the address (``?head=2.3``: layer 2, head 3)."""
+    """The head chosen in the picture, in the box or by the address (``?head=2.3``: layer 2, head 3)."""
     model = view.config.model
     options = ["", *(f"{layer + 1}.{head + 1}" for layer in range(model.layers) for head in range(model.heads))]
     if st.session_state.setdefault(HEAD, st.query_params.get(HEAD, "")) not in options:
@@ -127,7 +130,7 @@ def choose_head(view: View) -> Head | None:
     chosen = st.selectbox(
         "Head", options, key=HEAD, width=260,
         format_func=lambda name: head_name(*head_in_address(name)) if name else "none: click one, or choose it here",
-        on_change=clear_selection, args=CHARTS, help=definition("attention head"),
+        help=definition("attention head"),
     )  # fmt: skip
     address.remember(HEAD, chosen)
     return head_in_address(chosen) if chosen else None
@@ -139,21 +142,7 @@ def head_in_address(name: str) -> Head:
     return int(layer) - 1, int(head) - 1
 
 
-def take_clicked_head(chart: str) -> None:
-    """Choose the head that was clicked in a chart."""
-    points = st.session_state[chart_key(chart)].selection.get(HEAD) or []
-    if points:
-        layer, head = points[0]["name"].split("·")
-        st.session_state[HEAD] = f"{layer[1:]}.{head[1:]}"
-        clear_selection(*(other for other in CHARTS if other != chart))
-
-
-def chart_key(chart: str) -> str:
-    """The key of a chart that can be clicked."""
-    return f"{chart}-{st.session_state.setdefault(f'{chart}-key', 0)}"
-
-
-def clear_selection(*charts: str) -> None:
-    """Clear the selection in these charts: a click on a head that is selected already would not be noticed."""
-    for chart in charts:
-        st.session_state[f"{chart}-key"] += 1
+def take_head(name: str) -> None:
+    """Choose the head with this name, such as ``L2·H3``; none for an empty name."""
+    layer, _, head = name.partition("·")
+    st.session_state[HEAD] = f"{layer[1:]}.{head[1:]}" if name else ""

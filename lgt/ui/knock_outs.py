@@ -27,6 +27,9 @@ PROMPTS = 128
 MOST_CHOICES = 60
 """How many other choices of heads are tried at most."""
 
+MEASURED = "lgt-measured"
+"""Where the session keeps the counts that it has measured."""
+
 Heads = tuple[Head, ...]
 
 
@@ -84,12 +87,29 @@ def show_curves(run_id: int, config: RunConfig, heads: Heads, name: str) -> None
     """Each task's curve with and without ``heads``, side by side."""
     with st.spinner(f"Answering every test prompt with and without {name} …"):
         counts = curves(run_id, config, heads)
+    remember(run_id, counts)
     tasks = [spec.task for spec in config.tasks]
     for task, column in zip(tasks, st.columns(max(2, len(tasks)), gap="medium"), strict=False):
         with column:
             draw(knocked_out_curve, counts, frame.theme(), task=task, without=name, key=f"without-{len(heads)}-{task}",
                  name=f"{task_title(task)} without {name}", table=counts[counts.task == task],
                  about={"run_id": run_id})  # fmt: skip
+
+
+def remember(run_id: int, counts: pd.DataFrame) -> None:
+    """Keep these counts for :func:`measured_before`, with those of the same weights only."""
+    weights = (data.key(), run_id, data.last_weights(run_id))
+    kept = st.session_state.get(MEASURED, (weights, {}))
+    found = kept[1] if kept[0] == weights else {}
+    st.session_state[MEASURED] = (weights, found | {tuple(counts["heads"].unique()): counts})
+
+
+def measured_before(run_id: int) -> pd.DataFrame | None:
+    """The counts that this session has measured without heads of this run (:func:`curves`); ``None`` if there are none.
+    Nothing is measured here."""
+    weights, found = st.session_state.get(MEASURED, (None, {}))
+    current = weights == (data.key(), run_id, data.last_weights(run_id))
+    return pd.concat(found.values(), ignore_index=True) if current else None
 
 
 def run_test(

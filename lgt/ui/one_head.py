@@ -20,7 +20,7 @@ ANCHOR = "one-head"
 
 def loss_sentence(view: View, head: Head) -> str:
     """What each task loses without a head, from the stored maps, with a link to more."""
-    tasks = (view.main, *view.auxiliaries)
+    tasks = [task for task in (view.main, *view.auxiliaries) if task not in view.without_maps()]
     drops = {task: round(100 * map_array(view.maps, task, "accuracy_drop")[head]) for task in tasks}
     signs = {task: "−" if drop > 0 else "+" if drop < 0 else "" for task, drop in drops.items()}
     points = [f"{task_words(task)} **{signs[task]}{abs(drop)}**" for task, drop in drops.items()]

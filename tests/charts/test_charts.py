@@ -424,16 +424,12 @@ def test_a_controls_heads_are_not_called_an_auxiliarys():
     assert "control only (1): L1·H2" in spec["description"] and "auxiliary" not in json.dumps(spec)
 
 
-def test_a_click_on_a_head_tells_its_name_and_the_chosen_one_has_a_ring():
-    frame = frames.heads(DROPS)
+def test_the_chosen_head_has_a_ring():
     spec = sharing_graph(
-        frame, LIGHT, main=MAIN, auxiliaries=OTHERS, threshold=0.1, chosen="L2·H1", selection="head"
+        frames.heads(DROPS), LIGHT, main=MAIN, auxiliaries=OTHERS, threshold=0.1, chosen="L2·H1"
     ).to_dict()
-    (param,) = spec["params"]
-    assert param["name"] == "head" and param["select"]["fields"] == ["name"]
     rings = [unit for unit in marked(spec, "point") if unit["mark"].get("stroke") == LIGHT.text]
     assert [row["name"] for unit in rings for row in rows_of(spec, unit)] == ["L2·H1"]
-    assert "params" not in graph(frame)
 
 
 @THEMES

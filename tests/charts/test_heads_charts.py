@@ -131,13 +131,10 @@ def test_long_patterns_are_higher_and_name_parts_where_rows_are_too_low_for_toke
     assert marked(short, "rect")[0]["encoding"]["y"]["axis"]["labelExpr"].startswith("true ?")
 
 
-def test_a_click_in_the_maps_tells_the_head_and_the_chosen_one_is_framed():
+def test_the_chosen_head_is_framed_in_every_map():
     frame = frames.heads({MAIN: {(1, 0): 0.6}, OTHER: {(0, 1): 0.2}})
-    spec = ablation_maps(frame, LIGHT, chosen="L2·H1", selection="head").to_dict()
-    (param,) = spec["params"]
-    assert param["name"] == "head" and param["select"]["fields"] == ["name"]
+    spec = ablation_maps(frame, LIGHT, chosen="L2·H1").to_dict()
     framed = [unit for unit in marked(spec, "rect") if unit["mark"].get("stroke") == LIGHT.text]
     assert [(row["task"], row["name"]) for unit in framed for row in rows_of(spec, unit)] == [
         (MAIN, "L2·H1"), (OTHER, "L2·H1"),
     ]  # fmt: skip
-    assert "params" not in ablation_maps(frame, LIGHT).to_dict()

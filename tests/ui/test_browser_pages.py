@@ -60,10 +60,7 @@ def test_a_run_is_launched_watched_by_two_and_its_curve_is_there_after_a_refresh
 
 def test_a_click_on_a_head_chooses_it_and_the_address_keeps_it(server, tab):
     page = tab(f"{server}/heads?pair=caprev.demo")
-    head = page.locator('[class*="st-key-chart-graph"] svg .mark-text text', has_text="L1·H2").first
-    head.wait_for(timeout=ANSWER)
-    place = head.bounding_box()
-    page.mouse.click(place["x"] + place["width"] / 2, place["y"] + place["height"] / 2)
+    page.locator('.linked .graph [data-head="L1·H2"]').click(timeout=ANSWER)
     page.wait_for_url("**head=1.2**", timeout=ANSWER)
     page.get_by_role("heading", name="Head L1·H2").wait_for(timeout=ANSWER)
     line = page.get_by_text("Without it, at lengths").first

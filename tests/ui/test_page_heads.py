@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
+import streamlit as st
 
 from lgt.experiments.judging import judge
 from lgt.experiments.registry import EXPERIMENTS
@@ -18,6 +22,7 @@ from lgt.recipes.settings import Setting
 from lgt.store import checkpoints, leases, queries, writes
 from lgt.store.comparisons import comparisons
 from lgt.store.engine import open_store
+from lgt.ui import head_view, linked_heads
 from tests.conftest import ROOT
 from tests.experiments.stores import exchanged, two_levels
 from tests.store.test_damage import newer
@@ -26,7 +31,6 @@ from tests.ui.test_pages import opened, words
 pytestmark = pytest.mark.slow
 
 PAGE = "pages/heads.py"
-CHARTS_AT_FIRST = 2
 COURSE = 2
 """Charts of what the gap follows while a run was trained: its maps and its attention patterns."""
 
@@ -67,6 +71,53 @@ def test_a_store_of_newer_code_is_one_message(tmp_path, monkeypatch):
     assert not app.exception and len(app.error) == 1 and "odd.db" in app.error[0].value
 
 
+@pytest.fixture()
+def drawn(monkeypatch) -> list[dict]:
+    """What the page gives to the browser: the data of each linked picture."""
+    found: list[dict] = []
+    monkeypatch.setattr(linked_heads, "_linked", lambda *, key, data, on_head_change: found.append(data))
+    return found
+
+
+def test_the_linked_picture_has_the_head_of_the_address_pinned(few_runs, monkeypatch, drawn):
+    app = opened(PAGE, few_runs, monkeypatch, pair="caprev.demo", head="2.2", seed="1")
+    assert not app.exception and [one["pinned"] for one in drawn] == ["L2·H2"]
+    picture = drawn[0]["picture"]
+    assert [task["task"] for task in picture["tasks"]] == ["capitalize_reverse", "capitalize", "reverse"]
+    assert picture["measured"] == {}, "nothing is measured for the picture"
+    app.selectbox(key="head").set_value("").run()
+    assert drawn[-1]["pinned"] == "" and app.query_params.get("head") is None
+    assert set(drawn[-1]["picture"]["measured"]) == {"L2·H2"}, "the details of this head have measured it"
+    app.selectbox(key="choice-seed").set_value("0").run()
+    assert drawn[-1]["picture"]["measured"] == {}, "heads of another run"
+
+
+def test_lengths_and_threshold_change_the_picture(few_runs, monkeypatch, drawn):
+    for zone, shown in (("trained", [3, 7]), ("transfer region", [11, 15]), ("beyond", [18, 20])):
+        app = opened(PAGE, few_runs, monkeypatch, pair="caprev.demo", zone=zone, threshold="50")
+        assert not app.exception and drawn[-1]["picture"]["shown"] == shown
+        assert drawn[-1]["picture"]["mapped"] == [3, 7, 11, 15, 18, 20]
+        assert drawn[-1]["picture"]["graph"]["threshold"] == 0.5
+
+
+def test_a_pinned_head_is_chosen_and_an_unpinned_one_is_not():
+    for name, chosen in (("L2·H3", "2.3"), ("L10·H12", "10.12"), ("", "")):
+        head_view.take_head(name)
+        assert st.session_state[head_view.HEAD] == chosen
+
+
+def test_a_task_without_a_map_is_named_and_the_others_are_drawn(few_runs, tmp_path, monkeypatch, drawn):
+    for lacking, titles in (("capitalize", ["capitalize_reverse", "reverse"]), ("capitalize_reverse", None)):
+        drawn.clear()
+        store = shutil.copy(few_runs, tmp_path / f"{lacking}.db")
+        slot = f"(SELECT slot FROM run_tasks t WHERE t.run_id = head_maps.run_id AND t.task = '{lacking}')"
+        with closing(sqlite3.connect(store)) as connection, connection:
+            connection.execute(f"DELETE FROM head_maps WHERE slot = {slot}")
+        app = opened(PAGE, store, monkeypatch, pair="caprev.demo", head="1.2", zone="trained")
+        assert not app.exception and not app.error and "There is no ablation map of Flip case" in words(app)
+        assert [[task["task"] for task in one["picture"]["tasks"]] for one in drawn] == ([titles] if titles else [])
+
+
 def test_the_first_view_shows_graph_and_maps_and_imports_no_torch(shipped):
     check = (
         "import sys; from streamlit.testing.v1 import AppTest;"
@@ -82,24 +133,24 @@ def test_a_chosen_head_shows_where_it_looks_and_what_is_lost(shipped, monkeypatc
     app = opened(PAGE, shipped, monkeypatch, pair="caprev.demo", head="2.2")
     assert not app.exception and not app.error
     assert "Head L2·H2: head 2 of layer 2" in words(app)
-    assert charts(app) == CHARTS_AT_FIRST + 2 * 3 + COURSE, "curve and pattern of each of three tasks"
+    assert charts(app) == 2 * 3 + COURSE, "curve and pattern of each of three tasks"
     app.selectbox(key="head").set_value("1.3").run()
     assert not app.exception and "Head L1·H3" in words(app)
     app.selectbox(key="head").set_value("").run()
-    assert not app.exception and charts(app) == CHARTS_AT_FIRST + COURSE
+    assert not app.exception and charts(app) == COURSE
 
 
 @pytest.mark.parametrize("head", ["9.9", "0.1", "1", "x.y", "", "<b>", "1.1.1", "1e9.2"])
 def test_a_head_that_is_not_there_is_no_head(head, shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, head=head, seed="77", side="nobody", zone="nowhere", length="x", k="9")
-    assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST + COURSE
+    assert not app.exception and not app.error and charts(app) == COURSE
 
 
 def test_another_pair_takes_no_head_or_length_from_the_last(shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, pair="add-carry.small", head="3.4", length="12")
     assert "Head L3·H4" in words(app)
     app.selectbox(key="choice-pair").set_value("caprev.demo").run()
-    assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST + COURSE, "two layers"
+    assert not app.exception and not app.error and charts(app) == COURSE, "two layers"
     app.selectbox(key="choice-seed").set_value(str(next(iter(runs_of(shipped, "caprev", "demo")[0])))).run()
     app.selectbox(key="head").set_value("1.1").run()
     app.select_slider(key="length").set_value(16).run()
@@ -112,7 +163,7 @@ def test_a_run_without_weights_shows_its_maps_and_says_where_weights_are(shipped
     seed, run_id = next(iter(lacking.items()))
     address = {"pair": "add-carry.small", "side": "alone-steps", "seed": str(seed), "head": "1.1"}
     app = opened(PAGE, shipped, monkeypatch, **address)
-    assert not app.exception and not app.error and charts(app) == CHARTS_AT_FIRST
+    assert not app.exception and not app.error and charts(app) == 0
     assert f"run {run_id} are not in the store" in words(app)
     assert auxiliaries and f"these seeds have weights: {', '.join(map(str, auxiliaries))}." in words(app)
     assert not app.button, "there is no other task whose heads could be tested"
@@ -154,7 +205,7 @@ def test_a_run_measured_on_its_way_shows_what_the_gap_follows(shipped, monkeypat
 
 def test_a_run_measured_once_says_that_its_trajectory_is_not_known(shipped, monkeypatch):
     app = opened(PAGE, shipped, monkeypatch, pair="path-dfs.demo")
-    assert not app.exception and charts(app) == CHARTS_AT_FIRST
+    assert not app.exception and charts(app) == 0
     assert "has ablation maps at 1 checkpoint." in words(app) and "Spearman" not in words(app)
 
 

@@ -5,55 +5,43 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from lgt.charts import ablation_maps, knock_out_strip, sharing_graph
+from lgt.charts import knock_out_strip
 from lgt.core.glossary import definition
 from lgt.core.plain_text import as_code
 from lgt.core.records import Head
 from lgt.metrics.maps import LEAST_TO_LOSE, mean_map
 from lgt.metrics.zones import IN_DISTRIBUTION
-from lgt.recipes.labels import head_name, head_names, task_title
+from lgt.recipes.labels import head_names, task_title
 from lgt.store.comparisons import Comparison
 from lgt.ui import address, data, frame, knock_outs, one_head, panels, sharing
 from lgt.ui.causes import show_causes
 from lgt.ui.drawing import draw
 from lgt.ui.facts import control_of
 from lgt.ui.head_similarity import control_sentence, has_maps, show_trajectory, similarity_table, with_reading_help
-from lgt.ui.head_view import HEAD, View, chart_key, choose_head, choose_view, take_clicked_head
+from lgt.ui.head_view import View, choose_head, choose_view
 from lgt.ui.knock_out_words import CAUTION, TopHeads, result_sentence, top_heads, top_heads_sentence
+from lgt.ui.linked_heads import show_linked_heads
 from lgt.ui.method import show_method
 
 LEAD = (
     f"An attention head is {definition('attention head').replace('A part', 'a part')} Which heads does each task need? "
-    "**Click a head** to see where it looks, and what the tasks lose without it."
+    "**Point at a head** to see what the tasks lose without it. **Click it** to see where it looks."
 )
 
 
 def show_heads(view: View) -> Head | None:
-    """The graph, the maps and what they say; returns the chosen head."""
-    left, right = st.columns([6, 5], gap="large")
-    with right:
+    """The linked picture and what it says; returns the chosen head."""
+    picture = st.container()
+    said, choice = st.columns([6, 5], gap="large")
+    with choice:
         head = choose_head(view)
         if head:
             st.markdown(one_head.loss_sentence(view, head))
-    chosen = head_name(*head) if head else ""
-    about = sharing.about_maps(view.run_id, view.zone, view.maps)
-    with left:
-        draw(
-            sharing_graph, view.maps, frame.theme(), main=view.main, auxiliaries=view.auxiliaries,
-            threshold=view.threshold, chosen=chosen, selection=HEAD, key=chart_key("graph"), name="Shared heads",
-            on_select=lambda: take_clicked_head("graph"), about=about,
-        )  # fmt: skip
+    with picture:
+        show_linked_heads(view, head)
+    with said:
         st.markdown(sharing.sharing_sentence(view.maps, view.main, view.auxiliaries, view.threshold))
-    with right:
-        draw(
-            ablation_maps, view.maps, frame.theme(), tasks=[view.main, *view.auxiliaries], chosen=chosen,
-            selection=HEAD, key=chart_key("maps"), name="Ablation maps", on_select=lambda: take_clicked_head("maps"),
-            about=about,
-        )  # fmt: skip
-        st.caption(
-            f"Run {data.name(view.run_id)}, seed {view.seed}, {int(view.maps.examples.iloc[0])} prompts for each task. "
-            f"{sharing.NOT_COMPARABLE}"
-        )
+        st.caption(f"Run {data.name(view.run_id)}, seed {view.seed}. {sharing.NOT_COMPARABLE}")
     if view.auxiliaries:
         show_similarity(view)
     return head
