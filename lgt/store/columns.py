@@ -126,7 +126,7 @@ SECTIONS: dict[str, dict[str, str]] = {
     },
     "Attention heads": {
         "accuracy_drop": "By how much exact match falls when the head is knocked out, a share from -1 to 1.",
-        "accuracy_without": "accuracy minus accuracy_drop, within 0 and 1: exact match without the head. The drop is "
+        "accuracy_without": "Exact match without the head: accuracy minus accuracy_drop, within 0 and 1. The drop is "
         "measured with the first `examples` prompts of a length, accuracy with all of them.",
         "loss_rise_nats": "By how much the loss rises when the head is knocked out, in nats per answer token.",
         "loss_recovered": "Of an interchange: 1 - loss rise with the outputs of the other pass / loss rise with mean "
