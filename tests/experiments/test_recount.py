@@ -44,7 +44,7 @@ NUMBERS: dict[str, Callable[[Values], dict[int, float]]] = {
     "no gain": lambda values: gain(values, WORST),
     "more": lambda values: minus(*values.values()),
     "more gain": more_gain,
-    "contrast": lambda values: minus(*values.values()),
+    "contrast": lambda values: minus(*list(values.values())[:2]),
     "necessary": lambda values: minus(*list(values.values())[:2]),
     "gain over each": over_best,
 }
