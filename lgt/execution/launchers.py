@@ -1,5 +1,8 @@
-"""Hand workers to an engine that starts and watches them. A launcher only starts ``lgt worker`` processes: the queue,
-the leases and the fencing of writes stay in the store, so the engine may kill and repeat a worker at any moment."""
+"""Hand workers to an engine that starts and watches them.
+
+A launcher only starts ``lgt worker`` processes. The queue and the leases stay in the store, which checks the attempt
+number with every write. So the engine may kill and repeat a worker at any moment.
+"""
 
 from __future__ import annotations
 

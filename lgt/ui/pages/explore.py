@@ -223,7 +223,11 @@ def main() -> None:
     accuracy = accuracy.assign(last=accuracy.groupby("run_id")["step"].transform("max"))
     share, longest = share_of_training(accuracy), longest_by_family(accuracy)
     if look.on_one_axis:
-        show_overlay(rows_by_title([series[name] for name in names], accuracy, share), look.band, max(longest.values()))
+        show_overlay(
+            rows_by_title([series[name] for name in names], accuracy, share),
+            look.band,
+            max(longest.values(), default=None),
+        )
     else:
         show_panels({name: series[name] for name in names}, accuracy, share, look, longest)
     show_differences({name: series[name] for name in names})

@@ -116,6 +116,10 @@ def main() -> None:
     view_shows(FIRST.name)
     st.markdown(f"**{for_markdown(sentence(rows))}**")
     show_curves(rows)
+    st.caption(
+        "The verdicts count only the planned seeds in which every run of their series has finished. The bold line and "
+        "the charts have all finished runs."
+    )
     names = {one.name for one in PRETRAINING}
     show_verdicts([one for one in data.read_judgements() if one.experiment.name in names])
     st.caption(LIMITS)
