@@ -24,7 +24,7 @@ from lgt.ui.titles import plain_table
 
 LEAD = (
     "Choose up to six series. A series is all seeds of one arm of one task group and preset, drawn as one curve. All "
-    "curves have the same accuracy axis. The graph under a curve shows the heads of one run."
+    "curves have the same accuracy axis. Side by side, the graph under a curve shows the heads of one run."
 )
 COLUMNS = 3
 FIRST_ARMS: tuple[Arm, ...] = ("alone-same-steps", "co-trained")
